@@ -1,1 +1,49 @@
-//! Part of annals.
+//! What annals commits to, and how anybody checks it.
+//!
+//! Everything an outsider needs to verify an annals ledger, and everything the ledger needs to be
+//! verifiable: entries and the salted commitments in them, the RFC 6962 tree over the entries, its
+//! proofs and C2SP tiles, signed notes and checkpoints, ledger heads, and the rules a signer keeps.
+//! The formats are described for implementers in `docs/reference/commitment.md`.
+//!
+//! The crate is pure: no I/O, no clock, no randomness. Secrets, times and stored hashes arrive as
+//! arguments. It needs `alloc` and nothing else of the standard library.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`hash`] | SHA-256 as RFC 6962 uses it |
+//! | [`entry`] | the bytes a leaf hashes |
+//! | [`commitment`] | salted digests of an event's units |
+//! | [`secret`] | the per-event secrets and the tree they are derived from |
+//! | [`tree`] | the tree a writer keeps, and the proofs it gives |
+//! | [`proof`] | checking proofs; the `.tlog-proof` text |
+//! | [`tile`] | C2SP tiles and entry bundles |
+//! | [`note`] | C2SP signed notes |
+//! | [`checkpoint`] | C2SP checkpoints |
+//! | [`origin`] | what logs are called |
+//! | [`head`] | ledger heads: many logs under one signature |
+//! | [`signer`] | signs only what extends what was signed before |
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod checkpoint;
+pub mod commitment;
+pub mod entry;
+pub mod hash;
+pub mod head;
+pub mod note;
+pub mod origin;
+pub mod proof;
+pub mod secret;
+pub mod signer;
+pub mod tile;
+pub mod tree;
+
+pub use commitment::{Committer, Salt, commitment, unit_digest};
+pub use entry::{Entry, EntryKind};
+pub use hash::{Hash, leaf_hash, node_hash};
+pub use secret::{Counter, PuncturedRoot, Secret, SecretRoot};
+pub use tree::{LeafSource, Tree};
