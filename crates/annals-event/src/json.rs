@@ -31,8 +31,8 @@ pub use text::{compare_names, write_string};
 #[cfg(doc)]
 use crate::Code;
 
-pub(crate) use pointer::{Segment, push_segment};
-pub(crate) use text::decode_string;
+pub(crate) use pointer::push_segment;
+pub(crate) use text::{decode_string, plain_run_end};
 
 #[cfg(test)]
 mod tests;

@@ -79,21 +79,19 @@ fn hex4(bytes: &[u8], at: usize) -> Result<u32, (Code, &'static str)> {
         .ok_or((Code::Json, "has a `\\u` escape without four hex digits"))
 }
 
-/// Appends the decoded text between the quotes of a string token that has been scanned before.
-/// `None` if `inner` is not such a text.
-pub(crate) fn decode_string(inner: &[u8], out: &mut String) -> Option<()> {
+/// Appends the decoded text between the quotes of a string token that was scanned before; stops at the
+/// first thing that no scanned token has.
+pub(crate) fn decode_string(inner: &str, out: &mut String) {
     let mut at = 0;
     loop {
-        let end = plain_run_end(inner, at);
-        out.push_str(str::from_utf8(&inner[at..end]).ok()?);
-        match inner.get(end) {
-            None => return Some(()),
-            Some(b'\\') => {
-                let (character, after) = decode_escape(inner, end + 1).ok()?;
+        let end = plain_run_end(inner.as_bytes(), at);
+        out.push_str(&inner[at..end]);
+        match decode_escape(inner.as_bytes(), end + 1) {
+            Ok((character, after)) if end < inner.len() => {
                 out.push(character);
                 at = after;
             }
-            Some(_) => return None,
+            _ => return,
         }
     }
 }
