@@ -30,8 +30,9 @@
 //! flushed and every older file is complete. So the invalid bytes are
 //!
 //! * **damage** in every file but the last, in a file header with groups behind it, and in the last file when a frame
-//!   header behind them is valid and opens a *later* group: the invalid frame had been flushed before that header was
-//!   written. Damage is reported and never repaired or skipped.
+//!   header behind them, at a multiple of 512, is valid and opens a group whose place is not before the one expected:
+//!   the invalid bytes had been flushed before that header was written. Damage is reported and never repaired or
+//!   skipped.
 //! * a **torn tail** otherwise: a group that was never acknowledged, cut short by a crash. It is cut back to the last
 //!   whole frame. Whole frames of the torn group are kept: whoever sent them was told nothing, so both outcomes are
 //!   true to them, and what is kept is a prefix of the group in its order.

@@ -20,8 +20,8 @@
 //! What is absent on purpose: the journal does not know what a batch holds, never repairs a batch, never skips one,
 //! and never flushes again after a flush has failed.
 
-//CFG
-//CONTRACT
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod disk;
 mod error;
 mod fault_disk;
@@ -30,8 +30,8 @@ pub mod format;
 mod lock;
 mod memory;
 mod real_disk;
-//SCAN
-//SIM
+mod scan;
+pub mod sim;
 mod walk;
 
 use std::fmt;
@@ -44,7 +44,7 @@ pub use format::JournalId;
 pub use lock::{Held, Lock, LockError, lock};
 pub use memory::MemoryJournal;
 pub use real_disk::RealDisk;
-//USESCAN
+pub use scan::{Scan, Scanned};
 
 /// The largest batch in bytes; a batch holds 1 to this many.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;

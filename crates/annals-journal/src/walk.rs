@@ -202,15 +202,16 @@ impl Walk {
         Ok(zeros)
     }
 
-    /// The first header behind the present offset that opens a later group than the one expected here.
+    /// The first header behind the present offset that opens a group of a place not yet passed.
     ///
-    /// It was written after what is here was flushed; see the module [`format`](mod@crate::format).
+    /// It was written after what is here was flushed; see the module [`format`](mod@crate::format). With the very place
+    /// expected here, what is here is the padding between two groups.
     pub(crate) fn later_group(&mut self) -> io::Result<Option<GroupStart>> {
         let mut offset = aligned(self.offset + 1);
         while offset + FRAME_HEADER_BYTES as u64 <= self.limit {
             if let Ok(header) = self.frame_header(offset)?
                 && header.group == header.place
-                && header.place > self.expected
+                && header.place >= self.expected
             {
                 return Ok(Some(GroupStart { place: header.place, offset }));
             }

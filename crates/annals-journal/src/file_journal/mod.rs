@@ -188,13 +188,13 @@ impl FileJournal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => done.map_err(|error| TrimError::Unavailable(error.into()))?,
         }
+        self.files.pop_front();
         // Flushed one by one: were two removals in flight, a crash could keep the older file and lose the newer one,
         // which would be a hole. A crash before this flush leaves the file or not; both are a whole journal.
         if let Err(error) = self.disk.sync_dir() {
             self.poison(&error);
             return Err(TrimError::Poisoned { reason: error.to_string() });
         }
-        self.files.pop_front();
         Ok(())
     }
 
