@@ -57,12 +57,7 @@ impl Checkpoint {
     /// A checkpoint without extension lines.
     #[must_use]
     pub fn new(origin: &str, size: u64, root: Hash) -> Checkpoint {
-        Checkpoint {
-            origin: origin.to_owned(),
-            size,
-            root,
-            extensions: Vec::new(),
-        }
+        Checkpoint { origin: origin.to_owned(), size, root, extensions: Vec::new() }
     }
 
     /// The text to sign.
@@ -71,12 +66,7 @@ impl Checkpoint {
     /// signing refuses control characters, and [`Checkpoint::parse`] refuses the rest.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!(
-            "{}\n{}\n{}\n",
-            self.origin,
-            self.size,
-            self.root.to_base64()
-        );
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, self.root.to_base64());
         for line in &self.extensions {
             text.push_str(line);
             text.push('\n');
@@ -90,16 +80,8 @@ impl Checkpoint {
     ///
     /// A [`CheckpointError`] naming the line that is wrong.
     pub fn parse(text: &str) -> Result<Checkpoint, CheckpointError> {
-        let mut lines = text
-            .strip_suffix('\n')
-            .ok_or(CheckpointError::Lines)?
-            .split('\n');
-        let mut line = || {
-            lines
-                .next()
-                .filter(|line| !line.is_empty())
-                .ok_or(CheckpointError::Lines)
-        };
+        let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Lines)?.split('\n');
+        let mut line = || lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Lines);
         let (origin, size, root) = (line()?, line()?, line()?);
         let size = parse_decimal(size).ok_or(CheckpointError::Size)?;
         let root = Hash::from_base64(root).map_err(|_| CheckpointError::Root)?;
@@ -121,11 +103,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// A [`CheckpointError`]; nothing of the note is believed before its signature was checked.
-    pub fn open(
-        note: &str,
-        key: &VerifierKey,
-        origin: &str,
-    ) -> Result<Checkpoint, CheckpointError> {
+    pub fn open(note: &str, key: &VerifierKey, origin: &str) -> Result<Checkpoint, CheckpointError> {
         let note = Note::open(note, key)?;
         let checkpoint = Checkpoint::parse(note.text())?;
         if checkpoint.origin == origin {

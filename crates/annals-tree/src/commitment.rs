@@ -52,10 +52,7 @@ pub fn salt(secret: &Secret, index: u32) -> Salt {
 /// [`NameTooLong`] when `name` has more than [`UNIT_NAME_BYTES_MAX`] bytes.
 pub fn unit_digest(salt: &Salt, name: &[u8], value: &[u8]) -> Result<Hash, NameTooLong> {
     let length = u16::try_from(name.len()).map_err(|_| NameTooLong { bytes: name.len() })?;
-    Ok(hash::tagged(
-        0x04,
-        &[salt, &length.to_be_bytes(), name, value],
-    ))
+    Ok(hash::tagged(0x04, &[salt, &length.to_be_bytes(), name, value]))
 }
 
 /// The commitment over the digests of all units, in order.
@@ -160,9 +157,7 @@ impl Committer {
 /// Shows no salt.
 impl fmt::Debug for Committer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Committer")
-            .field("units", &self.units)
-            .finish_non_exhaustive()
+        f.debug_struct("Committer").field("units", &self.units).finish_non_exhaustive()
     }
 }
 
@@ -175,8 +170,8 @@ fn header() -> Vec<u8> {
 
 /// Writes the count into `message` and hashes it.
 fn close(message: &mut [u8]) -> Hash {
-    let count = u32::try_from((message.len() - HEADER_BYTES) / HASH_BYTES)
-        .expect("4 billion digests fill 137 GB");
+    let count =
+        u32::try_from((message.len() - HEADER_BYTES) / HASH_BYTES).expect("4 billion digests fill 137 GB");
     message[1..HEADER_BYTES].copy_from_slice(&count.to_be_bytes());
     hash::sha256(message)
 }
@@ -192,11 +187,7 @@ fn salt_pair(secret: &Secret, pair: u32) -> [u8; 2 * SALT_BYTES] {
 
 fn half(pair: &[u8; 2 * SALT_BYTES], index: u32) -> Salt {
     let halves: &[Salt] = pair.as_chunks().0;
-    if index.is_multiple_of(2) {
-        halves[0]
-    } else {
-        halves[1]
-    }
+    if index.is_multiple_of(2) { halves[0] } else { halves[1] }
 }
 
 #[cfg(test)]

@@ -115,13 +115,7 @@ impl Entry {
     /// The entry of an event.
     #[must_use]
     pub fn event(class: u16, received_at_ms: u64, commitment: Hash) -> Entry {
-        Entry {
-            kind: EntryKind::Event,
-            class,
-            received_at_ms,
-            commitment,
-            body: Vec::new(),
-        }
+        Entry { kind: EntryKind::Event, class, received_at_ms, commitment, body: Vec::new() }
     }
 
     /// An entry of the ledger's own, stating `body` in clear.
@@ -140,13 +134,7 @@ impl Entry {
             return Err(EntryError::Kind(kind.number()));
         }
         let commitment = body_commitment(&body);
-        let entry = Entry {
-            kind,
-            class,
-            received_at_ms,
-            commitment,
-            body,
-        };
+        let entry = Entry { kind, class, received_at_ms, commitment, body };
         entry.check()?;
         Ok(entry)
     }
@@ -159,12 +147,7 @@ impl Entry {
     pub fn encode(&self) -> Result<Vec<u8>, EntryError> {
         self.check()?;
         let mut bytes = Vec::with_capacity(ENTRY_BYTES + self.body.len());
-        bytes.extend_from_slice(&encode_fixed(
-            self.kind,
-            self.class,
-            self.received_at_ms,
-            &self.commitment,
-        ));
+        bytes.extend_from_slice(&encode_fixed(self.kind, self.class, self.received_at_ms, &self.commitment));
         bytes.extend_from_slice(&self.body);
         Ok(bytes)
     }
@@ -175,9 +158,7 @@ impl Entry {
     ///
     /// An [`EntryError`] naming the field that is wrong; a body must match its commitment.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
-        let (fixed, body) = bytes
-            .split_first_chunk::<ENTRY_BYTES>()
-            .ok_or(EntryError::Short(bytes.len()))?;
+        let (fixed, body) = bytes.split_first_chunk::<ENTRY_BYTES>().ok_or(EntryError::Short(bytes.len()))?;
         let [version, kind, class_high, class_low, rest @ ..] = *fixed;
         if version != VERSION {
             return Err(EntryError::Version(version));
@@ -220,12 +201,7 @@ pub fn body_commitment(body: &[u8]) -> Hash {
     hash::tagged(0x02, &[body])
 }
 
-fn encode_fixed(
-    kind: EntryKind,
-    class: u16,
-    received_at_ms: u64,
-    commitment: &Hash,
-) -> [u8; ENTRY_BYTES] {
+fn encode_fixed(kind: EntryKind, class: u16, received_at_ms: u64, commitment: &Hash) -> [u8; ENTRY_BYTES] {
     let mut bytes = [0; ENTRY_BYTES];
     bytes[0] = VERSION;
     bytes[1] = kind.number();

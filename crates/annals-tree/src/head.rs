@@ -102,18 +102,13 @@ impl Head {
         logs.sort_unstable_by_key(|entry| entry.log);
         check_logs(&logs)?;
 
-        let mut message =
-            Vec::with_capacity(DOMAIN.len() + 1 + name.len() + 20 + logs.len() * LOG_BYTES);
+        let mut message = Vec::with_capacity(DOMAIN.len() + 1 + name.len() + 20 + logs.len() * LOG_BYTES);
         message.extend_from_slice(DOMAIN);
         message.push(u8::try_from(name.len()).expect("checked with the name"));
         message.extend_from_slice(name.as_bytes());
         message.extend_from_slice(&self.at_us.to_be_bytes());
         message.extend_from_slice(&self.ledger_size.to_be_bytes());
-        message.extend_from_slice(
-            &u32::try_from(logs.len())
-                .expect("checked above")
-                .to_be_bytes(),
-        );
+        message.extend_from_slice(&u32::try_from(logs.len()).expect("checked above").to_be_bytes());
         for entry in logs {
             message.push(entry.log.kind.letter());
             message.extend_from_slice(&entry.log.id);
@@ -133,11 +128,7 @@ impl Head {
         let message = self.message(key.name())?;
         let mut head = self.clone();
         head.logs.sort_unstable();
-        Ok(SignedHead {
-            name: key.name().to_owned(),
-            head,
-            signature: key.sign_bytes(&message),
-        })
+        Ok(SignedHead { name: key.name().to_owned(), head, signature: key.sign_bytes(&message) })
     }
 }
 
@@ -175,16 +166,13 @@ impl SignedHead {
             return Err(HeadError::Form);
         }
         let [length] = *take(&mut rest)?;
-        let (name, after) = rest
-            .split_at_checked(usize::from(length))
-            .ok_or(HeadError::Form)?;
+        let (name, after) = rest.split_at_checked(usize::from(length)).ok_or(HeadError::Form)?;
         rest = after;
         let name = core::str::from_utf8(name).map_err(|_| HeadError::Form)?;
         check_ledger_name(name).map_err(|_| HeadError::Name(name.to_owned()))?;
         let at_us = i64::from_be_bytes(*take(&mut rest)?);
         let ledger_size = u64::from_be_bytes(*take(&mut rest)?);
-        let count =
-            usize::try_from(u32::from_be_bytes(*take(&mut rest)?)).map_err(|_| HeadError::Form)?;
+        let count = usize::try_from(u32::from_be_bytes(*take(&mut rest)?)).map_err(|_| HeadError::Form)?;
         if count > HEAD_LOGS_MAX {
             return Err(HeadError::TooManyLogs(count));
         }
@@ -195,28 +183,13 @@ impl SignedHead {
         for _ in 0..count {
             let [letter] = *take(&mut rest)?;
             let kind = LogKind::from_letter(letter).ok_or(HeadError::Form)?;
-            let log = LogName {
-                kind,
-                id: *take(&mut rest)?,
-            };
+            let log = LogName { kind, id: *take(&mut rest)? };
             let size = u64::from_be_bytes(*take(&mut rest)?);
-            logs.push(HeadLog {
-                log,
-                size,
-                root: Hash(*take(&mut rest)?),
-            });
+            logs.push(HeadLog { log, size, root: Hash(*take(&mut rest)?) });
         }
         check_logs(&logs.iter().collect::<Vec<_>>())?;
         let signature = *take(&mut rest)?;
-        Ok(SignedHead {
-            name: name.to_owned(),
-            head: Head {
-                at_us,
-                ledger_size,
-                logs,
-            },
-            signature,
-        })
+        Ok(SignedHead { name: name.to_owned(), head: Head { at_us, ledger_size, logs }, signature })
     }
 
     /// Checks the signature with the ledger's key, whose name must be the ledger's.
@@ -229,11 +202,7 @@ impl SignedHead {
             return Err(HeadError::Ledger(self.name.clone()));
         }
         let message = self.head.message(&self.name)?;
-        if key.accepts(&message, &self.signature) {
-            Ok(&self.head)
-        } else {
-            Err(HeadError::Signature)
-        }
+        if key.accepts(&message, &self.signature) { Ok(&self.head) } else { Err(HeadError::Signature) }
     }
 }
 
@@ -242,10 +211,7 @@ fn check_logs(logs: &[&HeadLog]) -> Result<(), HeadError> {
     if let Some(pair) = logs.windows(2).find(|pair| pair[0].log >= pair[1].log) {
         return Err(HeadError::LogOrder(pair[1].log));
     }
-    match logs
-        .iter()
-        .find(|entry| entry.size == 0 && entry.root != empty_root())
-    {
+    match logs.iter().find(|entry| entry.size == 0 && entry.root != empty_root()) {
         Some(entry) => Err(HeadError::EmptyRoot(entry.log)),
         None => Ok(()),
     }

@@ -39,6 +39,8 @@ pub mod origin;
 pub mod proof;
 pub mod secret;
 pub mod signer;
+#[cfg(test)]
+mod testing;
 pub mod tile;
 pub mod tree;
 

@@ -41,9 +41,7 @@ const PRIVATE: &str = "PRIVATE+KEY+";
 #[non_exhaustive]
 pub enum KeyError {
     /// The name is empty, too long, or has a space, a `+` or a control character.
-    #[error(
-        "key: a name must be 1 to {NAME_BYTES_MAX} bytes without spaces, `+` and control characters"
-    )]
+    #[error("key: a name must be 1 to {NAME_BYTES_MAX} bytes without spaces, `+` and control characters")]
     Name,
     /// Not three parts of the right form.
     #[error("key: must be `name+id+base64`")]
@@ -103,11 +101,7 @@ impl VerifierKey {
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<VerifierKey, KeyError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(public_key).map_err(|_| KeyError::PublicKey)?;
-        Ok(VerifierKey {
-            id: key_id(name, &key),
-            name: name.to_owned(),
-            key,
-        })
+        Ok(VerifierKey { id: key_id(name, &key), name: name.to_owned(), key })
     }
 
     /// The name.
@@ -140,21 +134,13 @@ impl VerifierKey {
     /// Whether `signature` is this key's over `message`. Refuses weak keys and malleable signatures.
     #[must_use]
     pub(crate) fn accepts(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.key
-            .verify_strict(message, &Signature::from_bytes(signature))
-            .is_ok()
+        self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}+{:08x}+{}",
-            self.name,
-            self.id,
-            encode_key(self.public_key()).as_str()
-        )
+        write!(f, "{}+{:08x}+{}", self.name, self.id, encode_key(self.public_key()).as_str())
     }
 }
 
@@ -164,11 +150,7 @@ impl FromStr for VerifierKey {
     fn from_str(text: &str) -> Result<VerifierKey, KeyError> {
         let (name, id, bytes) = split_key(text)?;
         let key = VerifierKey::new(name, &bytes)?;
-        if key.id == id {
-            Ok(key)
-        } else {
-            Err(KeyError::Id)
-        }
+        if key.id == id { Ok(key) } else { Err(KeyError::Id) }
     }
 }
 
@@ -187,10 +169,7 @@ impl SigningKey {
     /// [`KeyError::Name`].
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<SigningKey, KeyError> {
         check_name(name)?;
-        Ok(SigningKey {
-            name: name.to_owned(),
-            key: ed25519_dalek::SigningKey::from_bytes(seed),
-        })
+        Ok(SigningKey { name: name.to_owned(), key: ed25519_dalek::SigningKey::from_bytes(seed) })
     }
 
     /// Reads `PRIVATE+KEY+name+id+base64`.
@@ -201,11 +180,7 @@ impl SigningKey {
     pub fn from_text(text: &str) -> Result<SigningKey, KeyError> {
         let (name, id, seed) = split_key(text.strip_prefix(PRIVATE).ok_or(KeyError::Form)?)?;
         let key = SigningKey::from_seed(name, &Zeroizing::new(seed))?;
-        if key.verifier_key().id == id {
-            Ok(key)
-        } else {
-            Err(KeyError::Id)
-        }
+        if key.verifier_key().id == id { Ok(key) } else { Err(KeyError::Id) }
     }
 
     /// Writes `PRIVATE+KEY+name+id+base64`, for a key file or a secret store.
@@ -226,11 +201,7 @@ impl SigningKey {
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
         let key = self.key.verifying_key();
-        VerifierKey {
-            name: self.name.clone(),
-            id: key_id(&self.name, &key),
-            key,
-        }
+        VerifierKey { name: self.name.clone(), id: key_id(&self.name, &key), key }
     }
 
     /// The same key under another name.
@@ -240,10 +211,7 @@ impl SigningKey {
     /// [`KeyError::Name`].
     pub fn with_name(&self, name: &str) -> Result<SigningKey, KeyError> {
         check_name(name)?;
-        Ok(SigningKey {
-            name: name.to_owned(),
-            key: self.key.clone(),
-        })
+        Ok(SigningKey { name: name.to_owned(), key: self.key.clone() })
     }
 
     /// The note: `text`, an empty line, one signature line.
@@ -256,11 +224,7 @@ impl SigningKey {
         let mut signature = Vec::with_capacity(4 + 64);
         signature.extend_from_slice(&self.verifier_key().id.to_be_bytes());
         signature.extend_from_slice(&self.sign_bytes(text.as_bytes()));
-        let note = format!(
-            "{text}\n\u{2014} {} {}\n",
-            self.name,
-            STANDARD.encode(signature)
-        );
+        let note = format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(signature));
         if note.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong(note.len()));
         }
@@ -275,9 +239,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -312,9 +274,7 @@ impl Note {
         let empty_line = note.rfind("\n\n").ok_or(NoteError::Unsigned)?;
         let text = &note[..=empty_line];
         check_text(text)?;
-        let lines = note[empty_line + 2..]
-            .strip_suffix('\n')
-            .ok_or(NoteError::Unsigned)?;
+        let lines = note[empty_line + 2..].strip_suffix('\n').ok_or(NoteError::Unsigned)?;
         let mut signatures = Vec::new();
         for (number, line) in lines.split('\n').enumerate() {
             if number == SIGNATURES_MAX {
@@ -322,10 +282,7 @@ impl Note {
             }
             signatures.push(NoteSignature::parse(line).ok_or(NoteError::SignatureLine(number))?);
         }
-        Ok(Note {
-            text: text.to_owned(),
-            signatures,
-        })
+        Ok(Note { text: text.to_owned(), signatures })
     }
 
     /// Takes a note apart and checks that `key` signed it.
@@ -347,24 +304,14 @@ impl Note {
     /// * [`NoteError::WrongSignature`]: one has, and the signature is not right.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
         let mut signed = false;
-        for line in self
-            .signatures
-            .iter()
-            .filter(|line| line.name == key.name && line.id == key.id)
-        {
-            let signature = line.signature[..]
-                .try_into()
-                .map_err(|_| NoteError::WrongSignature)?;
+        for line in self.signatures.iter().filter(|line| line.name == key.name && line.id == key.id) {
+            let signature = line.signature[..].try_into().map_err(|_| NoteError::WrongSignature)?;
             if !key.accepts(self.text.as_bytes(), signature) {
                 return Err(NoteError::WrongSignature);
             }
             signed = true;
         }
-        if signed {
-            Ok(())
-        } else {
-            Err(NoteError::NotSignedBy)
-        }
+        if signed { Ok(()) } else { Err(NoteError::NotSignedBy) }
     }
 
     /// The text, its last line ended.
@@ -410,11 +357,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), KeyError> {
 fn check_text(text: &str) -> Result<(), NoteError> {
     let whole_lines = text.ends_with('\n');
     let controls = text.bytes().any(|byte| byte < b' ' && byte != b'\n');
-    if whole_lines && !controls {
-        Ok(())
-    } else {
-        Err(NoteError::Text)
-    }
+    if whole_lines && !controls { Ok(()) } else { Err(NoteError::Text) }
 }
 
 fn key_id(name: &str, key: &VerifyingKey) -> u32 {
@@ -439,11 +382,7 @@ fn split_key(text: &str) -> Result<(&str, u32, [u8; 32]), KeyError> {
         return Err(KeyError::Form);
     };
     check_name(name)?;
-    if id.len() != 8
-        || !id
-            .bytes()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-    {
+    if id.len() != 8 || !id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(KeyError::Form);
     }
     let id = u32::from_str_radix(id, 16).map_err(|_| KeyError::Form)?;

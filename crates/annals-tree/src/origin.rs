@@ -69,12 +69,7 @@ impl LogName {
 
 impl fmt::Display for LogName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}/{:032x}",
-            char::from(self.kind.letter()),
-            u128::from_be_bytes(self.id)
-        )
+        write!(f, "{}/{:032x}", char::from(self.kind.letter()), u128::from_be_bytes(self.id))
     }
 }
 
@@ -92,16 +87,11 @@ impl FromStr for LogName {
             return Err(ParseLogNameError);
         };
         let kind = LogKind::from_letter(letter).ok_or(ParseLogNameError)?;
-        if id.len() != 2 * LOG_ID_BYTES
-            || !id
-                .bytes()
-                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        if id.len() != 2 * LOG_ID_BYTES || !id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
         {
             return Err(ParseLogNameError);
         }
-        let id = u128::from_str_radix(id, 16)
-            .map_err(|_| ParseLogNameError)?
-            .to_be_bytes();
+        let id = u128::from_str_radix(id, 16).map_err(|_| ParseLogNameError)?.to_be_bytes();
         Ok(LogName { kind, id })
     }
 }
@@ -112,11 +102,7 @@ impl FromStr for LogName {
 ///
 /// [`KeyError::Name`].
 pub fn check_ledger_name(name: &str) -> Result<(), KeyError> {
-    if name.len() > LEDGER_NAME_BYTES_MAX {
-        Err(KeyError::Name)
-    } else {
-        check_name(name)
-    }
+    if name.len() > LEDGER_NAME_BYTES_MAX { Err(KeyError::Name) } else { check_name(name) }
 }
 
 #[cfg(test)]

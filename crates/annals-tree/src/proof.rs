@@ -99,11 +99,7 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(ProofError::Length(proof.len()));
     }
-    if hash == *root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if hash == *root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 /// Checks that the tree of `to` leaves begins with the tree of `from` leaves (RFC 6962, 2.1.2).
@@ -139,11 +135,8 @@ pub fn verify_consistency(
     let levels = from.trailing_zeros();
     let mut place = (from >> levels) - 1;
     let mut last = (to - 1) >> levels;
-    let (start, rest) = if place == 0 {
-        (from_root, proof)
-    } else {
-        proof.split_first().ok_or(ProofError::Length(0))?
-    };
+    let (start, rest) =
+        if place == 0 { (from_root, proof) } else { proof.split_first().ok_or(ProofError::Length(0))? };
     let mut earlier = *start;
     let mut later = *start;
     for sibling in rest {
@@ -171,11 +164,7 @@ pub fn verify_consistency(
     if earlier != *from_root {
         return Err(ProofError::FromRoot);
     }
-    if later == *to_root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if later == *to_root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 /// A self-contained proof that an entry is in a log: the content of a `.tlog-proof` file.
@@ -205,9 +194,7 @@ pub enum TlogProofError {
     #[error("tlog-proof: the `extra` line is not padded base64")]
     Extra,
     /// The `index` line is missing or not a plain number.
-    #[error(
-        "tlog-proof: the `index` line is missing or not a decimal number without leading zeros"
-    )]
+    #[error("tlog-proof: the `index` line is missing or not a decimal number without leading zeros")]
     Index,
     /// A line of the path is not a hash, or there are more than [`PROOF_HASHES_MAX`].
     #[error("tlog-proof: hash {0} is not 32 bytes of base64, or one too many")]
@@ -252,9 +239,7 @@ impl TlogProof {
         if text.len() > TLOG_PROOF_BYTES_MAX {
             return Err(TlogProofError::TooLong(text.len()));
         }
-        let (path, checkpoint) = text
-            .split_once("\n\n")
-            .ok_or(TlogProofError::NoCheckpoint)?;
+        let (path, checkpoint) = text.split_once("\n\n").ok_or(TlogProofError::NoCheckpoint)?;
         if checkpoint.is_empty() {
             return Err(TlogProofError::NoCheckpoint);
         }
@@ -263,11 +248,7 @@ impl TlogProof {
             return Err(TlogProofError::FirstLine);
         }
         let extra = match lines.peek().and_then(|line| line.strip_prefix("extra ")) {
-            Some(encoded) => Some(
-                STANDARD
-                    .decode(encoded)
-                    .map_err(|_| TlogProofError::Extra)?,
-            ),
+            Some(encoded) => Some(STANDARD.decode(encoded).map_err(|_| TlogProofError::Extra)?),
             None => None,
         };
         if extra.is_some() {
@@ -282,12 +263,7 @@ impl TlogProof {
             }
             hashes.push(Hash::from_base64(line).map_err(|_| TlogProofError::Hash(number))?);
         }
-        Ok(TlogProof {
-            index,
-            hashes,
-            extra,
-            checkpoint: checkpoint.to_owned(),
-        })
+        Ok(TlogProof { index, hashes, extra, checkpoint: checkpoint.to_owned() })
     }
 
     /// Checks the checkpoint's signature and that `leaf` is at [`TlogProof::index`] of its tree.
@@ -295,28 +271,16 @@ impl TlogProof {
     /// # Errors
     ///
     /// [`TlogProofError::Checkpoint`] or [`TlogProofError::Proof`].
-    pub fn verify(
-        &self,
-        leaf: &Hash,
-        key: &VerifierKey,
-        origin: &str,
-    ) -> Result<Checkpoint, TlogProofError> {
+    pub fn verify(&self, leaf: &Hash, key: &VerifierKey, origin: &str) -> Result<Checkpoint, TlogProofError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key, origin)?;
-        verify_inclusion(
-            leaf,
-            self.index,
-            checkpoint.size,
-            &self.hashes,
-            &checkpoint.root,
-        )?;
+        verify_inclusion(leaf, self.index, checkpoint.size, &self.hashes, &checkpoint.root)?;
         Ok(checkpoint)
     }
 }
 
 /// A number in plain decimal: digits only, no leading zero but in `0` itself.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
-    let plain =
-        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
 

@@ -94,11 +94,7 @@ impl Counter {
     /// `number` as a counter, or `None` from [`SECRETS_PER_ROOT`] on.
     #[must_use]
     pub const fn new(number: u16) -> Option<Counter> {
-        if number < SECRETS_PER_ROOT {
-            Some(Counter(number))
-        } else {
-            None
-        }
+        if number < SECRETS_PER_ROOT { Some(Counter(number)) } else { None }
     }
 
     /// The number.
@@ -139,20 +135,13 @@ impl SecretRoot {
     /// One secret, in 12 hashes. [`SecretRoot::secrets`] is cheaper for neighbours.
     #[must_use]
     pub fn secret(&self, counter: Counter) -> Secret {
-        descend(
-            &child(&expand(&*self.0), counter.turns_right(0)),
-            1,
-            counter,
-        )
+        descend(&child(&expand(&*self.0), counter.turns_right(0)), 1, counter)
     }
 
     /// The secrets from `from` to the last, in order, at about one hash each.
     #[must_use]
     pub fn secrets(&self, from: Counter) -> Secrets {
-        let mut secrets = Secrets {
-            path: Zeroizing::default(),
-            next: Some(from),
-        };
+        let mut secrets = Secrets { path: Zeroizing::default(), next: Some(from) };
         secrets.path[0] = expand(&*self.0);
         secrets.fill(1, from);
         secrets
@@ -167,9 +156,7 @@ impl SecretRoot {
             depth: 1,
             seed: Zeroizing::new(child(&halves, right)),
         };
-        let mut punctured = PuncturedRoot {
-            subtrees: [top(false), top(true)].into(),
-        };
+        let mut punctured = PuncturedRoot { subtrees: [top(false), top(true)].into() };
         punctured.puncture(counter);
         punctured
     }
@@ -193,8 +180,7 @@ impl Secrets {
     fn fill(&mut self, level: u8, counter: Counter) {
         for level in level..DEPTH {
             let above = usize::from(level) - 1;
-            self.path[above + 1] =
-                expand(&child(&self.path[above], counter.turns_right(level - 1)));
+            self.path[above + 1] = expand(&child(&self.path[above], counter.turns_right(level - 1)));
         }
     }
 }
@@ -204,18 +190,13 @@ impl Iterator for Secrets {
 
     fn next(&mut self) -> Option<Secret> {
         let counter = self.next?;
-        let secret = Secret::from_bytes(child(
-            &self.path[usize::from(DEPTH) - 1],
-            counter.turns_right(DEPTH - 1),
-        ));
+        let secret =
+            Secret::from_bytes(child(&self.path[usize::from(DEPTH) - 1], counter.turns_right(DEPTH - 1)));
         self.next = counter.next();
         if let Some(next) = self.next {
             // The two paths part where the highest changed bit is read; nodes above it stay.
             let parted_at = (counter.0 ^ next.0).leading_zeros() - (u16::BITS - u32::from(DEPTH));
-            self.fill(
-                u8::try_from(parted_at).expect("a leading-zero count") + 1,
-                next,
-            );
+            self.fill(u8::try_from(parted_at).expect("a leading-zero count") + 1, next);
         }
         Some(secret)
     }
@@ -223,9 +204,7 @@ impl Iterator for Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets")
-            .field("next", &self.next)
-            .finish_non_exhaustive()
+        f.debug_struct("Secrets").field("next", &self.next).finish_non_exhaustive()
     }
 }
 
@@ -246,8 +225,7 @@ struct Subtree {
 
 impl PartialEq for Subtree {
     fn eq(&self, other: &Subtree) -> bool {
-        (self.first, self.depth) == (other.first, other.depth)
-            && bool::from(self.seed.ct_eq(&*other.seed))
+        (self.first, self.depth) == (other.first, other.depth) && bool::from(self.seed.ct_eq(&*other.seed))
     }
 }
 
@@ -324,11 +302,9 @@ impl PuncturedRoot {
     /// The stored form; see the module's layout. It is as secret as the root was.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let count =
-            u16::try_from(self.subtrees.len()).expect("at most one subtree for each secret");
-        let mut bytes = Zeroizing::new(Vec::with_capacity(
-            HEADER_BYTES + self.subtrees.len() * SUBTREE_BYTES,
-        ));
+        let count = u16::try_from(self.subtrees.len()).expect("at most one subtree for each secret");
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(HEADER_BYTES + self.subtrees.len() * SUBTREE_BYTES));
         bytes.push(VERSION);
         bytes.extend_from_slice(&count.to_be_bytes());
         for subtree in &self.subtrees {
@@ -345,9 +321,8 @@ impl PuncturedRoot {
     ///
     /// A [`DecodeError`]; the seeds themselves cannot be told right from wrong.
     pub fn decode(bytes: &[u8]) -> Result<PuncturedRoot, DecodeError> {
-        let (&[version, high, low], rest) = bytes
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(DecodeError::Length(bytes.len()))?;
+        let (&[version, high, low], rest) =
+            bytes.split_first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Length(bytes.len()))?;
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
@@ -376,9 +351,7 @@ impl PuncturedRoot {
     }
 
     fn find(&self, counter: Counter) -> Option<usize> {
-        let after = self
-            .subtrees
-            .partition_point(|subtree| subtree.first <= counter.0);
+        let after = self.subtrees.partition_point(|subtree| subtree.first <= counter.0);
         let place = after.checked_sub(1)?;
         self.subtrees[place].holds(counter).then_some(place)
     }
@@ -386,9 +359,7 @@ impl PuncturedRoot {
 
 impl fmt::Debug for PuncturedRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PuncturedRoot")
-            .field("remaining", &self.remaining())
-            .finish_non_exhaustive()
+        f.debug_struct("PuncturedRoot").field("remaining", &self.remaining()).finish_non_exhaustive()
     }
 }
 

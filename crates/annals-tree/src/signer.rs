@@ -179,20 +179,14 @@ impl<M: SignerMemory> Signer<M> {
         root: &Hash,
         proof: &[Hash],
     ) -> Result<String, Refusal<M::Error>> {
-        let of_this_ledger = origin
-            .strip_prefix(self.key.name())
-            .and_then(|rest| rest.strip_prefix('/'));
+        let of_this_ledger = origin.strip_prefix(self.key.name()).and_then(|rest| rest.strip_prefix('/'));
         let foreign = || Refusal::Foreign(origin.to_owned());
-        of_this_ledger
-            .filter(|rest| !rest.is_empty())
-            .ok_or_else(foreign)?;
+        of_this_ledger.filter(|rest| !rest.is_empty()).ok_or_else(foreign)?;
         let key = self.key.with_name(origin).map_err(|_| foreign())?;
         let next = TreeHead { size, root: *root };
         self.check(origin, next, proof)?;
         // A crash after this leaves the memory ahead by one signature nobody has seen.
-        self.memory
-            .remember(&[(origin.to_owned(), next)])
-            .map_err(Refusal::Memory)?;
+        self.memory.remember(&[(origin.to_owned(), next)]).map_err(Refusal::Memory)?;
         Ok(key.sign(&Checkpoint::new(origin, size, *root).to_text())?)
     }
 
@@ -210,20 +204,14 @@ impl<M: SignerMemory> Signer<M> {
         proofs: &[P],
     ) -> Result<SignedHead, Refusal<M::Error>> {
         if proofs.len() != head.logs.len() {
-            return Err(Refusal::ProofCount {
-                logs: head.logs.len(),
-                proofs: proofs.len(),
-            });
+            return Err(Refusal::ProofCount { logs: head.logs.len(), proofs: proofs.len() });
         }
         // Signed first, as it also finds logs that stand twice; released only at the end.
         let signed = head.sign(&self.key)?;
         let mut entries = Vec::with_capacity(head.logs.len());
         for (entry, proof) in head.logs.iter().zip(proofs) {
             let origin = entry.log.origin(self.key.name());
-            let next = TreeHead {
-                size: entry.size,
-                root: entry.root,
-            };
+            let next = TreeHead { size: entry.size, root: entry.root };
             self.check(&origin, next, proof.as_ref())?;
             entries.push((origin, next));
         }
@@ -242,25 +230,13 @@ impl<M: SignerMemory> Signer<M> {
             return Ok(());
         };
         if next.size < last.size {
-            return Err(Refusal::Smaller {
-                origin: origin(),
-                asked: next.size,
-                signed: last.size,
-            });
+            return Err(Refusal::Smaller { origin: origin(), asked: next.size, signed: last.size });
         }
         if next.size == last.size && next.root != last.root {
-            return Err(Refusal::OtherRoot {
-                origin: origin(),
-                size: next.size,
-            });
+            return Err(Refusal::OtherRoot { origin: origin(), size: next.size });
         }
-        verify_consistency(last.size, &last.root, next.size, &next.root, proof).map_err(|source| {
-            Refusal::Inconsistent {
-                origin: origin(),
-                signed: last.size,
-                source,
-            }
-        })
+        verify_consistency(last.size, &last.root, next.size, &next.root, proof)
+            .map_err(|source| Refusal::Inconsistent { origin: origin(), signed: last.size, source })
     }
 }
 

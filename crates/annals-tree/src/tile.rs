@@ -51,11 +51,7 @@ impl Tile {
             TileKind::Hashes(level) => level,
             TileKind::Entries => 0,
         };
-        (level <= LEVEL_MAX && (1..=TILE_WIDTH).contains(&width)).then_some(Tile {
-            kind,
-            index,
-            width,
-        })
+        (level <= LEVEL_MAX && (1..=TILE_WIDTH).contains(&width)).then_some(Tile { kind, index, width })
     }
 
     /// What it holds.
@@ -100,19 +96,13 @@ impl fmt::Display for Tile {
             write!(f, "x{:03}/", self.index / 1000_u64.pow(group) % 1000)?;
         }
         write!(f, "{:03}", self.index % 1000)?;
-        if self.is_partial() {
-            write!(f, ".p/{}", self.width)
-        } else {
-            Ok(())
-        }
+        if self.is_partial() { write!(f, ".p/{}", self.width) } else { Ok(()) }
     }
 }
 
 /// The path is not a tile's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "tile: must be `tile/<level>/<index>` or `tile/entries/<index>`, with `.p/<width>` if partial"
-)]
+#[error("tile: must be `tile/<level>/<index>` or `tile/entries/<index>`, with `.p/<width>` if partial")]
 pub struct ParseTileError;
 
 impl FromStr for Tile {
@@ -120,9 +110,7 @@ impl FromStr for Tile {
 
     /// Reads exactly what `Display` writes.
     fn from_str(path: &str) -> Result<Tile, ParseTileError> {
-        parse_path(path)
-            .filter(|tile| same_text(tile, path))
-            .ok_or(ParseTileError)
+        parse_path(path).filter(|tile| same_text(tile, path)).ok_or(ParseTileError)
     }
 }
 
@@ -142,9 +130,7 @@ fn parse_path(path: &str) -> Option<Tile> {
         if digits.len() != 3 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
             return None;
         }
-        number = number
-            .checked_mul(1000)?
-            .checked_add(digits.parse().ok()?)?;
+        number = number.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
     }
     Tile::new(kind, number, width)
 }
@@ -171,18 +157,8 @@ pub fn bundles(size: u64) -> impl Iterator<Item = Tile> {
 fn tiles_of(kind: TileKind, count: u64) -> impl Iterator<Item = Tile> {
     let full = count / u64::from(TILE_WIDTH);
     let rest = u16::try_from(count % u64::from(TILE_WIDTH)).expect("below the width");
-    let partial = (rest > 0).then_some(Tile {
-        kind,
-        index: full,
-        width: rest,
-    });
-    (0..full)
-        .map(move |index| Tile {
-            kind,
-            index,
-            width: TILE_WIDTH,
-        })
-        .chain(partial)
+    let partial = (rest > 0).then_some(Tile { kind, index: full, width: rest });
+    (0..full).map(move |index| Tile { kind, index, width: TILE_WIDTH }).chain(partial)
 }
 
 /// The content of a hash tile. Partial tiles of earlier sizes can be had for ever.
@@ -197,11 +173,7 @@ pub fn read_tile<S: LeafSource>(
     source: &S,
 ) -> Result<Vec<u8>, TreeError<S::Error>> {
     let TileKind::Hashes(level) = tile.kind else {
-        return Err(TreeError::Beyond {
-            what: "bundle",
-            asked: tile.index,
-            limit: 0,
-        });
+        return Err(TreeError::Beyond { what: "bundle", asked: tile.index, limit: 0 });
     };
     let hashes = tree.tile_hashes(level, tile.index, tile.width, source)?;
     Ok(hashes.iter().flat_map(|hash| hash.0).collect())
@@ -248,9 +220,7 @@ pub fn decode_tile(bytes: &[u8], width: u16) -> Result<Vec<Hash>, TileError> {
 /// # Errors
 ///
 /// [`TileError::EntryBytes`].
-pub fn encode_bundle<E: AsRef<[u8]>>(
-    entries: impl IntoIterator<Item = E>,
-) -> Result<Vec<u8>, TileError> {
+pub fn encode_bundle<E: AsRef<[u8]>>(entries: impl IntoIterator<Item = E>) -> Result<Vec<u8>, TileError> {
     let mut bytes = Vec::new();
     for entry in entries {
         let entry = entry.as_ref();
@@ -271,9 +241,7 @@ pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError> 
     let mut rest = bytes;
     while let Some((length, after)) = rest.split_first_chunk() {
         let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, after) = after
-            .split_at_checked(length)
-            .ok_or(TileError::Cut(entries.len()))?;
+        let (entry, after) = after.split_at_checked(length).ok_or(TileError::Cut(entries.len()))?;
         entries.push(entry);
         rest = after;
     }
@@ -281,10 +249,7 @@ pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError> 
         return Err(TileError::Cut(entries.len()));
     }
     if entries.len() != usize::from(width) {
-        return Err(TileError::Count {
-            entries: entries.len(),
-            width,
-        });
+        return Err(TileError::Count { entries: entries.len(), width });
     }
     Ok(entries)
 }

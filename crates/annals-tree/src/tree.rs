@@ -131,10 +131,7 @@ impl BlockState {
     pub fn of(leaves: &[Hash; BLOCK_LEAVES]) -> BlockState {
         let mut xor = Hash::default();
         leaves.iter().for_each(|leaf| xor.xor_in_place(leaf));
-        BlockState {
-            tags: leaves.each_ref().map(tag),
-            xor,
-        }
+        BlockState { tags: leaves.each_ref().map(tag), xor }
     }
 
     /// Checks that `leaves` are the leaves of this block, which has this root.
@@ -144,30 +141,16 @@ impl BlockState {
     /// A [`Mismatch`], which names the first wrong leaf where its tag shows it.
     pub fn check(&self, root: &Hash, leaves: &[Hash]) -> Result<(), Mismatch> {
         self.compare(leaves)?;
-        if subtree_root(leaves) == *root {
-            Ok(())
-        } else {
-            Err(Mismatch::Unknown)
-        }
+        if subtree_root(leaves) == *root { Ok(()) } else { Err(Mismatch::Unknown) }
     }
 
     /// As [`BlockState::check`] without hashing: finds every accident, but not every attack.
     fn compare(&self, leaves: &[Hash]) -> Result<(), Mismatch> {
-        let leaves: &[Hash; BLOCK_LEAVES] = leaves
-            .try_into()
-            .map_err(|_| Mismatch::Count(leaves.len()))?;
-        if let Some(index) = leaves
-            .iter()
-            .zip(self.tags)
-            .position(|(leaf, expected)| tag(leaf) != expected)
-        {
+        let leaves: &[Hash; BLOCK_LEAVES] = leaves.try_into().map_err(|_| Mismatch::Count(leaves.len()))?;
+        if let Some(index) = leaves.iter().zip(self.tags).position(|(leaf, expected)| tag(leaf) != expected) {
             return Err(Mismatch::Leaf { index });
         }
-        if BlockState::of(leaves).xor == self.xor {
-            Ok(())
-        } else {
-            Err(Mismatch::Unknown)
-        }
+        if BlockState::of(leaves).xor == self.xor { Ok(()) } else { Err(Mismatch::Unknown) }
     }
 
     /// The hash of leaf `index` from the 255 others; whatever stands at `index` is not looked at.
@@ -200,10 +183,7 @@ impl BlockState {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; BlockState::BYTES]) -> BlockState {
         let (tags, xor) = bytes.split_at(2 * BLOCK_LEAVES);
-        let mut state = BlockState {
-            tags: [0; BLOCK_LEAVES],
-            xor: Hash::default(),
-        };
+        let mut state = BlockState { tags: [0; BLOCK_LEAVES], xor: Hash::default() };
         for (tag, stored) in state.tags.iter_mut().zip(tags.as_chunks().0) {
             *tag = u16::from_be_bytes(*stored);
         }
@@ -261,10 +241,7 @@ impl Tree {
     /// When `open` holds a complete block.
     #[must_use]
     pub fn restore(blocks: impl IntoIterator<Item = (Hash, BlockState)>, open: &[Hash]) -> Tree {
-        assert!(
-            open.len() < BLOCK_LEAVES,
-            "an open block has fewer than {BLOCK_LEAVES} leaves"
-        );
+        assert!(open.len() < BLOCK_LEAVES, "an open block has fewer than {BLOCK_LEAVES} leaves");
         let mut tree = Tree::new();
         for (root, state) in blocks {
             tree.push_block(root, state);
@@ -308,10 +285,7 @@ impl Tree {
         let mut node = leaf;
         // As many peaks merge as the size has trailing zeros.
         for _ in 0..self.open.len().trailing_zeros() {
-            let left = self
-                .peaks
-                .pop()
-                .expect("a peak for each bit of the size before");
+            let left = self.peaks.pop().expect("a peak for each bit of the size before");
             node = node_hash(&left, &node);
         }
         if self.open.len() < BLOCK_LEAVES {
@@ -346,11 +320,7 @@ impl Tree {
     /// # Errors
     ///
     /// A [`TreeError`], `Beyond` when `size` is larger than the tree.
-    pub fn root_at<S: LeafSource>(
-        &self,
-        size: u64,
-        source: &S,
-    ) -> Result<Hash, TreeError<S::Error>> {
+    pub fn root_at<S: LeafSource>(&self, size: u64, source: &S) -> Result<Hash, TreeError<S::Error>> {
         within("size", size, self.size())?;
         if size == self.size() {
             return Ok(self.root());
@@ -375,11 +345,7 @@ impl Tree {
     ) -> Result<Vec<Hash>, TreeError<S::Error>> {
         within("size", size, self.size())?;
         if position >= size {
-            return Err(TreeError::Beyond {
-                what: "position",
-                asked: position,
-                limit: size,
-            });
+            return Err(TreeError::Beyond { what: "position", asked: position, limit: size });
         }
         let mut reader = Reader::new(self, source);
         let mut proof = Vec::new();
@@ -447,9 +413,7 @@ impl Tree {
     ) -> Result<Vec<Hash>, TreeError<S::Error>> {
         let shift = BLOCK_LEVEL * u32::from(level);
         let available = self.size().checked_shr(shift).unwrap_or(0);
-        let end = index
-            .saturating_mul(BLOCK_LEAVES as u64)
-            .saturating_add(u64::from(width));
+        let end = index.saturating_mul(BLOCK_LEAVES as u64).saturating_add(u64::from(width));
         within("tile end", end, available)?;
         if level == 0 {
             let mut leaves = Reader::new(self, source).leaves(index)?.to_vec();
@@ -462,14 +426,8 @@ impl Tree {
     }
 
     fn push_block(&mut self, root: Hash, state: BlockState) {
-        assert!(
-            self.open.len().is_multiple_of(BLOCK_LEAVES),
-            "blocks follow blocks"
-        );
-        assert!(
-            self.block_count() < TREE_SIZE_MAX / BLOCK_LEAVES as u64,
-            "a tree has an end"
-        );
+        assert!(self.open.len().is_multiple_of(BLOCK_LEAVES), "blocks follow blocks");
+        assert!(self.block_count() < TREE_SIZE_MAX / BLOCK_LEAVES as u64, "a tree has an end");
         self.blocks.push(Box::new(state));
         let mut node = root;
         for level in 0.. {
@@ -502,11 +460,7 @@ struct Reader<'a, S> {
 
 impl<'a, S: LeafSource> Reader<'a, S> {
     fn new(tree: &'a Tree, source: &'a S) -> Reader<'a, S> {
-        Reader {
-            tree,
-            source,
-            blocks: Vec::new(),
-        }
+        Reader { tree, source, blocks: Vec::new() }
     }
 
     /// The RFC 6962 hash over the leaves `from..to`; at least one, and aligned as in that tree.
@@ -538,9 +492,7 @@ impl<'a, S: LeafSource> Reader<'a, S> {
             Some(known) => known,
             None => {
                 let leaves = self.source.block(block).map_err(TreeError::Source)?;
-                state
-                    .compare(&leaves)
-                    .map_err(|mismatch| TreeError::Damaged { block, mismatch })?;
+                state.compare(&leaves).map_err(|mismatch| TreeError::Damaged { block, mismatch })?;
                 self.blocks.push((block, leaves));
                 self.blocks.len() - 1
             }
@@ -550,11 +502,7 @@ impl<'a, S: LeafSource> Reader<'a, S> {
 }
 
 fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
-    if asked <= limit {
-        Ok(())
-    } else {
-        Err(TreeError::Beyond { what, asked, limit })
-    }
+    if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }
 
 /// A place within a block.

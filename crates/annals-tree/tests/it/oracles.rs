@@ -1,0 +1,121 @@
+//! Against Cloudflare's ports of Go's `tlog` and `note`.
+
+use annals_tree::hash::{Hash, leaf_hash};
+use annals_tree::note::{Note, SigningKey, VerifierKey};
+use annals_tree::proof::{verify_consistency, verify_inclusion};
+use annals_tree::tile::{hash_tiles, read_tile};
+use annals_tree::tree::{LeafSource, Tree};
+use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
+use tlog_tiles::{HashReader, Tile as TheirTile, tlog};
+
+/// Their storage: every node at its stored index.
+struct Nodes(Vec<tlog::Hash>);
+
+impl HashReader for Nodes {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog::Hash>, tlog::Error> {
+        Ok(indexes.iter().map(|index| self.0[usize::try_from(*index).unwrap()]).collect())
+    }
+}
+
+struct Stored(Vec<Hash>);
+
+impl LeafSource for Stored {
+    type Error = ();
+
+    fn block(&self, block: u64) -> Result<Vec<Hash>, ()> {
+        let start = usize::try_from(block).unwrap() * 256;
+        Ok(self.0[start..start + 256].to_vec())
+    }
+}
+
+fn both(size: u64) -> (Tree, Stored, Nodes) {
+    let (mut tree, mut stored, mut nodes) = (Tree::new(), Stored(Vec::new()), Nodes(Vec::new()));
+    for number in 0..size {
+        let entry = number.to_be_bytes();
+        tree.push(leaf_hash(&entry));
+        stored.0.push(leaf_hash(&entry));
+        let added = tlog::stored_hashes(number, &entry, &nodes).unwrap();
+        nodes.0.extend(added);
+    }
+    (tree, stored, nodes)
+}
+
+fn ours(hashes: &[tlog::Hash]) -> Vec<Hash> {
+    hashes.iter().map(|hash| Hash(hash.0)).collect()
+}
+
+fn theirs(hashes: &[Hash]) -> Vec<tlog::Hash> {
+    hashes.iter().map(|hash| tlog::Hash(hash.0)).collect()
+}
+
+#[test]
+fn roots_and_proofs_agree_with_tlog_tiles() {
+    let (tree, stored, nodes) = both(1100);
+    for size in [1, 2, 3, 255, 256, 257, 511, 512, 513, 1000, 1024, 1100] {
+        let root = tree.root_at(size, &stored).unwrap();
+        assert_eq!(root.0, tlog::tree_hash(size, &nodes).unwrap().0, "root of {size}");
+        for position in [0, 1, size / 3, size / 2, size - 1] {
+            let Some(leaf) =
+                stored.0[..usize::try_from(size).unwrap()].get(usize::try_from(position).unwrap())
+            else {
+                continue;
+            };
+            let proof = tree.inclusion(position, size, &stored).unwrap();
+            assert_eq!(proof, ours(&tlog::prove_record(size, position, &nodes).unwrap()));
+            tlog::check_record(&theirs(&proof), size, tlog::Hash(root.0), position, tlog::Hash(leaf.0))
+                .unwrap();
+            assert_eq!(verify_inclusion(leaf, position, size, &proof, &root), Ok(()));
+
+            let from = position + 1;
+            let proof = tree.consistency(from, size, &stored).unwrap();
+            assert_eq!(proof, ours(&tlog::prove_tree(size, from, &nodes).unwrap()), "{from} to {size}");
+            let from_root = tree.root_at(from, &stored).unwrap();
+            let (their_root, their_from) = (tlog::Hash(root.0), tlog::Hash(from_root.0));
+            tlog::check_tree(&theirs(&proof), size, their_root, from, their_from).unwrap();
+            assert_eq!(verify_consistency(from, &from_root, size, &root, &proof), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn tiles_agree_with_tlog_tiles() {
+    let size = 70_000;
+    let (tree, stored, nodes) = both(size);
+    let mut expected: Vec<TheirTile> = TheirTile::new_tiles(8, 0, size);
+    // Theirs are listed level by level too, but hold each partial tile in place of a full one.
+    expected.sort_by_key(|tile| (tile.level(), tile.level_index()));
+    let tiles: Vec<_> = hash_tiles(size).collect();
+    assert_eq!(tiles.len(), expected.len());
+    for (tile, expected) in tiles.iter().zip(&expected) {
+        // Their paths have the tile's height in them, as Go's checksum database has.
+        assert_eq!(tile.to_string(), expected.path().replacen("tile/8/", "tile/", 1));
+        assert_eq!(read_tile(&tree, tile, &stored).unwrap(), expected.read_data(&nodes).unwrap());
+    }
+}
+
+#[test]
+fn notes_agree_with_signed_note() {
+    let key = SigningKey::from_seed("annals.example/t/1", &[9; 32]).unwrap();
+    let their_signer = StandardSigner::new(&key.to_text()).unwrap();
+    let their_verifier = StandardVerifier::new(&key.verifier_key().to_string()).unwrap();
+    assert_eq!(their_signer.key_id(), key.verifier_key().id());
+
+    let text = "annals.example/t/1\n7\nAAAA\n";
+    let note = key.sign(text).unwrap();
+    let mut their_note = signed_note::Note::new(text.as_bytes(), &[]).unwrap();
+    their_note.add_sigs(&[&their_signer]).unwrap();
+    assert_eq!(their_note.to_bytes(), note.as_bytes());
+
+    let read = signed_note::Note::from_bytes(note.as_bytes()).unwrap();
+    let (verified, _) = read.verify(&VerifierList::new(vec![Box::new(their_verifier)])).unwrap();
+    assert_eq!(verified.len(), 1);
+}
+
+#[test]
+fn keys_they_write_are_keys_we_read() {
+    let secret = ed25519_dalek::SigningKey::from_bytes(&[8; 32]);
+    let key = VerifierKey::new("example.com/log", secret.verifying_key().as_bytes()).unwrap();
+    let text = key.to_string();
+    assert!(StandardVerifier::new(&text).is_ok());
+    assert!(Note::parse("text\n\n— example.com/log AAAAAAEC\n").is_ok());
+}
