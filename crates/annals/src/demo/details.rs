@@ -5,18 +5,26 @@ use super::json::Json;
 use super::rng::Rng;
 use super::tenants::Detail;
 
+/// Room for all that is written here.
+const METADATA_BYTES: usize = 160;
+
 /// A JSON object, or nothing at all.
 pub(super) fn metadata(rng: &mut Rng, at_us: i64, detail: Detail) -> String {
-    let mut json = Json::object();
+    if matches!(detail, Detail::None) {
+        return String::new();
+    }
+    let mut json = Json::object(Vec::with_capacity(METADATA_BYTES));
     match detail {
-        Detail::None => return String::new(),
+        Detail::None => {}
         Detail::Client => {
             json.open("client");
             json.text("name", rng.pick(&["web", "web", "mobile", "desktop"]));
             json.text("version", rng.pick(&["5.3.1", "5.3.0", "5.2.8", "6.0.0-beta.2"]));
             json.close();
             json.hundredths("latency_ms", 300 + u64::from(rng.below(24_000)));
-            json.raw("flags", rng.pick(&["[]", r#"["new-player"]"#, r#"["dark-mode","beta"]"#, "null"]));
+            if rng.chance(400) {
+                json.raw("flags", rng.pick(&["[]", r#"["new-player"]"#, r#"["dark-mode","beta"]"#, "null"]));
+            }
         }
         Detail::File => {
             json.integer("bytes", u64::from(rng.below(4_000_000_000)) + 40_000);
@@ -25,7 +33,10 @@ pub(super) fn metadata(rng: &mut Rng, at_us: i64, detail: Detail) -> String {
             json.raw("checksum", "null");
         }
         Detail::Money => {
-            json.hundredths("amount", 900 + u64::from(rng.below(4_000_000)).min(u64::from(rng.below(9_000_000))));
+            json.hundredths(
+                "amount",
+                900 + u64::from(rng.below(4_000_000)).min(u64::from(rng.below(9_000_000))),
+            );
             json.text("currency", rng.pick(&["BRL", "BRL", "BRL", "EUR", "JPY"]));
             json.integer("lines", 1 + u64::from(rng.below(14)));
             json.raw("purchase_order", rng.pick(&["null", r#""po-4471""#, r#""po-5120""#, r#""po-6008""#]));

@@ -113,8 +113,9 @@ pub(super) enum IdStyle {
 
 impl Event<'_> {
     /// The event as a JSON object that is left open, for the story to add its `source` and close it.
-    pub(super) fn write(&self, at_us: i64, id: &str) -> Json {
-        let mut json = Json::object();
+    /// `buffer` is written over.
+    pub(super) fn write(&self, at_us: i64, id: &str, buffer: Vec<u8>) -> Json {
+        let mut json = Json::object(buffer);
         json.text("id", id);
         json.instant("occurred_at", at_us);
         json.text("action", self.action);
@@ -276,6 +277,8 @@ fn ulid(ms: u64, random: [u64; 2]) -> Vec<u8> {
     const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let bits = (u128::from(ms) << 80) | (u128::from(random[0] >> 48) << 64) | u128::from(random[1]);
     let mut text = b"evt_".to_vec();
-    text.extend((0..26_u32).rev().map(|place| CROCKFORD[usize::from((bits >> (place * 5)).to_le_bytes()[0] & 31)]));
+    text.extend(
+        (0..26_u32).rev().map(|place| CROCKFORD[usize::from((bits >> (place * 5)).to_le_bytes()[0] & 31)]),
+    );
     text
 }

@@ -11,11 +11,11 @@ pub(super) struct Json {
 }
 
 impl Json {
-    /// An opened object with room for an ordinary event.
-    pub(super) fn object() -> Json {
-        let mut bytes = Vec::with_capacity(1280);
-        bytes.push(b'{');
-        Json { bytes }
+    /// An opened object, written over whatever `buffer` held.
+    pub(super) fn object(mut buffer: Vec<u8>) -> Json {
+        buffer.clear();
+        buffer.push(b'{');
+        Json { bytes: buffer }
     }
 
     /// Goes on with an object that was left open by [`Json::into_bytes`].
@@ -50,6 +50,7 @@ impl Json {
         self.bytes.push(b']');
     }
 
+    #[inline]
     pub(super) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.bytes.push(b'"');
@@ -117,7 +118,9 @@ impl Json {
         self.bytes.push(b'"');
     }
 
+    #[inline]
     fn key(&mut self, key: &str) {
+        self.bytes.reserve(key.len() + 4);
         self.comma();
         self.bytes.push(b'"');
         self.bytes.extend_from_slice(key.as_bytes());
@@ -142,9 +145,14 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    // Hardly any text needs escaping, and looking at all of it without stopping is quickest.
+    if !bytes.iter().fold(false, |any, byte| any | needs_escape(*byte)) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     let mut clean_from = 0;
     for (at, byte) in bytes.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
+        if !needs_escape(*byte) {
             continue;
         }
         out.extend_from_slice(&bytes[clean_from..at]);
@@ -155,4 +163,8 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.extend_from_slice(&bytes[clean_from..]);
+}
+
+fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }

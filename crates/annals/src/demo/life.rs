@@ -24,7 +24,8 @@ pub(super) struct Life {
     rng: Rng,
     sessions: Vec<Session>,
     things: Things,
-    /// Reused from event to event.
+    /// Reused from event to event, as are the next two.
+    buffer: Vec<u8>,
     description: String,
     path: String,
 }
@@ -50,7 +51,11 @@ pub(super) struct Told {
 #[derive(Clone, Copy)]
 enum Doer {
     /// Indices of the person and of the desk, and the session's id.
-    Human { person: usize, desk: usize, session: u64 },
+    Human {
+        person: usize,
+        desk: usize,
+        session: u64,
+    },
     Robot(&'static Robot),
 }
 
@@ -87,9 +92,15 @@ impl Life {
             rng: Rng::new(tenant.seed ^ 0x6c69_6665),
             sessions: Vec::new(),
             things: Things::new(tenant, begin_us, until_us),
+            buffer: Vec::new(),
             description: String::new(),
             path: String::new(),
         }
+    }
+
+    /// Gives back what a told event was written into, for the next one.
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
     }
 
     /// Something a program does.
@@ -163,12 +174,15 @@ impl Life {
         let also = deed.also.map(|kind| self.things.one_of(&mut self.rng, at_us, kind, owner(doer)));
         self.describe(deed, doer, outcome, thing.as_ref(), also.as_ref());
         let metadata = metadata(&mut self.rng, at_us, deed.detail);
-        let request = deed.http.map(|(method, _, status_code)| (self.rng.bits(), method, status(outcome, status_code)));
-        let traced = request.is_some() && self.rng.chance(200);
+        let request =
+            deed.http.map(|(method, _, status_code)| (self.rng.bits(), method, status(outcome, status_code)));
+        let traced = request.is_some() && self.rng.chance(160);
         let trace = traced.then(|| [self.rng.bits(), self.rng.bits(), self.rng.bits()]);
-        let source = deed.via.map(|service| (service, self.rng.below(self.tenant.services[service].instances)));
+        let source =
+            deed.via.map(|service| (service, self.rng.below(self.tenant.services[service].instances)));
         let id = event_id(self.tenant.ids, at_us, [self.rng.bits(), self.rng.bits()]);
 
+        let buffer = std::mem::take(&mut self.buffer);
         let mut targets = [Target::default(); 2];
         let mut targets_count = 0;
         for thing in [thing.as_ref(), also.as_ref()].into_iter().flatten() {
@@ -195,7 +209,12 @@ impl Life {
             actor,
             targets: &targets[..targets_count],
             context,
-            request: request.map(|(id, method, status_code)| Request { id, method, path: &self.path, status_code }),
+            request: request.map(|(id, method, status_code)| Request {
+                id,
+                method,
+                path: &self.path,
+                status_code,
+            }),
             trace,
             outcome,
             changes,
@@ -203,7 +222,7 @@ impl Life {
             metadata: &metadata,
             ..Event::default()
         };
-        Told { json: event.write(at_us, &id), source }
+        Told { json: event.write(at_us, &id, buffer), source }
     }
 
     /// Mostly things go well.
@@ -252,7 +271,14 @@ impl Life {
     }
 
     /// Fills in the deed's words and its path.
-    fn describe(&mut self, deed: &Deed, doer: Doer, outcome: Outcome, thing: Option<&Thing>, also: Option<&Thing>) {
+    fn describe(
+        &mut self,
+        deed: &Deed,
+        doer: Doer,
+        outcome: Outcome,
+        thing: Option<&Thing>,
+        also: Option<&Thing>,
+    ) {
         let (between, words) = match outcome {
             Outcome::Success => (" ", deed.did),
             Outcome::Failure(_) => (" failed to ", deed.attempt),
@@ -285,7 +311,11 @@ impl Life {
         match doer {
             Doer::Human { person, desk, session } => {
                 let person = &self.people[person];
-                (Actor::user(person), Context { session: Some(session), ..Context::at(&person.desks[desk]) }, person.team)
+                (
+                    Actor::user(person),
+                    Context { session: Some(session), ..Context::at(&person.desks[desk]) },
+                    person.team,
+                )
             }
             Doer::Robot(robot) => {
                 let credential = if robot.kind == "api_key" { ("api_key", robot.id) } else { ("", "") };
@@ -297,7 +327,8 @@ impl Life {
 }
 
 const DENIALS: [&str; 3] = ["missing permission", "outside of your team", "needs a second factor"];
-const FAILURES: [&str; 4] = ["changed by someone else meanwhile", "timed out", "not valid", "service unavailable"];
+const FAILURES: [&str; 4] =
+    ["changed by someone else meanwhile", "timed out", "not valid", "service unavailable"];
 
 /// Things people act upon are mostly their own.
 fn owner(doer: Doer) -> Option<usize> {

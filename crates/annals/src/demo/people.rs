@@ -29,6 +29,7 @@ pub(super) struct Desk {
     pub(super) user_agent: &'static str,
     /// Empty at the office, whose address says enough.
     pub(super) location: &'static str,
+    /// Empty in a browser.
     pub(super) application: &'static str,
 }
 
@@ -43,11 +44,12 @@ impl Person {
     }
 }
 
+/// And the application, where it is not the browser.
 const USER_AGENTS: [(&str, &str); 8] = [
-    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36", "web"),
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36", "web"),
-    ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", "web"),
-    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:145.0) Gecko/20100101 Firefox/145.0", "web"),
+    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/142.0.0.0 Safari/537.36", ""),
+    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/142.0.0.0 Safari/537.36", ""),
+    ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", ""),
+    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:145.0) Gecko/20100101 Firefox/145.0", ""),
     ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148", "ios"),
     ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/142.0.0.0 Mobile Safari/537.36", "android"),
     ("Workbench/5.3.1 (macOS 15.6; arm64)", "desktop"),
@@ -55,8 +57,16 @@ const USER_AGENTS: [(&str, &str); 8] = [
 ];
 
 const HOME_TOWNS: [&str; 10] = [
-    "São Paulo, BR", "東京, JP", "Łódź, PL", "Lagos, NG", "Reykjavík, IS", "Αθήνα, GR", "Đà Nẵng, VN", "İzmir, TR",
-    "Cusco, PE", "Galway, IE",
+    "São Paulo, BR",
+    "東京, JP",
+    "Łódź, PL",
+    "Lagos, NG",
+    "Reykjavík, IS",
+    "Αθήνα, GR",
+    "Đà Nẵng, VN",
+    "İzmir, TR",
+    "Cusco, PE",
+    "Galway, IE",
 ];
 
 /// Of everyone, how many in a thousand were there before the year began.
@@ -90,9 +100,15 @@ pub(super) fn staff(tenant: &Tenant, begin_us: i64) -> Vec<Person> {
                 role,
                 team: rng.pick(tenant.teams),
                 joined_at_us,
-                left_at_us: if let Some(days) = tenant.cast.get(index).and_then(|member| member.leaves_days_before) {
+                left_at_us: if let Some(days) =
+                    tenant.cast.get(index).and_then(|member| member.leaves_days_before)
+                {
                     until_us - days * DAY_US + 15 * HOUR_US
-                } else if leaves { first_morning(tenant, begin_us, &mut rng) + 7 * HOUR_US } else { i64::MAX },
+                } else if leaves {
+                    first_morning(tenant, begin_us, &mut rng) + 7 * HOUR_US
+                } else {
+                    i64::MAX
+                },
                 desks: desks(tenant, index, &mut rng),
             }
         })

@@ -51,11 +51,16 @@ impl<'a> Scene<'a> {
     pub(super) fn tell_from(&mut self, tenant: usize, at_us: i64, event: &Event, source: Option<BeatSource>) {
         let at_us = at_us + i64::from(self.rng.below(999_000));
         let id = event_id(TENANTS[tenant].ids, at_us, [self.rng.bits(), self.rng.bits()]);
-        let open_json = event.write(at_us, &id).into_bytes();
+        let open_json = event.write(at_us, &id, Vec::new()).into_bytes();
         self.beats.push(Beat { at_us, tenant, open_json, source });
     }
 
-    pub(super) fn request<'r>(&mut self, method: &'r str, path: &'r str, status_code: u64) -> Option<Request<'r>> {
+    pub(super) fn request<'r>(
+        &mut self,
+        method: &'r str,
+        path: &'r str,
+        status_code: u64,
+    ) -> Option<Request<'r>> {
         Some(Request { id: self.rng.bits(), method, path, status_code })
     }
 

@@ -98,7 +98,8 @@ impl Story {
         if let Some(source) = beat.source {
             self.number(&mut json, beat.at_us, beat.tenant, source);
         }
-        finish(json, beat.at_us, beat.tenant)
+        json.close();
+        DemoEvent { tenant: TENANTS[beat.tenant].id, occurred_at_us: beat.at_us, json: json.into_bytes() }
     }
 
     fn tell_ordinary(&mut self, at_us: i64, tenant: usize, human: bool) -> DemoEvent {
@@ -107,13 +108,18 @@ impl Story {
         if let Some((service, instance)) = told.source {
             self.number(&mut told.json, at_us, tenant, BeatSource { service, instance, lost: 0 });
         }
-        finish(told.json, at_us, tenant)
+        told.json.close();
+        let buffer = told.json.into_bytes();
+        let json = buffer.as_slice().to_vec();
+        self.lives[tenant].recycle(buffer);
+        DemoEvent { tenant: TENANTS[tenant].id, occurred_at_us: at_us, json }
     }
 
     /// Gives the event the next number of its source.
     fn number(&mut self, json: &mut Json, at_us: i64, tenant: usize, source: BeatSource) {
         let service = &TENANTS[tenant].services[source.service];
-        let next = &mut self.sequences[tenant][source.service * INSTANCES_MAX as usize + source.instance as usize];
+        let next =
+            &mut self.sequences[tenant][source.service * INSTANCES_MAX as usize + source.instance as usize];
         *next += source.lost;
         let week = (at_us - self.begin_us) / (7 * DAY_US);
         json.open("source");
@@ -144,11 +150,6 @@ impl Iterator for Story {
     }
 }
 
-fn finish(mut json: Json, at_us: i64, tenant: usize) -> DemoEvent {
-    json.close();
-    DemoEvent { tenant: TENANTS[tenant].id, occurred_at_us: at_us, json: json.into_bytes() }
-}
-
 /// Sources were counting long before the year began.
 fn first_numbers(tenant: &Tenant) -> Vec<u64> {
     let slots = tenant.services.len() * INSTANCES_MAX as usize;
@@ -174,7 +175,8 @@ impl Busy {
         let growth = 600 + 800 * day / 365;
         let mut weather = Rng::new(tenant.seed ^ u64::from(day));
         let mood = 85 + weather.below(31);
-        let people = tenant.weekdays[local.weekday] * tenant.hours[local.hour] * holiday(local) * mood / 100 / 100;
+        let people =
+            tenant.weekdays[local.weekday] * tenant.hours[local.hour] * holiday(local) * mood / 100 / 100;
         Busy { people: people * growth / 1000, machines: tenant.machines * growth / 10 }
     }
 }
@@ -204,7 +206,9 @@ impl Quota {
             .iter()
             .map(|tenant| Quota {
                 total: total / 100 * u64::from(tenant.share),
-                weights_total: (0..STORY_DAYS * 24).map(|hour| Busy::at(tenant, begin_us, hour).weight()).sum(),
+                weights_total: (0..STORY_DAYS * 24)
+                    .map(|hour| Busy::at(tenant, begin_us, hour).weight())
+                    .sum(),
                 weights_seen: 0,
                 taken: 0,
             })

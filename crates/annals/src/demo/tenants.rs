@@ -7,7 +7,8 @@ mod northwind_video;
 use super::event::IdStyle;
 
 /// In the order of the stories' tenant indices.
-pub(super) const TENANTS: [&Tenant; 3] = [&northwind_video::TENANT, &ledgerly::TENANT, &mosaic_health::TENANT];
+pub(super) const TENANTS: [&Tenant; 3] =
+    [&northwind_video::TENANT, &ledgerly::TENANT, &mosaic_health::TENANT];
 
 pub(super) const NORTHWIND: usize = 0;
 pub(super) const LEDGERLY: usize = 1;
@@ -84,7 +85,8 @@ pub(super) enum Naming {
 }
 
 /// What a staged name ends in, in order.
-pub(super) const STAGES: [&str; 6] = ["draft", "rough cut", "fine cut", "final", "final 2", "really final 🎬"];
+pub(super) const STAGES: [&str; 6] =
+    ["draft", "rough cut", "fine cut", "final", "final 2", "really final 🎬"];
 
 /// A setting and the values it moves between.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::story::{DemoEvent, story, tenant_ids};
 
 /// 2026-11-22T00:00:00Z.
 const UNTIL_US: i64 = 1_795_305_600_000_000;
-const TOTAL: u64 = 40_000;
+const TOTAL: u64 = 20_000;
 
 struct Told {
     event: DemoEvent,
@@ -60,28 +60,59 @@ fn times_rise_and_stay_within_the_year() {
     }
     // The weekday of `until` may be any.
     for day in 1..7 {
-        assert_eq!(story(UNTIL_US - day * DAY_US, 5_000).filter(|event| event.occurred_at_us >= UNTIL_US - day * DAY_US).count(), 0);
+        assert_eq!(
+            story(UNTIL_US - day * DAY_US, 5_000)
+                .filter(|event| event.occurred_at_us >= UNTIL_US - day * DAY_US)
+                .count(),
+            0
+        );
     }
 }
 
 #[test]
 fn every_event_has_what_the_model_asks_for() {
     const MEMBERS: [&str; 17] = [
-        "id", "occurred_at", "action", "operation", "category", "severity", "description", "reason", "actor", "targets", "context",
-        "request", "trace", "outcome", "changes", "scope", "source",
+        "id",
+        "occurred_at",
+        "action",
+        "operation",
+        "category",
+        "severity",
+        "description",
+        "reason",
+        "actor",
+        "targets",
+        "context",
+        "request",
+        "trace",
+        "outcome",
+        "changes",
+        "scope",
+        "source",
     ];
-    const OPERATIONS: [&str; 8] = ["create", "read", "update", "delete", "access", "authentication", "snapshot", "other"];
+    const OPERATIONS: [&str; 8] =
+        ["create", "read", "update", "delete", "access", "authentication", "snapshot", "other"];
     for told in YEAR.iter() {
         let event = told.value.as_object().unwrap();
-        assert!(event["action"].as_str().is_some_and(|action| !action.is_empty() && !action.starts_with("annals.")));
+        assert!(
+            event["action"]
+                .as_str()
+                .is_some_and(|action| !action.is_empty() && !action.starts_with("annals."))
+        );
         assert!(event["actor"]["type"].is_string());
         assert!(event["outcome"]["result"].is_string());
-        assert!(event.get("operation").is_none_or(|operation| OPERATIONS.contains(&operation.as_str().unwrap())), "{event:?}");
+        assert!(
+            event.get("operation").is_none_or(|operation| OPERATIONS.contains(&operation.as_str().unwrap())),
+            "{event:?}"
+        );
         for key in event.keys() {
             assert!(MEMBERS.contains(&key.as_str()) || key == "metadata", "{key}");
         }
         let description = event["description"].as_str().unwrap();
-        assert!(!description.contains(['{', '}']) && !description.contains("“”") && !description.contains("  "), "{description}");
+        assert!(
+            !description.contains(['{', '}']) && !description.contains("“”") && !description.contains("  "),
+            "{description}"
+        );
         assert!(!told.event.json.contains(&b'\n'));
     }
 }
@@ -99,7 +130,10 @@ fn names_and_mailboxes_are_unique() {
     for name in (0..NAMES).map(name) {
         let letters = name.chars().filter(|letter| letter.is_alphabetic()).count();
         let mailbox = mailbox(&name);
-        assert!(mailbox.is_ascii() && mailbox.bytes().filter(u8::is_ascii_alphabetic).count() >= letters, "{name}: {mailbox}");
+        assert!(
+            mailbox.is_ascii() && mailbox.bytes().filter(u8::is_ascii_alphabetic).count() >= letters,
+            "{name}: {mailbox}"
+        );
     }
 }
 
@@ -139,7 +173,8 @@ fn every_story_is_found_as_its_note_says() {
         let found: Vec<&Told> = YEAR.iter().filter(|told| matches(note, told)).collect();
         assert_eq!(found.len() as u64, note.count, "{}", note.title);
         // Nothing of it lies outside the window, so the year as a whole finds the same.
-        let anywhere = YEAR.iter().filter(|told| told.event.tenant == note.tenant && finds(note, &told.value)).count();
+        let anywhere =
+            YEAR.iter().filter(|told| told.event.tenant == note.tenant && finds(note, &told.value)).count();
         assert_eq!(anywhere as u64, note.count, "{}", note.title);
     }
 }
@@ -148,13 +183,17 @@ fn every_story_is_found_as_its_note_says() {
 fn the_approval_names_the_whole_chain() {
     let approval = YEAR
         .iter()
-        .find(|told| told.value["action"] == "invoice.approve" && told.value["targets"][0]["id"] == "inv_aurora_0097")
+        .find(|told| {
+            told.value["action"] == "invoice.approve" && told.value["targets"][0]["id"] == "inv_aurora_0097"
+        })
         .unwrap();
     let chain = approval.value["actor"]["chain"].as_array().unwrap();
     assert_eq!(chain.len(), 2);
     let entered = YEAR
         .iter()
-        .find(|told| told.value["action"] == "invoice.create" && told.value["targets"][0]["id"] == "inv_aurora_0097")
+        .find(|told| {
+            told.value["action"] == "invoice.create" && told.value["targets"][0]["id"] == "inv_aurora_0097"
+        })
         .unwrap();
     assert_eq!(chain[1]["id"], entered.value["actor"]["id"]);
 }
@@ -193,16 +232,27 @@ fn sources_count_without_a_hole_but_one() {
 
 #[test]
 fn tenants_have_their_share_and_their_rhythm() {
-    for (tenant, share, offset_hours) in [("northwind-video", 58..62, 1), ("ledgerly", 22..27, -3), ("mosaic-health", 13..18, 9)] {
+    for (tenant, share, offset_hours) in
+        [("northwind-video", 58..62, 1), ("ledgerly", 22..27, -3), ("mosaic-health", 13..18, 9)]
+    {
         assert!(tenant_ids().contains(&tenant));
-        let times: Vec<i64> = YEAR.iter().filter(|told| told.event.tenant == tenant).map(|told| told.event.occurred_at_us).collect();
+        let times: Vec<i64> = YEAR
+            .iter()
+            .filter(|told| told.event.tenant == tenant)
+            .map(|told| told.event.occurred_at_us)
+            .collect();
         assert!(share.contains(&(times.len() * 100 / YEAR.len())), "{tenant}: {}", times.len());
         let count = |wanted: &dyn Fn(usize, usize) -> bool| {
-            times.iter().map(|at_us| local_time(*at_us, offset_hours)).filter(|local| wanted(local.weekday, local.hour)).count()
+            times
+                .iter()
+                .map(|at_us| local_time(*at_us, offset_hours))
+                .filter(|local| wanted(local.weekday, local.hour))
+                .count()
         };
         let (tuesdays, sundays) = (count(&|weekday, _| weekday == 1), count(&|weekday, _| weekday == 6));
         assert!(tuesdays > 2 * sundays, "{tenant}: {tuesdays} {sundays}");
-        let (mornings, nights) = (count(&|_, hour| (9..12).contains(&hour)), count(&|_, hour| (2..5).contains(&hour)));
+        let (mornings, nights) =
+            (count(&|_, hour| (9..12).contains(&hour)), count(&|_, hour| (2..5).contains(&hour)));
         assert!(mornings > 4 * nights, "{tenant}: {mornings} {nights}");
         let middle_us = UNTIL_US - STORY_DAYS * DAY_US / 2;
         let early = times.iter().filter(|at_us| **at_us < middle_us).count();
@@ -222,7 +272,8 @@ fn sessions_begin_with_a_login_and_go_on_from_one_address() {
         assert_eq!(*ip, &told.value["context"]["ip"]);
         events += 1;
     }
-    assert!((5..12).contains(&(events / first.len())), "{events} events in {} sessions", first.len());
+    // Shorter than in a full year: with so few events many sessions run idle before they are through.
+    assert!((4..12).contains(&(events / first.len())), "{events} events in {} sessions", first.len());
 }
 
 #[test]
@@ -252,7 +303,9 @@ fn finds(note: &StoryNote, event: &Value) -> bool {
         note.find.iter().filter(|(other, _)| other == parameter).any(|(_, value)| match *parameter {
             "actor_id" => event["actor"]["id"] == *value,
             "context_ip" => event["context"]["ip"] == *value,
-            "targets_id" => event["targets"].as_array().is_some_and(|all| all.iter().any(|one| one["id"] == *value)),
+            "targets_id" => {
+                event["targets"].as_array().is_some_and(|all| all.iter().any(|one| one["id"] == *value))
+            }
             other => panic!("the test does not know the parameter {other}"),
         })
     })

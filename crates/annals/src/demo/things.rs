@@ -58,7 +58,8 @@ impl Things {
             // The newest are asked for most.
             _ => count - 1 - rng.index(count).min(rng.index(count)),
         };
-        let id = format!("{}{:010x}", spec.prefix, mix(self.tenant.seed ^ (kind << 32 | number) as u64) >> 24);
+        let id =
+            format!("{}{:010x}", spec.prefix, mix(self.tenant.seed ^ (kind << 32 | number) as u64) >> 24);
         Thing::new(spec.name, id, self.name(kind, number), number)
     }
 

@@ -80,7 +80,11 @@ fn say_goodbye(scene: &mut Scene, tenant: usize, admin: &Person, person: &Person
         targets: &[Target::user(person)],
         context: Context::at(&admin.desks[0]),
         request: scene.request("POST", &path, 200),
-        changes: Changes { before: &[("status", "active")], after: &[("status", "suspended")], complete: false },
+        changes: Changes {
+            before: &[("status", "active")],
+            after: &[("status", "suspended")],
+            complete: false,
+        },
         scope: (person.team, ""),
         ..Event::default()
     };

@@ -5,7 +5,7 @@ use super::super::tenants::LEDGERLY;
 use super::*;
 
 const GUESSERS: [&str; 4] = ["192.0.2.161", "192.0.2.162", "192.0.2.163", "192.0.2.178"];
-const GUESSER_AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/120.0.0.0 Safari/537.36";
+const GUESSER_AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0.0.0 Safari/537.36";
 /// Mailboxes tried although nobody has them: numbers in the list of names that no tenant hires.
 const STRANGERS: std::ops::Range<usize> = 612..764;
 
@@ -21,7 +21,10 @@ pub(super) fn password_spraying(scene: &mut Scene) {
         ..Event::default()
     };
     // Everyone once, strangers among them, in the order of an address book somebody stole.
-    let known = people.iter().filter(|person| person.email != victim.email).map(|person| (person.id.as_str(), person.email.clone()));
+    let known = people
+        .iter()
+        .filter(|person| person.email != victim.email)
+        .map(|person| (person.id.as_str(), person.email.clone()));
     let unknown = STRANGERS.map(|number| ("", format!("{}@ledgerly.example", mailbox(&name(number)))));
     let mut accounts: Vec<(&str, String)> = known.chain(unknown).collect();
     accounts.sort_by(|a, b| a.1.cmp(&b.1));
@@ -32,7 +35,7 @@ pub(super) fn password_spraying(scene: &mut Scene) {
         let failed = Event {
             description: &format!("Someone failed to sign in as {email}"),
             actor: Actor { kind: "user", id, email, ..Actor::default() },
-            context: Context { ip: GUESSERS[step % 4], user_agent: GUESSER_AGENT, application: "web", ..Context::default() },
+            context: Context { ip: GUESSERS[step % 4], user_agent: GUESSER_AGENT, ..Context::default() },
             request: scene.request("POST", "/auth/login", 401),
             outcome: Outcome::Failure(reason),
             ..guess
@@ -47,7 +50,7 @@ fn one_guess_was_right(scene: &mut Scene, victim: &Person, at_us: i64) {
         operation: "authentication",
         category: "authentication",
         actor: Actor::user(victim),
-        context: Context { ip: GUESSERS[3], user_agent: GUESSER_AGENT, application: "web", ..Context::default() },
+        context: Context { ip: GUESSERS[3], user_agent: GUESSER_AGENT, ..Context::default() },
         ..Event::default()
     };
     let accepted = Event {
@@ -146,13 +149,22 @@ pub(super) fn approved_by_the_requester(scene: &mut Scene) {
         category: "approvals",
         severity: "notice",
         description: "Approvals assistant approved the invoice NF-2026-09750 for Yuki Tanabe-Costa, asked by Renato Valadim",
-        actor: Actor { kind: "service_account", id: "svc_approvals", name: "Approvals assistant", ..Actor::default() },
+        actor: Actor {
+            kind: "service_account",
+            id: "svc_approvals",
+            name: "Approvals assistant",
+            ..Actor::default()
+        },
         // Outermost first: her right, used by him, carried out by the assistant.
         chain: &[Actor::user(yuki), Actor { credential: ("delegation", "dlg_0231"), ..Actor::user(renato) }],
         targets: &[INVOICE],
         context: Context::at(&renato.desks[1]),
         request: scene.request("POST", "/api/invoices/inv_aurora_0097/approve", 200),
-        changes: Changes { before: &[("status", "submitted")], after: &[("status", "approved")], complete: false },
+        changes: Changes {
+            before: &[("status", "submitted")],
+            after: &[("status", "approved")],
+            complete: false,
+        },
         ..by_renato
     };
     scene.tell(LEDGERLY, clock(scene, 47, 23, 51), &approve);

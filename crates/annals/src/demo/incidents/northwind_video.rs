@@ -23,10 +23,17 @@ pub(super) fn off_boarded_admin(scene: &mut Scene) {
         description: "Ana Lindqvist revoked the API key “tomasz laptop” of Tomasz Wieczornik",
         reason: "off-boarding missed personal API keys, INC-118",
         actor: Actor::user(ana),
-        targets: &[Target { kind: "api_key", id: "key_tw_laptop", name: "tomasz laptop" }, Target::user(tomasz)],
+        targets: &[
+            Target { kind: "api_key", id: "key_tw_laptop", name: "tomasz laptop" },
+            Target::user(tomasz),
+        ],
         context: Context::at(&ana.desks[0]),
         request: scene.request("DELETE", "/v1/api-keys/key_tw_laptop", 204),
-        changes: Changes { before: &[("status", "active")], after: &[("status", "revoked")], complete: false },
+        changes: Changes {
+            before: &[("status", "active")],
+            after: &[("status", "revoked")],
+            complete: false,
+        },
         ..Event::default()
     };
     scene.tell(NORTHWIND, clock(scene, 17, 8, 12), &revoke);
@@ -87,9 +94,21 @@ fn night_of_exports(scene: &mut Scene, tomasz: &Person) {
         ..Event::default()
     };
     let lists = [
-        ("cst_subscribers", "Subscribers", r#"{"format":"csv","rows":48211,"columns":["email","country","plan"]}"#),
-        ("cst_invoices", "Customer invoices", r#"{"format":"csv","rows":131940,"columns":["customer","amount","paid_at"]}"#),
-        ("cst_contacts", "Press contacts", r#"{"format":"csv","rows":2907,"columns":["name","email","phone"]}"#),
+        (
+            "cst_subscribers",
+            "Subscribers",
+            r#"{"format":"csv","rows":48211,"columns":["email","country","plan"]}"#,
+        ),
+        (
+            "cst_invoices",
+            "Customer invoices",
+            r#"{"format":"csv","rows":131940,"columns":["customer","amount","paid_at"]}"#,
+        ),
+        (
+            "cst_contacts",
+            "Press contacts",
+            r#"{"format":"csv","rows":2907,"columns":["name","email","phone"]}"#,
+        ),
     ];
     for (step, (id, name, metadata)) in (0..).zip(lists) {
         let at_us = night_us + step * 4 * MINUTE_US;
@@ -120,7 +139,8 @@ fn night_of_exports(scene: &mut Scene, tomasz: &Person) {
     }
 
     // The hole in the exporter's numbers: whatever it did in those minutes was never reported.
-    let targets = [Target { kind: "playlist", id: "pl_festival_main", name: "Festival 2026 – main programme" }];
+    let targets =
+        [Target { kind: "playlist", id: "pl_festival_main", name: "Festival 2026 – main programme" }];
     let delete = Event {
         action: "playlist.delete",
         operation: "delete",
@@ -129,7 +149,11 @@ fn night_of_exports(scene: &mut Scene, tomasz: &Person) {
         description: "The API key “tomasz laptop” deleted the playlist “Festival 2026 – main programme”",
         targets: &targets,
         request: scene.request("DELETE", "/v1/playlists/pl_festival_main", 204),
-        changes: Changes { before: &[("videos", "64"), ("visibility", "public")], after: &[], complete: true },
+        changes: Changes {
+            before: &[("videos", "64"), ("visibility", "public")],
+            after: &[],
+            complete: true,
+        },
         ..by_key
     };
     let source = BeatSource { service: EXPORTER, instance: 0, lost: EXPORTER_LOST };
@@ -184,7 +208,9 @@ pub(super) fn leaked_key(scene: &mut Scene) {
         ..Event::default()
     };
     scene.tell(NORTHWIND, push_us + 13 * MINUTE_US, &alert);
-    for (step, (id, name)) in (0..).zip([("key_backup_sync", "backup-sync"), ("key_ci_deploy_old", "CI deploy (leaked secret)")]) {
+    for (step, (id, name)) in
+        (0..).zip([("key_backup_sync", "backup-sync"), ("key_ci_deploy_old", "CI deploy (leaked secret)")])
+    {
         let path = format!("/v1/api-keys/{id}");
         let revoke = Event {
             action: "apikey.revoke",
@@ -197,7 +223,11 @@ pub(super) fn leaked_key(scene: &mut Scene) {
             targets: &[Target { kind: "api_key", id, name }],
             context: Context::at(&ana.desks[0]),
             request: scene.request("DELETE", &path, 204),
-            changes: Changes { before: &[("status", "active")], after: &[("status", "revoked")], complete: false },
+            changes: Changes {
+                before: &[("status", "active")],
+                after: &[("status", "revoked")],
+                complete: false,
+            },
             ..Event::default()
         };
         scene.tell(NORTHWIND, push_us + (21 + step) * MINUTE_US, &revoke);
@@ -233,7 +263,8 @@ fn enumerate(scene: &mut Scene, from_us: i64) {
                 outcome,
                 ..stolen("key_ci_deploy", "CI deploy", round % 2)
             };
-            let at_us = from_us + i64::try_from(round).expect("small") * 60 * SECOND_US + step * 5 * SECOND_US;
+            let at_us =
+                from_us + i64::try_from(round).expect("small") * 60 * SECOND_US + step * 5 * SECOND_US;
             scene.tell(NORTHWIND, at_us, &list);
         }
     }
@@ -258,7 +289,11 @@ fn new_key(scene: &mut Scene, at_us: i64) {
             operation: "access",
             category: "video",
             description: "The API key “backup-sync” downloaded “Winter light, teaser (final)”",
-            targets: &[Target { kind: "video", id: "vid_winter_light", name: "Winter light, teaser (final)" }],
+            targets: &[Target {
+                kind: "video",
+                id: "vid_winter_light",
+                name: "Winter light, teaser (final)",
+            }],
             request: scene.request("GET", "/v1/videos/vid_winter_light/file", 200),
             ..stolen("key_backup_sync", "backup-sync", 1)
         };

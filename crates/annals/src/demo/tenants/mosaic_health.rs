@@ -41,8 +41,18 @@ pub(super) static TENANT: Tenant = Tenant {
         Role { title: "billing", share: 14, deeds: CLAIMING },
     ],
     kinds: &[
-        Kind { name: "patient_record", prefix: "pat_", count: 5200, naming: Naming::Number { prefix: "Record MH-", from: 20_118 } },
-        Kind { name: "appointment", prefix: "apt_", count: 9000, naming: Naming::Number { prefix: "Visit ", from: 81_004 } },
+        Kind {
+            name: "patient_record",
+            prefix: "pat_",
+            count: 5200,
+            naming: Naming::Number { prefix: "Record MH-", from: 20_118 },
+        },
+        Kind {
+            name: "appointment",
+            prefix: "apt_",
+            count: 9000,
+            naming: Naming::Number { prefix: "Visit ", from: 81_004 },
+        },
         Kind {
             name: "prescription",
             prefix: "rx_",
@@ -58,7 +68,12 @@ pub(super) static TENANT: Tenant = Tenant {
                 second: &["", " – children", " – adults", " – português"],
             },
         },
-        Kind { name: "claim", prefix: "clm_", count: 3600, naming: Naming::Number { prefix: "Claim ", from: 5_210 } },
+        Kind {
+            name: "claim",
+            prefix: "clm_",
+            count: 3600,
+            naming: Naming::Number { prefix: "Claim ", from: 5_210 },
+        },
     ],
     settings: &[
         Setting { name: "portal.languages", values: &[r#"["ja","en"]"#, r#"["ja","en","pt"]"#] },
@@ -71,78 +86,153 @@ pub(super) static TENANT: Tenant = Tenant {
         Service { name: "access", major: 2, instances: 1 },
     ],
     robots: &[
-        Robot { kind: "system", id: "sys_reminders", name: "Visit reminders", ip: "", user_agent: "", weight: 34, deeds: REMINDING },
-        Robot { kind: "service_account", id: "svc_lab_bridge", name: "Laboratory bridge", ip: "192.0.2.52", user_agent: "lab-bridge/2.2 hl7", weight: 40, deeds: BRIDGING },
-        Robot { kind: "system", id: "sys_keeper", name: "Record keeper", ip: "", user_agent: "", weight: 8, deeds: KEEPING },
+        Robot {
+            kind: "system",
+            id: "sys_reminders",
+            name: "Visit reminders",
+            ip: "",
+            user_agent: "",
+            weight: 34,
+            deeds: REMINDING,
+        },
+        Robot {
+            kind: "service_account",
+            id: "svc_lab_bridge",
+            name: "Laboratory bridge",
+            ip: "192.0.2.52",
+            user_agent: "lab-bridge/2.2 hl7",
+            weight: 40,
+            deeds: BRIDGING,
+        },
+        Robot {
+            kind: "system",
+            id: "sys_keeper",
+            name: "Record keeper",
+            ip: "",
+            user_agent: "",
+            weight: 8,
+            deeds: KEEPING,
+        },
     ],
 };
 
 const READ: Deed = deed("patient_record.read", "read", "patient_record", 34)
     .says("read {target}", "read {target}")
-    .on(RECORD).http("GET", "/fhir/Patient/{id}", 200).with(Detail::Care).via(RECORDS);
+    .on(RECORD)
+    .http("GET", "/fhir/Patient/{id}", 200)
+    .with(Detail::Care)
+    .via(RECORDS);
 const WRITE: Deed = deed("patient_record.update", "update", "patient_record", 14)
-    .says("changed the triage level of {target} from {before} to {after}", "change the triage level of {target}")
-    .on(RECORD).http("PATCH", "/fhir/Patient/{id}", 200).with(Detail::Care).via(RECORDS)
+    .says(
+        "changed the triage level of {target} from {before} to {after}",
+        "change the triage level of {target}",
+    )
+    .on(RECORD)
+    .http("PATCH", "/fhir/Patient/{id}", 200)
+    .with(Detail::Care)
+    .via(RECORDS)
     .changes(Change::Cycle("triage", &["green", "yellow", "orange", "green"]));
 const NOTE: Deed = deed("patient_note.create", "create", "patient_record", 12)
     .says("wrote a note in {target}", "write a note in {target}")
-    .on(RECORD).http("POST", "/fhir/Patient/{id}/notes", 201).with(Detail::Care).via(RECORDS);
+    .on(RECORD)
+    .http("POST", "/fhir/Patient/{id}/notes", 201)
+    .with(Detail::Care)
+    .via(RECORDS);
 const PRESCRIBE: Deed = deed("prescription.create", "create", "prescription", 9)
     .says("wrote the prescription {target} for {also}", "write a prescription for {also}")
-    .on(PRESCRIPTION).also(RECORD_KIND).http("POST", "/fhir/MedicationRequest", 201).with(Detail::Care);
+    .on(PRESCRIPTION)
+    .also(RECORD_KIND)
+    .http("POST", "/fhir/MedicationRequest", 201)
+    .with(Detail::Care);
 const SIGN: Deed = deed("prescription.sign", "update", "prescription", 8)
     .says("signed the prescription {target}", "sign the prescription {target}")
-    .on(PRESCRIPTION).http("POST", "/fhir/MedicationRequest/{id}/sign", 200)
-    .changes(Change::Cycle("status", &["draft", "active"])).via(RECORDS);
+    .on(PRESCRIPTION)
+    .http("POST", "/fhir/MedicationRequest/{id}/sign", 200)
+    .changes(Change::Cycle("status", &["draft", "active"]))
+    .via(RECORDS);
 const PRINT: Deed = deed("patient_record.print", "access", "patient_record", 2)
     .says("printed a summary of {target}", "print a summary of {target}")
-    .on(RECORD).http("POST", "/fhir/Patient/{id}/summary", 200).severity("notice").with(Detail::Care);
+    .on(RECORD)
+    .http("POST", "/fhir/Patient/{id}/summary", 200)
+    .severity("notice")
+    .with(Detail::Care);
 const BOOK: Deed = deed("appointment.create", "create", "schedule", 20)
     .says("booked {target} for {also}", "book {target} for {also}")
-    .on(APPOINTMENT).also(RECORD_KIND).http("POST", "/fhir/Appointment", 201).via(SCHEDULE).with(Detail::Client);
+    .on(APPOINTMENT)
+    .also(RECORD_KIND)
+    .http("POST", "/fhir/Appointment", 201)
+    .via(SCHEDULE)
+    .with(Detail::Client);
 const MOVE: Deed = deed("appointment.update", "update", "schedule", 12)
     .says("moved {target} from {before} to {after}", "move {target}")
-    .on(APPOINTMENT).http("PATCH", "/fhir/Appointment/{id}", 200).via(SCHEDULE)
+    .on(APPOINTMENT)
+    .http("PATCH", "/fhir/Appointment/{id}", 200)
+    .via(SCHEDULE)
     .changes(Change::Cycle("room", &["2-14", "2-16", "3-02", "video"]));
 const CHECK_IN: Deed = deed("appointment.check_in", "update", "schedule", 14)
     .says("checked in {target}", "check in {target}")
-    .on(APPOINTMENT).http("POST", "/fhir/Appointment/{id}/check-in", 200).via(SCHEDULE);
+    .on(APPOINTMENT)
+    .http("POST", "/fhir/Appointment/{id}/check-in", 200)
+    .via(SCHEDULE);
 const CLAIM_SEND: Deed = deed("claim.submit", "create", "billing", 12)
     .says("sent {target} to the insurer", "send {target} to the insurer")
-    .on(CLAIM).http("POST", "/fhir/Claim", 201).with(Detail::Money);
+    .on(CLAIM)
+    .http("POST", "/fhir/Claim", 201)
+    .with(Detail::Money);
 const CLAIM_READ: Deed = deed("claim.read", "read", "billing", 14)
     .says("opened {target}", "open {target}")
-    .on(CLAIM).http("GET", "/fhir/Claim/{id}", 200).with(Detail::Money);
+    .on(CLAIM)
+    .http("GET", "/fhir/Claim/{id}", 200)
+    .with(Detail::Money);
 const EXPORT: Deed = deed("export.create", "create", "export", 2)
     .says("exported the answers to “{target}”", "export the answers to “{target}”")
-    .on(SURVEY).http("POST", "/exports", 202).with(Detail::Export).severity("notice");
+    .on(SURVEY)
+    .http("POST", "/exports", 202)
+    .with(Detail::Export)
+    .severity("notice");
 const GRANT: Deed = deed("role.grant", "update", "access", 6)
     .says("let {target} stand in for a colleague for a week", "let {target} stand in for a colleague")
-    .on(On::Colleague).http("POST", "/users/{id}/roles", 200).severity("notice").with(Detail::Token).via(ACCESS);
+    .on(On::Colleague)
+    .http("POST", "/users/{id}/roles", 200)
+    .severity("notice")
+    .with(Detail::Token)
+    .via(ACCESS);
 const SETTINGS: Deed = deed("settings.update", "update", "settings", 3)
     .says("changed the setting {target} from {before} to {after}", "change the setting {target}")
-    .on(On::Setting).http("PUT", "/settings/{id}", 200).changes(Change::Setting).severity("notice");
+    .on(On::Setting)
+    .http("PUT", "/settings/{id}", 200)
+    .changes(Change::Setting)
+    .severity("notice");
 const REVIEW: Deed = deed("access.review", "read", "privacy", 8)
     .says("reviewed what {target} had opened", "review what {target} had opened")
-    .on(On::Colleague).http("GET", "/privacy/users/{id}/accesses", 200).with(Detail::Client).via(ACCESS);
+    .on(On::Colleague)
+    .http("GET", "/privacy/users/{id}/accesses", 200)
+    .with(Detail::Client)
+    .via(ACCESS);
 
 static TREATING: &[Deed] = &[READ, WRITE, NOTE, PRESCRIBE, SIGN, PRINT];
 static RECEIVING: &[Deed] = &[BOOK, MOVE, CHECK_IN];
 static ADMIN: &[Deed] = &[GRANT, SETTINGS, REVIEW, EXPORT];
 static CLAIMING: &[Deed] = &[CLAIM_SEND, CLAIM_READ, EXPORT];
 
-static REMINDING: &[Deed] = &[
-    deed("appointment.remind", "other", "schedule", 6)
-        .says("sent a reminder of {target}", "send a reminder of {target}").on(APPOINTMENT).with(Detail::Job).via(SCHEDULE),
-];
-static BRIDGING: &[Deed] = &[
-    deed("lab_result.attach", "update", "laboratory", 7)
-        .says("attached laboratory results to {target}", "attach laboratory results to {target}")
-        .on(RECORD).http("POST", "/fhir/DiagnosticReport", 201).with(Detail::Job).via(RECORDS),
-];
+static REMINDING: &[Deed] = &[deed("appointment.remind", "other", "schedule", 6)
+    .says("sent a reminder of {target}", "send a reminder of {target}")
+    .on(APPOINTMENT)
+    .with(Detail::Job)
+    .via(SCHEDULE)];
+static BRIDGING: &[Deed] = &[deed("lab_result.attach", "update", "laboratory", 7)
+    .says("attached laboratory results to {target}", "attach laboratory results to {target}")
+    .on(RECORD)
+    .http("POST", "/fhir/DiagnosticReport", 201)
+    .with(Detail::Job)
+    .via(RECORDS)];
 static KEEPING: &[Deed] = &[
     deed("backup.finish", "snapshot", "maintenance", 2)
-        .says("backed up all records", "back up all records").with(Detail::Job),
+        .says("backed up all records", "back up all records")
+        .with(Detail::Job),
     deed("patient_record.seal", "", "patient_record", 4)
-        .says("sealed {target} after a year without visits", "seal {target}").on(RECORD).with(Detail::Job).via(RECORDS),
+        .says("sealed {target} after a year without visits", "seal {target}")
+        .on(RECORD)
+        .with(Detail::Job)
+        .via(RECORDS),
 ];
