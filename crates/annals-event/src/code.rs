@@ -86,6 +86,8 @@ codes! {
         Precision = "precision",
         /// `occurred_at` named second 60; it is kept as the last microsecond of second 59.
         LeapSecond = "leap_second",
+        /// `occurred_at` is more than five minutes ahead of our clock; kept as it is.
+        ClockAhead = "clock_ahead",
         /// More warnings than are listed; the message says how many.
         More = "more",
     }

@@ -1,9 +1,12 @@
 //! From an event as sent to its canonical bytes.
 
+use std::ops::Range;
+
+use std::cmp::Ordering;
+
 use crate::code::{Code, Rejection, Warning, WarningCode, shown};
 use crate::ids::{TenantId, check_event_id};
-use crate::json::{Document, Kind, Limits, Pointer, Value, write_string};
-use crate::json::OpenContainer;
+use crate::json::{Document, Kind, Limits, OpenContainer, Pointer, Value, name_prefix, write_string};
 use crate::model::{self, Member, MemberKind};
 use crate::operation::Operation;
 use crate::time::Timestamp;
@@ -24,11 +27,13 @@ pub struct Rules {
     pub chain_max: usize,
     /// Refuse members the model does not know, rather than keep them with a warning.
     pub strict: bool,
+    /// The event is annals' own: its action may start with the reserved prefix.
+    pub system: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { event_bytes_max: 256 * 1024, depth_max: 64, chain_max: 10, strict: false }
+        Self { event_bytes_max: 256 * 1024, depth_max: 64, chain_max: 10, strict: false, system: false }
     }
 }
 
@@ -37,6 +42,18 @@ impl Rules {
     #[must_use]
     pub fn with_strict(self, strict: bool) -> Self {
         Self { strict, ..self }
+    }
+
+    /// The same rules for annals' own events.
+    #[must_use]
+    pub fn for_system(self) -> Self {
+        Self { system: true, ..self }
+    }
+
+    /// The same rules with another bound on an item's bytes.
+    #[must_use]
+    pub fn with_event_bytes_max(self, event_bytes_max: usize) -> Self {
+        Self { event_bytes_max, ..self }
     }
 }
 
@@ -56,6 +73,8 @@ pub struct Normalised {
     tenant_seen: Option<TenantId>,
     has_id: bool,
     id: String,
+    /// The id in `bytes`, as it is escaped there, without its quotes.
+    id_text: Range<usize>,
     /// Where in `bytes` the member `id` goes while there is none.
     id_at: usize,
     action: String,
@@ -96,6 +115,12 @@ impl Normalised {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.has_id.then_some(self.id.as_str())
+    }
+
+    /// Where the id stands in the bytes: its text as JSON escapes it, without the quotes. Empty without an id.
+    #[must_use]
+    pub fn id_text(&self) -> Range<usize> {
+        self.id_text.clone()
     }
 
     /// What happened.
@@ -154,6 +179,7 @@ impl Normalised {
         write_string(id, &mut self.bytes);
         let added = self.bytes.len() - old_len;
         self.bytes[self.id_at..].rotate_right(added);
+        self.id_text = self.id_at + ",\"id\":\"".len()..self.id_at + added - 1;
         self.id.clear();
         self.id.push_str(id);
         self.has_id = true;
@@ -165,6 +191,7 @@ impl Normalised {
         self.tenant = None;
         self.has_id = false;
         self.id.clear();
+        self.id_text = 0..0;
         self.id_at = 0;
         self.action.clear();
         self.occurred_at = None;
@@ -242,29 +269,39 @@ impl Writer<'_> {
 
     /// Writes an object of the model. False, and nothing written, when no member of it stays.
     fn object(&mut self, object: Value<'_>, members: &[Member], at: &Pointer<'_>) -> Kept {
+        const ID: u64 = name_prefix(b"id");
         let start = self.out.bytes.len();
         self.out.bytes.push(b'{');
-        // Both sides are sorted (the model's names are ASCII, where all orders agree), so one walk pairs them.
-        let mut model = members;
-        for (name, value) in object.members() {
-            while let Some((first, rest)) = model.split_first()
-                && first.name < name
-            {
-                model = rest;
+        // Both sides are sorted, so one walk pairs them.
+        let mut model = members.iter();
+        let mut next = model.next();
+        for (prefix, token, value) in object.members_with_names() {
+            let name = token.as_str().expect("a member's name is a string");
+            let mut known = None;
+            while let Some(candidate) = next {
+                let order = candidate.compare(prefix, name);
+                if order == Ordering::Greater {
+                    break;
+                }
+                next = model.next();
+                if order == Ordering::Equal {
+                    known = Some(candidate.kind);
+                    break;
+                }
             }
             let before = self.out.bytes.len();
-            if start == 0 && self.out.id_at == 0 && name > "id" {
+            if start == 0 && self.out.id_at == 0 && (prefix > ID || prefix == ID && name.len() > "id".len()) {
                 self.out.id_at = before;
             }
             if before > start + 1 {
                 self.out.bytes.push(b',');
             }
-            write_string(name, &mut self.out.bytes);
+            token.write_with(&mut self.out.bytes, self.open);
             self.out.bytes.push(b':');
             let at = at.name(name);
-            let kept = match model.first() {
-                Some(known) if known.name == name => self.known(known.kind, value, &at)?,
-                _ => self.unknown(name, value, &at)?,
+            let kept = match known {
+                Some(kind) => self.known(kind, value, &at)?,
+                None => self.unknown(name, value, &at)?,
             };
             if !kept {
                 self.out.bytes.truncate(before);
@@ -390,7 +427,9 @@ impl Writer<'_> {
     }
 
     fn id(&mut self, value: Value<'_>, at: &Pointer<'_>) -> Kept {
+        let start = self.out.bytes.len();
         let text = self.text(value, at)?;
+        self.out.id_text = start + 1..self.out.bytes.len() - 1;
         check_event_id(text).map_err(|error| reject(Code::Id, at, format!("the event id {error}")))?;
         self.out.id.push_str(text);
         self.out.has_id = true;
@@ -415,7 +454,7 @@ impl Writer<'_> {
                 format!("the action has {} bytes, 1 to {} are allowed", text.len(), model::ACTION_BYTES_MAX);
             return Err(reject(Code::Length, at, message));
         }
-        if text.starts_with(model::ACTION_PREFIX_RESERVED) {
+        if text.starts_with(model::ACTION_PREFIX_RESERVED) && !self.rules.system {
             let message = format!("actions starting with `{}` are annals' own", model::ACTION_PREFIX_RESERVED);
             return Err(reject(Code::Reserved, at, message));
         }

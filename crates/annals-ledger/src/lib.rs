@@ -1,1 +1,46 @@
-//! Part of annals.
+//! The ledger of annals: accepts events, orders them, proves them and hands them back.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`accept`] | one request's events become one batch, on the request's own task |
+//! | [`batch`] | what a journal batch holds, byte by byte |
+//! | [`state`] | applies batches, one after another: the pure state machine |
+//! | [`ledger`] | runs it: two threads, group commit, heads each second |
+//! | [`control`], [`keys`] | the control plane, itself an audited log |
+//!
+//! Until segments exist, the journal is all of the store and the whole history is in memory.
+
+pub mod accept;
+pub mod batch;
+pub mod clock;
+mod clock_guard;
+mod commit;
+pub mod control;
+pub mod error;
+mod ids;
+pub mod keys;
+pub mod ledger;
+mod log;
+pub mod observer;
+mod order;
+mod queue;
+pub mod read;
+pub mod record;
+mod secrets;
+pub mod signing;
+mod sources;
+pub mod state;
+mod system;
+
+pub use accept::{AcceptOptions, Draft, ItemError, Sealed};
+pub use annals_tree::origin::LogKind;
+pub use clock::{Clock, Entropy, SeededEntropy};
+pub use control::{Author, Control};
+pub use error::{CommitError, ErrorKind, OpenError};
+pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
+pub use ledger::{Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts};
+pub use observer::{Observer, Unobserved};
+pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
+pub use record::Record;
+pub use signing::ProveError;
+pub use state::{Outcome, State};

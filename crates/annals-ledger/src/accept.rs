@@ -1,0 +1,456 @@
+//! The way in: one request's events become one batch, on the request's own task.
+//!
+//! Everything that is not deterministic is fixed here (time, secrets, ids, log ids), and everything that costs CPU is done
+//! here (parsing, normalising, committing), in parallel with other requests. What remains for the ledger's single thread is
+//! to decide and to number.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+
+use annals_event::{
+    Normalised, Operation, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode, normalise,
+};
+use annals_tree::SecretRoot;
+use sha2::{Digest, Sha256};
+
+use crate::batch::{self, BatchTenant, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef};
+use crate::clock::{Clock, Entropy};
+use crate::commit::Commits;
+use crate::ids;
+use crate::secrets::{Lease, Secrets};
+use crate::signing::read;
+use crate::state::State;
+
+/// A client's clock may be this far ahead of ours before an event is marked, µs.
+pub const CLOCK_AHEAD_US_MAX: i64 = 5 * 60 * 1_000_000;
+
+/// Longest `Idempotency-Key`, bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// How one request wants its events taken.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptOptions {
+    /// The key's tenant. Without one every event names its own.
+    pub tenant: Option<TenantId>,
+    /// All or nothing.
+    pub atomic: bool,
+    /// Unknown members are refused rather than kept.
+    pub strict: bool,
+    /// Gives events without an id one that is the same at the next try; 1 to 255 bytes.
+    pub idempotency_key: Option<Vec<u8>>,
+    /// Tenants must have been made before.
+    pub known_tenants_only: bool,
+}
+
+/// Why one item is not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemError {
+    /// Stable name of the reason.
+    pub code: &'static str,
+    /// JSON Pointer of the member in question; empty for the whole item.
+    pub pointer: String,
+    /// One line for people.
+    pub message: String,
+}
+
+impl From<Rejection> for ItemError {
+    fn from(rejection: Rejection) -> Self {
+        Self { code: rejection.code.as_str(), pointer: rejection.pointer, message: rejection.message }
+    }
+}
+
+/// Shared by all requests: where time, randomness and secrets come from.
+pub struct Acceptor {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    secrets: Mutex<Secrets>,
+    state: Arc<RwLock<State>>,
+    id_key: [u8; 16],
+    event_bytes_max: usize,
+}
+
+/// One item of a request on its way.
+enum Entry {
+    Refused(Option<String>, ItemError),
+    Taken(Taken),
+}
+
+struct Taken {
+    /// Range of the canonical bytes in the draft's arena.
+    bytes: (usize, usize),
+    /// Range of the id's escaped text in them.
+    id_at: (u32, u16),
+    /// The id itself, to answer with.
+    id: String,
+    tenant: u16,
+    operation: Operation,
+    derived: bool,
+    occurred_at: Option<Timestamp>,
+    source: Option<(u64, u64)>,
+    warnings: Vec<Warning>,
+}
+
+/// The events of one request, read one after another.
+pub struct Draft<'a> {
+    acceptor: &'a Acceptor,
+    options: AcceptOptions,
+    accepted_at: Timestamp,
+    rules: Rules,
+    scratch: Scratch,
+    normalised: Normalised,
+    arena: Vec<u8>,
+    tenants: Vec<TenantId>,
+    tenant_index: BTreeMap<TenantId, u16>,
+    entries: Vec<Entry>,
+    ids: IdMaker,
+}
+
+/// A request's items with their fate so far, and the batch for those that go on.
+pub struct Sealed {
+    /// Journal payload; none when no item goes on.
+    pub(crate) batch: Option<Vec<u8>>,
+    /// Events in the batch.
+    pub(crate) events: usize,
+    /// One an item, in the order sent.
+    pub(crate) items: Vec<SealedItem>,
+}
+
+/// One item, after reading.
+pub(crate) enum SealedItem {
+    /// Refused at the door.
+    Refused(Option<String>, ItemError),
+    /// In the batch; the ledger decides.
+    Going {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its id, sent or given.
+        id: String,
+        /// What to tell the sender.
+        warnings: Vec<Warning>,
+    },
+}
+
+impl Acceptor {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        state: Arc<RwLock<State>>,
+        id_key: [u8; 16],
+        event_bytes_max: usize,
+    ) -> Self {
+        Self { clock, entropy, secrets: Mutex::default(), state, id_key, event_bytes_max }
+    }
+
+    /// Begins a request.
+    #[must_use]
+    pub fn draft(&self, options: AcceptOptions) -> Draft<'_> {
+        let rules = Rules::default().with_strict(options.strict).with_event_bytes_max(self.event_bytes_max);
+        self.draft_with(options, rules, self.clock.now())
+    }
+
+    /// A request whose events were received at `accepted_at`: for filling a ledger with a simulated past.
+    #[must_use]
+    pub fn draft_at(&self, options: AcceptOptions, accepted_at: Timestamp) -> Draft<'_> {
+        let rules = Rules::default().with_strict(options.strict).with_event_bytes_max(self.event_bytes_max);
+        self.draft_with(options, rules, accepted_at)
+    }
+
+    /// A batch of annals' own records.
+    pub(crate) fn system_draft(&self, tenant: TenantId) -> Draft<'_> {
+        let rules = Rules::default().for_system();
+        self.draft_with(AcceptOptions { tenant: Some(tenant), ..AcceptOptions::default() }, rules, self.clock.now())
+    }
+
+    fn draft_with(&self, options: AcceptOptions, rules: Rules, accepted_at: Timestamp) -> Draft<'_> {
+        Draft {
+            acceptor: self,
+            accepted_at,
+            rules,
+            scratch: Scratch::default(),
+            normalised: Normalised::default(),
+            arena: Vec::new(),
+            tenants: Vec::new(),
+            tenant_index: BTreeMap::new(),
+            entries: Vec::new(),
+            ids: IdMaker::default(),
+            options,
+        }
+    }
+
+    /// Leases `count` secrets.
+    fn lease(&self, count: usize, now_us: u64) -> Vec<Lease> {
+        let mut secrets = self.secrets.lock().expect("no holder of this lock panics");
+        secrets.lease(count, now_us, &*self.entropy)
+    }
+}
+
+impl Draft<'_> {
+    /// Reads one item as it was sent. Whatever is wrong with it stays with it.
+    pub fn push(&mut self, raw: &[u8]) {
+        let entry = match self.take(raw) {
+            Ok(taken) => Entry::Taken(taken),
+            Err((id, error)) => Entry::Refused(id, error),
+        };
+        self.entries.push(entry);
+    }
+
+    /// How many items were read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing was read yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn take(&mut self, raw: &[u8]) -> Result<Taken, (Option<String>, ItemError)> {
+        normalise(raw, &self.rules, &mut self.scratch, &mut self.normalised)
+            .map_err(|rejection| (None, ItemError::from(rejection)))?;
+        let sent_id = self.normalised.id().map(str::to_owned);
+        let tenant = self.tenant().map_err(|error| (sent_id.clone(), error))?;
+        let id = match sent_id {
+            Some(id) => id,
+            None => self.give_id(),
+        };
+        let event = &self.normalised;
+        let mut warnings = event.warnings().to_vec();
+        let ahead_us = event.occurred_at().map_or(0, |at| at.as_micros().saturating_sub(self.accepted_at.as_micros()));
+        if ahead_us > CLOCK_AHEAD_US_MAX {
+            warnings.push(Warning {
+                code: WarningCode::ClockAhead,
+                pointer: "/occurred_at".to_owned(),
+                message: format!("`occurred_at` is {} s ahead of the server's clock; it is kept", ahead_us / 1_000_000),
+            });
+        }
+        let source = event.source().map(|source| {
+            let hash = ids::source_hash(
+                &self.acceptor.id_key,
+                &self.tenants[usize::from(tenant)],
+                source.name,
+                source.instance,
+            );
+            (hash, source.seq)
+        });
+        let start = self.arena.len();
+        self.arena.extend_from_slice(event.bytes());
+        Ok(Taken {
+            bytes: (start, self.arena.len()),
+            id_at: batch::id_range(event.id_text()),
+            id,
+            tenant,
+            operation: event.operation(),
+            derived: event.operation_is_derived(),
+            occurred_at: event.occurred_at(),
+            source,
+            warnings,
+        })
+    }
+
+    /// Gives the event in hand an id.
+    fn give_id(&mut self) -> String {
+        let index = u32::try_from(self.entries.len()).expect("a request is at most 10,000 items");
+        let id = match &self.options.idempotency_key {
+            Some(key) => idempotent_id(key, index),
+            None => self.ids.next(self.accepted_at, &*self.acceptor.entropy),
+        };
+        self.normalised.insert_id(&id).expect("a UUID is an event id");
+        id
+    }
+
+    /// Index of the tenant that the event in hand goes to.
+    fn tenant(&mut self) -> Result<u16, ItemError> {
+        let error = |code, message: &str| ItemError { code, pointer: "/tenant".to_owned(), message: message.to_owned() };
+        let tenant = match (&self.options.tenant, self.normalised.tenant()) {
+            (Some(bound), Some(named)) if bound != named => {
+                return Err(error("tenant_mismatch", "`tenant` is another than the key's; leave it out"));
+            }
+            (Some(tenant), _) | (None, Some(tenant)) => tenant,
+            (None, None) => {
+                return Err(error("tenant_required", "`tenant` is missing; a platform key's events name their tenant"));
+            }
+        };
+        if let Some(index) = self.tenant_index.get(tenant) {
+            return Ok(*index);
+        }
+        if self.options.known_tenants_only && !self.acceptor.knows(tenant) {
+            return Err(error("tenant_unknown", "`tenant` does not exist; create it with POST /v1/tenants"));
+        }
+        let index = u16::try_from(self.tenants.len()).expect("a request is at most 10,000 items");
+        self.tenants.push(tenant.clone());
+        self.tenant_index.insert(tenant.clone(), index);
+        Ok(index)
+    }
+
+    /// Closes the request: commits to every event that was taken and writes the batch.
+    #[must_use]
+    pub fn seal(self) -> Sealed {
+        self.seal_as(LogKind::Tenant, None)
+    }
+
+    /// As [`Draft::seal`], for annals' own records. `announced` is a tenant that begins with the record in the batch.
+    pub(crate) fn seal_as(mut self, log: LogKind, announced: Option<&TenantId>) -> Sealed {
+        assert!(self.entries.len() <= ITEMS_MAX, "the door bounds a request to {ITEMS_MAX} items");
+        let refused = self.entries.iter().any(|entry| matches!(entry, Entry::Refused(..)));
+        let entries = std::mem::take(&mut self.entries);
+        if self.options.atomic && refused {
+            return refuse_all(entries);
+        }
+        let events = entries.iter().filter(|entry| matches!(entry, Entry::Taken(_))).count();
+        if events == 0 {
+            return refuse_all(entries);
+        }
+        let batch = self.write_batch(&entries, log, announced);
+        let items = entries.into_iter().map(|entry| match entry {
+            Entry::Refused(id, error) => SealedItem::Refused(id, error),
+            Entry::Taken(taken) => SealedItem::Going {
+                tenant: self.tenants[usize::from(taken.tenant)].clone(),
+                id: taken.id,
+                warnings: taken.warnings,
+            },
+        });
+        Sealed { batch: Some(batch), events, items: items.collect() }
+    }
+
+    fn write_batch(&mut self, entries: &[Entry], log: LogKind, announced: Option<&TenantId>) -> Vec<u8> {
+        let taken: Vec<&Taken> = entries.iter().filter_map(Entry::taken).collect();
+        let mut tenants = self.acceptor.batch_tenants(&self.tenants, announced);
+        let wanted = taken.len()
+            + taken.iter().filter(|taken| taken.source.is_some()).count()
+            + tenants.iter().filter(|tenant| tenant.new.is_some()).count();
+        let leases = self.acceptor.lease(wanted, self.acceptor.clock.monotonic_us());
+        let roots: Vec<SecretRoot> = leases.iter().map(|lease| SecretRoot::from_bytes(lease.seed)).collect();
+        // Counters are handed out in order, first to the events, so that their secrets are derived in sequence.
+        let mut refs = leases.iter().enumerate().flat_map(|(root, lease)| {
+            let root = u8::try_from(root).expect("at most 8 roots a request");
+            lease.counters().map(move |counter| SecretRef { root, counter })
+        });
+        let mut secrets = leases.iter().zip(&roots).flat_map(|(lease, root)| root.secrets(lease.from).take(usize::from(lease.count)));
+        let mut commits = Commits::default();
+        let mut items = Vec::with_capacity(taken.len());
+        for taken in &taken {
+            let secret = secrets.next().expect("a secret was leased for every event");
+            let event = &self.arena[taken.bytes.0..taken.bytes.1];
+            let commitment = commits.commit(event, &secret).expect("the bytes were normalised a moment ago");
+            let id = &event[taken.id_at.0 as usize..][..usize::from(taken.id_at.1)];
+            items.push(Item {
+                tenant: taken.tenant,
+                log,
+                system: self.rules.system,
+                operation: taken.operation.code(),
+                derived: taken.derived,
+                secret: refs.next().expect("a secret was leased for every event"),
+                commitment,
+                id_hash: ids::id_hash(&self.acceptor.id_key, &self.tenants[usize::from(taken.tenant)], log, id),
+                id_at: taken.id_at,
+                spare: None,
+                occurred_at: taken.occurred_at,
+                source: taken.source,
+                bytes: (0, 0),
+            });
+        }
+        for item in items.iter_mut().filter(|item| item.source.is_some()) {
+            item.spare = refs.next();
+        }
+        for new in tenants.iter_mut().filter_map(|tenant| tenant.new.as_mut()) {
+            new.secret = refs.next().expect("a secret was leased for every new tenant");
+        }
+        let records = Records {
+            accepted_at: self.accepted_at,
+            atomic: self.options.atomic,
+            roots: leases.iter().map(|lease| lease.seed).collect(),
+            tenants,
+            items,
+        };
+        let mut out = Vec::with_capacity(self.arena.len() + 128 * taken.len() + 256);
+        batch::encode_records(&records, |index| &self.arena[taken[index].bytes.0..taken[index].bytes.1], &mut out);
+        out
+    }
+}
+
+impl Acceptor {
+    fn knows(&self, tenant: &TenantId) -> bool {
+        read(&self.state).knows(tenant)
+    }
+
+    fn batch_tenants(&self, tenants: &[TenantId], announced: Option<&TenantId>) -> Vec<BatchTenant> {
+        let state = read(&self.state);
+        let tenants = tenants.iter().chain(announced).map(|id| {
+            let new = (!state.knows(id)).then(|| {
+                let mut random = [0; 32];
+                self.entropy.fill(&mut random);
+                let (events, access) = random.split_at(16);
+                NewTenant {
+                    events: events.try_into().expect("half of 32 bytes"),
+                    access: access.try_into().expect("half of 32 bytes"),
+                    secret: SecretRef::default(),
+                    announced: announced == Some(id),
+                }
+            });
+            BatchTenant { id: id.clone(), new }
+        });
+        tenants.collect()
+    }
+}
+
+impl Entry {
+    fn taken(&self) -> Option<&Taken> {
+        match self {
+            Self::Taken(taken) => Some(taken),
+            Self::Refused(..) => None,
+        }
+    }
+}
+
+/// Nothing is stored: refused items keep their reason, the others are refused with them.
+fn refuse_all(entries: Vec<Entry>) -> Sealed {
+    let items = entries.into_iter().map(|entry| match entry {
+        Entry::Refused(id, error) => SealedItem::Refused(id, error),
+        Entry::Taken(taken) => SealedItem::Refused(Some(taken.id), ItemError::atomic()),
+    });
+    Sealed { batch: None, events: 0, items: items.collect() }
+}
+
+impl ItemError {
+    /// Another item of an all-or-nothing request was refused.
+    pub(crate) fn atomic() -> Self {
+        let message = "not stored, as `atomic` was asked for and another item was rejected".to_owned();
+        Self { code: "atomic", pointer: String::new(), message }
+    }
+}
+
+/// The id that item `index` of a request with this `Idempotency-Key` gets: a UUIDv8 of
+/// SHA-256(u16 length of the key || key || u32 index).
+fn idempotent_id(key: &[u8], index: u32) -> String {
+    let length = u16::try_from(key.len()).expect("the door bounds the key");
+    let hash: [u8; 32] = Sha256::new().chain_update(length.to_be_bytes()).chain_update(key).chain_update(index.to_be_bytes()).finalize().into();
+    uuid_id(uuid::Builder::from_custom_bytes(*hash.first_chunk().expect("a hash has 32 bytes")))
+}
+
+fn uuid_id(builder: uuid::Builder) -> String {
+    builder.into_uuid().to_string()
+}
+
+/// UUIDv7s of one request: its time, then a random number that rises by one, so that neighbours sort as they were sent.
+#[derive(Default)]
+struct IdMaker {
+    random: Option<[u8; 10]>,
+}
+
+impl IdMaker {
+    fn next(&mut self, at: Timestamp, entropy: &dyn Entropy) -> String {
+        let random = self.random.get_or_insert_with(|| {
+            let mut random = [0; 10];
+            entropy.fill(&mut random);
+            // Room to count up without touching the bits that the version and variant take.
+            random[6] &= 0x7f;
+            random
+        });
+        let low: [u8; 4] = *random.last_chunk().expect("ten bytes");
+        random[6..].copy_from_slice(&(u32::from_be_bytes(low) + 1).to_be_bytes());
+        let millis = u64::try_from(at.as_micros().div_euclid(1000)).unwrap_or(0);
+        uuid_id(uuid::Builder::from_unix_timestamp_millis(millis, random))
+    }
+}

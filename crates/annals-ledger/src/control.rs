@@ -1,0 +1,147 @@
+//! The control plane: tenants, keys and the service's own life, each change a record of the tenant `_annals`.
+//!
+//! A change is an event like any other, whose `metadata.control` holds a [`Control`]. Applying the record is what makes the
+//! change, in the normal run and in recovery alike; there is no second store of configuration that could disagree.
+
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyId, KeyRecord};
+
+/// One change, as it stands under `/metadata/control` of its record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Control {
+    /// A tenant was made, by request or by its first event.
+    TenantCreated {
+        /// Its id.
+        tenant: String,
+    },
+    /// A key was made.
+    KeyCreated {
+        /// The key, without its secret.
+        key: KeyRecord,
+        /// Keys that end because of it, and when (µs since 1970).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaces: Vec<KeyEnd>,
+    },
+    /// A key was ended.
+    KeyEnded {
+        /// Which, and from when on it is refused.
+        end: KeyEnd,
+    },
+    /// The service began to take events.
+    ServerStarted {
+        /// The program's version.
+        version: String,
+        /// The run before this one did not say that it stopped.
+        unclean: bool,
+    },
+    /// The service stopped as it was told to.
+    ServerStopped,
+    /// Events were refused for a while because the journal could not be written.
+    IngestRefused {
+        /// The first refusal, µs since 1970.
+        since_us: i64,
+        /// How many requests.
+        requests: u64,
+        /// How many events.
+        events: u64,
+        /// Why: `full`, `unavailable`, `clock`.
+        reason: String,
+    },
+    /// Access records could not be written for a while.
+    AccessGap {
+        /// The first one lost, µs since 1970.
+        since_us: i64,
+        /// How many records.
+        records: u64,
+    },
+    /// An operator said that a jump of the clock is right.
+    ClockConfirmed {
+        /// How far it had jumped, µs.
+        jump_us: i64,
+    },
+}
+
+/// The end of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEnd {
+    /// The key's public name.
+    pub key_id: KeyId,
+    /// From this instant on it is refused, µs since 1970.
+    pub expires_at_us: i64,
+}
+
+/// Who asked for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// annals itself.
+    System,
+    /// A key.
+    Key(KeyId),
+    /// Somebody on the machine, with access to the data folder.
+    Machine,
+}
+
+impl Control {
+    fn action(&self) -> &'static str {
+        match self {
+            Self::TenantCreated { .. } => "annals.tenant.create",
+            Self::KeyCreated { .. } => "annals.key.create",
+            Self::KeyEnded { .. } => "annals.key.end",
+            Self::ServerStarted { .. } => "annals.server.start",
+            Self::ServerStopped => "annals.server.stop",
+            Self::IngestRefused { .. } => "annals.ingest.refused",
+            Self::AccessGap { .. } => "annals.access.gap",
+            Self::ClockConfirmed { .. } => "annals.clock.confirm",
+        }
+    }
+
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::TenantCreated { .. } | Self::KeyCreated { .. } => "create",
+            Self::KeyEnded { .. } => "delete",
+            _ => "other",
+        }
+    }
+
+    fn target(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::TenantCreated { tenant } => Some(("tenant", tenant)),
+            Self::KeyCreated { key, .. } => Some(("key", &key.id.0)),
+            Self::KeyEnded { end } => Some(("key", &end.key_id.0)),
+            _ => None,
+        }
+    }
+
+    /// The change as an event, in the words of a client.
+    pub(crate) fn to_event(&self, author: &Author) -> serde_json::Value {
+        let actor = match author {
+            Author::System => serde_json::json!({"type": "system", "id": "annals"}),
+            Author::Key(id) => serde_json::json!({"type": "api_key", "id": id}),
+            Author::Machine => serde_json::json!({"type": "system", "id": "machine"}),
+        };
+        let targets: Vec<_> = self.target().map(|(kind, id)| serde_json::json!({"type": kind, "id": id})).into_iter().collect();
+        serde_json::json!({
+            "action": self.action(), "operation": self.operation(), "category": "annals",
+            "actor": actor, "targets": targets, "metadata": {"control": self},
+        })
+    }
+
+    /// The change that a record of `_annals` makes.
+    ///
+    /// # Errors
+    ///
+    /// The record is not one that this program knows how to apply; a newer program may have written it.
+    pub(crate) fn from_event(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Event {
+            metadata: Metadata,
+        }
+        #[derive(Deserialize)]
+        struct Metadata {
+            control: Control,
+        }
+        serde_json::from_slice::<Event>(bytes).map(|event| event.metadata.control)
+    }
+}

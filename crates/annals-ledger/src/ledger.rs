@@ -1,0 +1,613 @@
+//! The ledger as a running thing: two threads around the pure parts.
+//!
+//! ```text
+//! request tasks ── Draft::seal ──> queue ──> journal thread: one write, one flush for a group
+//!                                               └─> ledger thread: State::apply, answers, heads each second
+//! ```
+//!
+//! The two overlap: while one group is flushed, the one before is applied. A sender is answered after both, so whatever was
+//! acknowledged is durable and is in the next read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use annals_event::{Position, TenantId, Timestamp, Warning};
+use annals_journal::{AppendError, Journal, Place};
+use annals_tree::Hash;
+use annals_tree::note::{SigningKey, VerifierKey};
+use annals_tree::proof::TlogProof;
+use annals_tree::tile::Tile;
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use crate::accept::{AcceptOptions, Acceptor, Draft, ItemError, Sealed, SealedItem};
+use crate::batch::{Genesis, LogKind, encode_genesis, encode_head};
+use crate::clock::{Clock, Entropy};
+use crate::clock_guard::ClockGuard;
+use crate::control::{Author, Control, KeyEnd};
+use crate::error::{CommitError, OpenError};
+use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
+use crate::observer::Observer;
+use crate::queue::{Queue, Submission, Work};
+use crate::read::{Entry, FeedPage, FeedScope, Sizes, TenantLog};
+use crate::record::Record;
+use crate::signing::{self, JournalMemory, ProveError, Signing, read};
+use crate::state::{Applied, Outcome, Refusal, State};
+
+#[path = "threads.rs"]
+mod threads;
+
+pub use threads::Engine;
+
+/// How often heads are signed and a full disk is tried again.
+const TICK: Duration = Duration::from_secs(1);
+/// Groups between the two threads.
+const GROUPS_IN_FLIGHT: usize = 4;
+
+/// What a ledger is made of.
+pub struct Parts {
+    /// The ledger's journal.
+    pub journal: Box<dyn Journal>,
+    /// The signer's memory.
+    pub signer_journal: Box<dyn Journal>,
+    /// The signing key's 32-byte seed.
+    pub signing_seed: [u8; 32],
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Told of what happens, for metrics.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// What an operator may set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of a new ledger, first part of its origins; a random one when none is given. Ignored later.
+    pub name: Option<String>,
+    /// Longest event as sent, bytes.
+    pub event_bytes_max: usize,
+    /// The program's version, for the record of the start.
+    pub version: String,
+}
+
+/// An opened ledger.
+pub struct Opened {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The operator key, when the ledger is new: shown once, stored nowhere.
+    pub operator_key: Option<KeySecret>,
+}
+
+/// What became of one item of a request.
+#[derive(Clone, Debug)]
+pub struct ItemResult {
+    /// Its id, sent or given; none when it could not be read.
+    pub id: Option<String>,
+    /// Stored, known, or why not.
+    pub status: ItemStatus,
+    /// What to tell the sender of an item that is kept.
+    pub warnings: Vec<Warning>,
+    /// The tenant it went to; none when it went nowhere.
+    pub tenant: Option<TenantId>,
+}
+
+/// See [`ItemResult`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemStatus {
+    /// Stored now.
+    Created {
+        /// Its position.
+        position: Position,
+        /// Its leaf.
+        leaf: Hash,
+    },
+    /// Stored before.
+    Duplicate {
+        /// The first one's position.
+        position: Position,
+        /// The first one's leaf.
+        leaf: Hash,
+    },
+    /// Not stored.
+    Rejected(ItemError),
+}
+
+/// What is wrong at the moment, if anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why the journal takes no writes: `full`, or what it said. Reads go on.
+    pub journal: Option<String>,
+    /// How far the clock has jumped, µs.
+    pub clock_jump_us: Option<i64>,
+    /// Why heads are not signed.
+    pub signer: Option<String>,
+    /// The ledger's thread stopped on a batch it cannot apply.
+    pub apply: Option<String>,
+    /// The ledger is stopping.
+    pub stopping: bool,
+}
+
+impl Health {
+    /// Whether events are taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A log as its readers know it.
+#[derive(Clone, Debug)]
+pub struct LogInfo {
+    /// First line of its checkpoints.
+    pub origin: String,
+    /// 32 hex digits.
+    pub log_id: String,
+    /// Verifies its checkpoints.
+    pub public_key: VerifierKey,
+    /// Records in it.
+    pub size: u64,
+}
+
+/// A running ledger. Clones are the same ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+struct Shared {
+    state: Arc<RwLock<State>>,
+    keys: Arc<RwLock<Keys>>,
+    acceptor: Acceptor,
+    queue: Queue,
+    signing: Signing,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    clock_guard: ClockGuard,
+    observer: Arc<dyn Observer>,
+    health: Mutex<Health>,
+    /// Changes whenever records were added; carries the number of batches applied.
+    grown: watch::Sender<u64>,
+    stopping: AtomicBool,
+}
+
+impl Ledger {
+    /// Opens a ledger: replays the journal, checks it against what was signed, and takes up work.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing is changed then, but for a torn tail that the journal cut back.
+    pub fn open(parts: Parts, options: &Options) -> Result<Opened, OpenError> {
+        let (opened, engine) = Self::open_stepped(parts, options)?;
+        *opened.ledger.threads.lock().expect("no holder of this lock panics") = engine.start();
+        Ok(opened)
+    }
+
+    /// As [`Ledger::open`], but nothing moves on unless the caller takes the [`Engine`]'s steps: for the simulation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`].
+    pub fn open_stepped(mut parts: Parts, options: &Options) -> Result<(Opened, Engine), OpenError> {
+        let mut state = State::new();
+        for batch in parts.journal.read(parts.journal.first())? {
+            let (place, bytes) = batch?;
+            state.apply(place, Bytes::from(bytes))?;
+        }
+        if state.genesis().is_none() {
+            let name = options.name.clone().unwrap_or_else(|| random_name(&*parts.entropy));
+            let genesis = new_genesis(&parts, &name)?;
+            append(&mut *parts.journal, &mut state, encode_genesis(&genesis))?;
+        }
+        let genesis = state.genesis().expect("read or written a moment ago").clone();
+        let key = SigningKey::from_seed(&genesis.name, &parts.signing_seed).map_err(|error| OpenError::Signer(error.to_string()))?;
+        if key.verifier_key().public_key() != &genesis.public_key {
+            return Err(OpenError::OtherKey);
+        }
+        let memory = JournalMemory::open(parts.signer_journal).map_err(OpenError::Signer)?;
+        let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
+        if let Some((origin, signed_size, found)) = signing.disagreement(&state, &genesis.name) {
+            return Err(OpenError::SignedOtherwise { origin, signed_size, found });
+        }
+        let unclean = state.running();
+        // Not only after the genesis: a crash may have come before the key's record.
+        let operator_key = (!state.has_operator_key()).then(|| KeySecret::from_random(&random(&*parts.entropy)));
+        let keys = state.keys();
+        let state = Arc::new(RwLock::new(state));
+        let acceptor = Acceptor::new(
+            parts.clock.clone(),
+            parts.entropy.clone(),
+            state.clone(),
+            genesis.id_key,
+            options.event_bytes_max,
+        );
+        let shared = Arc::new(Shared {
+            state,
+            keys,
+            acceptor,
+            queue: Queue::default(),
+            signing,
+            clock_guard: ClockGuard::new(&*parts.clock),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            observer: parts.observer,
+            health: Mutex::default(),
+            grown: watch::Sender::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let mut first = vec![(Control::ServerStarted { version: options.version.clone(), unclean }, Author::System)];
+        if let Some(secret) = &operator_key {
+            first.insert(0, (operator_key_created(secret, Vec::new()), Author::System));
+        }
+        for (control, author) in first {
+            let batch = shared.control_batch(&control, &author);
+            append(&mut *parts.journal, &mut shared.write_state(), batch)?;
+        }
+        let engine = Engine::new(&shared, parts.journal);
+        let ledger = Self { shared, threads: Arc::default() };
+        Ok((Opened { ledger, operator_key }, engine))
+    }
+
+    /// Begins a request.
+    #[must_use]
+    pub fn draft(&self, options: AcceptOptions) -> Draft<'_> {
+        self.shared.acceptor.draft(options)
+    }
+
+    /// Begins a request whose events were received at `accepted_at`: to fill a ledger with a past. Times never fall, so
+    /// this is for a tenant whose newest record is older.
+    #[must_use]
+    pub fn draft_at(&self, options: AcceptOptions, accepted_at: Timestamp) -> Draft<'_> {
+        self.shared.acceptor.draft_at(options, accepted_at)
+    }
+
+    /// Stores what a request brought and says what became of each item, in the order sent.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]: nothing is promised for any item.
+    pub async fn commit(&self, sealed: Sealed) -> Result<Vec<ItemResult>, CommitError> {
+        let outcomes = match sealed.batch {
+            None => Vec::new(),
+            Some(batch) => {
+                self.shared.check_clock(sealed.events as u64)?;
+                self.shared.submit(batch, sealed.events as u64).await?
+            }
+        };
+        let mut outcomes = outcomes.into_iter();
+        let results = sealed.items.into_iter().map(|item| match item {
+            SealedItem::Refused(id, error) => {
+                ItemResult { id, status: ItemStatus::Rejected(error), warnings: Vec::new(), tenant: None }
+            }
+            SealedItem::Going { tenant, id, warnings } => {
+                let status = item_status(outcomes.next().expect("the ledger gives one outcome an item"));
+                let warnings = if matches!(status, ItemStatus::Rejected(_)) { Vec::new() } else { warnings };
+                ItemResult { id: Some(id), status, warnings, tenant: Some(tenant) }
+            }
+        });
+        Ok(results.collect())
+    }
+
+    /// Makes a tenant. `false` when it was there already.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn create_tenant(&self, tenant: &TenantId, author: &Author) -> Result<bool, CommitError> {
+        let control = Control::TenantCreated { tenant: tenant.as_str().to_owned() };
+        let batch = self.shared.tenant_batch(tenant, &control, author);
+        let outcome = self.shared.change(batch).await?;
+        Ok(matches!(outcome, Outcome::Created { .. }))
+    }
+
+    /// Stores a change of keys. `false` when it speaks of a key that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn change_keys(&self, control: Control, author: &Author) -> Result<bool, CommitError> {
+        let batch = self.shared.control_batch(&control, author);
+        let outcome = self.shared.change(batch).await?;
+        Ok(matches!(outcome, Outcome::Created { .. }))
+    }
+
+    /// A new secret, to be stored by [`Ledger::change_keys`] and shown once.
+    #[must_use]
+    pub fn new_key_secret(&self) -> KeySecret {
+        KeySecret::from_random(&random(&*self.shared.entropy))
+    }
+
+    /// Replaces the operator key; the old one ends at once.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn reset_operator_key(&self) -> Result<KeySecret, CommitError> {
+        let now = self.shared.clock.now();
+        let secret = self.new_key_secret();
+        let replaces = {
+            let keys = self.keys();
+            let keys = keys.read().expect("no holder of this lock panics");
+            keys.operator(now).map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect()
+        };
+        self.change_keys(operator_key_created(&secret, replaces), &Author::Machine).await?;
+        Ok(secret)
+    }
+
+    /// Says that the jump of the clock is right. `false` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn confirm_clock(&self, author: &Author) -> Result<bool, CommitError> {
+        let Some(jump_us) = self.shared.clock_guard.confirm(&*self.shared.clock) else { return Ok(false) };
+        self.shared.health().clock_jump_us = None;
+        let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us }, author);
+        self.shared.change(batch).await?;
+        Ok(true)
+    }
+
+    /// Appends one event of annals' own to a tenant's access log.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]. Nothing is appended to the access log of a tenant that does not exist.
+    pub async fn record_access(&self, tenant: &TenantId, event: &serde_json::Value) -> Result<(), CommitError> {
+        if !self.state().knows(tenant) {
+            return Ok(());
+        }
+        let batch = self.shared.system_batch(tenant, LogKind::Access, event);
+        self.shared.submit(batch, 1).await.map(drop)
+    }
+
+    /// The keys, to check requests against.
+    #[must_use]
+    pub fn keys(&self) -> Arc<RwLock<Keys>> {
+        self.shared.keys.clone()
+    }
+
+    /// Whether the tenant exists.
+    #[must_use]
+    pub fn knows(&self, tenant: &TenantId) -> bool {
+        self.state().knows(tenant)
+    }
+
+    /// All tenants, sorted, `_annals` among them.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.state().tenants().cloned().collect()
+    }
+
+    /// At most `limit` records of a feed from `from` on; none when the tenant does not exist.
+    #[must_use]
+    pub fn feed(&self, scope: &FeedScope, from: u64, limit: usize) -> Option<FeedPage> {
+        self.state().feed(scope, from, limit)
+    }
+
+    /// How many records a feed has; none when the tenant does not exist.
+    #[must_use]
+    pub fn feed_size(&self, scope: &FeedScope) -> Option<u64> {
+        self.state().feed_size(scope)
+    }
+
+    /// Waits until the feed has more than `size` records, or for ever.
+    pub async fn wait_beyond(&self, scope: &FeedScope, size: u64) {
+        let mut grown = self.shared.grown.subscribe();
+        // A tenant that does not exist yet may come to be.
+        while self.feed_size(scope).unwrap_or(0) <= size {
+            if grown.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// The record with this event id.
+    #[must_use]
+    pub fn by_id(&self, log: &TenantLog, id: &str) -> Option<Record> {
+        self.state().by_id(log, id)
+    }
+
+    /// The record at a position.
+    #[must_use]
+    pub fn at(&self, log: &TenantLog, position: Position) -> Option<Record> {
+        self.state().at(log, position)
+    }
+
+    /// The entry at a position.
+    #[must_use]
+    pub fn entry(&self, log: &TenantLog, position: Position) -> Option<Entry> {
+        self.state().entry(log, position)
+    }
+
+    /// What a log is called and how its checkpoints are verified.
+    #[must_use]
+    pub fn log_info(&self, log: &TenantLog) -> Option<LogInfo> {
+        let state = self.state();
+        let ledger = &state.genesis()?.name;
+        let log = state.log(log)?;
+        let origin = log.origin(ledger);
+        let public_key = self.shared.signing.verifier_key().with_name(&origin).expect("an origin is a key's name");
+        let log_id = log.name().to_string()[2..].to_owned();
+        Some(LogInfo { origin, log_id, public_key, size: log.size() })
+    }
+
+    /// A checkpoint that covers everything acknowledged so far, and its size.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`]. Blocks while the signer writes its memory.
+    pub fn checkpoint(&self, log: &TenantLog) -> Result<(u64, String), ProveError> {
+        self.shared.signing.checkpoint(&self.shared.state, log)
+    }
+
+    /// The proof that a record is in its log, as a `.tlog-proof`: against a checkpoint over everything, or one of `size`
+    /// records that was given before and is still kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`]. Blocks while the signer writes its memory.
+    pub fn receipt(&self, log: &TenantLog, position: Position, size: Option<u64>) -> Result<String, ProveError> {
+        let newest = || self.checkpoint(log);
+        let (size, checkpoint) = match size {
+            Some(size) if Some(size) != self.feed_size(&FeedScope::Log(log.clone())) => {
+                (size, self.shared.signing.checkpoint_at(&self.state(), log, size)?)
+            }
+            _ => newest()?,
+        };
+        let hashes = self.inclusion(log, position, size)?;
+        Ok(TlogProof { index: position.0, hashes, extra: None, checkpoint }.to_text())
+    }
+
+    /// RFC 6962 inclusion proof of a position in the tree of `size` records.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub fn inclusion(&self, log: &TenantLog, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
+        let state = self.state();
+        signing::inclusion(&state, state.log(log).ok_or(ProveError::TenantMissing)?, position, size)
+    }
+
+    /// RFC 6962 consistency proof between two sizes.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub fn consistency(&self, log: &TenantLog, from: u64, to: u64) -> Result<Vec<Hash>, ProveError> {
+        let state = self.state();
+        signing::consistency(&state, state.log(log).ok_or(ProveError::TenantMissing)?, from, to)
+    }
+
+    /// The bytes of one tile or bundle of the log's published tree.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub fn tile(&self, log: &TenantLog, tile: &Tile) -> Result<Vec<u8>, ProveError> {
+        let state = self.state();
+        signing::tile(&state, state.log(log).ok_or(ProveError::TenantMissing)?, tile)
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.state().sizes()
+    }
+
+    /// Batches and bytes that wait for the journal.
+    #[must_use]
+    pub fn queue_depth(&self) -> (usize, usize) {
+        self.shared.queue.depth()
+    }
+
+    /// What is wrong at the moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.note_clock();
+        self.shared.health().clone()
+    }
+
+    /// The ledger's identity.
+    #[must_use]
+    pub fn genesis(&self) -> Genesis {
+        self.state().genesis().expect("an open ledger has its genesis").clone()
+    }
+
+    /// The ledger's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// Takes no more, writes what waits, signs the last head and says that the service stopped. Blocks.
+    pub fn stop(&self) {
+        if self.shared.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
+        // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
+        drop(self.shared.queue.push(Submission { batch, events: 0, reply: None }));
+        self.shared.health().stopping = true;
+        self.shared.queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock panics"));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a ledger thread panicked");
+            }
+        }
+    }
+
+    fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        read(&self.shared.state)
+    }
+}
+
+fn item_status(outcome: Outcome) -> ItemStatus {
+    match outcome {
+        Outcome::Created { position, leaf } => ItemStatus::Created { position, leaf },
+        Outcome::Duplicate { position, leaf } => ItemStatus::Duplicate { position, leaf },
+        Outcome::Refused(refusal) => ItemStatus::Rejected(match refusal {
+            Refusal::Conflict { position } => ItemError {
+                code: "conflict",
+                pointer: "/id".to_owned(),
+                message: format!("another event with this `id` is at position {position}"),
+            },
+            Refusal::ConflictInBatch => ItemError {
+                code: "conflict",
+                pointer: "/id".to_owned(),
+                message: "another event of this request has the same `id`".to_owned(),
+            },
+            Refusal::Atomic | Refusal::TenantExists | Refusal::KeyMissing => ItemError::atomic(),
+        }),
+    }
+}
+
+fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+fn random_name(entropy: &dyn Entropy) -> String {
+    format!("annals-{:016x}", u64::from_be_bytes(random(entropy)))
+}
+
+fn new_genesis(parts: &Parts, name: &str) -> Result<Genesis, OpenError> {
+    let key = SigningKey::from_seed(name, &parts.signing_seed).map_err(|error| OpenError::Signer(error.to_string()))?;
+    let entropy = &*parts.entropy;
+    Ok(Genesis {
+        ledger_id: random(entropy),
+        id_key: random(entropy),
+        public_key: *key.verifier_key().public_key(),
+        created_at: parts.clock.now(),
+        name: name.to_owned(),
+        control_logs: (random(entropy), random(entropy)),
+    })
+}
+
+fn operator_key_created(secret: &KeySecret, replaces: Vec<KeyEnd>) -> Control {
+    let hash = secret.hash();
+    let key = KeyRecord {
+        id: hash.key_id(),
+        hash,
+        tenant: None,
+        scopes: Scope::ALL.to_vec(),
+        dialects: Vec::new(),
+        name: Some("operator".to_owned()),
+        expires_at_us: None,
+        operator: true,
+    };
+    Control::KeyCreated { key, replaces }
+}
+
+/// Appends and applies one batch before the threads run.
+fn append(journal: &mut dyn Journal, state: &mut State, batch: Vec<u8>) -> Result<(), OpenError> {
+    let place = journal.next();
+    journal.append(place, &[&batch]).map_err(|cause| OpenError::Write { place, cause })?;
+    state.apply(place, Bytes::from(batch))?;
+    Ok(())
+}

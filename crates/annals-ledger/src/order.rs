@@ -1,0 +1,76 @@
+//! The order of all records of all tenants: ledger numbers, from 0, without a hole.
+//!
+//! One run stands for neighbouring ledger numbers that are neighbouring positions of one log, so a batch of one tenant
+//! costs 24 bytes however many records it holds.
+
+use annals_event::{LedgerSeq, Position};
+
+use crate::ids::Found;
+
+struct Run {
+    seq: u64,
+    log: u32,
+    position: u64,
+}
+
+/// Ledger number to record.
+#[derive(Default)]
+pub(crate) struct Order {
+    runs: Vec<Run>,
+    next: u64,
+}
+
+impl Order {
+    /// Numbers one record and gives its number.
+    pub(crate) fn push(&mut self, record: Found) -> LedgerSeq {
+        let seq = self.next;
+        let continues = self.runs.last().is_some_and(|run| {
+            run.log == record.log && run.position + (seq - run.seq) == record.position.0
+        });
+        if !continues {
+            self.runs.push(Run { seq, log: record.log, position: record.position.0 });
+        }
+        self.next += 1;
+        LedgerSeq(seq)
+    }
+
+    /// How many records are numbered.
+    pub(crate) fn size(&self) -> u64 {
+        self.next
+    }
+
+    /// The records from ledger number `from` on.
+    pub(crate) fn from(&self, from: u64) -> impl Iterator<Item = (LedgerSeq, Found)> + '_ {
+        let first = self.runs.partition_point(|run| run.seq <= from).saturating_sub(1);
+        let runs = self.runs.get(first..).unwrap_or_default();
+        let ends = runs.iter().skip(1).map(|run| run.seq).chain([self.next]);
+        runs.iter().zip(ends).flat_map(move |(run, end)| {
+            (run.seq.max(from)..end).map(|seq| {
+                (LedgerSeq(seq), Found { log: run.log, position: Position(run.position + (seq - run.seq)) })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_give_back_every_record_from_any_number() {
+        let logs = [0, 0, 0, 1, 1, 0, 2, 0, 0, 1];
+        let mut sizes = [0; 3];
+        let mut order = Order::default();
+        let mut all = Vec::new();
+        for log in logs {
+            let found = Found { log, position: Position(sizes[log as usize]) };
+            sizes[log as usize] += 1;
+            all.push((order.push(found), found));
+        }
+        assert_eq!(order.runs.len(), 6);
+        for from in 0..=all.len() + 1 {
+            let expected = all.get(from..).unwrap_or_default();
+            assert_eq!(order.from(from as u64).collect::<Vec<_>>(), expected, "from {from}");
+        }
+    }
+}

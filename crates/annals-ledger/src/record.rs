@@ -1,0 +1,48 @@
+//! A record as it is read: the event's bytes as they are committed, and what annals knows beside them.
+
+use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
+use bytes::Bytes;
+
+use crate::batch::LogKind;
+
+/// One record. Cloning it copies no event bytes.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which of the tenant's logs it stands in.
+    pub log: LogKind,
+    /// Its place there.
+    pub position: Position,
+    /// Its ledger number; none in an access log.
+    pub seq: Option<LedgerSeq>,
+    /// When we took it.
+    pub received_at: Timestamp,
+    /// When the client says it happened.
+    pub occurred_at: Option<Timestamp>,
+    /// Sent, or derived from the action when it was accepted.
+    pub operation: Operation,
+    /// The client sent no operation.
+    pub operation_derived: bool,
+    /// Retention class.
+    pub class: u16,
+    /// The event's canonical bytes.
+    pub event: Bytes,
+}
+
+impl Record {
+    /// Appends the record as one JSON object: what was sent, then `position`, `received_at` and `derived`; for a reader of
+    /// all tenants also `tenant` and `ledger_seq`.
+    pub fn write_json(&self, for_platform: bool, out: &mut Vec<u8>) {
+        let extra = Extra {
+            position: self.position,
+            received_at: self.received_at,
+            derived_operation: self.operation_derived.then_some(self.operation),
+            derived_occurred_at: self.occurred_at.is_none(),
+            tenant: for_platform.then_some(&self.tenant),
+            ledger_seq: self.seq.filter(|_| for_platform),
+            kind: None,
+        };
+        render(&self.event, &extra, out);
+    }
+}

@@ -1,0 +1,321 @@
+//! Heads, checkpoints and proofs: what is signed about the logs, and what shows that it holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
+
+use annals_event::Position;
+use annals_journal::{Journal, Place};
+use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
+use annals_tree::note::{KeyError, SigningKey, VerifierKey};
+use annals_tree::origin::LogName;
+use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
+use annals_tree::tile::{Tile, TileKind, encode_bundle, read_tile};
+use annals_tree::tree::TreeError;
+use annals_tree::{Hash, LeafSource};
+
+use crate::error::ErrorKind;
+use crate::log::Log;
+use crate::read::TenantLog;
+use crate::state::State;
+
+/// Checkpoints kept at hand, over all logs: an earlier size can be asked for again while it is among them.
+const CHECKPOINTS_KEPT: usize = 1024;
+
+/// Logs under one head: a batch of some 60 KB, and a short time under the state's lock.
+const HEAD_LOGS: usize = 1024;
+const _: () = assert!(HEAD_LOGS <= HEAD_LOGS_MAX);
+
+/// Batches of the signer's memory after which it is written anew.
+const MEMORY_BATCHES_MAX: u64 = 100_000;
+
+/// Why a checkpoint or proof is not given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// The tenant does not exist.
+    #[error("the tenant does not exist")]
+    TenantMissing,
+    /// More than the log has, or out of order.
+    #[error("{what} {asked} is beyond {limit}")]
+    Beyond {
+        /// What was asked for.
+        what: &'static str,
+        /// The number asked for.
+        asked: u64,
+        /// The largest possible one.
+        limit: u64,
+    },
+    /// No checkpoint of that size is at hand.
+    #[error("no checkpoint of size {size} is kept; ask for `/v1/proofs/inclusion` at that size, or leave `size` out")]
+    CheckpointMissing {
+        /// The size asked for.
+        size: u64,
+    },
+    /// A stored record is not what was appended.
+    #[error("log {origin}: the stored records do not match the tree{}", .position.map_or_else(String::new, |at| format!(" at position {at}")))]
+    Damaged {
+        /// The log.
+        origin: String,
+        /// Where, if it is known.
+        position: Option<u64>,
+    },
+    /// The signer does not sign this.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl ProveError {
+    /// Who must act.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TenantMissing | Self::CheckpointMissing { .. } => ErrorKind::Missing,
+            Self::Beyond { .. } => ErrorKind::Invalid,
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Refused(_) => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What the signer signed last, in a journal of its own.
+///
+/// A batch is n × (u16 length, origin | u64 size | 32B root), big-endian; a later entry replaces an earlier one of the same
+/// origin. After [`MEMORY_BATCHES_MAX`] batches one batch with everything is appended and the rest trimmed.
+pub struct JournalMemory {
+    journal: Box<dyn Journal>,
+    heads: BTreeMap<String, TreeHead>,
+}
+
+impl JournalMemory {
+    /// Reads the memory.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read, or holds something else; what was signed is then not known, and nothing may be signed.
+    pub fn open(journal: Box<dyn Journal>) -> Result<Self, String> {
+        let mut heads = BTreeMap::new();
+        for batch in journal.read(journal.first()).map_err(|error| error.to_string())? {
+            let (place, bytes) = batch.map_err(|error| error.to_string())?;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let (origin, head) = take_entry(&mut rest).ok_or_else(|| format!("batch {place} is malformed"))?;
+                heads.insert(origin, head);
+            }
+        }
+        let mut memory = Self { journal, heads };
+        if memory.journal.next().0 - memory.journal.first().0 > MEMORY_BATCHES_MAX {
+            memory.rewrite()?;
+        }
+        Ok(memory)
+    }
+
+    fn rewrite(&mut self) -> Result<(), String> {
+        let all: Vec<_> = self.heads.iter().map(|(origin, head)| (origin.clone(), *head)).collect();
+        let first = self.append(&all)?;
+        // A crash here leaves both the old batches and the new one, which says the same.
+        self.journal.trim(first).map_err(|error| error.to_string())
+    }
+
+    fn append(&mut self, entries: &[(String, TreeHead)]) -> Result<Place, String> {
+        let mut batch = Vec::new();
+        for (origin, head) in entries {
+            let length = u16::try_from(origin.len()).expect("an origin is a key's name, at most 255 bytes");
+            batch.extend(length.to_be_bytes());
+            batch.extend(origin.as_bytes());
+            batch.extend(head.size.to_be_bytes());
+            batch.extend(head.root.0);
+        }
+        if batch.is_empty() {
+            return Ok(self.journal.next());
+        }
+        let next = self.journal.next();
+        self.journal.append(next, &[&batch]).map_err(|error| error.to_string())
+    }
+
+    /// All that was signed last.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, TreeHead)> {
+        self.heads.iter().map(|(origin, head)| (origin.as_str(), *head))
+    }
+}
+
+fn take_entry(rest: &mut &[u8]) -> Option<(String, TreeHead)> {
+    let (length, after) = rest.split_first_chunk()?;
+    let (origin, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let (size, after) = after.split_first_chunk()?;
+    let (root, after) = after.split_first_chunk()?;
+    *rest = after;
+    let head = TreeHead { size: u64::from_be_bytes(*size), root: Hash(*root) };
+    Some((std::str::from_utf8(origin).ok()?.to_owned(), head))
+}
+
+impl SignerMemory for JournalMemory {
+    type Error = String;
+
+    fn recall(&self, origin: &str) -> Result<Option<TreeHead>, String> {
+        Ok(self.heads.get(origin).copied())
+    }
+
+    fn remember(&mut self, entries: &[(String, TreeHead)]) -> Result<(), String> {
+        let changed: Vec<_> =
+            entries.iter().filter(|(origin, head)| self.heads.get(origin) != Some(head)).cloned().collect();
+        self.append(&changed)?;
+        self.heads.extend(changed);
+        Ok(())
+    }
+}
+
+/// The signer and the checkpoints it signed lately.
+pub(crate) struct Signing {
+    signer: Mutex<Signer<JournalMemory>>,
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+struct Kept {
+    log: LogName,
+    size: u64,
+    note: String,
+}
+
+impl Signing {
+    pub(crate) fn new(key: SigningKey, memory: JournalMemory) -> Result<Self, KeyError> {
+        Ok(Self { signer: Mutex::new(Signer::new(key, memory)?), kept: Mutex::default() })
+    }
+
+    pub(crate) fn verifier_key(&self) -> VerifierKey {
+        self.signer().verifier_key()
+    }
+
+    /// The first log that is not what was signed before: shorter, or with another root.
+    pub(crate) fn disagreement(&self, state: &State, ledger: &str) -> Option<(String, u64, Option<Hash>)> {
+        let by_origin: BTreeMap<String, &Log> = state.logs().iter().map(|log| (log.origin(ledger), log)).collect();
+        let signer = self.signer();
+        let differs = |(origin, signed): (&str, TreeHead)| {
+            let found = by_origin.get(origin).and_then(|log| log.root_at(signed.size));
+            (found != Some(signed.root)).then(|| (origin.to_owned(), signed.size, found))
+        };
+        signer.memory().iter().find_map(differs)
+    }
+
+    /// Signs heads over the logs at `changed`, each over at most [`HEAD_LOGS`] of them.
+    ///
+    /// The state is locked for the reading of one head's logs at a time, never while the signer writes.
+    pub(crate) fn heads(&self, state: &RwLock<State>, changed: &[u32], at_us: i64) -> Result<Vec<Vec<u8>>, String> {
+        let mut signer = self.signer();
+        let mut heads = Vec::new();
+        for part in changed.chunks(HEAD_LOGS) {
+            let (head, proofs) = {
+                let state = read(state);
+                let logs: Vec<&Log> = part.iter().map(|index| &state.logs()[*index as usize]).collect();
+                let claims = logs.iter().map(|log| HeadLog { log: log.name(), size: log.size(), root: log.tree.root() });
+                let head = Head { at_us, ledger_size: state.sizes().records, logs: claims.collect() };
+                let ledger = ledger_name(&state);
+                let proofs = logs.iter().map(|log| growth(&signer, log, &log.origin(ledger)));
+                (head, proofs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?)
+            };
+            let signed = signer.sign_head(&head, &proofs).map_err(|refusal| told(&refusal))?;
+            heads.push(signed.encode().map_err(|error| error.to_string())?);
+        }
+        Ok(heads)
+    }
+
+    /// A checkpoint over everything the log has, and its size.
+    pub(crate) fn checkpoint(&self, state: &RwLock<State>, name: &TenantLog) -> Result<(u64, String), ProveError> {
+        let mut signer = self.signer();
+        let (log, size, root, origin, proof) = {
+            let state = read(state);
+            let log = state.log(name).ok_or(ProveError::TenantMissing)?;
+            if let Some(note) = self.kept(log.name(), log.size()) {
+                return Ok((log.size(), note));
+            }
+            let origin = log.origin(ledger_name(&state));
+            let proof = growth(&signer, log, &origin)?;
+            (log.name(), log.size(), log.tree.root(), origin, proof)
+        };
+        let note = signer
+            .sign_checkpoint(&origin, size, &root, &proof)
+            .map_err(|refusal| ProveError::Refused(told(&refusal)))?;
+        let mut kept = self.kept.lock().expect("no holder of this lock panics");
+        if kept.len() == CHECKPOINTS_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(Kept { log, size, note: note.clone() });
+        Ok((size, note))
+    }
+
+    /// The checkpoint of that size, while it is kept.
+    pub(crate) fn checkpoint_at(&self, state: &State, name: &TenantLog, size: u64) -> Result<String, ProveError> {
+        let log = state.log(name).ok_or(ProveError::TenantMissing)?;
+        self.kept(log.name(), size).ok_or(ProveError::CheckpointMissing { size })
+    }
+
+    fn kept(&self, log: LogName, size: u64) -> Option<String> {
+        let kept = self.kept.lock().expect("no holder of this lock panics");
+        kept.iter().rev().find(|kept| kept.log == log && kept.size == size).map(|kept| kept.note.clone())
+    }
+
+    fn signer(&self) -> std::sync::MutexGuard<'_, Signer<JournalMemory>> {
+        self.signer.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// The proof that a log extends what was signed of it last.
+fn growth(signer: &Signer<JournalMemory>, log: &Log, origin: &str) -> Result<Vec<Hash>, ProveError> {
+    match signer.memory().recall(origin).map_err(ProveError::Refused)? {
+        Some(signed) if signed.size < log.size() => {
+            log.tree.consistency(signed.size, log.size(), log).map_err(|error| tree_error(error, origin))
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// RFC 6962 inclusion proof of a position in the tree of `size` records.
+pub(crate) fn inclusion(state: &State, log: &Log, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
+    log.tree.inclusion(position.0, size, log).map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
+}
+
+/// RFC 6962 consistency proof between two sizes.
+pub(crate) fn consistency(state: &State, log: &Log, from: u64, to: u64) -> Result<Vec<Hash>, ProveError> {
+    log.tree.consistency(from, to, log).map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
+}
+
+/// The bytes of one tile of the log's published tree.
+pub(crate) fn tile(state: &State, log: &Log, tile: &Tile) -> Result<Vec<u8>, ProveError> {
+    let error = |error| tree_error(error, &log.origin(ledger_name(state)));
+    match tile.kind() {
+        TileKind::Hashes(_) => read_tile(&log.tree, tile, log).map_err(error),
+        TileKind::Entries => {
+            let end = tile.first().saturating_add(u64::from(tile.width()));
+            if end > log.size() {
+                return Err(ProveError::Beyond { what: "entry", asked: end, limit: log.size() });
+            }
+            let rows = &log.rows_from(Position(tile.first()))[..usize::from(tile.width())];
+            Ok(encode_bundle(rows.iter().map(|row| row.entry())).expect("an entry of kind 1 is 44 bytes"))
+        }
+    }
+}
+
+pub(crate) fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
+    state.read().expect("the ledger's thread does not panic while it writes")
+}
+
+fn ledger_name(state: &State) -> &str {
+    &state.genesis().expect("a ledger that serves has its genesis").name
+}
+
+fn tree_error(error: TreeError<<Log as LeafSource>::Error>, origin: &str) -> ProveError {
+    match error {
+        TreeError::Beyond { what, asked, limit } => ProveError::Beyond { what, asked, limit },
+        TreeError::Damaged { block, mismatch } => ProveError::Damaged {
+            origin: origin.to_owned(),
+            position: mismatch.index().map(|index| block * 256 + index as u64),
+        },
+        other => ProveError::Refused(other.to_string()),
+    }
+}
+
+fn told(refusal: &Refusal<String>) -> String {
+    match refusal {
+        Refusal::Memory(cause) => format!("{refusal}: {cause}"),
+        _ => refusal.to_string(),
+    }
+}

@@ -1,0 +1,493 @@
+//! The ledger's state: a pure function of the journal's batches, applied one after another in their order.
+//!
+//! Duplicates, conflicts, all-or-nothing, positions, times and holes in a source's numbers are decided here and from
+//! journalled state only. Nothing here reads a clock, draws a random number or touches a disk: recovery runs the same
+//! [`State::apply`] over the same batches and arrives at the same trees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+
+use annals_event::{Operation, Position, TenantId, Timestamp};
+use annals_journal::Place;
+use annals_tree::head::SignedHead;
+use annals_tree::origin::LogName;
+use annals_tree::{Hash, SecretRoot};
+use bytes::Bytes;
+
+use crate::batch::{self, Batch, BatchError, Genesis, Item, LogId, LogKind, NewTenant, Records, SecretRef};
+use crate::control::{Author, Control};
+use crate::ids::{self, Found, IdIndex};
+use crate::keys::Keys;
+use crate::log::{Chunk, Log, Row};
+use crate::order::Order;
+use crate::sources::Sources;
+use crate::system::{self, SystemEvents};
+
+/// Index of the events log of `_annals`: the genesis makes it, so it is the first.
+const CONTROL_LOG: u32 = 0;
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Stored.
+    Created {
+        /// Its place in its log.
+        position: Position,
+        /// Its hash in the log's tree.
+        leaf: Hash,
+    },
+    /// The same event was stored before.
+    Duplicate {
+        /// Where the first one is.
+        position: Position,
+        /// The first one's leaf.
+        leaf: Hash,
+    },
+    /// Not stored.
+    Refused(Refusal),
+}
+
+/// Why an item that was well-formed is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another event has this id.
+    Conflict {
+        /// Where that one is.
+        position: Position,
+    },
+    /// Another event of the same all-or-nothing batch has this id.
+    ConflictInBatch,
+    /// Another item of an all-or-nothing batch was refused.
+    Atomic,
+    /// The tenant to be made is there already.
+    TenantExists,
+    /// The key to be ended is not known.
+    KeyMissing,
+}
+
+/// What applying one batch did.
+#[derive(Debug)]
+pub enum Applied {
+    /// The ledger has its identity.
+    Genesis,
+    /// One outcome an item, in order.
+    Records(Vec<Outcome>),
+    /// A head was accepted.
+    Head,
+}
+
+/// A batch that cannot be part of this ledger. The journal says one thing and the ledger another: nothing is repaired.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Not in the form of `batch`.
+    #[error("batch {place}: {cause}")]
+    Form {
+        /// The batch.
+        place: Place,
+        /// What is wrong.
+        #[source]
+        cause: BatchError,
+    },
+    /// The first batch is not a genesis, or a later one is.
+    #[error("batch {place} is not what may stand there: the first batch, and only that, is the ledger's genesis")]
+    Genesis {
+        /// The batch.
+        place: Place,
+    },
+    /// A batch speaks of a tenant as known that is not.
+    #[error("batch {place} writes to tenant `{tenant}`, which does not exist there")]
+    Tenant {
+        /// The batch.
+        place: Place,
+        /// The tenant.
+        tenant: TenantId,
+    },
+    /// A record of `_annals` that this program cannot apply.
+    #[error("batch {place}: record of `_annals` cannot be applied: {cause}")]
+    Control {
+        /// The batch.
+        place: Place,
+        /// What is wrong.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A signed head does not match the records before it.
+    #[error("batch {place}: log {origin}: the head signed for size {size} does not match the records before it")]
+    Head {
+        /// The batch.
+        place: Place,
+        /// The log.
+        origin: String,
+        /// The size that was signed.
+        size: u64,
+    },
+    /// A head that the ledger's key did not sign.
+    #[error("batch {place}: the ledger head is not signed by the ledger's key")]
+    HeadSignature {
+        /// The batch.
+        place: Place,
+    },
+}
+
+/// Everything that the journal so far determines.
+pub struct State {
+    pub(crate) genesis: Option<Genesis>,
+    pub(crate) logs: Vec<Log>,
+    /// Index of the tenant's events log; its access log is the next one.
+    pub(crate) tenants: BTreeMap<TenantId, u32>,
+    by_name: BTreeMap<LogName, u32>,
+    /// Batches that hold records, kept whole.
+    pub(crate) chunks: Vec<Bytes>,
+    pub(crate) chunk_bytes: u64,
+    ids: IdIndex,
+    pub(crate) order: Order,
+    pub(crate) roots: Roots,
+    sources: Sources,
+    pub(crate) keys: Arc<RwLock<Keys>>,
+    system: SystemEvents,
+    /// Logs that changed since the last head that was made.
+    pub(crate) unsigned: BTreeSet<u32>,
+    /// The last run has started and not stopped.
+    pub(crate) running: bool,
+    last_head_at: Option<i64>,
+    pub(crate) next: Place,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// A ledger before its first batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            genesis: None,
+            logs: Vec::new(),
+            tenants: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            chunks: Vec::new(),
+            chunk_bytes: 0,
+            ids: IdIndex::default(),
+            order: Order::default(),
+            roots: Roots::default(),
+            sources: Sources::default(),
+            keys: Arc::default(),
+            system: SystemEvents::default(),
+            unsigned: BTreeSet::new(),
+            running: false,
+            last_head_at: None,
+            next: Place(0),
+        }
+    }
+
+    /// Applies the next batch.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]: the batch cannot follow what was applied before. The state is then not to be used further.
+    pub fn apply(&mut self, place: Place, bytes: Bytes) -> Result<Applied, ApplyError> {
+        assert_eq!(place, self.next, "batches are applied in the journal's order, each once");
+        let decoded = batch::decode(&bytes).map_err(|cause| ApplyError::Form { place, cause })?;
+        let applied = match (decoded, &self.genesis) {
+            (Batch::Genesis(genesis), None) => {
+                self.begin(genesis);
+                Applied::Genesis
+            }
+            (Batch::Records(records), Some(_)) => Applied::Records(self.apply_records(place, &records, bytes)?),
+            (Batch::Head(signed), Some(_)) => {
+                self.check_head(place, &signed)?;
+                Applied::Head
+            }
+            _ => return Err(ApplyError::Genesis { place }),
+        };
+        self.next = Place(place.0 + 1);
+        Ok(applied)
+    }
+
+    fn begin(&mut self, genesis: Genesis) {
+        self.add_tenant(TenantId::annals(), genesis.control_logs);
+        self.genesis = Some(genesis);
+    }
+
+    fn add_tenant(&mut self, tenant: TenantId, (events, access): (LogId, LogId)) -> u32 {
+        let index = u32::try_from(self.logs.len()).expect("two billion tenants do not fit in memory");
+        self.logs.push(Log::new(events, LogKind::Tenant, tenant.clone()));
+        self.logs.push(Log::new(access, LogKind::Access, tenant.clone()));
+        for (offset, log) in (0..).zip(&self.logs[index as usize..]) {
+            self.by_name.insert(log.name(), index + offset);
+        }
+        self.tenants.insert(tenant, index);
+        index
+    }
+
+    fn apply_records(&mut self, place: Place, records: &Records, bytes: Bytes) -> Result<Vec<Outcome>, ApplyError> {
+        let roots: Vec<u32> = records.roots.iter().map(|root| self.roots.number(root)).collect();
+        let mut batch = InHand {
+            place,
+            accepted_at: records.accepted_at,
+            chunk: u32::try_from(self.chunks.len()).expect("batches in memory are far below 2^32"),
+            roots,
+            logs: Vec::new(),
+            created: BTreeSet::new(),
+            stored: false,
+        };
+        if records.atomic && let Some(refused) = self.refuse_atomic(records, &bytes) {
+            return Ok(refused);
+        }
+        self.chunks.push(bytes);
+        for tenant in &records.tenants {
+            let index = match (self.tenants.get(&tenant.id), &tenant.new) {
+                (Some(index), _) => *index,
+                (None, Some(new)) => self.create_tenant(&mut batch, &tenant.id, new),
+                (None, None) => return Err(ApplyError::Tenant { place, tenant: tenant.id.clone() }),
+            };
+            batch.logs.push(index);
+        }
+        let mut outcomes = Vec::with_capacity(records.items.len());
+        for item in &records.items {
+            outcomes.push(self.apply_item(&mut batch, item)?);
+        }
+        if batch.stored {
+            self.chunk_bytes += self.chunks[batch.chunk as usize].len() as u64;
+        } else {
+            self.chunks.pop();
+        }
+        Ok(outcomes)
+    }
+
+    fn apply_item(&mut self, batch: &mut InHand, item: &Item) -> Result<Outcome, ApplyError> {
+        let log = batch.logs[usize::from(item.tenant)] + u32::from(item.log == LogKind::Access);
+        let row = self.row(batch, item, log);
+        let event = row.event(&self.chunks);
+        if let Some(found) = self.find(log, item.id_hash, row.id(&self.chunks)) {
+            let first = self.logs[found.log as usize].row(found.position).expect("the id index names records");
+            let leaf = first.leaf();
+            let same = first.event(&self.chunks) == event;
+            let position = found.position;
+            return Ok(if same {
+                Outcome::Duplicate { position, leaf }
+            } else {
+                Outcome::Refused(Refusal::Conflict { position })
+            });
+        }
+        if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals() {
+            let control = Control::from_event(&event).map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
+            if let Some(refusal) = self.refuse_control(batch, &control) {
+                return Ok(Outcome::Refused(refusal));
+            }
+            let (position, leaf) = self.store(batch, log, item.id_hash, row);
+            self.apply_control(control);
+            return Ok(Outcome::Created { position, leaf });
+        }
+        let (position, leaf) = self.store(batch, log, item.id_hash, row);
+        if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
+            && let Some(hole) = self.sources.advance(source, seq)
+        {
+            let made = system::source_gap(&event, hole);
+            self.add_system(batch, log, spare, &made);
+        }
+        Ok(Outcome::Created { position, leaf })
+    }
+
+    fn row(&self, batch: &InHand, item: &Item, log: u32) -> Row {
+        Row {
+            chunk: batch.chunk,
+            bytes: item.bytes,
+            id_at: item.id_at,
+            operation: item.operation,
+            derived: item.derived,
+            class: 0,
+            root: batch.roots[usize::from(item.secret.root)],
+            counter: item.secret.counter,
+            received_at: self.received_at(batch, log),
+            occurred_at: item.occurred_at,
+            seq: None,
+            commitment: item.commitment,
+        }
+    }
+
+    /// The acceptor's time, or the log's last where that is later: a log's times never fall.
+    fn received_at(&self, batch: &InHand, log: u32) -> Timestamp {
+        self.logs[log as usize].last_received_at().map_or(batch.accepted_at, |last| last.max(batch.accepted_at))
+    }
+
+    /// The one place where a record gets its position, ledger number and leaf.
+    fn store(&mut self, batch: &mut InHand, log: u32, id_hash: u64, mut row: Row) -> (Position, Hash) {
+        let found = Found { log, position: Position(self.logs[log as usize].size()) };
+        if self.logs[log as usize].kind == LogKind::Tenant {
+            row.seq = Some(self.order.push(found).0);
+        }
+        let (position, leaf) = self.logs[log as usize].push(row);
+        self.ids.insert(id_hash, found);
+        self.unsigned.insert(log);
+        batch.stored = true;
+        (position, leaf)
+    }
+
+    /// A record that annals adds by itself while applying; its bytes are a chunk of their own.
+    fn add_system(&mut self, batch: &mut InHand, log: u32, secret: SecretRef, event: &serde_json::Value) {
+        let root = batch.roots[usize::from(secret.root)];
+        let seed = SecretRoot::from_bytes(self.roots.seeds[root as usize]);
+        let made = self.system.make(event, &seed.secret(secret.counter));
+        let tenant = self.logs[log as usize].tenant.clone();
+        let id_hash = self.id_hash(&tenant, self.logs[log as usize].kind, made.id.as_bytes());
+        let row = Row {
+            chunk: u32::try_from(self.chunks.len()).expect("batches in memory are far below 2^32"),
+            bytes: (0, u32::try_from(made.bytes.len()).expect("our own events are small")),
+            id_at: made.id_at,
+            operation: Operation::Other.code(),
+            derived: false,
+            class: 0,
+            root,
+            counter: secret.counter,
+            received_at: self.received_at(batch, log),
+            occurred_at: None,
+            seq: None,
+            commitment: made.commitment,
+        };
+        self.chunk_bytes += made.bytes.len() as u64;
+        self.chunks.push(Bytes::from(made.bytes));
+        self.store(batch, log, id_hash, row);
+    }
+
+    fn create_tenant(&mut self, batch: &mut InHand, tenant: &TenantId, new: &NewTenant) -> u32 {
+        let index = self.add_tenant(tenant.clone(), (new.events, new.access));
+        batch.created.insert(tenant.as_str().to_owned());
+        if !new.announced {
+            let event = Control::TenantCreated { tenant: tenant.as_str().to_owned() }.to_event(&Author::System);
+            self.add_system(batch, CONTROL_LOG, new.secret, &event);
+        }
+        index
+    }
+
+    fn refuse_control(&self, batch: &InHand, control: &Control) -> Option<Refusal> {
+        match control {
+            Control::TenantCreated { tenant } => (!batch.created.contains(tenant)).then_some(Refusal::TenantExists),
+            Control::KeyEnded { end } => {
+                let keys = self.keys.read().expect("no holder of this lock panics");
+                keys.by_id(&end.key_id).is_none().then_some(Refusal::KeyMissing)
+            }
+            _ => None,
+        }
+    }
+
+    fn apply_control(&mut self, control: Control) {
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        match control {
+            Control::KeyCreated { key, replaces } => {
+                keys.insert(key);
+                for end in replaces {
+                    keys.expire(&end);
+                }
+            }
+            Control::KeyEnded { end } => keys.expire(&end),
+            Control::ServerStarted { .. } => self.running = true,
+            Control::ServerStopped => self.running = false,
+            Control::TenantCreated { .. }
+            | Control::IngestRefused { .. }
+            | Control::AccessGap { .. }
+            | Control::ClockConfirmed { .. } => {}
+        }
+    }
+
+    pub(crate) fn find(&self, log: u32, id_hash: u64, id: &[u8]) -> Option<Found> {
+        self.ids.find(id_hash, |found| {
+            found.log == log
+                && self.logs[log as usize].row(found.position).is_some_and(|row| row.id(&self.chunks) == id)
+        })
+    }
+
+    /// The outcomes of an all-or-nothing batch of which one item conflicts, or none when all may be stored.
+    fn refuse_atomic(&self, records: &Records, bytes: &Bytes) -> Option<Vec<Outcome>> {
+        let mut seen: BTreeMap<(u16, LogKind, &[u8]), usize> = BTreeMap::new();
+        let conflicts: Vec<Option<Position>> = (0..records.items.len())
+            .map(|index| {
+                let item = &records.items[index];
+                let event = item.event(bytes);
+                let log = self.tenants.get(&records.tenants[usize::from(item.tenant)].id)?;
+                let log = log + u32::from(item.log == LogKind::Access);
+                let found = self.find(log, item.id_hash, item.id(bytes))?;
+                let first = self.logs[log as usize].row(found.position).expect("the id index names records");
+                (first.event(&self.chunks) != event).then_some(found.position)
+            })
+            .collect();
+        let repeats: Vec<bool> = records
+            .items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let first = *seen.entry((item.tenant, item.log, item.id(bytes))).or_insert(index);
+                records.items[first].event(bytes) != item.event(bytes)
+            })
+            .collect();
+        if conflicts.iter().all(Option::is_none) && !repeats.contains(&true) {
+            return None;
+        }
+        let refused = conflicts.iter().zip(repeats).map(|(conflict, repeat)| {
+            Outcome::Refused(match (conflict, repeat) {
+                (Some(position), _) => Refusal::Conflict { position: *position },
+                (None, true) => Refusal::ConflictInBatch,
+                (None, false) => Refusal::Atomic,
+            })
+        });
+        Some(refused.collect())
+    }
+
+    fn id_hash(&self, tenant: &TenantId, log: LogKind, id: &[u8]) -> u64 {
+        let genesis = self.genesis.as_ref().expect("records follow the genesis");
+        ids::id_hash(&genesis.id_key, tenant, log, id)
+    }
+
+    fn check_head(&mut self, place: Place, signed: &[u8]) -> Result<(), ApplyError> {
+        let genesis = self.genesis.as_ref().expect("the caller saw a genesis");
+        let key = genesis.verifier_key().ok_or(ApplyError::HeadSignature { place })?;
+        let signed = SignedHead::decode(signed).map_err(|_| ApplyError::HeadSignature { place })?;
+        let head = signed.verify(&key).map_err(|_| ApplyError::HeadSignature { place })?;
+        for claim in &head.logs {
+            let log = self.by_name.get(&claim.log).map(|index| &self.logs[*index as usize]);
+            let matches = log.is_some_and(|log| log.root_at(claim.size) == Some(claim.root));
+            if !matches {
+                let origin = claim.log.origin(&genesis.name);
+                return Err(ApplyError::Head { place, origin, size: claim.size });
+            }
+        }
+        self.last_head_at = Some(head.at_us);
+        Ok(())
+    }
+}
+
+/// The batch being applied.
+struct InHand {
+    place: Place,
+    accepted_at: Timestamp,
+    chunk: Chunk,
+    /// The ledger's numbers of the batch's roots.
+    roots: Vec<u32>,
+    /// The ledger's indexes of the batch's tenants' event logs.
+    logs: Vec<u32>,
+    /// Tenants that begin with this batch.
+    created: BTreeSet<String>,
+    /// Whether any record refers to the batch's bytes.
+    stored: bool,
+}
+
+/// Secret roots, numbered in the order the journal brought them.
+#[derive(Default)]
+pub(crate) struct Roots {
+    pub(crate) seeds: Vec<[u8; 32]>,
+    numbers: BTreeMap<[u8; 32], u32>,
+}
+
+impl Roots {
+    fn number(&mut self, seed: &[u8; 32]) -> u32 {
+        *self.numbers.entry(*seed).or_insert_with(|| {
+            self.seeds.push(*seed);
+            u32::try_from(self.seeds.len() - 1).expect("4,096 events a root, so far below 2^32 roots")
+        })
+    }
+}

@@ -1,0 +1,319 @@
+//! The two threads of a running ledger.
+
+use super::*;
+
+/// A group that is durable and not yet applied: its first place and its batches.
+struct Durable {
+    first: Place,
+    submissions: Vec<Submission>,
+}
+
+/// What the two threads do, a step at a time: the simulation takes the steps itself, on one thread.
+pub struct Engine {
+    writer: Writer,
+    applier: Applier,
+    durable: Receiver<Durable>,
+}
+
+impl Engine {
+    pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
+        let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
+        let writer = Writer { shared: shared.clone(), journal, durable: sender, refusing: None };
+        let applier = Applier { shared: shared.clone(), heads_at_us: shared.clock.monotonic_us() };
+        Self { writer, applier, durable }
+    }
+
+    /// Appends the group that waits, if one does. `false` when none did.
+    pub fn write(&mut self) -> bool {
+        self.writer.turn(Duration::ZERO) == Turn::Wrote
+    }
+
+    /// Applies what is durable.
+    pub fn apply(&mut self) {
+        while self.applier.turn(&self.durable, Duration::ZERO) == Turn::Wrote {}
+    }
+
+    pub(super) fn start(self) -> Vec<JoinHandle<()>> {
+        let Self { mut writer, mut applier, durable } = self;
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+        };
+        vec![
+            spawn("annals-journal", Box::new(move || while writer.turn(TICK) != Turn::Ended {})),
+            spawn("annals-ledger", Box::new(move || while applier.turn(&durable, TICK) != Turn::Ended {})),
+        ]
+    }
+}
+
+/// What one turn of a thread came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Wrote,
+    Idle,
+    Ended,
+}
+
+/// Appends groups to the journal.
+struct Writer {
+    shared: Arc<Shared>,
+    journal: Box<dyn Journal>,
+    durable: SyncSender<Durable>,
+    /// What was refused since the journal last took a group.
+    refusing: Option<Refusing>,
+}
+
+struct Refusing {
+    since_us: i64,
+    requests: u64,
+    events: u64,
+    reason: &'static str,
+}
+
+impl Writer {
+    fn turn(&mut self, patience: Duration) -> Turn {
+        let turn = match self.shared.queue.next_group(patience) {
+            Work::Group(group) => {
+                self.append(group);
+                Turn::Wrote
+            }
+            Work::Idle => Turn::Idle,
+            Work::Closed => return Turn::Ended,
+        };
+        if self.refusing.is_some() {
+            self.try_again();
+        }
+        turn
+    }
+
+    fn append(&mut self, group: Vec<Submission>) {
+        let began = self.shared.clock.monotonic_us();
+        let bytes = group.iter().map(|submission| submission.batch.len()).sum();
+        let appended = {
+            let batches: Vec<&[u8]> = group.iter().map(|submission| submission.batch.as_slice()).collect();
+            let next = self.journal.next();
+            self.journal.append(next, &batches)
+        };
+        match appended {
+            Ok(first) => {
+                let micros = self.shared.clock.monotonic_us().saturating_sub(began);
+                self.shared.observer.appended(group.len(), bytes, micros);
+                self.hand_on(first, group);
+            }
+            Err(AppendError::Uncertain { next, cause }) => {
+                tracing::error!(%cause, "the journal's answer was lost");
+                self.reconcile(next, group);
+            }
+            Err(error) => self.refuse(group, &error),
+        }
+    }
+
+    fn hand_on(&mut self, first: Place, submissions: Vec<Submission>) {
+        if self.durable.send(Durable { first, submissions }).is_err() {
+            // The applier stopped on a batch it cannot apply and said so; what is durable is replayed at the next start.
+            self.shared.queue.close();
+        }
+    }
+
+    /// The answer to an append was lost. What the journal acknowledges when it is read is stored, whatever was said.
+    fn reconcile(&mut self, next: Place, mut group: Vec<Submission>) {
+        let stored = self.journal.read(next).map_or(0, |batches| {
+            let same = batches.zip(&group).take_while(|(batch, submission)| {
+                batch.as_ref().is_ok_and(|(_, bytes)| *bytes == submission.batch)
+            });
+            same.count()
+        });
+        let lost = group.split_off(stored);
+        if !group.is_empty() {
+            self.hand_on(next, group);
+        }
+        for submission in lost {
+            self.shared.observer.refused(submission.events, CommitError::Uncertain.code());
+            submission.answer(Err(CommitError::Uncertain));
+        }
+    }
+
+    /// Nothing of the group is stored.
+    fn refuse(&mut self, group: Vec<Submission>, error: &AppendError) {
+        let (answer, reason) = match error {
+            AppendError::Full { .. } => (CommitError::Full, "full"),
+            AppendError::TooLarge { bytes, .. } => {
+                // The batch's own fault; the journal is well.
+                for submission in group {
+                    submission.answer(Err(CommitError::TooLarge { bytes: *bytes }));
+                }
+                return;
+            }
+            other => (CommitError::Unavailable { reason: other.to_string() }, "unavailable"),
+        };
+        let mut health = self.shared.health();
+        if health.journal.is_none() {
+            tracing::error!(%error, "the journal takes no writes");
+        }
+        health.journal = Some(answer.to_string());
+        drop(health);
+        let now = self.shared.clock.now().as_micros();
+        let refusing = self.refusing.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason });
+        for submission in group {
+            if submission.reply.is_some() {
+                refusing.requests += 1;
+                refusing.events += submission.events;
+            }
+            self.shared.observer.refused(submission.events, answer.code());
+            submission.answer(Err(answer.clone()));
+        }
+    }
+
+    /// While the journal refuses, the record that says so is what tries it: when it is stored, all is well again.
+    fn try_again(&mut self) {
+        let Some(refusing) = &self.refusing else { return };
+        let control = Control::IngestRefused {
+            since_us: refusing.since_us,
+            requests: refusing.requests,
+            events: refusing.events,
+            reason: refusing.reason.to_owned(),
+        };
+        let batch = self.shared.control_batch(&control, &Author::System);
+        let next = self.journal.next();
+        if let Ok(first) = self.journal.append(next, &[&batch]) {
+            self.refusing = None;
+            self.shared.health().journal = None;
+            tracing::info!("the journal takes writes again");
+            self.hand_on(first, vec![Submission { batch, events: 0, reply: None }]);
+        }
+    }
+}
+
+/// Applies what is durable, answers, and signs heads.
+struct Applier {
+    shared: Arc<Shared>,
+    heads_at_us: u64,
+}
+
+impl Applier {
+    fn turn(&mut self, durable: &Receiver<Durable>, patience: Duration) -> Turn {
+        let turn = match durable.recv_timeout(patience) {
+            Ok(group) => match self.apply(group) {
+                Ok(()) => Turn::Wrote,
+                Err(error) => {
+                    tracing::error!(%error, "a durable batch cannot be applied");
+                    self.shared.health().apply = Some(error.to_string());
+                    self.shared.queue.close();
+                    return Turn::Ended;
+                }
+            },
+            Err(RecvTimeoutError::Timeout) => Turn::Idle,
+            Err(RecvTimeoutError::Disconnected) => return Turn::Ended,
+        };
+        if self.shared.clock.monotonic_us().saturating_sub(self.heads_at_us) >= 1_000_000 {
+            self.sign_heads();
+        }
+        turn
+    }
+
+    fn apply(&mut self, group: Durable) -> Result<(), crate::state::ApplyError> {
+        let places = (group.first.0..).map(Place);
+        for (place, submission) in places.zip(group.submissions) {
+            let began = self.shared.clock.monotonic_us();
+            let Submission { batch, events, reply } = submission;
+            let applied = self.shared.write_state().apply(place, Bytes::from(batch))?;
+            let outcomes = match applied {
+                Applied::Records(outcomes) => outcomes,
+                Applied::Genesis | Applied::Head => Vec::new(),
+            };
+            let micros = self.shared.clock.monotonic_us().saturating_sub(began);
+            self.shared.observer.applied(&outcomes, micros);
+            Submission { batch: Vec::new(), events, reply }.answer(Ok(outcomes));
+        }
+        self.shared.grown.send_modify(|groups| *groups += 1);
+        Ok(())
+    }
+
+    /// Signs heads over what changed and puts them into the queue. The last ones of a run are signed at the next start's
+    /// first tick, as the records they cover are.
+    fn sign_heads(&mut self) {
+        self.heads_at_us = self.shared.clock.monotonic_us();
+        let changed: Vec<u32> = std::mem::take(&mut self.shared.write_state().unsigned).into_iter().collect();
+        if changed.is_empty() {
+            return;
+        }
+        match self.shared.signing.heads(&self.shared.state, &changed, self.shared.clock.now().as_micros()) {
+            Ok(heads) => {
+                self.shared.health().signer = None;
+                self.shared.observer.signed(heads.len());
+                for head in heads {
+                    // No room: the next head covers what this one would have.
+                    drop(self.shared.queue.push(Submission { batch: encode_head(&head), events: 0, reply: None }));
+                }
+            }
+            Err(reason) => {
+                tracing::error!(reason, "no head was signed");
+                self.shared.health().signer = Some(reason);
+                self.shared.write_state().unsigned.extend(changed);
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn write_state(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().expect("the ledger's thread does not panic while it writes")
+    }
+
+    pub(super) fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().expect("no holder of this lock panics")
+    }
+
+    /// Queues a batch and waits for what became of it.
+    pub(super) async fn submit(&self, batch: Vec<u8>, events: u64) -> Result<Vec<Outcome>, CommitError> {
+        if batch.len() > annals_journal::BATCH_BYTES_MAX {
+            return Err(CommitError::TooLarge { bytes: batch.len() });
+        }
+        let (reply, answer) = oneshot::channel();
+        if let Err((_, error)) = self.queue.push(Submission { batch, events, reply: Some(reply) }) {
+            self.observer.refused(events, error.code());
+            return Err(error);
+        }
+        // The threads drop an unanswered reply only when the ledger fails; the batch may be durable.
+        answer.await.unwrap_or(Err(CommitError::Uncertain))
+    }
+
+    /// Submits a batch with one change and gives its outcome.
+    pub(super) async fn change(&self, batch: Vec<u8>) -> Result<Outcome, CommitError> {
+        let outcomes = self.submit(batch, 1).await?;
+        Ok(outcomes.into_iter().next_back().expect("the batch held one item"))
+    }
+
+    pub(super) fn control_batch(&self, control: &Control, author: &Author) -> Vec<u8> {
+        self.system_batch(&TenantId::annals(), LogKind::Tenant, &control.to_event(author))
+    }
+
+    pub(super) fn system_batch(&self, tenant: &TenantId, log: LogKind, event: &serde_json::Value) -> Vec<u8> {
+        let mut draft = self.acceptor.system_draft(tenant.clone());
+        draft.push(&serde_json::to_vec(event).expect("a JSON value serialises"));
+        draft.seal_as(log, None).batch.expect("our own events keep the rules")
+    }
+
+    pub(super) fn tenant_batch(&self, tenant: &TenantId, control: &Control, author: &Author) -> Vec<u8> {
+        let mut draft = self.acceptor.system_draft(TenantId::annals());
+        draft.push(&serde_json::to_vec(&control.to_event(author)).expect("a JSON value serialises"));
+        draft.seal_as(LogKind::Tenant, Some(tenant)).batch.expect("our own events keep the rules")
+    }
+
+    /// Refuses events while the clock is not to be believed.
+    pub(super) fn check_clock(&self, events: u64) -> Result<(), CommitError> {
+        let Some(jump_us) = self.note_clock() else { return Ok(()) };
+        let error = CommitError::Clock { jump_us };
+        self.observer.refused(events, error.code());
+        Err(error)
+    }
+
+    pub(super) fn note_clock(&self) -> Option<i64> {
+        let jump_us = self.clock_guard.jump_us(&*self.clock);
+        let mut health = self.health();
+        if health.clock_jump_us.is_none() && let Some(jump_us) = jump_us {
+            tracing::error!(jump_us, "the clock jumped; events are refused");
+        }
+        health.clock_jump_us = jump_us;
+        jump_us
+    }
+}

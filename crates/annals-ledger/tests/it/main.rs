@@ -1,0 +1,4 @@
+//! The ledger through its public face.
+
+mod basics;
+mod support;

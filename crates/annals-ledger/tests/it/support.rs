@@ -1,0 +1,113 @@
+//! A ledger over journals in memory that can be stopped and opened again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use annals_event::{TenantId, Timestamp};
+use annals_journal::MemoryJournal;
+use annals_ledger::{
+    AcceptOptions, Clock, CommitError, ItemResult, ItemStatus, Ledger, LogKind, Opened, Options, Parts, SeededEntropy,
+    TenantLog, Unobserved,
+};
+
+/// A clock that stands still until it is moved.
+pub(crate) struct TestClock {
+    wall_us: AtomicI64,
+    monotonic_us: AtomicI64,
+}
+
+impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { wall_us: AtomicI64::new(1_795_000_000_000_000), monotonic_us: AtomicI64::new(0) })
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, micros: i64) {
+        self.wall_us.fetch_add(micros, Ordering::SeqCst);
+        self.monotonic_us.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn jump(&self, micros: i64) {
+        self.wall_us.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.wall_us.load(Ordering::SeqCst)).expect("a time of our days")
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        u64::try_from(self.monotonic_us.load(Ordering::SeqCst)).expect("it only rises")
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<TestClock>,
+    journal: MemoryJournal,
+    signer_journal: MemoryJournal,
+    opens: u64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let (clock, journal, signer_journal) = (TestClock::new(), MemoryJournal::new(), MemoryJournal::new());
+        Self { clock, journal, signer_journal, opens: 0 }
+    }
+
+    pub(crate) fn open(&mut self) -> Opened {
+        self.opens += 1;
+        Ledger::open(self.parts(), &options()).expect("the ledger opens")
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            journal: Box::new(self.journal.clone()),
+            signer_journal: Box::new(self.signer_journal.clone()),
+            signing_seed: [9; 32],
+            clock: self.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(self.opens)),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options { name: Some("log.example".to_owned()), event_bytes_max: 256 * 1024, version: "test".to_owned() }
+}
+
+pub(crate) fn tenant(id: &str) -> TenantId {
+    TenantId::new(id).expect("a good id")
+}
+
+pub(crate) fn events_of(id: &str) -> TenantLog {
+    TenantLog { tenant: tenant(id), kind: LogKind::Tenant }
+}
+
+/// Sends events to tenant `acme`.
+pub(crate) async fn send(ledger: &Ledger, events: &[&str]) -> Result<Vec<ItemResult>, CommitError> {
+    send_with(ledger, events, AcceptOptions { tenant: Some(tenant("acme")), ..AcceptOptions::default() }).await
+}
+
+pub(crate) async fn send_with(
+    ledger: &Ledger,
+    events: &[&str],
+    options: AcceptOptions,
+) -> Result<Vec<ItemResult>, CommitError> {
+    let mut draft = ledger.draft(options);
+    for event in events {
+        draft.push(event.as_bytes());
+    }
+    ledger.commit(draft.seal()).await
+}
+
+/// What became of each item, in a word.
+pub(crate) fn words(results: &[ItemResult]) -> Vec<String> {
+    let word = |result: &ItemResult| match &result.status {
+        ItemStatus::Created { position, .. } => format!("created {position}"),
+        ItemStatus::Duplicate { position, .. } => format!("duplicate {position}"),
+        ItemStatus::Rejected(error) => format!("{} {}", error.code, error.pointer),
+    };
+    results.iter().map(word).collect()
+}
