@@ -77,7 +77,9 @@ fn a_writer_that_is_behind_or_ahead_is_fenced_off(open: Open<'_>) {
     append_numbered(&mut *journal, 3);
     for wrong in [0, 2, 4, u64::MAX] {
         match journal.append(Place(wrong), &[b"not mine"]) {
-            Err(AppendError::Moved { expected, next }) => assert_eq!((expected, next), (Place(wrong), Place(3))),
+            Err(AppendError::Moved { expected, next }) => {
+                assert_eq!((expected, next), (Place(wrong), Place(3)))
+            }
             other => panic!("appending at {wrong} of 3 gave {other:?}"),
         }
     }
@@ -155,7 +157,8 @@ fn many_small_batches_keep_their_order(open: Open<'_>) {
 }
 
 fn batches_may_hold_any_bytes(open: Open<'_>) {
-    let any: Vec<Vec<u8>> = vec![vec![0], vec![0; 511], vec![0xff; 512], b"annals-journal\0\x01".repeat(100), vec![0; 5_000]];
+    let any: Vec<Vec<u8>> =
+        vec![vec![0], vec![0; 511], vec![0xff; 512], b"annals-journal\0\x01".repeat(100), vec![0; 5_000]];
     let mut journal = open();
     append(&mut *journal, &any.iter().map(Vec::as_slice).collect::<Vec<_>>());
     for batch in &any {
@@ -178,7 +181,9 @@ fn trimming_forgets_only_what_is_before(open: Open<'_>) {
         assert_holds(&*journal, first.0..200);
         if first > Place(0) {
             let before = Place(first.0 - 1);
-            assert!(matches!(journal.read(before), Err(ReadError::Trimmed { from, first: f }) if from == before && f == first));
+            assert!(
+                matches!(journal.read(before), Err(ReadError::Trimmed { from, first: f }) if from == before && f == first)
+            );
         }
         drop(journal);
         journal = open();

@@ -51,7 +51,9 @@ pub enum AppendError {
         index: usize,
     },
     /// A flush failed before this group was written; the handle takes no more writes. Kind `Unavailable`.
-    #[error("journal: takes no more writes since a flush failed: {reason}\nhint: look at the disk, then restart")]
+    #[error(
+        "journal: takes no more writes since a flush failed: {reason}\nhint: look at the disk, then restart"
+    )]
     Poisoned {
         /// What the failed flush reported.
         reason: String,
@@ -102,7 +104,9 @@ pub enum TrimError {
         next: Place,
     },
     /// A flush failed; the handle takes no more writes. Kind `Unavailable`.
-    #[error("journal: takes no more writes since a flush failed: {reason}\nhint: look at the disk, then restart")]
+    #[error(
+        "journal: takes no more writes since a flush failed: {reason}\nhint: look at the disk, then restart"
+    )]
     Poisoned {
         /// What the failed flush reported.
         reason: String,
@@ -120,7 +124,9 @@ pub enum OpenError {
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// A file has a version this program does not know. Kind `Invalid`.
-    #[error("journal: file `{file}` has format version {version}, this program reads version {known}\nhint: use a newer annals")]
+    #[error(
+        "journal: file `{file}` has format version {version}, this program reads version {known}\nhint: use a newer annals"
+    )]
     Version {
         /// Name of the file.
         file: String,

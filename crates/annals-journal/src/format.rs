@@ -137,7 +137,9 @@ impl FileHeader {
             return ParsedFileHeader::Invalid;
         }
         match bytes[15] {
-            VERSION => ParsedFileHeader::Header(Self { id, first: Place(u64::from_be_bytes(array(&bytes[32..40]))) }),
+            VERSION => {
+                ParsedFileHeader::Header(Self { id, first: Place(u64::from_be_bytes(array(&bytes[32..40]))) })
+            }
             version => ParsedFileHeader::Version(version),
         }
     }
@@ -217,4 +219,4 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -51,8 +51,13 @@ pub struct Held {
 /// * [`LockError::Held`]: another process, or another [`Lock`] in this one, has it.
 /// * [`LockError::Io`]: as the system says.
 pub fn lock(folder: &Path, holder: &str) -> Result<Lock, LockError> {
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK_FILE))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(folder.join(LOCK_FILE))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(Held { holder: read_holder(&file)? }.into()),

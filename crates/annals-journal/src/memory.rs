@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{
-    AppendError, BATCH_BYTES_MAX, GROUP_BYTES_MAX, Journal, Place, ReadError, Reader, TrimError,
-};
+use crate::{AppendError, BATCH_BYTES_MAX, GROUP_BYTES_MAX, Journal, Place, ReadError, Reader, TrimError};
 
 /// Batches in memory. Clones are handles on the same batches: another writer, or the same one after a restart.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +23,9 @@ enum Script {
     #[default]
     Works,
     /// This many batches of the group land, then the answer is lost.
-    LosesAnswer { landing: usize },
+    LosesAnswer {
+        landing: usize,
+    },
     Full,
 }
 
@@ -77,9 +77,10 @@ impl Journal for MemoryJournal {
         }
         let (landing, answer) = match std::mem::take(&mut store.script) {
             Script::Works => (group.len(), Ok(next)),
-            Script::LosesAnswer { landing } => {
-                (landing.min(group.len()), Err(AppendError::Uncertain { next, cause: "the answer was lost".into() }))
-            }
+            Script::LosesAnswer { landing } => (
+                landing.min(group.len()),
+                Err(AppendError::Uncertain { next, cause: "the answer was lost".into() }),
+            ),
             Script::Full => (0, Err(AppendError::Full { bytes: bytes as u64, reserve_bytes: 0 })),
         };
         store.batches.extend(group[..landing].iter().map(|batch| Arc::from(*batch)));
@@ -107,7 +108,8 @@ impl Journal for MemoryJournal {
         if up_to > next {
             return Err(TrimError::Beyond { up_to, next });
         }
-        let forgotten = usize::try_from(up_to.0.saturating_sub(store.first)).expect("at most the number of batches in memory");
+        let forgotten = usize::try_from(up_to.0.saturating_sub(store.first))
+            .expect("at most the number of batches in memory");
         store.batches.drain(..forgotten);
         store.first = store.first.max(up_to.0);
         Ok(())

@@ -1,10 +1,6 @@
 //! Reading a folder that may be in use, and going on behind damage, for verifiers.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::Arc,
-};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use crate::{
     Damage, Disk, Flaw, JournalId, OpenError, Place,
@@ -126,7 +122,9 @@ impl Scan {
             Start::Version(version) => {
                 return Err(OpenError::Version { file: name, version, known: format::VERSION });
             }
-            Start::Invalid { file_bytes } if self.files.is_empty() && file_bytes <= FILE_HEADER_BYTES as u64 => {
+            Start::Invalid { file_bytes }
+                if self.files.is_empty() && file_bytes <= FILE_HEADER_BYTES as u64 =>
+            {
                 return Ok(Begun::Found(Scanned::Tail { file: name.into(), offset: 0, bytes: file_bytes }));
             }
             Start::Invalid { .. } => Flaw::FileHeader,

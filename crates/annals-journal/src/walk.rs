@@ -5,8 +5,8 @@ use std::io;
 use crate::{
     Damage, Disk, DiskFile, Flaw, Place,
     format::{
-        self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, FileName, FrameHeader, JournalId, ParsedFileHeader,
-        SECTOR_BYTES, aligned,
+        self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, FileName, FrameHeader, JournalId,
+        ParsedFileHeader, SECTOR_BYTES, aligned,
     },
 };
 
@@ -232,7 +232,9 @@ impl Walk {
     /// length.
     pub(crate) fn salvage(&mut self) -> io::Result<Option<(Vec<u8>, bool)>> {
         let bytes = self.bytes(self.offset, FRAME_HEADER_BYTES)?;
-        let Some(header) = FrameHeader::parse_unchecked(&bytes).filter(|header| header.has_plausible_length()) else {
+        let Some(header) =
+            FrameHeader::parse_unchecked(&bytes).filter(|header| header.has_plausible_length())
+        else {
             return Ok(None);
         };
         let payload = self.bytes(self.offset + FRAME_HEADER_BYTES as u64, header.bytes as usize)?;
@@ -298,6 +300,3 @@ impl Window {
         offset >= self.offset && offset + wanted as u64 <= end
     }
 }
-
-#[cfg(test)]
-mod tests {}

@@ -166,8 +166,8 @@ impl FileJournal {
         self.must_rotate = true;
         // A crash from here on leaves the file missing, empty, torn, or whole without frames; opening accepts each of
         // these in the last file.
-        let mut file =
-            create_file(&*self.disk, FileHeader { id: self.id, first: self.next }).map_err(RotateError::Write)?;
+        let mut file = create_file(&*self.disk, FileHeader { id: self.id, first: self.next })
+            .map_err(RotateError::Write)?;
         if let Err(error) = file.sync().and_then(|()| self.disk.sync_dir()) {
             self.poison(&error);
             return Err(RotateError::Flush(error));
@@ -249,7 +249,9 @@ impl Journal for FileJournal {
                 Ok(()) => self.remove_before(up_to)?,
                 // Space was freed as far as possible, and the next append begins the new file.
                 Err(RotateError::Write(_)) => {}
-                Err(RotateError::Flush(error)) => return Err(TrimError::Poisoned { reason: error.to_string() }),
+                Err(RotateError::Flush(error)) => {
+                    return Err(TrimError::Poisoned { reason: error.to_string() });
+                }
             }
         }
         Ok(())

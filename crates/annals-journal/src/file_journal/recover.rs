@@ -83,7 +83,8 @@ fn find_end(disk: &dyn Disk, files: &[Place], id_if_new: JournalId) -> Result<En
     let mut id = None;
     let mut expected = files[0];
     for first in closed {
-        let mut walk = start(disk, *first, expected, id)?.map_err(|_| damage(*first, 0, *first, Flaw::FileHeader))?;
+        let mut walk =
+            start(disk, *first, expected, id)?.map_err(|_| damage(*first, 0, *first, Flaw::FileHeader))?;
         id = Some(walk.id());
         if let Some(flaw) = pass_frames(&mut walk)? {
             return Err(damage(*first, walk.offset(), walk.expected(), flaw).into());

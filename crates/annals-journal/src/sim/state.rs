@@ -253,11 +253,13 @@ impl State {
             return Ok(Outcome::Failed(fault));
         }
         match self.one_in {
-            Some(one_in) if self.fate.below(one_in.get()) == 0 => Ok(Outcome::Failed(match self.fate.below(3) {
-                0 => Fault::Error,
-                1 if op != Op::Sync && op != Op::SyncDir => Fault::NoSpace,
-                _ => Fault::AnswerLost,
-            })),
+            Some(one_in) if self.fate.below(one_in.get()) == 0 => {
+                Ok(Outcome::Failed(match self.fate.below(3) {
+                    0 => Fault::Error,
+                    1 if op != Op::Sync && op != Op::SyncDir => Fault::NoSpace,
+                    _ => Fault::AnswerLost,
+                }))
+            }
             _ => Ok(Outcome::Done),
         }
     }
@@ -289,7 +291,11 @@ impl State {
     }
 
     fn used_bytes(&self) -> u64 {
-        let sizes = self.names.values().filter_map(|inode| self.inodes.get(inode)).map(|inode| inode.live.len() as u64);
+        let sizes = self
+            .names
+            .values()
+            .filter_map(|inode| self.inodes.get(inode))
+            .map(|inode| inode.live.len() as u64);
         sizes.sum()
     }
 }
@@ -301,7 +307,8 @@ impl Inode {
     }
 
     fn crash(&mut self, fate: &mut Fate, kept_in_8: u64) {
-        let mut parts: Vec<Change> = mem::take(&mut self.changes).into_iter().flat_map(Change::into_sectors).collect();
+        let mut parts: Vec<Change> =
+            mem::take(&mut self.changes).into_iter().flat_map(Change::into_sectors).collect();
         if fate.below(2) == 0 {
             fate.shuffle(&mut parts);
         }

@@ -28,7 +28,8 @@ fn sample() -> Sample {
         let batches: Vec<_> = group.map(batch).collect();
         append(&mut journal, &batches.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let (_, last) = files(&disk).pop().unwrap();
-        last_group = last.len() - batches.iter().map(|batch| batch.len() + format::FRAME_HEADER_BYTES).sum::<usize>();
+        last_group =
+            last.len() - batches.iter().map(|batch| batch.len() + format::FRAME_HEADER_BYTES).sum::<usize>();
     }
     let files = files(&disk);
     assert_eq!(files.len(), 2);
@@ -57,14 +58,21 @@ fn every_flipped_byte_is_damage_or_in_the_last_group_a_torn_tail() {
                 if file == 1 && byte >= sample.last_group {
                     let (journal, opened) = try_open(&disk_with(&files)).unwrap();
                     let batches = read_all(&journal);
-                    assert!((16..18).contains(&batches.len()), "byte {byte} leaves {} batches", batches.len());
+                    assert!(
+                        (16..18).contains(&batches.len()),
+                        "byte {byte} leaves {} batches",
+                        batches.len()
+                    );
                     assert!(sample.batches.starts_with(&batches));
                     assert!(opened.cut_bytes > 0);
                     continue;
                 }
                 let damage = damaged(&files);
                 assert_eq!(damage.file, files[file].0, "byte {byte}");
-                assert!(damage.offset <= byte as u64 && byte as u64 - damage.offset <= 512, "byte {byte}: {damage}");
+                assert!(
+                    damage.offset <= byte as u64 && byte as u64 - damage.offset <= 512,
+                    "byte {byte}: {damage}"
+                );
             }
         }
     }
@@ -81,7 +89,10 @@ fn every_flipped_byte_is_found_by_a_reader_too() {
             contents[byte] ^= 0x10;
             disk.put(&sample.files[file].0, contents);
             let mut read = Vec::new();
-            let error = journal.read(Place(0)).unwrap().find_map(|batch| batch.map(|(_, batch)| read.push(batch)).err());
+            let error = journal
+                .read(Place(0))
+                .unwrap()
+                .find_map(|batch| batch.map(|(_, batch)| read.push(batch)).err());
             assert!(matches!(error, Some(ReadError::Damaged(_))), "file {file}, byte {byte}: {error:?}");
             assert!(sample.batches.starts_with(&read));
         }

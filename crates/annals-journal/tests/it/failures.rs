@@ -71,7 +71,10 @@ fn after_a_failed_flush_nothing_more_is_written_and_reads_go_on() {
         let mut journal = open(&disk);
         append(&mut journal, &[b"before"]);
         disk.fail(Op::Sync, 0, Fault::Error);
-        assert!(matches!(journal.append(Place(1), &[b"maybe"]), Err(AppendError::Uncertain { next: Place(1), .. })));
+        assert!(matches!(
+            journal.append(Place(1), &[b"maybe"]),
+            Err(AppendError::Uncertain { next: Place(1), .. })
+        ));
         let contents = files(&disk);
         let changes = disk.changes();
         for _ in 0..3 {

@@ -21,8 +21,12 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let sizes = prop::collection::vec(prop_oneof![4 => 1..400_usize, 1 => 400..5000_usize, 1 => 480..490_usize], 1..6);
-    let op = prop::sample::select(vec![Op::Create, Op::Write, Op::Truncate, Op::Sync, Op::Remove, Op::SyncDir]);
+    let sizes = prop::collection::vec(
+        prop_oneof![4 => 1..400_usize, 1 => 400..5000_usize, 1 => 480..490_usize],
+        1..6,
+    );
+    let op =
+        prop::sample::select(vec![Op::Create, Op::Write, Op::Truncate, Op::Sync, Op::Remove, Op::SyncDir]);
     let fault = prop::sample::select(vec![Fault::Error, Fault::NoSpace, Fault::AnswerLost]);
     let act = prop_oneof![
         12 => sizes.prop_map(Act::Append),

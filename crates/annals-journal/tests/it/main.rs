@@ -1,4 +1,5 @@
 //! Journals as their users see them.
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod contract;
 mod crash_model;
@@ -10,7 +11,9 @@ mod scan;
 
 use std::sync::Arc;
 
-use annals_journal::{Disk, FileJournal, Journal, JournalId, OpenError, Opened, Options, Place, sim::SimDisk};
+use annals_journal::{
+    Disk, FileJournal, Journal, JournalId, OpenError, Opened, Options, Place, sim::SimDisk,
+};
 
 const ID: JournalId = JournalId(*b"sixteen bytes id");
 

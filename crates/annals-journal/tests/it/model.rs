@@ -11,7 +11,7 @@ pub(crate) struct Promises {
     in_flight: Vec<Vec<u8>>,
     /// The furthest place trimmed up to.
     trimmed: u64,
-    /// The last trim failed: the oldest file may be gone though the handle still counts it.
+    /// A trim has failed: the oldest file may be gone though the handle still counts it.
     first_is_unsure: bool,
     batches_made: u64,
 }
@@ -28,7 +28,10 @@ impl Promises {
         match journal.append(next, &group.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
             Ok(place) => {
                 assert_eq!(place, next);
-                assert!(self.in_flight.is_empty(), "nothing is acknowledged after a lost answer, before opening again");
+                assert!(
+                    self.in_flight.is_empty(),
+                    "nothing is acknowledged after a lost answer, before opening again"
+                );
                 self.acknowledged.extend(group);
             }
             Err(AppendError::Uncertain { .. }) => {
@@ -48,9 +51,8 @@ impl Promises {
         // Even a trim that fails may have done its work.
         self.trimmed = self.trimmed.max(up_to);
         match journal.trim(Place(up_to)) {
-            Ok(()) => self.first_is_unsure = false,
+            Ok(()) | Err(TrimError::Poisoned { .. }) => {}
             Err(TrimError::Unavailable(_)) => self.first_is_unsure = true,
-            Err(TrimError::Poisoned { .. }) => {}
             Err(other) => panic!("{other:?}"),
         }
         self.check_handle(journal);

@@ -86,8 +86,8 @@ fn a_file_being_begun_is_a_tail_and_no_damage() {
 #[test]
 fn a_damaged_payload_is_handed_out_with_its_verdict() {
     let mut files = three_files();
-    for file in 0..3 {
-        files[file].1[1600] ^= 1;
+    for (_, contents) in &mut files {
+        contents[1600] ^= 1;
     }
     let (places, rest) = sort_out(&files);
     assert_eq!(places, [0, 2, 3, 5, 6, 8]);
@@ -157,7 +157,8 @@ fn behind_an_unreadable_end_of_a_file_the_scan_goes_on_with_the_next_file() {
 
 #[test]
 fn a_missing_or_unreadable_file_names_the_places_it_had() {
-    let bad = |damage| Scanned::Bad { damage, payload: None, payload_is_intact: false, resumes: Some(Place(6)) };
+    let bad =
+        |damage| Scanned::Bad { damage, payload: None, payload_is_intact: false, resumes: Some(Place(6)) };
 
     let mut unreadable = three_files();
     unreadable[1].1[3] ^= 1;
@@ -178,7 +179,9 @@ fn padding_that_is_not_zero_affects_no_place() {
     files[2].1[2400] = 1;
     let (places, rest) = sort_out(&files);
     assert_eq!(places, (0..9).collect::<Vec<_>>());
-    assert!(matches!(&rest[..], [Scanned::Bad { damage, resumes: Some(Place(8)), .. }] if damage.place == Some(Place(8))));
+    assert!(
+        matches!(&rest[..], [Scanned::Bad { damage, resumes: Some(Place(8)), .. }] if damage.place == Some(Place(8)))
+    );
 }
 
 #[test]
@@ -221,6 +224,7 @@ fn scanning_a_real_folder_changes_nothing_in_it() {
         std::fs::write(folder.path().join(name), contents).unwrap();
     }
     let before = std::fs::read_dir(folder.path()).unwrap().count();
-    let found = Scan::open(Arc::new(RealDisk::existing(folder.path()).unwrap())).unwrap().map(Result::unwrap).count();
+    let found =
+        Scan::open(Arc::new(RealDisk::existing(folder.path()).unwrap())).unwrap().map(Result::unwrap).count();
     assert_eq!((found, std::fs::read_dir(folder.path()).unwrap().count()), (9, before));
 }
