@@ -118,20 +118,24 @@ pub fn empty_root() -> Hash {
     finish(&mut [0; 64], 0)
 }
 
-/// Longest message [`tagged`] keeps on the stack: four blocks less the nine bytes of padding.
-const STACK_BYTES_MAX: usize = 4 * 64 - 9;
-
 /// SHA-256(`tag` || parts).
 pub(crate) fn tagged(tag: u8, parts: &[&[u8]]) -> Hash {
-    let length = 1 + parts.iter().map(|part| part.len()).sum::<usize>();
-    if length > STACK_BYTES_MAX {
-        let mut hasher = Sha256::new_with_prefix([tag]);
-        for part in parts {
-            hasher.update(part);
+    // A message of so many blocks leaves nine bytes for its padding.
+    match 1 + parts.iter().map(|part| part.len()).sum::<usize>() {
+        0..=55 => on_stack::<64>(tag, parts),
+        56..=119 => on_stack::<128>(tag, parts),
+        120..=247 => on_stack::<256>(tag, parts),
+        _ => {
+            let mut hasher = Sha256::new_with_prefix([tag]);
+            parts.iter().for_each(|part| hasher.update(part));
+            Hash(hasher.finalize().into())
         }
-        return Hash(hasher.finalize().into());
     }
-    let mut blocks = [0; 4 * 64];
+}
+
+#[inline]
+fn on_stack<const BYTES: usize>(tag: u8, parts: &[&[u8]]) -> Hash {
+    let mut blocks = [0; BYTES];
     blocks[0] = tag;
     let mut end = 1;
     for part in parts {

@@ -44,7 +44,7 @@ mod testing;
 pub mod tile;
 pub mod tree;
 
-pub use commitment::{Committer, Salt, commitment, unit_digest};
+pub use commitment::{Committer, Salt, unit_digest};
 pub use entry::{Entry, EntryKind};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use secret::{Counter, PuncturedRoot, Secret, SecretRoot};

@@ -129,9 +129,7 @@ impl BlockState {
     /// The state of a block with these leaves.
     #[must_use]
     pub fn of(leaves: &[Hash; BLOCK_LEAVES]) -> BlockState {
-        let mut xor = Hash::default();
-        leaves.iter().for_each(|leaf| xor.xor_in_place(leaf));
-        BlockState { tags: leaves.each_ref().map(tag), xor }
+        BlockState { tags: leaves.each_ref().map(tag), xor: xor_of(leaves) }
     }
 
     /// Checks that `leaves` are the leaves of this block, which has this root.
@@ -150,7 +148,7 @@ impl BlockState {
         if let Some(index) = leaves.iter().zip(self.tags).position(|(leaf, expected)| tag(leaf) != expected) {
             return Err(Mismatch::Leaf { index });
         }
-        if BlockState::of(leaves).xor == self.xor { Ok(()) } else { Err(Mismatch::Unknown) }
+        if xor_of(leaves) == self.xor { Ok(()) } else { Err(Mismatch::Unknown) }
     }
 
     /// The hash of leaf `index` from the 255 others; whatever stands at `index` is not looked at.
@@ -218,7 +216,8 @@ impl BlockState {
 pub struct Tree {
     /// The complete nodes from level 8 up: `upper[0]` are the roots of the blocks.
     upper: Vec<Vec<Hash>>,
-    /// One for each complete block. Boxed so that growing never copies them.
+    /// One for each complete block.
+    #[expect(clippy::vec_box, reason = "growing must not copy, nor reserve twice, half a KiB a block")]
     blocks: Vec<Box<BlockState>>,
     /// The leaves of the open block, fewer than 256.
     open: Vec<Hash>,
@@ -308,11 +307,7 @@ impl Tree {
             }
         }
         // Smallest first: the open block's peaks backwards, then the levels upwards.
-        let mut peaks = self.peaks.iter().rev().chain(upper_peaks);
-        match peaks.next() {
-            Some(smallest) => peaks.fold(*smallest, |right, left| node_hash(left, &right)),
-            None => empty_root(),
-        }
+        fold_peaks(self.peaks.iter().rev().chain(&upper_peaks)).unwrap_or_else(empty_root)
     }
 
     /// The root when the tree had `size` leaves.
@@ -425,6 +420,11 @@ impl Tree {
         Ok(nodes[end - usize::from(width)..end].to_vec())
     }
 
+    /// Position of the open block's first leaf.
+    fn open_from(&self) -> u64 {
+        self.block_count() * BLOCK_LEAVES as u64
+    }
+
     fn push_block(&mut self, root: Hash, state: BlockState) {
         assert!(self.open.len().is_multiple_of(BLOCK_LEAVES), "blocks follow blocks");
         assert!(self.block_count() < TREE_SIZE_MAX / BLOCK_LEAVES as u64, "a tree has an end");
@@ -471,6 +471,9 @@ impl<'a, S: LeafSource> Reader<'a, S> {
             let index = usize::try_from(from >> level).expect("nodes are in memory");
             return Ok(self.tree.upper[(level - BLOCK_LEVEL) as usize][index]);
         }
+        if to == self.tree.size() && from == self.tree.open_from() {
+            return Ok(fold_peaks(self.tree.peaks.iter().rev()).expect("the range has a leaf"));
+        }
         if leaves <= BLOCK_LEAVES as u64 {
             let start = from % BLOCK_LEAVES as u64;
             let block = self.leaves(from / BLOCK_LEAVES as u64)?;
@@ -501,6 +504,12 @@ impl<'a, S: LeafSource> Reader<'a, S> {
     }
 }
 
+fn xor_of(leaves: &[Hash]) -> Hash {
+    let mut xor = Hash::default();
+    leaves.iter().for_each(|leaf| xor.xor_in_place(leaf));
+    xor
+}
+
 fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
     if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }
@@ -508,6 +517,12 @@ fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError
 /// A place within a block.
 fn index(offset: u64) -> usize {
     usize::try_from(offset).expect("at most the leaves of a block")
+}
+
+/// The root over complete subtrees, smallest first; `None` without any.
+fn fold_peaks<'a>(mut peaks: impl Iterator<Item = &'a Hash>) -> Option<Hash> {
+    let smallest = peaks.next()?;
+    Some(peaks.fold(*smallest, |right, left| node_hash(left, &right)))
 }
 
 /// Where RFC 6962 splits `leaves`, of which there are two or more: the largest power of two below.

@@ -126,7 +126,11 @@ impl SignerMemory for Failing {
     }
 
     fn remember(&mut self, entries: &[(String, TreeHead)]) -> Result<(), Self::Error> {
-        if self.remember { Err("remember") } else { Ok(self.kept.remember(entries).unwrap()) }
+        if self.remember {
+            return Err("remember");
+        }
+        self.kept.remember(entries).unwrap();
+        Ok(())
     }
 }
 

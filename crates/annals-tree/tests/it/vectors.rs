@@ -231,3 +231,18 @@ fn receipts_come_out() {
         assert!(proof.verify(&leaf_hash(&entry[1..]), &key, origin).is_err());
     }
 }
+
+#[test]
+fn the_worked_example_of_the_reference_is_that_of_the_vectors() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/commitment.md");
+    let reference = std::fs::read_to_string(file).unwrap();
+    let example = &load("commitment.json")["cases"][0];
+    let entry = &load("entry.json")["cases"][0];
+    let units = list(&example["units"]);
+    let quoted = units.iter().flat_map(|unit| [&unit["name"], &unit["value"]]);
+    let first = [&units[0]["salt"], &units[0]["digest"], &units[1]["salt"], &units[1]["digest"]];
+    let ends = [&example["secret"], &example["commitment"], &entry["entry"], &entry["leaf"]];
+    for quote in quoted.chain(first).chain(ends) {
+        assert!(reference.contains(text(quote)), "not in the reference: {quote}");
+    }
+}
