@@ -109,6 +109,9 @@ pub fn check_event_id(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > EVENT_ID_BYTES_MAX {
         return Err(IdError::Length { bytes: text.len(), bytes_max: EVENT_ID_BYTES_MAX });
     }
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(());
+    }
     match text.chars().find(|c| c.is_control()) {
         Some(character) => Err(IdError::Character { character }),
         None => Ok(()),

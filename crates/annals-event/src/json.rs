@@ -32,7 +32,7 @@ pub use text::{compare_names, write_string};
 use crate::Code;
 
 pub(crate) use pointer::push_segment;
-pub(crate) use text::{decode_string, plain_run_end};
+pub(crate) use text::{decode_string, name_prefix, plain_run_end};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! The members an event may have, as a table: what [`normalise`](crate::normalise) checks and what
 //! `docs/reference/event.md` lists.
 
+use std::cmp::Ordering;
+
+use crate::json::name_prefix;
+
 /// One known member of an object of the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -8,6 +12,23 @@ pub struct Member {
     pub name: &'static str,
     /// What it may hold.
     pub kind: MemberKind,
+    /// The name's first bytes as a number that sorts as names do.
+    pub(crate) prefix: u64,
+}
+
+impl Member {
+    /// Compares this member's name with `name`, whose prefix is given, in canonical order.
+    #[inline]
+    pub(crate) fn compare(&self, prefix: u64, name: &str) -> Ordering {
+        self.prefix.cmp(&prefix).then_with(|| {
+            if self.name.len() <= 8 && name.len() <= 8 {
+                // Same bytes up to the shorter one's end; what the longer one adds is zero-filled away.
+                self.name.len().cmp(&name.len())
+            } else {
+                self.name.cmp(name)
+            }
+        })
+    }
 }
 
 /// What a known member may hold. Except where said, `null`, `{}` and `[]` are absence.
@@ -57,7 +78,7 @@ pub enum MemberKind {
 use MemberKind as K;
 
 const fn m(name: &'static str, kind: MemberKind) -> Member {
-    Member { name, kind }
+    Member { name, kind, prefix: name_prefix(name.as_bytes()) }
 }
 
 /// The event itself. As all tables here, in the order of the names.

@@ -6,14 +6,13 @@ use crate::Rejection;
 
 /// A parsed JSON text: nodes in the order of the text, reused from one parse to the next.
 ///
-/// Memory is at most about 56 bytes for each value and name in the text, plus the decoded strings that
+/// Memory is at most about 60 bytes for each value and name in the text, plus the decoded strings that
 /// had escapes.
 #[derive(Default)]
 pub struct Document {
     pub(super) nodes: Vec<Node>,
-    /// Children of every container, as node indexes: items in order, names in canonical order (a
-    /// member's value is the node after its name).
-    pub(super) children: Vec<u32>,
+    /// Children of every container: items in order, names in canonical order.
+    pub(super) children: Vec<Child>,
     /// Decoded text of strings with escapes.
     pub(super) decoded: String,
     pub(super) frames: Vec<Frame>,
@@ -144,29 +143,28 @@ impl<'a> Value<'a> {
     /// An object's members in canonical order; nothing for other kinds.
     #[inline]
     pub fn members(self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
-        let names = if self.kind() == Kind::Object { self.children() } else { &[] };
-        names.iter().map(move |&name| {
-            (self.document.string(self.text, &self.document.nodes[name as usize]), self.at(name + 1))
-        })
+        self.children_of(Kind::Object).iter().map(move |child| (self.name_of(child), self.at(child.node + 1)))
+    }
+
+    /// As [`Value::members`], each name as a string value and with its [`name_prefix`](super::name_prefix).
+    #[inline]
+    pub(crate) fn members_with_names(self) -> impl Iterator<Item = (u64, Value<'a>, Value<'a>)> {
+        let children = self.children_of(Kind::Object).iter();
+        children.map(move |child| (child.prefix, self.at(child.node), self.at(child.node + 1)))
     }
 
     /// An array's items in order; nothing for other kinds.
     #[inline]
     pub fn items(self) -> impl Iterator<Item = Value<'a>> {
-        let items = if self.kind() == Kind::Array { self.children() } else { &[] };
-        items.iter().map(move |&item| self.at(item))
+        self.children_of(Kind::Array).iter().map(move |child| self.at(child.node))
     }
 
     /// The member `name` of an object.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        if self.kind() != Kind::Object {
-            return None;
-        }
-        let names = self.children();
-        let name_of = |node: u32| self.document.string(self.text, &self.document.nodes[node as usize]);
-        let found = names.binary_search_by(|&node| compare_names(name_of(node), name)).ok()?;
-        Some(self.at(names[found] + 1))
+        let names = self.children_of(Kind::Object);
+        let found = names.binary_search_by(|child| compare_names(self.name_of(child), name)).ok()?;
+        Some(self.at(names[found].node + 1))
     }
 
     /// Appends the value's canonical bytes: minified, members sorted and strings escaped as RFC 8785,
@@ -176,7 +174,17 @@ impl<'a> Value<'a> {
     }
 
     /// As [`Value::write_canonical`], with a stack to reuse; it is left empty.
+    #[inline]
     pub(crate) fn write_with(self, out: &mut Vec<u8>, open: &mut Vec<OpenContainer>) {
+        let node = self.node();
+        if node.loose {
+            self.write_loose(out, open);
+        } else {
+            out.extend_from_slice(&self.text.as_bytes()[node.start as usize..node.end as usize]);
+        }
+    }
+
+    fn write_loose(self, out: &mut Vec<u8>, open: &mut Vec<OpenContainer>) {
         self.document.open_or_write(self.text, self.node, out, open);
         while let Some(top) = open.last_mut() {
             let is_object = top.is_object;
@@ -185,7 +193,7 @@ impl<'a> Value<'a> {
                 open.pop();
                 continue;
             }
-            let child = self.document.children[top.next as usize];
+            let child = self.document.children[top.next as usize].node;
             if top.next != top.begin {
                 out.push(b',');
             }
@@ -209,12 +217,22 @@ impl<'a> Value<'a> {
     }
 
     #[inline]
-    fn children(self) -> &'a [u32] {
+    fn name_of(self, child: &Child) -> &'a str {
+        self.document.string(self.text, &self.document.nodes[child.node as usize])
+    }
+
+    #[inline]
+    fn children(self) -> &'a [Child] {
         let node = self.node();
         match node.kind {
             Kind::Array | Kind::Object => &self.document.children[node.from as usize..node.to as usize],
             _ => &[],
         }
+    }
+
+    #[inline]
+    fn children_of(self, kind: Kind) -> &'a [Child] {
+        if self.kind() == kind { self.children() } else { &[] }
     }
 }
 

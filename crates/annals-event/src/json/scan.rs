@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::document::{Document, Kind, Node};
 use super::pointer::{Segment, bounded};
-use super::text::{compare_names, decode_escape, plain_run_end};
+use super::text::{compare_names, decode_escape, name_prefix, plain_run_end};
 use crate::code::{Code, Rejection, shown};
 
 /// What a text may be.
@@ -14,12 +14,12 @@ pub struct Limits {
     pub depth_max: usize,
 }
 
-/// A child of a container that is still open.
+/// A child of a container: an item, or a member's name, whose value is the node after it.
 #[derive(Clone, Copy)]
 pub(super) struct Child {
-    node: u32,
-    /// The first eight bytes of a name, zero-filled: decides most comparisons without a look at the text.
-    prefix: u64,
+    /// A name's [`name_prefix`]: decides most comparisons without a look at the text.
+    pub(super) prefix: u64,
+    pub(super) node: u32,
 }
 
 /// A container that is still open.
@@ -91,12 +91,13 @@ impl<'d, 'a> Scan<'d, 'a> {
     }
 
     /// Reads one value. True when it opened a container and the next value is due.
+    #[inline]
     fn value(&mut self) -> Result<bool, Failure> {
         if let Some(frame) = self.document.frames.last()
             && !frame.is_object
         {
             let node = index(self.document.nodes.len());
-            self.document.pending.push(Child { node, prefix: 0 });
+            self.document.pending.push(Child { prefix: 0, node });
         }
         match self.bytes.get(self.at) {
             Some(b'"') => {
@@ -177,7 +178,7 @@ impl<'d, 'a> Scan<'d, 'a> {
         }
         let document = &mut *self.document;
         let from = index(document.children.len());
-        document.children.extend(document.pending[frame.children as usize..].iter().map(|child| child.node));
+        document.children.extend_from_slice(&document.pending[frame.children as usize..]);
         document.pending.truncate(frame.children as usize);
         document.frames.pop();
         let node = &mut document.nodes[frame.node as usize];
@@ -218,10 +219,10 @@ impl<'d, 'a> Scan<'d, 'a> {
         if self.bytes.get(self.at) != Some(&b'"') {
             return Err(self.unexpected("a member's name"));
         }
+        let start = self.at;
         let node = self.string()?;
-        let name = self.document.string(self.text, &self.document.nodes[node as usize]);
-        let prefix = prefix(name.as_bytes());
-        self.document.pending.push(Child { node, prefix });
+        let prefix = self.prefix(start, node);
+        self.document.pending.push(Child { prefix, node });
         self.white_space();
         if self.bytes.get(self.at) != Some(&b':') {
             return Err(self.unexpected("`:`"));
@@ -231,52 +232,75 @@ impl<'d, 'a> Scan<'d, 'a> {
         Ok(())
     }
 
+    /// The [`name_prefix`] of the name just read, whose token starts at `start`.
+    #[inline]
+    fn prefix(&self, start: usize, node: u32) -> u64 {
+        const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+        let node = &self.document.nodes[node as usize];
+        if let Some(first) = self.bytes[start + 1..].first_chunk::<8>()
+            && !node.loose
+        {
+            // The quote and what follows a short name is cut off.
+            let len = self.at - start - 2;
+            let beyond = if len < 8 { u64::MAX >> (8 * len) } else { 0 };
+            let prefix = u64::from_be_bytes(*first) & !beyond;
+            if prefix & NOT_ASCII == 0 {
+                return prefix;
+            }
+        }
+        name_prefix(self.document.string(self.text, node).as_bytes())
+    }
+
     /// Reads a string token and returns its node.
+    #[inline]
     fn string(&mut self) -> Result<u32, Failure> {
         let start = self.at;
+        let end = plain_run_end(self.bytes, start + 1);
+        let node = index(self.document.nodes.len());
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            self.push(Kind::String, start, end + 1);
+        } else {
+            self.escaped_string(start, end)?;
+        }
+        Ok(node)
+    }
+
+    /// Reads a string token whose first plain run, up to `end`, is not all of it.
+    #[cold]
+    fn escaped_string(&mut self, start: usize, mut end: usize) -> Result<(), Failure> {
         let mut run = start + 1;
-        let mut decoded_from = None;
+        let from = self.document.decoded.len();
         loop {
-            let end = plain_run_end(self.bytes, run);
+            self.document.decoded.push_str(&self.text[run..end]);
+            self.at = end;
             match self.bytes.get(end) {
-                Some(b'"') => {
-                    if decoded_from.is_some() {
-                        self.document.decoded.push_str(&self.text[run..end]);
-                    }
-                    self.at = end + 1;
-                    break;
-                }
+                Some(b'"') => break,
                 Some(b'\\') => {
-                    self.at = end;
-                    decoded_from.get_or_insert(self.document.decoded.len());
-                    self.document.decoded.push_str(&self.text[run..end]);
                     let (character, after) = decode_escape(self.bytes, end + 1)
                         .map_err(|(code, message)| (code, format!("the string at byte {start} {message}")))?;
                     self.document.decoded.push(character);
                     run = after;
+                    end = plain_run_end(self.bytes, run);
                 }
                 Some(byte) => {
-                    self.at = end;
-                    return Err((
-                        Code::ControlCharacter,
-                        format!("the string at byte {start} holds the raw control character U+{byte:04X}"),
-                    ));
+                    let message = format!("the string at byte {start} holds the raw control character U+{byte:04X}");
+                    return Err((Code::ControlCharacter, message));
                 }
-                None => {
-                    self.at = end;
-                    return Err((Code::Json, format!("the string at byte {start} has no end")));
-                }
+                None => return Err((Code::Json, format!("the string at byte {start} has no end"))),
             }
         }
-        let node = index(self.document.nodes.len());
-        self.push(Kind::String, start, self.at);
-        if let Some(from) = decoded_from {
-            self.loose += 1;
-            let to = index(self.document.decoded.len());
-            let string = &mut self.document.nodes[node as usize];
-            (string.from, string.to, string.loose) = (index(from), to, true);
-        }
-        Ok(node)
+        self.at += 1;
+        self.loose += 1;
+        self.document.nodes.push(Node {
+            start: index(start),
+            end: index(self.at),
+            from: index(from),
+            to: index(self.document.decoded.len()),
+            kind: Kind::String,
+            loose: true,
+        });
+        Ok(())
     }
 
     /// Reads a number token; its digits are kept, never computed with.
@@ -374,27 +398,17 @@ impl<'d, 'a> Scan<'d, 'a> {
     }
 }
 
-/// Node and byte indexes fit 32 bits: a text is below 4 GiB and has no more nodes or decoded bytes than bytes.
+/// Node and byte indexes fit 32 bits: the length of the text was checked, and it has no more nodes or
+/// decoded bytes than bytes.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "checked once, by Scan::run, rather than for every node")]
 fn index(at: usize) -> u32 {
-    u32::try_from(at).expect("the length of the text was checked before")
+    at as u32
 }
 
-#[inline]
-fn prefix(name: &[u8]) -> u64 {
-    if let Some(first) = name.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    name.iter().enumerate().fold(0, |prefix, (at, &byte)| prefix | u64::from(byte) << (56 - 8 * at))
-}
-
-/// Canonical order of two names; the prefixes decide when they differ and all of their bytes are ASCII.
+/// Canonical order of two names.
 #[inline]
 fn compare_children(document: &Document, text: &str, a: &Child, b: &Child) -> Ordering {
-    const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
-    if a.prefix != b.prefix && (a.prefix | b.prefix) & NOT_ASCII == 0 {
-        return a.prefix.cmp(&b.prefix);
-    }
     let name = |child: &Child| document.string(text, &document.nodes[child.node as usize]);
-    compare_names(name(a), name(b))
+    a.prefix.cmp(&b.prefix).then_with(|| compare_names(name(a), name(b)))
 }

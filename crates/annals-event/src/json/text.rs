@@ -7,21 +7,18 @@ use crate::Code;
 /// Index of the first byte at or after `at` that ends a plain run inside a string: a quote, a
 /// backslash, a control character, or the end of the input.
 ///
-/// Eight bytes at a time; the high bit of each byte of the mask says whether that byte stops the run.
+/// Eight bytes at a time. `x - n` borrows into the high bit of each byte of `x` that is below `n`; a borrow
+/// can wrongly mark only bytes above a real hit, and the lowest mark is the one taken. Flipping 0x02 moves
+/// the quote next to the control characters, so that one subtraction finds both.
 #[inline]
 pub(crate) fn plain_run_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let slash = word ^ (ONES * b'\\' as u64);
-        // A byte below `n` (1 or 0x20) borrows into its high bit; `!word` leaves out bytes that had it set.
-        // A borrow can only mark a byte above a real hit, and the lowest hit is the one taken.
-        let stop = (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let stop = stop & HIGH;
+        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+        let stop = (quote_or_control | backslash) & !word & HIGH;
         if stop != 0 {
             return at + stop.trailing_zeros() as usize / 8;
         }
@@ -139,11 +136,27 @@ pub fn compare_names(a: &str, b: &str) -> Ordering {
 }
 
 /// Ranks the first differing byte of two UTF-8 texts as their UTF-16 units rank. Only lead bytes
-/// matter: a continuation byte differs after equal leads, where both orders agree.
+/// matter: a continuation byte differs after equal leads, where both orders agree. No UTF-8 has the
+/// bytes 0xFE and 0xFF, so the ranks stay distinct.
 #[inline]
-const fn unit_rank(byte: u8) -> u16 {
+const fn unit_rank(byte: u8) -> u8 {
     match byte {
-        0xEE | 0xEF => byte as u16 + 0x100,
-        _ => byte as u16,
+        0xEE | 0xEF => byte + 0x10,
+        _ => byte,
     }
+}
+
+/// The ranks of a name's first eight bytes as one number, zero-filled: where two names' numbers differ,
+/// they compare as the names do in canonical order.
+pub(crate) const fn name_prefix(name: &[u8]) -> u64 {
+    let mut prefix = 0;
+    let mut at = 0;
+    while at < 8 {
+        prefix <<= 8;
+        if at < name.len() {
+            prefix |= unit_rank(name[at]) as u64;
+        }
+        at += 1;
+    }
+    prefix
 }
