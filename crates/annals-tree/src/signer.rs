@@ -2,8 +2,8 @@
 //!
 //! The signer remembers size and root it last signed for each origin and asks for a consistency
 //! proof when a log grew. It can run as its own process on another machine; then whoever takes over
-//! the ledger's machine can stop the ledger or invent events, but cannot get history rewritten
-//! without leaving the old signatures as evidence against the new ones being refused.
+//! the ledger's machine can stop the ledger or invent events, but gets no signature over a history
+//! that differs from the one signed before.
 //!
 //! The memory is the caller's to keep ([`SignerMemory`]). It is told of a new size *before* the
 //! signature over it exists, so a crash between the two leaves a memory that is ahead of what was

@@ -13,8 +13,9 @@
 //!
 //! Proofs need the leaves of one or two complete blocks again. The ledger recomputes them from what
 //! it stores and hands them over as a [`LeafSource`]; they are compared with tags and XOR before
-//! they are used, so damaged storage gives an error and never a wrong proof. If one leaf of a block
-//! cannot be recomputed, [`BlockState::restore_leaf`] gives it back from its 255 neighbours.
+//! they are used, so damaged storage gives an error in place of a proof that does not hold. If one
+//! leaf of a block cannot be recomputed, [`BlockState::restore_leaf`] gives it back from its 255
+//! neighbours.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
