@@ -63,12 +63,17 @@ pub fn lock(folder: &Path, holder: &str) -> Result<Lock, LockError> {
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(Held { holder: read_holder(&file)? }.into()),
         Err(error) => return Err(io::Error::from(error).into()),
     }
-    // The text is for people alone; it need not survive a power cut, and a torn one does no harm.
+    match write_holder(&mut file, holder) {
+        // The text is for people alone: a service must come up on a full disk, to read and to free space.
+        Err(error) if error.kind() != io::ErrorKind::StorageFull => Err(error.into()),
+        _ => Ok(Lock { _file: file }),
+    }
+}
+
+fn write_holder(file: &mut File, holder: &str) -> io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(holder.as_bytes())?;
-    file.write_all(b"\n")?;
-    Ok(Lock { _file: file })
+    file.write_all(format!("{holder}\n").as_bytes())
 }
 
 fn read_holder(file: &File) -> io::Result<String> {

@@ -21,8 +21,10 @@ const BUFFER_BYTES_KEPT: usize = 2 * GROUP_BYTES_MAX;
 /// How a file journal is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The id of the journal, and the place of its first batch, if there is none yet. An existing one keeps its own.
-    pub create: (JournalId, Place),
+    /// The id of the journal if there is none yet: 16 random bytes. An existing journal keeps its own.
+    pub id_if_new: JournalId,
+    /// The place of the first batch if there is no journal yet: 0, or where a lost journal is to go on.
+    pub first_if_new: Place,
     /// A new file is begun when the next group would make the present one longer. 64 MiB by default.
     pub file_bytes: u64,
     /// Bytes to leave free on the disk: with less, appends answer [`AppendError::Full`]. 64 MiB by default.
@@ -32,10 +34,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, with the id that a journal gets if there is none yet: 16 random bytes.
+    /// The defaults.
     #[must_use]
     pub fn new(id_if_new: JournalId) -> Self {
-        Self { create: (id_if_new, Place(0)), file_bytes: 64 << 20, reserve_bytes: 64 << 20 }
+        Self { id_if_new, first_if_new: Place(0), file_bytes: 64 << 20, reserve_bytes: 64 << 20 }
     }
 }
 

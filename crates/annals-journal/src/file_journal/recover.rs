@@ -44,10 +44,10 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<(FileJourna
     let created = files.is_empty();
     // Everything is judged before anything is written: a damaged journal stays as it was found.
     let end = if created {
-        files.push_back(options.create.1);
-        End { id: options.create.0, next: options.create.1, last_file: None }
+        files.push_back(options.first_if_new);
+        End { id: options.id_if_new, next: options.first_if_new, last_file: None }
     } else {
-        find_end(&*disk, files.make_contiguous(), options.create.0)?
+        find_end(&*disk, files.make_contiguous(), options.id_if_new)?
     };
     let last = *files.back().expect("one was added if there was none");
     let cut_bytes = end.last_file.as_ref().map_or(0, |last_file| last_file.cut_bytes);
@@ -145,16 +145,15 @@ fn pass_frames(walk: &mut Walk) -> io::Result<Option<Flaw>> {
 
 /// Cuts the torn tail off the last file and makes durable what is left of it.
 ///
-/// Reading a frame does not prove that the disk has it: the process before us may have stopped because a flush failed,
-/// and then the system still shows bytes that it will never write. So the last group is written again as it was read,
-/// and flushed. Older groups were flushed with success, or the last would not have been written.
+/// Reading does not prove that the disk has what is read: the process before us may have stopped because a flush
+/// failed, and then the system still shows bytes, and a length, that it will never write. So the last group is written
+/// again as it was read, the file is cut even where it seems to end, and both are flushed. Older groups were flushed
+/// with success, or the last would not have been written.
 fn settle(disk: &dyn Disk, last: Place, last_file: &LastFile) -> io::Result<Box<dyn DiskFile>> {
     let mut file = disk.open(&format::file_name(last))?;
     // A crash from here to the flush leaves the tail, or a part of it, which is again torn; the rest is written with
     // the bytes it has.
-    if last_file.cut_bytes > 0 {
-        file.truncate(last_file.good_end)?;
-    }
+    file.truncate(last_file.good_end)?;
     let mut buffer = vec![0; RESETTLE_BYTES];
     let mut offset = last_file.last_group_offset;
     while offset < last_file.good_end {

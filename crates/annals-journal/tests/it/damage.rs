@@ -200,7 +200,7 @@ fn a_file_of_another_journal_is_damage() {
     let sample = sample();
     let other = SimDisk::new(0);
     let mut options = crate::options();
-    options.create = (annals_journal::JournalId([9; 16]), Place(13));
+    (options.id_if_new, options.first_if_new) = (annals_journal::JournalId([9; 16]), Place(13));
     let (mut journal, _) =
         annals_journal::FileJournal::open(std::sync::Arc::new(other.clone()), &options).unwrap();
     append(&mut journal, &[b"foreign"]);
@@ -234,7 +234,7 @@ fn frames_inside_a_payload_do_not_turn_a_torn_tail_into_damage() {
     for place in 0..64_u64 {
         let other = SimDisk::new(0);
         let mut options = crate::options();
-        options.create = (annals_journal::JournalId([0; 16]), Place(place));
+        (options.id_if_new, options.first_if_new) = (annals_journal::JournalId([0; 16]), Place(place));
         let (mut journal, _) =
             annals_journal::FileJournal::open(std::sync::Arc::new(other.clone()), &options).unwrap();
         append(&mut journal, &[b"forged"]);
