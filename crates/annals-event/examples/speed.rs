@@ -11,7 +11,9 @@
 
 use std::hint::black_box;
 
-use annals_event::{Extra, Normalised, Position, Rules, Scratch, Timestamp, UnitScratch, normalise, render, units};
+use annals_event::{
+    Extra, Normalised, Position, Rules, Scratch, Timestamp, UnitScratch, normalise, render, units,
+};
 
 const EVENTS: usize = 1_000;
 const ROUNDS: usize = 200;
@@ -25,7 +27,8 @@ fn main() {
     let rules = Rules::default();
     report("normalise", || {
         for event in &sent {
-            normalise(event.as_bytes(), &rules, &mut scratch, &mut normalised).expect("the event is a good one");
+            normalise(event.as_bytes(), &rules, &mut scratch, &mut normalised)
+                .expect("the event is a good one");
             black_box(normalised.bytes());
         }
     });

@@ -37,7 +37,9 @@ mod time;
 mod units;
 
 pub use code::{Code, Rejection, Warning, WarningCode};
-pub use ids::{EVENT_ID_BYTES_MAX, IdError, LedgerSeq, Position, TENANT_ID_BYTES_MAX, TenantId, TreeSize, check_event_id};
+pub use ids::{
+    EVENT_ID_BYTES_MAX, IdError, LedgerSeq, Position, TENANT_ID_BYTES_MAX, TenantId, TreeSize, check_event_id,
+};
 pub use normalise::{Normalised, Rules, Scratch, Source, WARNINGS_MAX, normalise};
 pub use operation::Operation;
 pub use render::{Extra, render};

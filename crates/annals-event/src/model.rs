@@ -128,7 +128,8 @@ pub const CHAIN_LINK: &[Member] = &[m("id", K::Text), m("name", K::Text), m("typ
 pub const CREDENTIAL: &[Member] = &[m("id", K::Text), m("type", K::Text)];
 
 /// An element of `targets`: what it was done to.
-pub const TARGET: &[Member] = &[m("id", K::Text), m("metadata", K::Free), m("name", K::Text), m("type", K::Text)];
+pub const TARGET: &[Member] =
+    &[m("id", K::Text), m("metadata", K::Free), m("name", K::Text), m("type", K::Text)];
 
 /// `context`: from where.
 pub const CONTEXT: &[Member] = &[
@@ -156,8 +157,12 @@ pub const CHANGES: &[Member] = &[m("after", K::State), m("before", K::State), m(
 pub const SCOPE: &[Member] = &[m("project", K::Text), m("team", K::Text)];
 
 /// `source`: which program reported it.
-pub const SOURCE: &[Member] =
-    &[m("instance", K::SourceInstance), m("name", K::SourceName), m("seq", K::SourceSeq), m("version", K::Text)];
+pub const SOURCE: &[Member] = &[
+    m("instance", K::SourceInstance),
+    m("name", K::SourceName),
+    m("seq", K::SourceSeq),
+    m("version", K::Text),
+];
 
 /// The words of `outcome.result`.
 pub const OUTCOME_RESULTS: [&str; 4] = ["success", "failure", "denied", "unknown"];

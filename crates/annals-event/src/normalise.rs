@@ -170,8 +170,10 @@ impl Normalised {
     /// When the event has an id: a client's id is never overwritten.
     pub fn insert_id(&mut self, id: &str) -> Result<(), Rejection> {
         assert!(!self.has_id, "the event has an id");
-        check_event_id(id).map_err(|error| {
-            Rejection { code: Code::Id, pointer: "/id".to_owned(), message: format!("the event id {error}") }
+        check_event_id(id).map_err(|error| Rejection {
+            code: Code::Id,
+            pointer: "/id".to_owned(),
+            message: format!("the event id {error}"),
         })?;
         // An action is required and sorts before an id, so a member always stands before this one.
         let old_len = self.bytes.len();
@@ -222,10 +224,16 @@ impl Normalised {
 /// # Errors
 ///
 /// A [`Rejection`] for the first thing found wrong; `out` holds nothing to rely on then.
-pub fn normalise(raw: &[u8], rules: &Rules, scratch: &mut Scratch, out: &mut Normalised) -> Result<(), Rejection> {
+pub fn normalise(
+    raw: &[u8],
+    rules: &Rules,
+    scratch: &mut Scratch,
+    out: &mut Normalised,
+) -> Result<(), Rejection> {
     out.clear();
     if raw.len() > rules.event_bytes_max {
-        let message = format!("the event has {} bytes, at most {} are allowed", raw.len(), rules.event_bytes_max);
+        let message =
+            format!("the event has {} bytes, at most {} are allowed", raw.len(), rules.event_bytes_max);
         return Err(reject(Code::EventBytes, &Pointer::ROOT, message));
     }
     let event = scratch.document.parse(raw, Limits { depth_max: rules.depth_max })?;
@@ -254,7 +262,7 @@ impl Writer<'_> {
             return Err(required(&Pointer::ROOT.name("action"), "the event has no `action`"));
         }
         // `actor` itself was checked when it was there; null and `{}` come out as absence.
-        if !event.get("actor").is_some_and(|actor| !actor.is_empty()) {
+        if event.get("actor").is_none_or(Value::is_empty) {
             return Err(required(&Pointer::ROOT.name("actor"), "the event has no `actor`"));
         }
         if self.out.id_at == 0 {
@@ -338,7 +346,11 @@ impl Writer<'_> {
         match kind {
             MemberKind::State => return self.verbatim(value),
             MemberKind::Reserved => {
-                return Err(reject(Code::Reserved, at, "this member is annals' own and cannot be sent".to_owned()));
+                return Err(reject(
+                    Code::Reserved,
+                    at,
+                    "this member is annals' own and cannot be sent".to_owned(),
+                ));
             }
             _ if value.kind() == Kind::Null => return Ok(false),
             _ => {}
@@ -354,7 +366,9 @@ impl Writer<'_> {
             MemberKind::Action => self.action(value, at),
             MemberKind::Operation => {
                 let text = self.text(value, at)?;
-                let operation = text.parse().map_err(|error| reject(Code::Value, at, format!("the operation {error}")))?;
+                let operation = text
+                    .parse()
+                    .map_err(|error| reject(Code::Value, at, format!("the operation {error}")))?;
                 self.out.operation = Some(operation);
                 Ok(true)
             }
@@ -390,8 +404,11 @@ impl Writer<'_> {
             MemberKind::Targets(members) => self.list(value, members, at),
             MemberKind::Chain(members) => {
                 if value.len() > self.rules.chain_max {
-                    let message =
-                        format!("the chain has {} links, at most {} are allowed", value.len(), self.rules.chain_max);
+                    let message = format!(
+                        "the chain has {} links, at most {} are allowed",
+                        value.len(),
+                        self.rules.chain_max
+                    );
                     return Err(reject(Code::ChainLength, at, message));
                 }
                 self.list(value, members, at)
@@ -419,7 +436,10 @@ impl Writer<'_> {
     fn integer(&mut self, value: Value<'_>, max: u64, at: &Pointer<'_>) -> Result<u64, Rejection> {
         expect_kind(value, Kind::Number, at)?;
         let number = value.as_u64().filter(|&number| number <= max).ok_or_else(|| {
-            let message = format!("`{}` is not a whole number from 0 to {max}, written in digits", shown(value.token()));
+            let message = format!(
+                "`{}` is not a whole number from 0 to {max}, written in digits",
+                shown(value.token())
+            );
             reject(Code::Value, at, message)
         })?;
         self.verbatim(value)?;
@@ -455,7 +475,8 @@ impl Writer<'_> {
             return Err(reject(Code::Length, at, message));
         }
         if text.starts_with(model::ACTION_PREFIX_RESERVED) && !self.rules.system {
-            let message = format!("actions starting with `{}` are annals' own", model::ACTION_PREFIX_RESERVED);
+            let message =
+                format!("actions starting with `{}` are annals' own", model::ACTION_PREFIX_RESERVED);
             return Err(reject(Code::Reserved, at, message));
         }
         self.out.action.push_str(text);
@@ -468,7 +489,8 @@ impl Writer<'_> {
         let parsed = Timestamp::parse_noting(text)
             .map_err(|error| reject(Code::Time, at, format!("`{}` {error}", shown(text))))?;
         if parsed.cut {
-            self.out.warn(WarningCode::Precision, at, || format!("`{}` was cut to microseconds", shown(text)));
+            self.out
+                .warn(WarningCode::Precision, at, || format!("`{}` was cut to microseconds", shown(text)));
         }
         if parsed.leap_second {
             self.out.warn(WarningCode::LeapSecond, at, || {

@@ -175,6 +175,7 @@ fn of_word(word: &str) -> Option<(Operation, bool)> {
 }
 
 /// Words that decide on their own.
+#[rustfmt::skip]
 pub(crate) const VERBS: &[(Operation, &[&str])] = &[
     (
         Operation::Create,
@@ -222,7 +223,10 @@ pub(crate) const VERBS: &[(Operation, &[&str])] = &[
     ),
     (
         Operation::Access,
-        &["accessed", "accesses", "enter", "entered", "visit", "visited", "connect", "connected", "join", "joined", "invoke", "invoked", "use", "used"],
+        &[
+            "accessed", "accesses", "enter", "entered", "visit", "visited", "connect", "connected", "join", "joined",
+            "invoke", "invoked", "use", "used",
+        ],
     ),
     (
         Operation::Authentication,

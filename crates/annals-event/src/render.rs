@@ -47,7 +47,11 @@ pub fn render(canonical: &[u8], extra: &Extra<'_>, out: &mut Vec<u8>) {
             write_time(extra.received_at, out);
         }
         if let Some(operation) = extra.derived_operation {
-            out.extend_from_slice(if extra.derived_occurred_at { b",\"operation\":" } else { b"\"operation\":" });
+            out.extend_from_slice(if extra.derived_occurred_at {
+                b",\"operation\":"
+            } else {
+                b"\"operation\":"
+            });
             write_string(operation.as_str(), out);
         }
         out.push(b'}');

@@ -164,7 +164,9 @@ impl std::str::FromStr for Timestamp {
 /// Two digits at `at`.
 fn two(bytes: &[u8], at: usize) -> Result<i64, TimeError> {
     match bytes.get(at..at + 2) {
-        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => Ok(i64::from(tens - b'0') * 10 + i64::from(ones - b'0')),
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => {
+            Ok(i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+        }
         _ => Err(TimeError::Form),
     }
 }

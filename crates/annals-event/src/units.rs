@@ -119,7 +119,11 @@ impl Parent {
 /// # Errors
 ///
 /// [`UnitsError`] when the bytes do not have the form of an event; `each` has not been called then.
-pub fn units(canonical: &[u8], scratch: &mut UnitScratch, mut each: impl FnMut(&str, &[u8])) -> Result<(), UnitsError> {
+pub fn units(
+    canonical: &[u8],
+    scratch: &mut UnitScratch,
+    mut each: impl FnMut(&str, &[u8]),
+) -> Result<(), UnitsError> {
     let text = str::from_utf8(canonical).map_err(|error| UnitsError { at: error.valid_up_to() })?;
     scratch.units.clear();
     scratch.names.clear();
@@ -419,7 +423,10 @@ impl<'a> Split<'_, 'a> {
 
 /// Members of the event that stand whole in the envelope.
 fn is_in_envelope(name: &str) -> bool {
-    matches!(name, "action" | "category" | "id" | "occurred_at" | "operation" | "severity" | "source" | "trace")
+    matches!(
+        name,
+        "action" | "category" | "id" | "occurred_at" | "operation" | "severity" | "source" | "trace"
+    )
 }
 
 /// A container begun in the envelope: where to cut back to if it stays empty, and where its inside starts.

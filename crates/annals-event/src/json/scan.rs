@@ -49,13 +49,18 @@ type Failure = (Code, String);
 
 impl<'d, 'a> Scan<'d, 'a> {
     /// Fills `document` with the nodes of `raw`, the outermost value first, and returns `raw` as text.
-    pub(super) fn run(document: &'d mut Document, raw: &'a [u8], limits: Limits) -> Result<&'a str, Rejection> {
+    pub(super) fn run(
+        document: &'d mut Document,
+        raw: &'a [u8],
+        limits: Limits,
+    ) -> Result<&'a str, Rejection> {
         document.nodes.clear();
         document.children.clear();
         document.decoded.clear();
         document.frames.clear();
         document.pending.clear();
-        let root = |code, message: &str| Rejection { code, pointer: String::new(), message: message.to_owned() };
+        let root =
+            |code, message: &str| Rejection { code, pointer: String::new(), message: message.to_owned() };
         // Node ranges are 32 bits wide; every caller has a far lower limit of its own.
         if u32::try_from(raw.len()).is_err() {
             return Err(root(Code::EventBytes, "the text is longer than 4 GiB"));
@@ -85,7 +90,10 @@ impl<'d, 'a> Scan<'d, 'a> {
         }
         self.white_space();
         if self.at < self.bytes.len() {
-            return Err((Code::TrailingBytes, format!("the text goes on after its value, at byte {}", self.at)));
+            return Err((
+                Code::TrailingBytes,
+                format!("the text goes on after its value, at byte {}", self.at),
+            ));
         }
         Ok(())
     }
@@ -142,7 +150,10 @@ impl<'d, 'a> Scan<'d, 'a> {
     /// Opens a container; an empty one is closed at once. True when a value is due.
     fn open(&mut self, kind: Kind) -> Result<bool, Failure> {
         if self.document.frames.len() == self.depth_max {
-            return Err((Code::Depth, format!("objects and arrays nest deeper than {} levels", self.depth_max)));
+            return Err((
+                Code::Depth,
+                format!("objects and arrays nest deeper than {} levels", self.depth_max),
+            ));
         }
         let is_object = kind == Kind::Object;
         self.document.frames.push(Frame {
@@ -284,7 +295,8 @@ impl<'d, 'a> Scan<'d, 'a> {
                     end = plain_run_end(self.bytes, run);
                 }
                 Some(byte) => {
-                    let message = format!("the string at byte {start} holds the raw control character U+{byte:04X}");
+                    let message =
+                        format!("the string at byte {start} holds the raw control character U+{byte:04X}");
                     return Err((Code::ControlCharacter, message));
                 }
                 None => return Err((Code::Json, format!("the string at byte {start} has no end"))),
@@ -374,7 +386,9 @@ impl<'d, 'a> Scan<'d, 'a> {
     fn unexpected(&self, wanted: &str) -> Failure {
         let at = self.at;
         let message = match self.text.get(at..).and_then(|rest| rest.chars().next()) {
-            Some(found) => format!("`{}` stands at byte {at} where {wanted} was expected", found.escape_debug()),
+            Some(found) => {
+                format!("`{}` stands at byte {at} where {wanted} was expected", found.escape_debug())
+            }
             None => format!("the text ends at byte {at} where {wanted} was expected"),
         };
         (Code::Json, message)

@@ -1,7 +1,7 @@
 //! Cutting a request's body into items, without trusting any of them.
 
-use crate::code::{Code, Rejection};
 use super::text::plain_run_end;
+use crate::code::{Code, Rejection};
 
 /// What a body looks like from its first byte that is not white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -63,7 +63,9 @@ fn fifty_thousand_hostile_names_are_sorted_in_no_time() {
 
 #[test]
 fn lone_surrogates_are_refused_and_pairs_decoded() {
-    for lone in [r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800\ud800"]"#, r#"["\ud800x"]"#, r#"["\udc00\ud800"]"#] {
+    for lone in
+        [r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800\ud800"]"#, r#"["\ud800x"]"#, r#"["\udc00\ud800"]"#]
+    {
         assert_eq!(code(lone, 64), Some(crate::Code::LoneSurrogate), "{lone}");
     }
     check(r#"{"a":["\ud83d\ude00"]}"#, expect![[r#"{"a":["😀"]}"#]]);
@@ -90,7 +92,9 @@ fn del_is_not_escaped() {
 fn raw_control_characters_are_refused() {
     check(
         b"[\"a\0b\"]",
-        expect![[r#"control_character at "/0": the string at byte 1 holds the raw control character U+0000"#]],
+        expect![[
+            r#"control_character at "/0": the string at byte 1 holds the raw control character U+0000"#
+        ]],
     );
     assert_eq!(code(b"[\"\x1f\"]", 64), Some(crate::Code::ControlCharacter));
     assert_eq!(code(b"[\"\x7f\"]", 64), None);
@@ -137,7 +141,10 @@ fn a_refusal_points_at_the_place() {
     check("{} x", expect![[r#"trailing_bytes at "": the text goes on after its value, at byte 3"#]]);
     check("", expect![[r#"json at "": the text ends at byte 0 where a value was expected"#]]);
     check("[1,]", expect![[r#"json at "/1": `]` stands at byte 3 where a value was expected"#]]);
-    check(r#"["\x"]"#, expect![[r#"json at "/0": the string at byte 1 has an escape that JSON does not know"#]]);
+    check(
+        r#"["\x"]"#,
+        expect![[r#"json at "/0": the string at byte 1 has an escape that JSON does not know"#]],
+    );
 }
 
 #[test]
@@ -154,7 +161,10 @@ fn names_sort_by_utf_16_units() {
         "{\"\u{fb33}\":1,\"\u{1f600}\":2,\"\u{e000}\":3,\"\\u00f6\":4,\"a\":5,\"\\r\":6,\"1\":7,\"\":8}",
         expect![["{\"\":8,\"\\r\":6,\"1\":7,\"a\":5,\"ö\":4,\"😀\":2,\"\u{e000}\":3,\"\u{fb33}\":1}"]],
     );
-    check(r#"{"aaaaaaaab":1,"aaaaaaaa":2,"a\u0000":3,"a":4}"#, expect![[r#"{"a":4,"a\u0000":3,"aaaaaaaa":2,"aaaaaaaab":1}"#]]);
+    check(
+        r#"{"aaaaaaaab":1,"aaaaaaaa":2,"a\u0000":3,"a":4}"#,
+        expect![[r#"{"a":4,"a\u0000":3,"aaaaaaaa":2,"aaaaaaaab":1}"#]],
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn check_with(sent: &str, rules: &Rules, expected: Expect) {
     let (mut scratch, mut out) = (Scratch::default(), Normalised::default());
     let shown = match normalise(sent.as_bytes(), rules, &mut scratch, &mut out) {
         Ok(()) => {
-            let warnings = out.warnings().iter().map(|w| format!("\n{} at {}: {}", w.code, w.pointer, w.message));
+            let warnings =
+                out.warnings().iter().map(|w| format!("\n{} at {}: {}", w.code, w.pointer, w.message));
             str::from_utf8(out.bytes()).unwrap().to_owned() + &warnings.collect::<String>()
         }
         Err(r) => format!("{} at {}: {}", r.code, r.pointer, r.message),
@@ -52,8 +53,12 @@ fn absent_members_of_the_model_are_dropped_at_every_level() {
 #[test]
 fn free_form_parts_keep_everything() {
     check(
-        &with(r#""metadata":{"b":null,"a":{},"c":[null,{}],"n":1.00},"changes":{"before":null,"after":{"x":{}, "a":null}}"#),
-        expect![[r#"{"action":"a.b","actor":{"id":"u"},"changes":{"after":{"a":null,"x":{}},"before":null},"metadata":{"a":{},"b":null,"c":[null,{}],"n":1.00}}"#]],
+        &with(
+            r#""metadata":{"b":null,"a":{},"c":[null,{}],"n":1.00},"changes":{"before":null,"after":{"x":{}, "a":null}}"#,
+        ),
+        expect![[
+            r#"{"action":"a.b","actor":{"id":"u"},"changes":{"after":{"a":null,"x":{}},"before":null},"metadata":{"a":{},"b":null,"c":[null,{}],"n":1.00}}"#
+        ]],
     );
     check(
         &with(r#""changes":{"before":{},"after":7}"#),
@@ -102,8 +107,14 @@ fn required_members_are_required() {
         r#"{"action":"a","actor":{"name":"Ana","id":"","type":null}}"#,
         expect!["required at /actor: the actor has neither a `type` nor an `id`"],
     );
-    check(r#"{"action":"a","actor":{}}"#, expect!["required at /actor: the actor has neither a `type` nor an `id`"]);
-    check(r#"{"action":"a","actor":{"type":"system"}}"#, expect![[r#"{"action":"a","actor":{"type":"system"}}"#]]);
+    check(
+        r#"{"action":"a","actor":{}}"#,
+        expect!["required at /actor: the actor has neither a `type` nor an `id`"],
+    );
+    check(
+        r#"{"action":"a","actor":{"type":"system"}}"#,
+        expect![[r#"{"action":"a","actor":{"type":"system"}}"#]],
+    );
 }
 
 #[test]
@@ -115,7 +126,10 @@ fn types_are_checked() {
     check(&with(r#""targets":{}"#), expect!["type at /targets: the value is an object, not an array"]);
     check(&with(r#""targets":["t"]"#), expect!["type at /targets/0: the value is a string, not an object"]);
     check(&with(r#""metadata":[1]"#), expect!["type at /metadata: the value is an array, not an object"]);
-    check(&with(r#""changes":{"complete":1}"#), expect!["type at /changes/complete: the value is a number, not a boolean"]);
+    check(
+        &with(r#""changes":{"complete":1}"#),
+        expect!["type at /changes/complete: the value is a number, not a boolean"],
+    );
     check(
         r#"{"action":"a","actor":{"id":"u","credential":{"id":{}}}}"#,
         expect!["type at /actor/credential/id: the value is an object, not a string"],
@@ -129,7 +143,10 @@ fn types_are_checked() {
 #[test]
 fn items_of_the_model_must_say_something() {
     check(&with(r#""targets":[null]"#), expect!["empty at /targets/0: the item is null"]);
-    check(&with(r#""targets":[{"id":"t"},{"id":null}]"#), expect!["empty at /targets/1: the item has no members"]);
+    check(
+        &with(r#""targets":[{"id":"t"},{"id":null}]"#),
+        expect!["empty at /targets/1: the item has no members"],
+    );
     check(
         r#"{"action":"a","actor":{"id":"u","chain":[null]}}"#,
         expect!["empty at /actor/chain/0: the item is null"],
@@ -138,26 +155,58 @@ fn items_of_the_model_must_say_something() {
 
 #[test]
 fn ranges_and_lists_of_words_are_checked() {
-    check(&with(r#""operation":"Update""#), expect!["value at /operation: the operation is not one of create, read, update, delete, access, authentication, snapshot, other"]);
-    check(&with(r#""outcome":{"result":"ok"}"#), expect!["value at /outcome/result: the result is not one of success, failure, denied, unknown"]);
+    check(
+        &with(r#""operation":"Update""#),
+        expect![
+            "value at /operation: the operation is not one of create, read, update, delete, access, authentication, snapshot, other"
+        ],
+    );
+    check(
+        &with(r#""outcome":{"result":"ok"}"#),
+        expect!["value at /outcome/result: the result is not one of success, failure, denied, unknown"],
+    );
     for bad in ["1000", "-1", "-0", "200.0", "2e2", "99999999999999999999999"] {
         let (mut scratch, mut out) = (Scratch::default(), Normalised::default());
         let sent = with(&format!(r#""request":{{"status_code":{bad}}}"#));
         let rejection = normalise(sent.as_bytes(), &Rules::default(), &mut scratch, &mut out).unwrap_err();
-        assert_eq!((rejection.code, rejection.pointer.as_str()), (Code::Value, "/request/status_code"), "{bad}");
+        assert_eq!(
+            (rejection.code, rejection.pointer.as_str()),
+            (Code::Value, "/request/status_code"),
+            "{bad}"
+        );
     }
-    check(&with(r#""request":{"status_code":999}"#), expect![[r#"{"action":"a.b","actor":{"id":"u"},"request":{"status_code":999}}"#]]);
-    check(&with(r#""source":{"seq":18446744073709551616}"#), expect!["value at /source/seq: `18446744073709551616` is not a whole number from 0 to 18446744073709551615, written in digits"]);
-    check(&with(r#""source":{"seq":"1"}"#), expect!["type at /source/seq: the value is a string, not a number"]);
+    check(
+        &with(r#""request":{"status_code":999}"#),
+        expect![[r#"{"action":"a.b","actor":{"id":"u"},"request":{"status_code":999}}"#]],
+    );
+    check(
+        &with(r#""source":{"seq":18446744073709551616}"#),
+        expect![
+            "value at /source/seq: `18446744073709551616` is not a whole number from 0 to 18446744073709551615, written in digits"
+        ],
+    );
+    check(
+        &with(r#""source":{"seq":"1"}"#),
+        expect!["type at /source/seq: the value is a string, not a number"],
+    );
 }
 
 #[test]
 fn actions_have_limits() {
     let action = |action: &str| format!(r#"{{"actor":{{"id":"u"}},"action":{action}}}"#);
     check(&action(r#""""#), expect!["length at /action: the action has 0 bytes, 1 to 256 are allowed"]);
-    check(&action(&format!("\"{}\"", "é".repeat(129))), expect!["length at /action: the action has 258 bytes, 1 to 256 are allowed"]);
-    check(&action(r#""annals.start""#), expect!["reserved at /action: actions starting with `annals.` are annals' own"]);
-    check(&action(r#""\u0061nnals.start""#), expect!["reserved at /action: actions starting with `annals.` are annals' own"]);
+    check(
+        &action(&format!("\"{}\"", "é".repeat(129))),
+        expect!["length at /action: the action has 258 bytes, 1 to 256 are allowed"],
+    );
+    check(
+        &action(r#""annals.start""#),
+        expect!["reserved at /action: actions starting with `annals.` are annals' own"],
+    );
+    check(
+        &action(r#""\u0061nnals.start""#),
+        expect!["reserved at /action: actions starting with `annals.` are annals' own"],
+    );
     check(&action(r#""annals""#), expect![[r#"{"action":"annals","actor":{"id":"u"}}"#]]);
 }
 
@@ -177,9 +226,18 @@ fn the_tenant_is_taken_out_of_the_bytes() {
     let event = normalised(&with(r#""tenant":"acme""#));
     assert_eq!(event.tenant().map(TenantId::as_str), Some("acme"));
     assert_eq!(event.bytes(), br#"{"action":"a.b","actor":{"id":"u"}}"#);
-    check(&with(r#""tenant":"_annals""#), expect!["tenant at /tenant: the tenant id starts with `_` or `.`, which annals keeps for itself"]);
-    check(&with(r#""tenant":"a b""#), expect!["tenant at /tenant: the tenant id holds the character U+0020, which is not allowed"]);
-    check(&with(r#""tenant":"""#), expect!["tenant at /tenant: the tenant id has 0 bytes, 1 to 128 are allowed"]);
+    check(
+        &with(r#""tenant":"_annals""#),
+        expect!["tenant at /tenant: the tenant id starts with `_` or `.`, which annals keeps for itself"],
+    );
+    check(
+        &with(r#""tenant":"a b""#),
+        expect!["tenant at /tenant: the tenant id holds the character U+0020, which is not allowed"],
+    );
+    check(
+        &with(r#""tenant":"""#),
+        expect!["tenant at /tenant: the tenant id has 0 bytes, 1 to 128 are allowed"],
+    );
 }
 
 #[test]
@@ -187,8 +245,14 @@ fn ids_are_kept_checked_and_given() {
     let mut event = normalised(&with(r#""id":"e-\u00e9""#));
     assert_eq!(event.id(), Some("e-é"));
     check(&with(r#""id":"""#), expect!["id at /id: the event id has 0 bytes, 1 to 200 are allowed"]);
-    check(&with(r#""id":"a\u0085""#), expect!["id at /id: the event id holds the character U+0085, which is not allowed"]);
-    check(&with(&format!(r#""id":"{}""#, "x".repeat(201))), expect!["id at /id: the event id has 201 bytes, 1 to 200 are allowed"]);
+    check(
+        &with(r#""id":"a\u0085""#),
+        expect!["id at /id: the event id holds the character U+0085, which is not allowed"],
+    );
+    check(
+        &with(&format!(r#""id":"{}""#, "x".repeat(201))),
+        expect!["id at /id: the event id has 201 bytes, 1 to 200 are allowed"],
+    );
 
     event = normalised(&with(r#""id\u0000":1,"ic":2,"tenant":"t","reason":"r""#));
     assert_eq!(event.id(), None);
@@ -206,7 +270,7 @@ fn ids_are_kept_checked_and_given() {
 #[test]
 #[should_panic(expected = "the event has an id")]
 fn a_clients_id_is_never_overwritten() {
-    let _: Result<(), Rejection> = normalised(&with(r#""id":"e""#)).insert_id("f");
+    let _ignored = normalised(&with(r#""id":"e""#)).insert_id("f");
 }
 
 #[test]
@@ -223,8 +287,16 @@ fn times_are_brought_to_utc_with_microseconds() {
             {"action":"a.b","actor":{"id":"u"},"occurred_at":"2016-12-31T23:59:59.999999Z"}
             leap_second at /occurred_at: `2016-12-31T23:59:60Z` names a leap second; it is kept as `2016-12-31T23:59:59.999999Z`"#]],
     );
-    check(&with(r#""occurred_at":"2026-11-21T10:00:59""#), expect!["time at /occurred_at: `2026-11-21T10:00:59` is not an RFC 3339 time with an offset, such as `2026-11-21T10:00:59.123456Z`"]);
-    check(&with(r#""occurred_at":1763719259"#), expect!["type at /occurred_at: the value is a number, not a string"]);
+    check(
+        &with(r#""occurred_at":"2026-11-21T10:00:59""#),
+        expect![
+            "time at /occurred_at: `2026-11-21T10:00:59` is not an RFC 3339 time with an offset, such as `2026-11-21T10:00:59.123456Z`"
+        ],
+    );
+    check(
+        &with(r#""occurred_at":1763719259"#),
+        expect!["type at /occurred_at: the value is a number, not a string"],
+    );
 }
 
 #[test]
@@ -234,7 +306,10 @@ fn the_chain_is_limited() {
         format!(r#"{{"action":"a","actor":{{"id":"u","chain":[{links}]}}}}"#)
     };
     assert!(normalised(&chain(10)).warnings().is_empty());
-    check(&chain(11), expect!["chain_length at /actor/chain: the chain has 11 links, at most 10 are allowed"]);
+    check(
+        &chain(11),
+        expect!["chain_length at /actor/chain: the chain has 11 links, at most 10 are allowed"],
+    );
 }
 
 #[test]
@@ -242,7 +317,10 @@ fn what_the_ledger_needs_is_read_out() {
     let event = normalised(&with(
         r#""operation":"read","occurred_at":"1970-01-01T00:00:01Z","source":{"name":"b\u0069lling","instance":"i1","seq":812}"#,
     ));
-    assert_eq!((event.action(), event.operation(), event.operation_is_derived()), ("a.b", Operation::Read, false));
+    assert_eq!(
+        (event.action(), event.operation(), event.operation_is_derived()),
+        ("a.b", Operation::Read, false)
+    );
     assert_eq!(event.occurred_at(), Timestamp::from_micros(1_000_000));
     assert_eq!(event.source(), Some(Source { name: "billing", instance: "i1", seq: 812 }));
     let event = normalised(r#"{"action":"video.delete","actor":{"id":"u"},"source":{"name":"x"}}"#);
@@ -262,7 +340,9 @@ fn an_event_is_limited_in_bytes_as_sent() {
 #[test]
 fn nothing_of_one_event_stays_for_the_next() {
     let (mut scratch, mut out) = (Scratch::default(), Normalised::default());
-    let full = with(r#""id":"e","tenant":"t","x":1,"operation":"read","occurred_at":"1970-01-01T00:00:01Z","source":{"name":"n","seq":1}"#);
+    let full = with(
+        r#""id":"e","tenant":"t","x":1,"operation":"read","occurred_at":"1970-01-01T00:00:01Z","source":{"name":"n","seq":1}"#,
+    );
     normalise(full.as_bytes(), &Rules::default(), &mut scratch, &mut out).unwrap();
     assert!(normalise(b"{", &Rules::default(), &mut scratch, &mut out).is_err());
     normalise(br#"{"action":"quux","actor":{"id":"u"}}"#, &Rules::default(), &mut scratch, &mut out).unwrap();
@@ -274,8 +354,18 @@ fn nothing_of_one_event_stays_for_the_next() {
 #[test]
 fn the_tables_of_the_model_are_sorted() {
     for table in [
-        model::EVENT, model::ACTOR, model::CHAIN_LINK, model::CREDENTIAL, model::TARGET, model::CONTEXT,
-        model::REQUEST, model::TRACE, model::OUTCOME, model::CHANGES, model::SCOPE, model::SOURCE,
+        model::EVENT,
+        model::ACTOR,
+        model::CHAIN_LINK,
+        model::CREDENTIAL,
+        model::TARGET,
+        model::CONTEXT,
+        model::REQUEST,
+        model::TRACE,
+        model::OUTCOME,
+        model::CHANGES,
+        model::SCOPE,
+        model::SOURCE,
     ] {
         assert!(table.is_sorted_by(|a, b| a.name < b.name && a.prefix <= b.prefix));
     }
@@ -284,7 +374,9 @@ fn the_tables_of_the_model_are_sorted() {
 /// The reference names every code and warning; a new one has to be explained there.
 #[test]
 fn the_reference_lists_every_code_and_member() {
-    let Ok(reference) = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/event.md")) else {
+    let Ok(reference) =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/event.md"))
+    else {
         eprintln!("skipped: the repository's docs are not beside this crate");
         return;
     };
@@ -292,7 +384,10 @@ fn the_reference_lists_every_code_and_member() {
     let warnings = WarningCode::ALL.iter().map(|code| code.as_str());
     let members = model::EVENT.iter().map(|member| member.name);
     for word in codes.chain(warnings).chain(members) {
-        assert!(reference.contains(&format!("`{word}`")), "docs/reference/event.md does not explain `{word}`");
+        assert!(
+            reference.contains(&format!("`{word}`")),
+            "docs/reference/event.md does not explain `{word}`"
+        );
     }
     for (_, words) in crate::operation::VERBS.iter().chain(crate::operation::NOUNS) {
         for word in *words {

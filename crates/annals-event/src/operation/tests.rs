@@ -51,6 +51,9 @@ fn no_word_says_two_things() {
     let mut seen = std::collections::BTreeSet::new();
     for word in VERBS.iter().chain(NOUNS).flat_map(|(_, words)| words.iter()) {
         assert!(seen.insert(word), "{word} stands twice");
-        assert!(word.len() <= 16 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{word}");
+        assert!(
+            word.len() <= 16 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+            "{word}"
+        );
     }
 }

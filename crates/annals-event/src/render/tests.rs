@@ -23,7 +23,8 @@ fn members_of_annals_follow_the_ones_sent() {
         let _: serde_json::Value = serde_json::from_slice(&out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z"}"#]].assert_eq(&show(&extra));
+    expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z"}"#]]
+        .assert_eq(&show(&extra));
     extra.derived_operation = Some(Operation::Update);
     expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z","derived":{"operation":"update"}}"#]]
         .assert_eq(&show(&extra));

@@ -129,7 +129,9 @@ impl Event {
             match name {
                 "changes" => self.changes.extend(value).ok_or_else(place)?,
                 "outcome" => self.outcome.extend(value).ok_or_else(place)?,
-                "targets" if value.kind() == Kind::Array => self.targets.extend(value.items().map(target_of_type)),
+                "targets" if value.kind() == Kind::Array => {
+                    self.targets.extend(value.items().map(target_of_type))
+                }
                 _ if is_in_envelope(name) => self.top.push(name, value),
                 _ => return Err(place()),
             }
@@ -167,7 +169,8 @@ impl Event {
 
     /// A unit under `/changes/`: one first-level member, the folded members, or a whole value.
     fn change(&mut self, path: &str, value: Value<'_>) -> Option<()> {
-        let (state, member) = path.split_once('/').map_or((path, None), |(state, member)| (state, Some(member)));
+        let (state, member) =
+            path.split_once('/').map_or((path, None), |(state, member)| (state, Some(member)));
         let object = match state {
             "after" => &mut self.after,
             "before" => &mut self.before,

@@ -18,7 +18,8 @@ fn split(canonical: &str) -> Vec<(String, String)> {
 /// Shows each unit on a line, and checks on the way that they rebuild the event.
 #[track_caller]
 fn check(canonical: &str, expected: Expect) {
-    let lines: Vec<String> = split(canonical).iter().map(|(name, value)| format!("{name:?} {value}")).collect();
+    let lines: Vec<String> =
+        split(canonical).iter().map(|(name, value)| format!("{name:?} {value}")).collect();
     expected.assert_eq(&lines.join("\n"));
 }
 
@@ -94,7 +95,7 @@ fn names_sort_by_bytes_and_values_by_utf_16() {
 
 #[test]
 fn targets_sort_by_the_bytes_of_their_index() {
-    let targets = vec![r#"{"id":"t"}"#; 11].join(",");
+    let targets = [r#"{"id":"t"}"#; 11].join(",");
     let found = split(&format!(r#"{{"action":"a","actor":{{"id":"u"}},"targets":[{targets}]}}"#));
     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).skip(2).take(4).collect();
     assert_eq!(names, ["/targets/0", "/targets/1", "/targets/10", "/targets/2"]);
@@ -103,7 +104,8 @@ fn targets_sort_by_the_bytes_of_their_index() {
 /// An event with so many members of metadata and of `changes.after`, named `k000` and on.
 fn wide(metadata: usize, after: usize) -> String {
     let members = |count| (0..count).map(|i| format!(r#""k{i:03}":{i}"#)).collect::<Vec<_>>().join(",");
-    let changes = if after == 0 { String::new() } else { format!(r#""changes":{{"after":{{{}}}}},"#, members(after)) };
+    let changes =
+        if after == 0 { String::new() } else { format!(r#""changes":{{"after":{{{}}}}},"#, members(after)) };
     format!(r#"{{"action":"a","actor":{{"id":"u"}},{changes}"metadata":{{{}}}}}"#, members(metadata))
 }
 
@@ -141,7 +143,8 @@ fn other_units_stand_alone_beyond_the_limit() {
 fn a_long_name_folds_by_itself() {
     // "/metadata/" has ten bytes; `~` counts twice, as the name is escaped.
     let (fits, long) = ("x".repeat(1014), "~".repeat(508));
-    let found = split(&format!(r#"{{"action":"a","actor":{{"id":"u"}},"metadata":{{"{fits}":1,"{long}":2}}}}"#));
+    let found =
+        split(&format!(r#"{{"action":"a","actor":{{"id":"u"}},"metadata":{{"{fits}":1,"{long}":2}}}}"#));
     assert_eq!(found[2], ("/metadata".to_owned(), format!(r#"{{"{long}":2}}"#)));
     assert_eq!(found[3].0, format!("/metadata/{fits}"));
 }
@@ -149,8 +152,18 @@ fn a_long_name_folds_by_itself() {
 #[test]
 fn bytes_that_are_no_event_are_an_error() {
     for garbage in [
-        "", "{", "[]", "{}x", r#"{"action"}"#, r#"{"action":}"#, r#"{"action":"a""#, r#"{"actor":1}"#, r#"{"a":"\"#,
-        r#"{"targets":[1]}"#, r#"{"a":1 ,"b":2}"#, r#"{"a":[1}"#,
+        "",
+        "{",
+        "[]",
+        "{}x",
+        r#"{"action"}"#,
+        r#"{"action":}"#,
+        r#"{"action":"a""#,
+        r#"{"actor":1}"#,
+        r#"{"a":"\"#,
+        r#"{"targets":[1]}"#,
+        r#"{"a":1 ,"b":2}"#,
+        r#"{"a":[1}"#,
     ] {
         let mut called = false;
         let result = units(garbage.as_bytes(), &mut UnitScratch::default(), |_, _| called = true);
@@ -163,19 +176,30 @@ fn bytes_that_are_no_event_are_an_error() {
 fn units_that_make_no_event_are_named() {
     let check = |units: &[(&str, &str)], expected: Expect| {
         let result = rebuild(units.iter().map(|(name, value)| (*name, value.as_bytes())));
-        expected.assert_eq(&result.map_or_else(|error| error.to_string(), |bytes| String::from_utf8(bytes).unwrap()));
+        expected.assert_eq(
+            &result.map_or_else(|error| error.to_string(), |bytes| String::from_utf8(bytes).unwrap()),
+        );
     };
     check(&[("/metadata/a", "1")], expect!["the envelope is not the first unit"]);
     check(&[("", "[]")], expect!["the unit `` has no place in the event"]);
     check(&[("", r#"{"description":"d"}"#)], expect!["the unit `` has no place in the event"]);
     check(&[("", "{}"), ("/action", "1")], expect!["the unit `/action` has no place in the event"]);
     check(&[("", "{}"), ("/targets/0", "{}")], expect!["the unit `/targets/0` has no place in the event"]);
-    check(&[("", "{}"), ("/metadata/a/b", "1")], expect!["the unit `/metadata/a/b` has no place in the event"]);
+    check(
+        &[("", "{}"), ("/metadata/a/b", "1")],
+        expect!["the unit `/metadata/a/b` has no place in the event"],
+    );
     check(&[("", "{}"), ("/metadata/~2", "1")], expect!["the unit `/metadata/~2` has no place in the event"]);
     check(&[("", "{}"), ("/x", "1,2")], expect!["the value of the unit `/x` is not canonical JSON"]);
     check(&[("", "{}"), ("/x", "[ 1]")], expect!["the value of the unit `/x` is not canonical JSON"]);
     check(&[("", "{}"), ("/x", "1"), ("/x", "2")], expect!["the unit `` repeats a member"]);
-    check(&[("", "{}"), ("/metadata", r#"{"a":1}"#), ("/metadata/a", "2")], expect!["the unit `metadata` repeats a member"]);
+    check(
+        &[("", "{}"), ("/metadata", r#"{"a":1}"#), ("/metadata/a", "2")],
+        expect!["the unit `metadata` repeats a member"],
+    );
     // Of what was erased or withheld, the rest still makes an event.
-    check(&[("", r#"{"action":"a","targets":["v",null]}"#)], expect![[r#"{"action":"a","targets":[{"type":"v"},{}]}"#]]);
+    check(
+        &[("", r#"{"action":"a","targets":["v",null]}"#)],
+        expect![[r#"{"action":"a","targets":[{"type":"v"},{}]}"#]],
+    );
 }

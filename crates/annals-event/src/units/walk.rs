@@ -56,7 +56,9 @@ impl<'a> Walk<'a> {
             Some(b'"') => self.string()?,
             Some(b'{' | b'[') => self.container()?,
             _ => {
-                while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') = self.bytes.get(self.at) {
+                while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') =
+                    self.bytes.get(self.at)
+                {
                     self.at += 1;
                 }
                 if self.at == start {
