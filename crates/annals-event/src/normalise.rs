@@ -234,16 +234,16 @@ pub fn normalise(
     if raw.len() > rules.event_bytes_max {
         let message =
             format!("the event has {} bytes, at most {} are allowed", raw.len(), rules.event_bytes_max);
-        return Err(reject(Code::EventBytes, &Pointer::ROOT, message));
+        return Err(*reject(Code::EventBytes, &Pointer::ROOT, message));
     }
     let event = scratch.document.parse(raw, Limits { depth_max: rules.depth_max })?;
     if event.kind() != Kind::Object {
         let message = format!("the event is {}, not an object", event.kind().described());
-        return Err(reject(Code::NotObject, &Pointer::ROOT, message));
+        return Err(*reject(Code::NotObject, &Pointer::ROOT, message));
     }
     out.bytes.reserve(raw.len());
     scratch.open.clear();
-    Writer { rules, open: &mut scratch.open, out }.event(event)
+    Writer { rules, open: &mut scratch.open, out }.event(event).map_err(|refused| *refused)
 }
 
 struct Writer<'w> {
@@ -252,11 +252,14 @@ struct Writer<'w> {
     out: &'w mut Normalised,
 }
 
+/// Boxed, so that the way without a refusal moves a word or two.
+type Refused = Box<Rejection>;
+
 /// Whether a member stays in the bytes.
-type Kept = Result<bool, Rejection>;
+type Kept = Result<bool, Refused>;
 
 impl Writer<'_> {
-    fn event(mut self, event: Value<'_>) -> Result<(), Rejection> {
+    fn event(mut self, event: Value<'_>) -> Result<(), Refused> {
         self.object(event, model::EVENT, &Pointer::ROOT)?;
         if self.out.action.is_empty() {
             return Err(required(&Pointer::ROOT.name("action"), "the event has no `action`"));
@@ -427,13 +430,13 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    fn text<'a>(&mut self, value: Value<'a>, at: &Pointer<'_>) -> Result<&'a str, Rejection> {
+    fn text<'a>(&mut self, value: Value<'a>, at: &Pointer<'_>) -> Result<&'a str, Refused> {
         expect_kind(value, Kind::String, at)?;
         value.write_with(&mut self.out.bytes, self.open);
         Ok(value.as_str().expect("the kind was checked"))
     }
 
-    fn integer(&mut self, value: Value<'_>, max: u64, at: &Pointer<'_>) -> Result<u64, Rejection> {
+    fn integer(&mut self, value: Value<'_>, max: u64, at: &Pointer<'_>) -> Result<u64, Refused> {
         expect_kind(value, Kind::Number, at)?;
         let number = value.as_u64().filter(|&number| number <= max).ok_or_else(|| {
             let message = format!(
@@ -537,7 +540,7 @@ impl Writer<'_> {
     }
 }
 
-fn expect_kind(value: Value<'_>, kind: Kind, at: &Pointer<'_>) -> Result<(), Rejection> {
+fn expect_kind(value: Value<'_>, kind: Kind, at: &Pointer<'_>) -> Result<(), Refused> {
     if value.kind() == kind {
         return Ok(());
     }
@@ -545,11 +548,12 @@ fn expect_kind(value: Value<'_>, kind: Kind, at: &Pointer<'_>) -> Result<(), Rej
     Err(reject(Code::Type, at, message))
 }
 
-fn reject(code: Code, at: &Pointer<'_>, message: String) -> Rejection {
-    Rejection { code, pointer: at.to_text(), message }
+#[cold]
+fn reject(code: Code, at: &Pointer<'_>, message: String) -> Refused {
+    Box::new(Rejection { code, pointer: at.to_text(), message })
 }
 
-fn required(at: &Pointer<'_>, message: &str) -> Rejection {
+fn required(at: &Pointer<'_>, message: &str) -> Refused {
     reject(Code::Required, at, message.to_owned())
 }
 
