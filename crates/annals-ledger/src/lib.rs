@@ -11,6 +11,7 @@
 //! Until segments exist, the journal is all of the store and the whole history is in memory.
 
 pub mod accept;
+pub mod audit;
 pub mod batch;
 pub mod clock;
 mod clock_guard;
