@@ -73,7 +73,7 @@ fn main() {
     report("split_array", || {
         black_box(annals_event::json::split_array(body.as_bytes()).count());
     });
-    report("without canonical order (members already sorted)", || {
+    report("normalise, members sorted already", || {
         for event in &canonical {
             normalise(event, &rules, &mut scratch, &mut normalised).expect("the event is a good one");
             black_box(normalised.bytes());

@@ -16,7 +16,6 @@ pub const WARNINGS_MAX: usize = 64;
 
 /// What an event may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Rules {
     /// Longest item as sent, in bytes. The canonical bytes are at most 7 bytes longer (a time written
     /// without fraction), plus an id that annals gives.
