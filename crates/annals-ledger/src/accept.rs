@@ -13,7 +13,7 @@ use annals_event::{
 use annals_tree::SecretRoot;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{self, BatchTenant, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef};
+use crate::batch::{self, BatchTenant, ITEM_HEADER_BYTES_MAX, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef};
 use crate::clock::{Clock, Entropy};
 use crate::commit::Commits;
 use crate::ids;
@@ -364,7 +364,7 @@ impl Draft<'_> {
             tenants,
             items,
         };
-        let mut out = Vec::with_capacity(self.arena.len() + 128 * taken.len() + 256);
+        let mut out = Vec::with_capacity(self.arena.len() + ITEM_HEADER_BYTES_MAX * taken.len() + 256);
         batch::encode_records(&records, |index| &self.arena[taken[index].bytes.0..taken[index].bytes.1], &mut out);
         out
     }

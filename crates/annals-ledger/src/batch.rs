@@ -42,6 +42,9 @@ const KIND_HEAD: u8 = 3;
 /// Most items in one batch.
 pub const ITEMS_MAX: usize = 10_000;
 
+/// Most bytes of an item beside its event's.
+pub(crate) const ITEM_HEADER_BYTES_MAX: usize = 2 + 1 + 1 + 1 + 3 + 32 + 8 + 6 + 3 + 8 + 16 + 4;
+
 const BATCH_ATOMIC: u8 = 1;
 const TENANT_NEW: u8 = 1;
 const TENANT_ANNOUNCED: u8 = 3;
