@@ -1,1 +1,49 @@
-//! Part of annals.
+//! The HTTP of annals: routes, keys, access log, listening.
+//!
+//! | module | does |
+//! |---|---|
+//! | `server`, `listen`, `tls` | accept connections, and stop without dropping one |
+//! | `app` | the routes; none exists without its description in `/openapi.json` |
+//! | `request` | what every request passes through: id, span, count, headers |
+//! | `auth`, `access` | who may ask, and the record that they did |
+//! | `ingest`, `body` | the way in: `POST /v1/events` |
+//! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
+//! | `prove` | checkpoints, proofs, the C2SP tree |
+//! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
+//! | `problem` | every code, its kind, and the one place where a kind becomes a status |
+//! | `system` | the real clock and randomness |
+//!
+//! There is no route that changes or deletes an event.
+
+mod access;
+mod app;
+mod auth;
+mod body;
+mod events;
+mod feed;
+mod ingest;
+mod keys;
+mod listen;
+mod live;
+mod metrics;
+mod openapi;
+mod operate;
+mod problem;
+mod prove;
+mod query;
+mod request;
+mod server;
+mod system;
+mod tenants;
+mod tls;
+
+pub use access::FILTERS_A_MINUTE_MAX;
+pub use app::Settings;
+pub use body::{BATCH_BODY_BYTES_MAX, BODIES_BYTES_MAX, SMALL_BODY_BYTES_MAX};
+pub use ingest::RECEIPTS_MAX;
+pub use listen::{Limits, Listening};
+pub use metrics::Metrics;
+pub use problem::{Code, Problem, item_codes};
+pub use server::{Handle, Server};
+pub use system::{SystemClock, SystemEntropy};
+pub use tls::{TlsError, TlsFiles};

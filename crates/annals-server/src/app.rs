@@ -1,0 +1,132 @@
+//! What all requests share, and the routes.
+
+use std::sync::{Arc, OnceLock};
+
+use annals_ledger::Ledger;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use bytes::Bytes;
+use tokio::sync::{Semaphore, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::AccessLog;
+use crate::body::Budget;
+use crate::metrics::Metrics;
+use crate::request::{self, RequestIds};
+use crate::{events, feed, ingest, keys, live, openapi, operate, prove, tenants};
+
+/// Shared by all requests.
+pub(crate) struct App {
+    pub(crate) ledger: Ledger,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: Arc<AccessLog>,
+    pub(crate) settings: Settings,
+    /// True once the server is to stop: streams end, readiness says so.
+    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) bodies: Arc<Budget>,
+    /// As many batches are read at once as there are cores; more would only take turns.
+    pub(crate) reading: Semaphore,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) openapi: OnceLock<Bytes>,
+}
+
+/// What an operator may set about requests.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The program's version.
+    pub version: String,
+    /// Refuse reads that cannot be put on record.
+    pub access_strict: bool,
+    /// A tenant begins with its first event; else it must be made first.
+    pub tenants_on_write: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), access_strict: false, tenants_on_write: true }
+    }
+}
+
+impl App {
+    pub(crate) fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut prefix = [0; 8];
+        // Ids only tell requests apart; a start without randomness may repeat those of another.
+        if let Err(error) = getrandom::fill(&mut prefix) {
+            tracing::warn!(%error, "no random bytes for request ids");
+        }
+        Arc::new(Self {
+            access: Arc::new(AccessLog::new(ledger.clone(), settings.access_strict)),
+            ledger,
+            metrics,
+            settings,
+            stopping: watch::Sender::new(false),
+            bodies: Arc::default(),
+            reading: Semaphore::new(cores),
+            request_ids: RequestIds::new(u64::from_be_bytes(prefix)),
+            openapi: OnceLock::new(),
+        })
+    }
+
+    /// Resolves when the server is to stop.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as the app.
+        drop(stopping.wait_for(|stopping| *stopping).await);
+    }
+}
+
+/// Every route with its description. A handler has no other way in.
+pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::document())
+        .routes(routes!(ingest::post_events))
+        .routes(routes!(events::event))
+        .routes(routes!(feed::feed))
+        .routes(routes!(live::live))
+        .routes(routes!(feed::access))
+        .routes(routes!(prove::event_proof))
+        .routes(routes!(prove::checkpoint))
+        .routes(routes!(prove::inclusion))
+        .routes(routes!(prove::consistency))
+        .routes(routes!(prove::log))
+        .routes(routes!(prove::log_checkpoint))
+        .routes(routes!(prove::tile))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::end))
+        .routes(routes!(operate::confirm_clock))
+        .routes(routes!(operate::status))
+        .routes(routes!(operate::version))
+        .routes(routes!(operate::healthz))
+        .routes(routes!(operate::readyz))
+        .routes(routes!(operate::metrics))
+        .routes(routes!(operate::openapi))
+}
+
+/// The routes, ready to serve.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (router, document) = described().split_for_parts();
+    app.openapi.get_or_init(|| openapi::finish(document));
+    router
+        .fallback(request::unknown_route)
+        .layer(CatchPanicLayer::custom(request::panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), request::pass))
+        .with_state(app)
+}
+
+/// Runs what blocks or takes long off the threads that serve connections.
+pub(crate) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(run).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A JSON answer whose text is written already.
+pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    (status, [(axum::http::header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+}

@@ -1,0 +1,177 @@
+//! Who asks, and what the key allows.
+
+use std::sync::Arc;
+
+use annals_event::TenantId;
+use annals_ledger::{Author, KeyId, KeySecret, LogKind, Scope, TenantLog};
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Uri, header};
+
+use crate::app::App;
+use crate::problem::{Code, Problem};
+use crate::query::{self, Params};
+use crate::request::RequestId;
+
+/// The key that came with a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The key's public name.
+    pub(crate) key_id: KeyId,
+    /// Its note for people.
+    pub(crate) name: Option<String>,
+    /// The tenant it is bound to; none for a platform key.
+    pub(crate) tenant: Option<TenantId>,
+    /// What it may do.
+    pub(crate) scopes: Vec<Scope>,
+}
+
+impl Caller {
+    /// Whether the key may act for all tenants.
+    pub(crate) fn is_platform(&self) -> bool {
+        self.tenant.is_none()
+    }
+
+    /// Refuses unless the key has the scope.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ScopeMissing, format!("the key lacks the scope `{}`", scope.as_str())))
+    }
+
+    /// Refuses unless it is a platform key with the scope.
+    pub(crate) fn require_platform(&self, scope: Scope) -> Result<(), Problem> {
+        self.require(scope)?;
+        if self.is_platform() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::PlatformOnly, "the key is bound to a tenant; only a platform key may do this"))
+    }
+
+    /// The tenant that a request is about: the key's own, or the one it names. None with a platform key that names none.
+    pub(crate) fn tenant_or_all(&self, named: Option<TenantId>) -> Result<Option<TenantId>, Problem> {
+        match (&self.tenant, named) {
+            (Some(own), Some(named)) if *own != named => {
+                Err(Problem::new(Code::TenantDenied, "the key is bound to another tenant than `tenant` names").in_parameter("tenant"))
+            }
+            (Some(own), _) => Ok(Some(own.clone())),
+            (None, named) => Ok(named),
+        }
+    }
+
+    /// As [`Caller::tenant_or_all`], where a tenant is needed.
+    pub(crate) fn one_tenant(&self, named: Option<TenantId>) -> Result<TenantId, Problem> {
+        self.tenant_or_all(named)?.ok_or_else(|| {
+            Problem::new(Code::TenantRequired, "a platform key must name the tenant with `tenant=`").in_parameter("tenant")
+        })
+    }
+
+    /// Whoever stands behind a change in the control plane.
+    pub(crate) fn author(&self) -> Author {
+        Author::Key(self.key_id.clone())
+    }
+}
+
+/// A request with a valid key.
+pub(crate) struct Asker {
+    /// The key.
+    pub(crate) caller: Caller,
+    /// What was asked.
+    pub(crate) call: Call,
+}
+
+/// What a request asks for, without what it carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Method.
+    pub(crate) method: Method,
+    /// Path as documented, with its placeholders.
+    pub(crate) route: String,
+    /// Path and query as sent.
+    pub(crate) uri: Uri,
+    /// The request's id.
+    pub(crate) id: RequestId,
+}
+
+impl Asker {
+    /// The query parameters, of which only `known` may be there.
+    pub(crate) fn params(&self, known: &[&str]) -> Result<Params, Problem> {
+        Params::parse(self.call.uri.query(), known)
+    }
+}
+
+impl Call {
+    fn of(parts: &Parts) -> Self {
+        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        Self {
+            method: parts.method.clone(),
+            route: route.to_owned(),
+            uri: parts.uri.clone(),
+            id: parts.extensions.get::<RequestId>().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let call = Call::of(parts);
+        match authenticate(app, &parts.headers) {
+            Ok(caller) => Ok(Self { caller, call }),
+            Err(problem) => {
+                app.access.unknown_key(&call).await;
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// Finds the key that a request shows.
+pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let refuse = |detail: &'static str| Problem::new(Code::Unauthenticated, detail);
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?;
+    let shown = shown.to_str().unwrap_or_default().trim();
+    let secret = match shown.split_once(' ') {
+        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
+        Some(_) => return Err(refuse("the header `Authorization` must be `Bearer annals_…`")),
+        None => shown,
+    };
+    let secret = KeySecret::parse(secret).ok_or_else(|| refuse("the key is not well-formed; it may have been cut or mistyped"))?;
+    let keys = app.ledger.keys();
+    let keys = keys.read().expect("no holder of this lock panics");
+    let key = keys.find(&secret, app.ledger.clock().now()).ok_or_else(|| refuse("the key is unknown, ended or expired"))?;
+    Ok(Caller { key_id: key.id.clone(), name: key.name.clone(), tenant: key.tenant_id(), scopes: key.scopes.clone() })
+}
+
+impl App {
+    /// Whether a key that opened a stream is still good.
+    pub(crate) fn is_live(&self, caller: &Caller) -> bool {
+        let now = self.ledger.clock().now().as_micros();
+        let keys = self.ledger.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        keys.by_id(&caller.key_id).is_some_and(|key| key.expires_at_us.is_none_or(|at| now < at))
+    }
+
+    /// The tenant's log that `log=` names; it must exist.
+    pub(crate) fn log(&self, tenant: TenantId, params: &Params) -> Result<TenantLog, Problem> {
+        let kind = match params.text("log") {
+            None | Some("events") => LogKind::Tenant,
+            Some("access") => LogKind::Access,
+            Some(_) => return Err(query::value("log", "must be `events` or `access`")),
+        };
+        self.known(&tenant)?;
+        Ok(TenantLog { tenant, kind })
+    }
+
+    /// Refuses a tenant that does not exist.
+    pub(crate) fn known(&self, tenant: &TenantId) -> Result<(), Problem> {
+        if self.ledger.knows(tenant) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::TenantUnknown, format!("tenant `{tenant}` does not exist; it begins with its first event")))
+    }
+}

@@ -1,0 +1,137 @@
+//! The feed as it happens: `GET /v1/feed/live`, server-sent events.
+//!
+//! An event's `id` is the record's position, or its ledger number in the feed over all tenants, so that a client that comes
+//! back with `Last-Event-ID` goes on where it was, without a skip or a repeat.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_ledger::LogKind;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+
+use crate::app::App;
+use crate::auth::Asker;
+use crate::feed::{Feed, write_record};
+use crate::metrics::Counted;
+use crate::problem::{Code, Problem, ProblemBody};
+
+/// Silence after which a comment is sent, so that proxies keep the connection and a gone client is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Records taken from the ledger at once, and bytes written at once, for one client.
+const RECORDS_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 64 << 10;
+
+/// One client's stream.
+struct Live {
+    app: Arc<App>,
+    asker: Asker,
+    feed: Feed,
+    /// The next record to send.
+    from: u64,
+    greeted: bool,
+    _counted: Counted,
+}
+
+/// Follows records as they come.
+///
+/// Server-sent events: `id` is the position, or with a platform key over all tenants the ledger number; `data` is the record.
+/// Starts after `Last-Event-ID`, or at `from`, or with what comes next. Ends when the server stops or the key ends; a client
+/// that reconnects goes on where it was.
+#[utoipa::path(
+    get, path = "/v1/feed/live", tag = "events",
+    params(
+        ("from" = Option<u64>, Query, description = "First position or ledger number; what comes next by default"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last `id` seen; goes before `from`"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "A parameter is not allowed, or the start is beyond the end", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["read"])),
+)]
+pub(crate) async fn live(State(app): State<Arc<App>>, asker: Asker, headers: HeaderMap) -> Result<Response, Problem> {
+    let params = asker.params(&["from", "tenant"])?;
+    let asked = params.number("from")?;
+    let resumed = last_event_id(&headers)?;
+    let feed = Feed::enter(&app, &asker, &params, LogKind::Tenant).await?;
+    let from = match (resumed, asked) {
+        (Some(last), _) => {
+            let from = last.saturating_add(1);
+            feed.check_from(&app, from, "Last-Event-ID")?;
+            from
+        }
+        (None, Some(from)) => {
+            feed.check_from(&app, from, "from")?;
+            from
+        }
+        (None, None) => feed.size(&app),
+    };
+    let counted = app.metrics.stream();
+    let live = Live { app, asker, feed, from, greeted: false, _counted: counted };
+    let body = Body::from_stream(stream::unfold(live, |mut live| async move {
+        let piece = live.piece().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(piece)), live))
+    }));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((StatusCode::OK, headers, body).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(sent) = headers.get("last-event-id") else { return Ok(None) };
+    let text = sent.to_str().unwrap_or_default().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        Problem::new(Code::ParameterValue, "`Last-Event-ID` must be the `id` of an event of this stream").in_parameter("Last-Event-ID")
+    })
+}
+
+impl Live {
+    /// What to send next, or nothing at the end.
+    async fn piece(&mut self) -> Option<Vec<u8>> {
+        if !self.greeted {
+            self.greeted = true;
+            // Opens the stream at the client before the first record comes.
+            return Some(b"retry: 1000\n\n".to_vec());
+        }
+        let waited = tokio::select! {
+            () = self.app.ledger.wait_beyond(&self.feed.scope, self.from) => true,
+            () = tokio::time::sleep(HEARTBEAT) => false,
+            () = self.app.stopped() => return None,
+        };
+        if !self.app.is_live(&self.asker.caller) {
+            return None;
+        }
+        if !waited {
+            return Some(b": still here\n\n".to_vec());
+        }
+        // A stream that lasts for days stands on record for each minute in which it was read.
+        Feed::enter_again(&self.app, &self.asker, &self.feed).await.ok()?;
+        let mut out = Vec::new();
+        for record in self.feed.page(&self.app, self.from, RECORDS_AT_ONCE).records {
+            if out.len() >= BYTES_AT_ONCE {
+                break;
+            }
+            out.extend_from_slice(format!("id: {}\ndata: ", self.from).as_bytes());
+            write_record(&record, self.feed.for_platform, &mut out);
+            out.extend_from_slice(b"\n\n");
+            self.from += 1;
+        }
+        Some(out)
+    }
+}

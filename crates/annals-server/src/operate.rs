@@ -1,0 +1,230 @@
+//! What an operator and their machines look at.
+
+use std::sync::Arc;
+
+use annals_ledger::{Health, Scope};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::app::{App, json};
+use crate::auth::Asker;
+use crate::problem::{Problem, ProblemBody};
+
+/// The program.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Version {
+    /// Always `annals`.
+    name: &'static str,
+    /// Its version.
+    version: String,
+}
+
+/// The process lives.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Alive {
+    /// Always `alive`.
+    status: &'static str,
+}
+
+/// Whether events are taken, and if not, why.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Readiness {
+    /// All checks are well.
+    ready: bool,
+    /// Each check.
+    checks: Checks,
+}
+
+/// What readiness looks at.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Checks {
+    /// The journal takes writes.
+    journal: Check,
+    /// The clock has not jumped.
+    clock: Check,
+    /// Heads are signed.
+    signer: Check,
+    /// What is durable is applied.
+    ledger: Check,
+    /// The server is not stopping.
+    serving: Check,
+}
+
+/// One thing that readiness looks at.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Check {
+    /// It is well.
+    ok: bool,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Check {
+    fn of(reason: Option<String>) -> Self {
+        Self { ok: reason.is_none(), reason }
+    }
+}
+
+impl Readiness {
+    fn of(app: &App) -> Self {
+        let Health { journal, clock_jump_us, signer, apply, stopping, .. } = app.ledger.health();
+        let jump = clock_jump_us.map(|jump_us| {
+            let seconds = jump_us / 1_000_000;
+            format!("jumped by {seconds} s; set it right, or confirm it with POST /v1/clock/confirm")
+        });
+        let stopping = stopping || *app.stopping.borrow();
+        let checks = Checks {
+            journal: Check::of(journal),
+            clock: Check::of(jump),
+            signer: Check::of(signer),
+            ledger: Check::of(apply),
+            serving: Check::of(stopping.then(|| "stopping".to_owned())),
+        };
+        let all = [&checks.journal, &checks.clock, &checks.signer, &checks.ledger, &checks.serving];
+        Self { ready: all.iter().all(|check| check.ok), checks }
+    }
+}
+
+/// How things are.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Status {
+    /// The program's version.
+    version: String,
+    /// The ledger's name, the first part of its logs' origins.
+    ledger: String,
+    /// Whether events are taken, and if not, why.
+    readiness: Readiness,
+    /// Tenants, `_annals` among them.
+    tenants: u64,
+    /// Records of all tenants.
+    records: u64,
+    /// Batches in the journal.
+    journal_batches: u64,
+    /// Bytes of journal batches held in memory.
+    memory_bytes: u64,
+    /// Batches that wait for the journal.
+    queue_batches: u64,
+    /// Bytes that wait for the journal.
+    queue_bytes: u64,
+    /// What an operator should know.
+    notes: Vec<&'static str>,
+}
+
+/// A jump of the clock that was confirmed.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ClockConfirmed {
+    /// False when there was no jump to confirm.
+    confirmed: bool,
+}
+
+/// Confirms a jump of the server's clock.
+///
+/// After a jump of more than an hour events are refused until the clock returns or somebody says here that it is right now.
+#[utoipa::path(
+    post, path = "/v1/clock/confirm", tag = "operate",
+    responses(
+        (status = 200, description = "The clock is believed", body = ClockConfirmed),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Not a platform key with the scope `admin`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "It could not be put on record", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["admin"])),
+)]
+pub(crate) async fn confirm_clock(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<ClockConfirmed>, Problem> {
+    asker.caller.require_platform(Scope::Admin)?;
+    asker.params(&[])?;
+    let confirmed = app.ledger.confirm_clock(&asker.caller.author()).await?;
+    Ok(Json(ClockConfirmed { confirmed }))
+}
+
+/// Says how things are.
+#[utoipa::path(
+    get, path = "/v1/status", tag = "operate",
+    responses(
+        (status = 200, description = "How things are", body = Status),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Not a platform key with the scope `read`", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["read"])),
+)]
+pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<Status>, Problem> {
+    asker.caller.require_platform(Scope::Read)?;
+    asker.params(&[])?;
+    let sizes = app.ledger.sizes();
+    let (queue_batches, queue_bytes) = app.ledger.queue_depth();
+    Ok(Json(Status {
+        version: app.settings.version.clone(),
+        ledger: app.ledger.genesis().name,
+        readiness: Readiness::of(&app),
+        tenants: sizes.tenants,
+        records: sizes.records,
+        journal_batches: sizes.batches,
+        memory_bytes: sizes.memory_bytes,
+        queue_batches: queue_batches as u64,
+        queue_bytes: queue_bytes as u64,
+        notes: vec!["memory grows with the history: this version keeps all records in memory and never trims its journal"],
+    }))
+}
+
+/// Names the program.
+#[utoipa::path(
+    get, path = "/version", tag = "operate",
+    responses((status = 200, description = "The program and its version", body = Version)),
+    security(()),
+)]
+pub(crate) async fn version(State(app): State<Arc<App>>) -> Json<Version> {
+    Json(Version { name: "annals", version: app.settings.version.clone() })
+}
+
+/// Says that the process lives.
+///
+/// Touches no disk; a supervisor restarts a process that does not answer here.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operate",
+    responses((status = 200, description = "It lives", body = Alive)),
+    security(()),
+)]
+pub(crate) async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "alive" })
+}
+
+/// Says whether events are taken, and if not, why.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operate",
+    responses(
+        (status = 200, description = "Events are taken", body = Readiness),
+        (status = 503, description = "Events are refused; reads may go on", body = Readiness),
+    ),
+    security(()),
+)]
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
+    let readiness = Readiness::of(&app);
+    (if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+}
+
+/// Gives the metrics.
+///
+/// OpenMetrics text; no label names a tenant or a key.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operate",
+    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
+    security(()),
+)]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text(&app.ledger)).into_response()
+}
+
+/// Describes every route: this document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operate",
+    responses((status = 200, description = "An OpenAPI 3.1 document", body = serde_json::Value)),
+    security(()),
+)]
+pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {
+    json(StatusCode::OK, app.openapi.get().cloned().unwrap_or_default())
+}

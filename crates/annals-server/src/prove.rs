@@ -1,0 +1,289 @@
+//! Checkpoints, proofs and the C2SP tree: all that a verifier needs, for one log.
+
+use std::sync::Arc;
+
+use annals_event::Position;
+use annals_ledger::TenantLog;
+use annals_tree::tile::Tile;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::access::{Subject, Verb};
+use crate::app::{App, blocking};
+use crate::auth::Asker;
+use crate::events;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::query::Params;
+
+/// A log as its readers know it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct LogAnswer {
+    /// First line of its checkpoints.
+    origin: String,
+    /// 32 hex digits.
+    log_id: String,
+    /// Verifies its checkpoints: a signed-note verifier key.
+    public_key: String,
+    /// Records in it.
+    size: u64,
+}
+
+/// That a record is in its log.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct InclusionAnswer {
+    /// The record.
+    position: u64,
+    /// The size of the tree the proof is for.
+    size: u64,
+    /// Hash of the record's entry, lower-case hex.
+    leaf: String,
+    /// The RFC 6962 audit path, lower-case hex.
+    hashes: Vec<String>,
+}
+
+/// That a log grew from one size to another and nothing before changed.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ConsistencyAnswer {
+    /// The earlier size.
+    from: u64,
+    /// The later size.
+    to: u64,
+    /// The RFC 6962 consistency proof, lower-case hex.
+    hashes: Vec<String>,
+}
+
+/// The log that the key, `tenant=` and `log=` name, put on record as verified.
+async fn enter(app: &App, asker: &Asker, params: &Params) -> Result<TenantLog, Problem> {
+    let tenant = app.entering(asker, Verb::Verify, asker.caller.one_tenant(params.tenant()?)).await?;
+    let log = app.log(tenant, params)?;
+    app.enter(asker, Verb::Verify, &Subject::Log(log.clone()), filter(params)).await?;
+    Ok(log)
+}
+
+/// What is looked at, for the access log; which proof of it is all the same.
+fn filter(params: &Params) -> Map<String, Value> {
+    params.text("log").map(|log| ("log".to_owned(), json!(log))).into_iter().collect()
+}
+
+fn text(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// Proves that an event is in its log.
+///
+/// A `.tlog-proof`: the inclusion proof and a signed checkpoint, checked offline. With `size`, against the checkpoint of that
+/// size if it was given before and is still kept.
+#[utoipa::path(
+    get, path = "/v1/events/{id}/proof", tag = "prove",
+    params(
+        ("id" = String, Path, description = "The event's id"),
+        ("size" = Option<u64>, Query, description = "Size of an earlier checkpoint"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+    ),
+    responses(
+        (status = 200, description = "The proof", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter is not allowed, or the size is beyond the log", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such event, or no checkpoint of that size is kept", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn event_proof(State(app): State<Arc<App>>, asker: Asker, Path(id): Path<String>) -> Result<Response, Problem> {
+    let params = asker.params(&["size", "tenant"])?;
+    let size = params.number("size")?;
+    let (log, record) = events::find(&app, &asker, &params, Verb::Verify, &id).await?;
+    let ledger = app.ledger.clone();
+    Ok(text(blocking(move || ledger.receipt(&log, record.position, size)).await?))
+}
+
+/// Gives a signed checkpoint over everything acknowledged.
+///
+/// A C2SP signed note: the log's origin, its size, its root hash, and the signature.
+#[utoipa::path(
+    get, path = "/v1/checkpoint", tag = "prove",
+    params(
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The checkpoint", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
+    signed(&app, &asker).await
+}
+
+/// Gives the checkpoint of the C2SP tree.
+///
+/// The same bytes as `/v1/checkpoint`, where clients of C2SP `tlog-tiles` look for them.
+#[utoipa::path(
+    get, path = "/v1/log/checkpoint", tag = "prove",
+    params(
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The checkpoint", body = String, content_type = "text/plain"),
+        (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn log_checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
+    signed(&app, &asker).await
+}
+
+async fn signed(app: &App, asker: &Asker) -> Result<Response, Problem> {
+    let log = enter(app, asker, &asker.params(&["tenant", "log"])?).await?;
+    let ledger = app.ledger.clone();
+    let (_, note) = blocking(move || ledger.checkpoint(&log)).await?;
+    Ok(text(note))
+}
+
+/// Proves that a position is in the tree of a size.
+#[utoipa::path(
+    get, path = "/v1/proofs/inclusion", tag = "prove",
+    params(
+        ("position" = u64, Query, description = "The record"),
+        ("size" = Option<u64>, Query, description = "Size of the tree; everything by default"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The proof", body = InclusionAnswer),
+        (status = 400, description = "A parameter is not allowed or missing, or a number is beyond the log", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn inclusion(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<InclusionAnswer>, Problem> {
+    let params = asker.params(&["position", "size", "tenant", "log"])?;
+    let position = Position(required(&params, "position")?);
+    let asked = params.number("size")?;
+    let log = enter(&app, &asker, &params).await?;
+    let ledger = app.ledger.clone();
+    let proof = blocking(move || {
+        let size = asked.or_else(|| ledger.log_info(&log).map(|info| info.size)).unwrap_or(0);
+        let hashes = ledger.inclusion(&log, position, size)?;
+        let entry = ledger.entry(&log, position).ok_or(annals_ledger::ProveError::TenantMissing)?;
+        Ok::<_, annals_ledger::ProveError>((size, entry.leaf, hashes))
+    });
+    let (size, leaf, hashes) = proof.await?;
+    let hashes = hashes.iter().map(ToString::to_string).collect();
+    Ok(axum::Json(InclusionAnswer { position: position.0, size, leaf: leaf.to_string(), hashes }))
+}
+
+/// Proves that a log grew from one size to another and nothing before changed.
+#[utoipa::path(
+    get, path = "/v1/proofs/consistency", tag = "prove",
+    params(
+        ("from" = u64, Query, description = "The earlier size"),
+        ("to" = Option<u64>, Query, description = "The later size; everything by default"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The proof", body = ConsistencyAnswer),
+        (status = 400, description = "A parameter is not allowed or missing, or a size is beyond the log", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn consistency(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<ConsistencyAnswer>, Problem> {
+    let params = asker.params(&["from", "to", "tenant", "log"])?;
+    let from = required(&params, "from")?;
+    let asked = params.number("to")?;
+    let log = enter(&app, &asker, &params).await?;
+    let ledger = app.ledger.clone();
+    let proof = blocking(move || {
+        let to = asked.or_else(|| ledger.log_info(&log).map(|info| info.size)).unwrap_or(0);
+        ledger.consistency(&log, from, to).map(|hashes| (to, hashes))
+    });
+    let (to, hashes) = proof.await?;
+    Ok(axum::Json(ConsistencyAnswer { from, to, hashes: hashes.iter().map(ToString::to_string).collect() }))
+}
+
+/// Says what a log is called and how its checkpoints are verified.
+#[utoipa::path(
+    get, path = "/v1/log", tag = "prove",
+    params(
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The log", body = LogAnswer),
+        (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<LogAnswer>, Problem> {
+    let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
+    let ledger = app.ledger.clone();
+    let info = blocking(move || ledger.log_info(&log)).await;
+    let info = info.ok_or_else(|| Problem::new(Code::TenantUnknown, "the tenant does not exist"))?;
+    let public_key = info.public_key.to_string();
+    Ok(axum::Json(LogAnswer { origin: info.origin, log_id: info.log_id, public_key, size: info.size }))
+}
+
+/// Gives one tile of the C2SP tree.
+///
+/// `<level>/<index>` or `entries/<index>`, with `.p/<width>` for a partial one; the index in groups of three digits, as C2SP
+/// `tlog-tiles` has it. A tile never changes.
+#[utoipa::path(
+    get, path = "/v1/log/tile/{*path}", tag = "prove",
+    params(
+        ("path" = String, Path, description = "The tile, such as `0/000` or `entries/x001/234.p/17`"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The tile", body = [u8], content_type = "application/octet-stream"),
+        (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such tile", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn tile(State(app): State<Arc<App>>, asker: Asker, Path(path): Path<String>) -> Result<Response, Problem> {
+    let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
+    let unknown = |detail: String| Problem::new(Code::TileUnknown, detail);
+    let tile: Tile = format!("tile/{path}").parse().map_err(|error: annals_tree::tile::ParseTileError| unknown(error.to_string()))?;
+    let ledger = app.ledger.clone();
+    let bytes = blocking(move || ledger.tile(&log, &tile)).await.map_err(|error| match error {
+        annals_ledger::ProveError::Beyond { .. } => unknown(format!("the log does not have this tile yet: {error}")),
+        other => other.into(),
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
+        // The same address is another tenant's tile with another key.
+        (header::VARY, HeaderValue::from_static("authorization")),
+    ];
+    Ok((StatusCode::OK, headers, bytes).into_response())
+}
+
+fn required(params: &Params, name: &str) -> Result<u64, Problem> {
+    params.number(name)?.ok_or_else(|| Problem::new(Code::ParameterValue, format!("`{name}` is missing")).in_parameter(name))
+}

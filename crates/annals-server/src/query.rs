@@ -1,0 +1,150 @@
+//! Query parameters: every route says which it knows, and an unknown one is an error, never ignored.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use annals_event::TenantId;
+
+use crate::problem::{Code, Problem};
+
+/// Most parameters looked at.
+const PARAMETERS_MAX: usize = 64;
+
+/// The parameters of one request, each at most once.
+#[derive(Debug)]
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    /// Reads a query string in which only the names in `known` may stand.
+    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*name) {
+                return Err(unknown(&name, known));
+            }
+            if pairs.len() == PARAMETERS_MAX || pairs.iter().any(|(seen, _)| *seen == *name) {
+                return Err(Problem::new(Code::ParameterValue, format!("`{name}` is given twice")).in_parameter(name));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `true` or `false`; false when left out.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(value(name, "must be `true` or `false`")),
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| u64::from_str(text).ok()).flatten();
+        match self.text(name) {
+            None => Ok(None),
+            Some(text) => digits(text).map(Some).ok_or_else(|| value(name, "must be a whole number from 0")),
+        }
+    }
+
+    /// How many of something: 1 to `max`.
+    pub(crate) fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
+        let Some(limit) = self.number("limit")? else { return Ok(default) };
+        usize::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=max).contains(limit))
+            .ok_or_else(|| value("limit", &format!("must be 1 to {max}")))
+    }
+
+    /// A length of time up to `max`, with its unit: `500ms`, `30s`, `1m`.
+    pub(crate) fn duration(&self, name: &str, max: Duration) -> Result<Duration, Problem> {
+        let Some(text) = self.text(name) else { return Ok(Duration::ZERO) };
+        parse_duration(text)
+            .filter(|duration| *duration <= max)
+            .ok_or_else(|| value(name, &format!("must be a time with its unit, such as `30s`, at most `{}s`", max.as_secs())))
+    }
+
+    /// The tenant named by `tenant`.
+    pub(crate) fn tenant(&self) -> Result<Option<TenantId>, Problem> {
+        self.text("tenant")
+            .map(|text| TenantId::from_stored(text).map_err(|error| value("tenant", &error.to_string())))
+            .transpose()
+    }
+}
+
+/// A number and a unit: `ms`, `s`, `m`, `h` or `d`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// A problem with one parameter's value.
+pub(crate) fn value(name: &str, what: &str) -> Problem {
+    Problem::new(Code::ParameterValue, format!("`{name}` {what}")).in_parameter(name)
+}
+
+fn unknown(name: &str, known: &[&str]) -> Problem {
+    let shown: String = name.chars().take(64).collect();
+    let near = known.iter().map(|known| (distance(&shown, known), known)).min().filter(|(distance, _)| *distance <= 2);
+    let hint = match (near, known) {
+        (Some((_, near)), _) => format!("did you mean `{near}`?"),
+        (None, []) => "this route takes none".to_owned(),
+        (None, _) => format!("this route takes `{}`", known.join("`, `")),
+    };
+    Problem::new(Code::ParameterUnknown, format!("`{shown}` is not a parameter of this route; {hint}")).in_parameter(shown)
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, from) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_parameter_is_named_with_the_nearest_known_one() {
+        let told = |query| Params::parse(Some(query), &["from", "limit"]).unwrap_err().body("r");
+        let told = |query| String::from_utf8(told(query)).unwrap();
+        assert!(told("limt=3").contains("did you mean `limit`?"));
+        assert!(told("colour=3").contains("this route takes `from`, `limit`"));
+        assert!(told("from=1&from=2").contains("given twice"));
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        for (text, millis) in [("30s", Some(30_000)), ("500ms", Some(500)), ("1m", Some(60_000)), ("30", None), ("s", None), ("-1s", None)] {
+            assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The server as the program uses it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use annals_ledger::Ledger;
+use tokio::net::TcpListener;
+
+use crate::app::{App, Settings, router};
+use crate::listen::{Connections, Listening};
+use crate::metrics::Metrics;
+use crate::tls::{Tls, TlsError};
+
+/// A server that is ready to take connections.
+pub struct Server {
+    app: Arc<App>,
+    connections: Arc<Connections>,
+}
+
+/// What can be asked of a server that runs. Clones are of the same server.
+#[derive(Clone)]
+pub struct Handle(Arc<Connections>);
+
+impl Server {
+    /// A server over an open ledger. `metrics` are those that the ledger reports to.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]: the certificate or key cannot be used.
+    pub fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Settings, listening: Listening) -> Result<Self, TlsError> {
+        let tls = listening.tls.clone().map(Tls::open).transpose()?;
+        let app = App::new(ledger, metrics.clone(), settings);
+        let connections = Connections::new(router(app.clone()), metrics, tls, listening);
+        Ok(Self { app, connections })
+    }
+
+    /// What can be asked of it while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(self.connections.clone())
+    }
+
+    /// Serves until `shutdown` resolves, then stops: unready at once, no new connections, live streams and long polls end,
+    /// open requests get [`Limits::drain_max`](crate::Limits::drain_max) to finish. The ledger is left running; stop it next.
+    pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
+        let Self { app, connections } = self;
+        let serving = connections.serve(listeners, app.stopping.subscribe());
+        let stop = async {
+            shutdown.await;
+            app.stopping.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serving => {}
+            () = stop => {}
+        }
+        app.access.settle().await;
+    }
+}
+
+impl Handle {
+    /// Reads the TLS files again; new connections use them. On an error what was in force stays. Does nothing without TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]: the files cannot be used.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.0.tls.as_ref().map_or(Ok(()), Tls::reload)
+    }
+}
