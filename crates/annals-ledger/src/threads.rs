@@ -116,20 +116,23 @@ impl Writer {
 
     /// The answer to an append was lost. What the journal acknowledges when it is read is stored, whatever was said.
     fn reconcile(&mut self, next: Place, mut group: Vec<Submission>) {
-        let stored = self.journal.read(next).map_or(0, |batches| {
-            let same = batches.zip(&group).take_while(|(batch, submission)| {
-                batch.as_ref().is_ok_and(|(_, bytes)| *bytes == submission.batch)
-            });
-            same.count()
-        });
-        let lost = group.split_off(stored);
+        let lost = group.split_off(self.stored(next, &group));
         if !group.is_empty() {
             self.hand_on(next, group);
         }
-        for submission in lost {
-            self.shared.observer.refused(submission.events, CommitError::Uncertain.code());
-            submission.answer(Err(CommitError::Uncertain));
+        if !lost.is_empty() {
+            self.refuse_all(lost, &CommitError::Uncertain, "uncertain");
         }
+    }
+
+    /// How many batches of a group stand in the journal from `next` on.
+    fn stored(&self, next: Place, group: &[Submission]) -> usize {
+        self.journal.read(next).map_or(0, |batches| {
+            let same = batches.zip(group).take_while(|(batch, submission)| {
+                batch.as_ref().is_ok_and(|(_, bytes)| *bytes == submission.batch)
+            });
+            same.count()
+        })
     }
 
     /// Nothing of the group is stored.
@@ -145,12 +148,11 @@ impl Writer {
             }
             other => (CommitError::Unavailable { reason: other.to_string() }, "unavailable"),
         };
-        let mut health = self.shared.health();
-        if health.journal.is_none() {
-            tracing::error!(%error, "the journal takes no writes");
-        }
-        health.journal = Some(answer.to_string());
-        drop(health);
+        self.refuse_all(group, &answer, reason);
+    }
+
+    fn refuse_all(&mut self, group: Vec<Submission>, answer: &CommitError, reason: &'static str) {
+        self.note_journal(Some(answer.to_string()));
         let now = self.shared.clock.now().as_micros();
         let refusing = self.refusing.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason });
         for submission in group {
@@ -163,6 +165,17 @@ impl Writer {
         }
     }
 
+    /// Says what is wrong with the journal, or that it is well again.
+    fn note_journal(&self, trouble: Option<String>) {
+        let mut health = self.shared.health();
+        match (&health.journal, &trouble) {
+            (None, Some(trouble)) => tracing::error!(trouble, "the journal takes no writes"),
+            (Some(_), None) => tracing::info!("the journal takes writes again"),
+            _ => {}
+        }
+        health.journal = trouble;
+    }
+
     /// While the journal refuses, the record that says so is what tries it: when it is stored, all is well again.
     fn try_again(&mut self) {
         let Some(refusing) = &self.refusing else { return };
@@ -173,13 +186,17 @@ impl Writer {
             reason: refusing.reason.to_owned(),
         };
         let batch = self.shared.control_batch(&control, &Author::System);
-        let next = self.journal.next();
-        if let Ok(first) = self.journal.append(next, &[&batch]) {
-            self.refusing = None;
-            self.shared.health().journal = None;
-            tracing::info!("the journal takes writes again");
-            self.hand_on(first, vec![Submission { batch, events: 0, reply: None }]);
-        }
+        let group = vec![Submission { batch, events: 0, reply: None }];
+        let appended = self.journal.append(self.journal.next(), &[&group[0].batch]);
+        let first = match appended {
+            Ok(first) => first,
+            Err(AppendError::Uncertain { next, .. }) if self.stored(next, &group) == 1 => next,
+            Err(AppendError::Full { .. }) => return self.note_journal(Some(CommitError::Full.to_string())),
+            Err(error) => return self.note_journal(Some(error.to_string())),
+        };
+        self.refusing = None;
+        self.note_journal(None);
+        self.hand_on(first, group);
     }
 }
 
@@ -275,7 +292,9 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         if let Err((_, error)) = self.queue.push(Submission { batch, events, reply: Some(reply) }) {
             self.observer.refused(events, error.code());
-            return Err(error);
+            // A queue that closed because nothing can be applied any more is not a stop that was asked for.
+            let failed = self.health().apply.clone().map(|reason| CommitError::Unavailable { reason });
+            return Err(failed.unwrap_or(error));
         }
         // The threads drop an unanswered reply only when the ledger fails; the batch may be durable.
         answer.await.unwrap_or(Err(CommitError::Uncertain))
