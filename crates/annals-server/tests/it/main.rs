@@ -1,0 +1,16 @@
+//! The server as its clients see it: real connections to a real server in this process.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod control;
+mod documents;
+mod faults;
+mod feed;
+mod hostile;
+mod http;
+mod ingest;
+mod operate;
+mod prove;
+mod site;
+mod stop;
