@@ -1,2 +1,102 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands of annals: `cargo xtask help`.
+
+#![expect(clippy::print_stdout, reason = "a developer's tool talks to its terminal")]
+
+mod api;
+mod check;
+mod crash;
+mod fault;
+mod foreign;
+mod http;
+mod instance;
+mod real_data;
+mod repo;
+mod rng;
+mod stages;
+mod test;
+mod tidy;
+mod tool;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use fault::Result;
+use instance::Binary;
+use stages::Stages;
+
+/// Developer commands of annals.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything a change passes: format, lints, tidy, docs, tests
+    Check {
+        /// Only the part under a minute: format, lints, tidy
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Format, and rewrite snapshots and generated files; read the diff before committing
+    Accept,
+    /// Rules that no compiler knows: layers, invariants, error catalogue, words, module headers
+    Tidy,
+    /// Everything, fetching what it needs; what `.ci/run` calls
+    Test,
+    /// Kill the real binary under load again and again; fill its disk; start it twice
+    Crash {
+        /// How often it is killed
+        #[arg(long, default_value_t = 200)]
+        rounds: u64,
+        /// Seed of the choices
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Test the release build
+        #[arg(long)]
+        release: bool,
+    },
+    /// Send events that real systems wrote through the real binary and read them back
+    ///
+    /// `ANNALS_REAL_DATA` names a folder of NDJSON files, one event a line as `POST /v1/events` takes them, or of vendor
+    /// files with a `to_canonical.py` that turns one into such lines; `../shared/data` beside the repository by default.
+    RealData,
+    /// Check logs that the real binary published with programs by others, in Go and Python
+    Verifiers,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let mut stages = Stages::default();
+    match command {
+        Command::Check { quick } => check::run(&mut stages, quick),
+        Command::Accept => return check::accept(),
+        Command::Tidy => stages.run("tidy", tidy::run),
+        Command::Test => test::run(&mut stages),
+        Command::Crash { rounds, seed, release } => {
+            let binary = Binary::build(release)?;
+            stages.run("crash", || crash::run(&binary, rounds, seed));
+        }
+        Command::RealData => {
+            let binary = Binary::build(false)?;
+            stages.run("real data", || real_data::run(&binary));
+        }
+        Command::Verifiers => {
+            let binary = Binary::build(false)?;
+            stages.run("verifiers by others", || foreign::run(&binary));
+        }
+    }
+    stages.finish()
+}
