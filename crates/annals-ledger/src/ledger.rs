@@ -198,9 +198,15 @@ impl Ledger {
             let (place, bytes) = batch?;
             state.apply(place, Bytes::from(bytes))?;
         }
+        let memory = JournalMemory::open(parts.signer_journal).map_err(OpenError::Signer)?;
         if state.genesis().is_none() {
+            // A journal that is gone is no new ledger: nothing is written over what a backup may bring back.
+            if let Some((origin, signed)) = memory.iter().next() {
+                let (origin, signed_size) = (origin.to_owned(), signed.size);
+                return Err(OpenError::SignedOtherwise { origin, signed_size, found: None });
+            }
             let name = options.name.clone().unwrap_or_else(|| random_name(&*parts.entropy));
-            let genesis = new_genesis(&parts, &name)?;
+            let genesis = new_genesis(&parts.signing_seed, &*parts.clock, &*parts.entropy, &name)?;
             append(&mut *parts.journal, &mut state, encode_genesis(&genesis))?;
         }
         let genesis = state.genesis().expect("read or written a moment ago").clone();
@@ -208,7 +214,6 @@ impl Ledger {
         if key.verifier_key().public_key() != &genesis.public_key {
             return Err(OpenError::OtherKey);
         }
-        let memory = JournalMemory::open(parts.signer_journal).map_err(OpenError::Signer)?;
         let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
         if let Some((origin, signed_size, found)) = signing.disagreement(&state, &genesis.name) {
             return Err(OpenError::SignedOtherwise { origin, signed_size, found });
@@ -576,14 +581,13 @@ fn random_name(entropy: &dyn Entropy) -> String {
     format!("annals-{:016x}", u64::from_be_bytes(random(entropy)))
 }
 
-fn new_genesis(parts: &Parts, name: &str) -> Result<Genesis, OpenError> {
-    let key = SigningKey::from_seed(name, &parts.signing_seed).map_err(|error| OpenError::Signer(error.to_string()))?;
-    let entropy = &*parts.entropy;
+fn new_genesis(seed: &[u8; 32], clock: &dyn Clock, entropy: &dyn Entropy, name: &str) -> Result<Genesis, OpenError> {
+    let key = SigningKey::from_seed(name, seed).map_err(|error| OpenError::Signer(error.to_string()))?;
     Ok(Genesis {
         ledger_id: random(entropy),
         id_key: random(entropy),
         public_key: *key.verifier_key().public_key(),
-        created_at: parts.clock.now(),
+        created_at: clock.now(),
         name: name.to_owned(),
         control_logs: (random(entropy), random(entropy)),
     })

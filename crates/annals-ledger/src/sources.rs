@@ -27,7 +27,8 @@ impl Sources {
             Some(last) => {
                 let before = *last;
                 *last = before.max(seq);
-                (seq > before + 1).then(|| Hole { from: before + 1, to: seq - 1 })
+                let expected = before.checked_add(1)?;
+                (seq > expected).then(|| Hole { from: expected, to: seq - 1 })
             }
             None => {
                 if watched < SOURCES_MAX {
@@ -50,5 +51,7 @@ mod tests {
         let hole = |from, to| Some(Hole { from, to });
         assert_eq!(holes, [None, None, hole(7, 8), None, None, None, hole(11, 11)]);
         assert_eq!(sources.advance(2, 900), None);
+        let most: Vec<_> = [u64::MAX, 3, u64::MAX].into_iter().map(|seq| sources.advance(2, seq)).collect();
+        assert_eq!(most, [hole(901, u64::MAX - 1), None, None], "nothing comes after the largest number");
     }
 }

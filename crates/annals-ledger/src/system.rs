@@ -31,7 +31,8 @@ impl SystemEvents {
         let hash: [u8; 32] = Sha256::new().chain_update(b"annals system event id").chain_update(secret.as_bytes()).finalize().into();
         let id = uuid::Builder::from_custom_bytes(*hash.first_chunk().expect("a hash has 32 bytes")).into_uuid().to_string();
         let raw = serde_json::to_vec(event).expect("a JSON value serialises");
-        let rules = Rules::default().for_system();
+        // What a client's event brought in was bounded there, and may be as long as an event.
+        let rules = Rules::default().for_system().with_event_bytes_max(usize::MAX);
         normalise(&raw, &rules, &mut self.scratch, &mut self.normalised).expect("our own events keep the rules");
         self.normalised.insert_id(&id).expect("a UUID is an event id");
         let bytes = self.normalised.bytes().to_vec();
@@ -43,7 +44,7 @@ impl SystemEvents {
 /// A source jumped over some of its numbers: events were lost on the way to us, or the source was reset.
 pub(crate) fn source_gap(event: &[u8], hole: Hole) -> serde_json::Value {
     let source = serde_json::from_slice::<serde_json::Value>(event).ok().and_then(|mut event| event.get_mut("source").map(serde_json::Value::take));
-    let member = |name: &str| source.as_ref().and_then(|source| source.get(name)).cloned();
+    let member = |name: &str| source.as_ref().and_then(|source| source.get(name)).and_then(serde_json::Value::as_str);
     serde_json::json!({
         "action": "annals.source.gap", "operation": "other", "category": "annals", "severity": "warning",
         "actor": {"type": "system", "id": "annals"},
