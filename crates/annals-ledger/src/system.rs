@@ -1,5 +1,6 @@
 //! Events that annals makes by itself: committed, stored and read like any other.
 
+use annals_event::json::{Document, Limits};
 use annals_event::{Normalised, Rules, Scratch, normalise};
 use annals_tree::{Hash, Secret};
 use sha2::{Digest, Sha256};
@@ -43,8 +44,9 @@ impl SystemEvents {
 
 /// A source jumped over some of its numbers: events were lost on the way to us, or the source was reset.
 pub(crate) fn source_gap(event: &[u8], hole: Hole) -> serde_json::Value {
-    let source = serde_json::from_slice::<serde_json::Value>(event).ok().and_then(|mut event| event.get_mut("source").map(serde_json::Value::take));
-    let member = |name: &str| source.as_ref().and_then(|source| source.get(name)).and_then(serde_json::Value::as_str);
+    let mut document = Document::default();
+    let source = document.parse(event, Limits { depth_max: Rules::default().depth_max }).ok().and_then(|event| event.get("source"));
+    let member = |name: &str| source.and_then(|source| source.get(name)).and_then(|value| value.as_str());
     serde_json::json!({
         "action": "annals.source.gap", "operation": "other", "category": "annals", "severity": "warning",
         "actor": {"type": "system", "id": "annals"},
