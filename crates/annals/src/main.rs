@@ -1,2 +1,102 @@
-//! The annals binary.
-fn main() {}
+//! The `annals` program: an audit log in one binary.
+//!
+//! | module | does |
+//! |---|---|
+//! | `commands` | one module for each command |
+//! | `config` | settings from flags, environment and file |
+//! | `data_folder`, `running`, `control` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket |
+//! | `verify` | checking logs; `api` is the client of a server |
+//! | `exit`, `output` | how a command ends, and what it says |
+//! | `demo` | the invented year of events |
+
+mod api;
+mod commands;
+mod config;
+mod control;
+mod data_folder;
+mod demo;
+mod diagnostics;
+mod exit;
+mod files;
+mod output;
+mod running;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Audit events in, kept and proven: an audit log service in one program.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, max_term_width = 100, after_help = AFTER)]
+struct Cli {
+    /// Print data as JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "\
+Examples:
+  annals demo                        a server full of invented events, to look around
+  annals serve --data ./annals-data  a server on your own folder
+  annals verify ./annals-data        check everything that is stored in it
+
+Exit codes: 0 done, 2 invalid, 3 denied, 4 missing, 5 conflict, 6 busy, 7 unavailable, 8 damaged, 70 bug.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(commands::serve::Args),
+    Demo(commands::demo::Args),
+    Verify(commands::verify::Args),
+    Publish(commands::publish::Args),
+    Key(commands::key::Args),
+    Config(commands::config::Args),
+    /// Print the version
+    #[command(after_help = "Example:\n  annals version --json")]
+    Version,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    match run(cli.command, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
+    for remark in config::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        output.note(&format!("warning: {remark}"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start threads: {error}")))?;
+    let code = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => commands::serve::run(&args, output).await,
+            Command::Demo(args) => commands::demo::run(&args, output).await,
+            Command::Verify(args) => commands::verify::run(&args, output).await,
+            Command::Publish(args) => commands::publish::run(&args, output).await,
+            Command::Key(args) => commands::key::run(&args, output).await,
+            Command::Config(args) => commands::config::run(&args, output),
+            Command::Version => version(output),
+        }
+    });
+    // What still blocks (a name being looked up, say) must not keep a finished command.
+    runtime.shutdown_background();
+    code
+}
+
+fn version(output: Output) -> Result<ExitCode, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    output.line(|| format!("annals {version}"), || serde_json::json!({"type": "result", "version": version}))?;
+    Ok(ExitCode::SUCCESS)
+}

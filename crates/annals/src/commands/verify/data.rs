@@ -1,0 +1,128 @@
+//! A data folder: the events themselves, against what was committed and signed.
+
+use std::path::Path;
+use std::time::Instant;
+
+use annals_ledger::LogKind;
+use annals_ledger::audit::{AuditError, AuditedLog, Finding, Notice, audit};
+use serde_json::{Value, json};
+
+use super::published::{another_history, shrank};
+use super::report::{Against, Report, Verdict};
+use crate::data_folder;
+use crate::exit::{Exit, Failure, reason};
+use crate::verify::memory::Remembered;
+
+pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> Result<(), Failure> {
+    let folders = data_folder::folders_to_audit(path).expect("the caller saw a journal there");
+    let began = Instant::now();
+    let mut progress = report.output.progress(journal_bytes(path), "bytes");
+    let mut bytes = 0;
+    let mut said = Ok(());
+    let audited = audit(&folders, &mut |notice| match notice {
+        Notice::Checked { bytes: more, .. } => {
+            bytes += more;
+            progress.set(bytes);
+        }
+        Notice::Found(finding) => {
+            if said.is_ok() {
+                said = report.finding(&finding.to_string(), details(&finding));
+            }
+        }
+    });
+    progress.finish();
+    said?;
+    let audited = audited.map_err(|error| match error {
+        AuditError::Empty => data_folder::no_ledger(path),
+        AuditError::Journal(annals_journal::OpenError::Version { .. }) => Failure::new(Exit::Invalid, reason(&error)),
+        _ => Failure::new(Exit::Unavailable, reason(&error)),
+    })?;
+    report.took(audited.records, began.elapsed());
+    if let Some(unknown) = tenant.filter(|tenant| !audited.logs.iter().any(|log| log.tenant.as_str() == *tenant)) {
+        return Err(Failure::new(Exit::Missing, format!("tenant `{unknown}` does not exist in `{}`", path.display())));
+    }
+    for log in audited.logs.iter().filter(|log| tenant.is_none_or(|tenant| log.tenant.as_str() == tenant)) {
+        let found = audited.verifier_key(&log.origin);
+        let Some(against) = report.against(&log.origin, found.as_ref())? else { continue };
+        let earlier_root = against.earlier.and_then(|(size, _)| audited.root_at(&log.origin, size));
+        judge(log, &against, earlier_root, report)?;
+    }
+    if audited.tail_bytes > 0 {
+        report.output.note(&format!(
+            "note: the journal ends with {} bytes of a write that is under way or was cut short; nothing of it was acknowledged",
+            audited.tail_bytes
+        ));
+    }
+    Ok(())
+}
+
+/// Holds one log against what was accepted of it before, says how it came off, and remembers what is signed of it.
+fn judge(log: &AuditedLog, against: &Against, earlier_root: Option<annals_tree::Hash>, report: &mut Report) -> Result<(), Failure> {
+    let mut intact = log.intact;
+    if let Some((size, root)) = against.earlier
+        && earlier_root != Some(root)
+    {
+        intact = false;
+        let what = if size > log.size { shrank(size, log.size) } else { another_history(size) };
+        let message = format!("tenant `{}`: log {}: {what}", log.tenant, log.origin);
+        report.finding(&message, json!({"tenant": log.tenant.as_str(), "origin": log.origin}))?;
+    }
+    let signed = log.signed.map_or(0, |(size, _)| size);
+    let unsigned = log.size - signed.min(log.size);
+    report.verdict(&Verdict {
+        tenant: Some(log.tenant.as_str()),
+        log: Some(word(log.kind)),
+        origin: &log.origin,
+        size: log.size,
+        root: log.root,
+        trust: against.trust,
+        earlier: against.earlier.map(|(size, _)| size),
+        intact,
+        remark: (unsigned > 0).then(|| format!("the last {unsigned} not signed yet")),
+    })?;
+    match log.signed {
+        Some((size, root)) if intact => report.remember(&Remembered {
+            origin: log.origin.clone(),
+            public_key: against.key.to_string(),
+            size,
+            root: root.to_string(),
+            checkpoint: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn word(kind: LogKind) -> &'static str {
+    match kind {
+        LogKind::Tenant => "events",
+        LogKind::Access => "access",
+    }
+}
+
+/// A finding's values, for programs.
+fn details(finding: &Finding) -> Value {
+    match finding {
+        Finding::Frame { damage, holds } => json!({
+            "file": damage.file, "offset": damage.offset,
+            "holds": holds.iter().map(|span| json!({
+                "tenant": span.tenant.as_str(), "log": word(span.log), "first": span.first.0, "last": span.last.0,
+            })).collect::<Vec<_>>(),
+        }),
+        Finding::Record { tenant, log, position, at } => json!({
+            "tenant": tenant.as_str(), "log": word(*log), "position": position.map(|position| position.0),
+            "file": &*at.file, "offset": at.offset,
+        }),
+        Finding::Head { tenant, origin, good, signed, at } => json!({
+            "tenant": tenant.as_str(), "origin": origin, "good": good, "signed": signed, "file": &*at.file, "offset": at.offset,
+        }),
+        Finding::Batch { at, .. } | Finding::HeadSignature { at } => json!({"file": &*at.file, "offset": at.offset}),
+        Finding::Signer { origin, signed, found } => json!({"origin": origin, "signed": signed, "found": found}),
+        _ => json!({}),
+    }
+}
+
+/// How much there is to read, for the progress.
+fn journal_bytes(path: &Path) -> u64 {
+    let files = std::fs::read_dir(path.join("journal"));
+    files.map_or(0, |files| files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum())
+}

@@ -1,0 +1,230 @@
+//! What verifying comes to: keys and earlier checkpoints to hold a log against, and words for the outcome.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use annals_tree::Hash;
+use annals_tree::note::VerifierKey;
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::verify::memory::{Memory, Remembered};
+
+/// Collects verdicts and says them.
+pub(super) struct Report {
+    pub(super) output: Output,
+    log_key: Option<VerifierKey>,
+    memory: Memory,
+    logs: u64,
+    events: u64,
+    findings: u64,
+    time: Duration,
+    /// Logs whose key was taken from themselves.
+    pinned: u64,
+    /// Logs without an earlier checkpoint to hold them against.
+    first_seen: u64,
+}
+
+/// Where the key of a log comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Given on the command line.
+    Given,
+    /// Pinned by an earlier run.
+    Remembered,
+    /// Found beside the log itself, just now.
+    Found,
+}
+
+impl Trust {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Remembered => "remembered",
+            Self::Found => "found",
+        }
+    }
+}
+
+/// What a log is held against.
+pub(super) struct Against {
+    pub(super) key: VerifierKey,
+    pub(super) trust: Trust,
+    /// Size and root accepted before.
+    pub(super) earlier: Option<(u64, Hash)>,
+}
+
+/// One log, checked.
+pub(super) struct Verdict<'a> {
+    pub(super) tenant: Option<&'a str>,
+    /// `events` or `access`, where it is known.
+    pub(super) log: Option<&'a str>,
+    pub(super) origin: &'a str,
+    pub(super) size: u64,
+    pub(super) root: Hash,
+    pub(super) trust: Trust,
+    pub(super) earlier: Option<u64>,
+    pub(super) intact: bool,
+    /// More to say, in words.
+    pub(super) remark: Option<String>,
+}
+
+impl Report {
+    pub(super) fn new(output: Output, log_key: Option<VerifierKey>, memory: Memory) -> Self {
+        Self { output, log_key, memory, logs: 0, events: 0, findings: 0, time: Duration::ZERO, pinned: 0, first_seen: 0 }
+    }
+
+    /// Refuses to remember inside of what is checked.
+    pub(super) fn keep_out_of(&self, target: &Path) -> Result<(), Failure> {
+        let absolute = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        match (absolute(target), absolute(self.memory.folder())) {
+            (Ok(target), Ok(memory)) if memory.starts_with(&target) => {
+                let message = format!("`{}`, where checkpoints are remembered, is inside of what is to be verified", memory.display());
+                Err(Failure::new(Exit::Invalid, message).with_hint("set `ANNALS_STATE` to a folder elsewhere"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The key and earlier checkpoint for the log called `origin`, which shows `found` as its key; none when the keys
+    /// contradict each other, which is then a finding.
+    pub(super) fn against(&mut self, origin: &str, found: Option<&VerifierKey>) -> Result<Option<Against>, Failure> {
+        let remembered = self.memory.recall(origin)?;
+        let remembered = remembered.as_ref().and_then(Remembered::parsed_with_size);
+        let pinned = remembered.as_ref().map(|(key, ..)| key);
+        let earlier = remembered.as_ref().map(|(_, size, root)| (*size, *root));
+        let (key, trust) = match (&self.log_key, pinned, found) {
+            (Some(given), ..) => match named(given, origin) {
+                Some(key) => (key, Trust::Given),
+                None => {
+                    let message = format!("log {origin}: the key given is of `{}`", given.name());
+                    self.finding(&message, json!({"origin": origin}))?;
+                    return Ok(None);
+                }
+            },
+            (None, Some(pinned), _) => (pinned.clone(), Trust::Remembered),
+            (None, None, Some(found)) => (found.clone(), Trust::Found),
+            (None, None, None) => {
+                return Err(Failure::new(Exit::Invalid, format!("log {origin}: no key to check it with"))
+                    .with_hint("give the log's public key with `--log-key`"));
+            }
+        };
+        for (other, whose) in [(pinned, "remembered from before"), (found, "that the log shows")] {
+            if other.is_some_and(|other| other.public_key() != key.public_key()) {
+                let message = format!("log {origin}: the key {whose} is another than the one it is checked with");
+                self.finding(&message, json!({"origin": origin}))?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(Against { key, trust, earlier }))
+    }
+
+    /// Says that something does not hold.
+    pub(super) fn finding(&mut self, message: &str, details: Value) -> Result<(), Failure> {
+        self.findings += 1;
+        let json = || {
+            let mut line = json!({"type": "item", "item": "finding", "message": message});
+            if let (Value::Object(line), Value::Object(details)) = (&mut line, details) {
+                line.extend(details);
+            }
+            line
+        };
+        self.output.line(|| format!("damaged   {message}"), json)
+    }
+
+    /// Says how a log came off.
+    pub(super) fn verdict(&mut self, verdict: &Verdict<'_>) -> Result<(), Failure> {
+        self.logs += 1;
+        if verdict.intact {
+            self.pinned += u64::from(verdict.trust == Trust::Found);
+            self.first_seen += u64::from(verdict.earlier.is_none());
+        }
+        let word = if verdict.intact { "ok" } else { "damaged" };
+        let text = || {
+            let whose = match (verdict.tenant, verdict.log) {
+                (Some(tenant), Some("access")) => format!("access log of tenant `{tenant}`, "),
+                (Some(tenant), _) => format!("tenant `{tenant}`, "),
+                (None, _) => String::new(),
+            };
+            let earlier = match verdict.earlier {
+                Some(size) if verdict.intact => format!(", extends the {size} accepted before"),
+                _ => String::new(),
+            };
+            let remark = verdict.remark.as_ref().map_or_else(String::new, |remark| format!(", {remark}"));
+            format!(
+                "{word:<9} {whose}log {}: {} records, root {}{earlier}{remark}",
+                verdict.origin, verdict.size, verdict.root
+            )
+        };
+        let json = || {
+            json!({
+                "type": "item", "item": "log", "tenant": verdict.tenant, "log": verdict.log, "origin": verdict.origin,
+                "size": verdict.size, "root": verdict.root.to_string(), "verdict": word, "key": verdict.trust.word(),
+                "earlier": verdict.earlier,
+            })
+        };
+        self.output.line(text, json)
+    }
+
+    /// Remembers an intact log's newest signed state.
+    pub(super) fn remember(&self, newest: &Remembered) -> Result<(), Failure> {
+        self.memory.remember(newest)
+    }
+
+    /// So many events were checked in this time.
+    pub(super) fn took(&mut self, events: u64, time: Duration) {
+        self.events += events;
+        self.time += time;
+    }
+
+    /// The last line, and the exit code.
+    pub(super) fn finish(self) -> Result<ExitCode, Failure> {
+        let seconds = self.time.as_secs_f64();
+        let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
+        let intact = self.findings == 0;
+        if self.output.is_json() {
+            let line = json!({
+                "type": "result", "verdict": if intact { "ok" } else { "damaged" }, "logs": self.logs, "events": self.events,
+                "findings": self.findings, "keys_pinned": self.pinned, "first_seen": self.first_seen,
+                "seconds": seconds, "events_per_second": rate.round(),
+            });
+            self.output.raw(&line.to_string())?;
+        }
+        self.output.note(&format!("checked {} records in {seconds:.1} s, {rate:.0} a second", self.events));
+        if !intact {
+            self.output.note(&format!("error: {} found that does not hold", things(self.findings)));
+            self.output.note("hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells");
+            return Ok(ExitCode::from(Exit::Damaged.code()));
+        }
+        if self.pinned > 0 {
+            self.output.note(
+                "note: the key was taken from the target itself and is remembered from now on; so far this shows only that the \
+                 log agrees with itself. Compare the key with one you got elsewhere, or give it with `--log-key`.",
+            );
+        } else if self.first_seen > 0 {
+            self.output.note(
+                "note: no earlier checkpoint was known; this shows what the key's holder signs today. It is remembered from now on.",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn things(count: u64) -> String {
+    if count == 1 { "one thing was".to_owned() } else { format!("{count} things were") }
+}
+
+/// A key under the log's origin: given so, or as the key of its ledger.
+fn named(key: &VerifierKey, origin: &str) -> Option<VerifierKey> {
+    let of_ledger = origin.strip_prefix(key.name()).is_some_and(|rest| rest.starts_with('/'));
+    (key.name() == origin || of_ledger).then(|| key.with_name(origin).ok()).flatten()
+}
+
+impl Remembered {
+    fn parsed_with_size(&self) -> Option<(VerifierKey, u64, Hash)> {
+        let (key, root) = self.parsed()?;
+        Some((key, self.size, root))
+    }
+}

@@ -1,0 +1,444 @@
+//! Settings: from flags, the environment and a TOML file, in this order; what none of them says has a default.
+//!
+//! [`SETTINGS`] is the one list of them: reading, `annals config example` and the reference are made from it. An unknown
+//! key in the file, and a value that does not fit, are errors that name the place.
+
+mod file;
+mod quantity;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::exit::{Exit, Failure};
+
+/// The port when nobody says otherwise.
+///
+/// IANA leaves 4712 to 4724 unassigned, Linux gives outgoing connections ports from 32768 on, so nothing sits there by
+/// chance, and no browser blocks it.
+pub(crate) const DEFAULT_PORT: u16 = 4722;
+
+/// Variables of ours that are no settings.
+const OTHER_VARIABLES: &[&str] = &["ANNALS_CONFIG", "ANNALS_KEY", "ANNALS_LOG", "ANNALS_STATE", "ANNALS_URL"];
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its path in the file.
+    pub(crate) key: &'static str,
+    /// What holds when nobody says anything, as it would stand in the environment; none when that is "not set".
+    pub(crate) default: Option<&'static str>,
+    /// A value to show in the example, as TOML.
+    pub(crate) example: &'static str,
+    /// What it does, for people.
+    pub(crate) about: &'static str,
+}
+
+impl Setting {
+    /// The variable that sets it.
+    pub(crate) fn variable(&self) -> String {
+        format!("ANNALS_{}", self.key.replace('.', "__").to_ascii_uppercase())
+    }
+}
+
+/// Every setting.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data",
+        default: Some("annals-data"),
+        example: "\"/var/lib/annals\"",
+        about: "Folder that holds everything: journal, signing key, signer's memory. Made with mode 0700 when missing.",
+    },
+    Setting {
+        key: "listen",
+        default: Some("127.0.0.1:4722"),
+        example: "\"127.0.0.1:4722\"",
+        about: "Address and port to listen on. `PORT` in the environment replaces the port. Beyond loopback only with \
+                `tls` or `behind_proxy`. Port 0 takes a free one.",
+    },
+    Setting {
+        key: "behind_proxy",
+        default: None,
+        example: "[\"10.0.0.0/8\"]",
+        about: "Networks of the proxies that end TLS in front of this server; others are refused.",
+    },
+    Setting {
+        key: "shutdown",
+        default: Some("25s"),
+        example: "\"25s\"",
+        about: "How long requests that are under way may take when the server is told to stop.",
+    },
+    Setting {
+        key: "tls.cert",
+        default: None,
+        example: "\"/etc/annals/cert.pem\"",
+        about: "Certificate chain, PEM. Read again on SIGHUP.",
+    },
+    Setting {
+        key: "tls.key",
+        default: None,
+        example: "\"/etc/annals/key.pem\"",
+        about: "Private key of the certificate, PEM. Read again on SIGHUP.",
+    },
+    Setting {
+        key: "log.name",
+        default: None,
+        example: "\"log.example.com\"",
+        about: "First part of the origins of all logs, fixed at the first start; random when not set. Not an address, \
+                and no customer's name: it is public and stays.",
+    },
+    Setting {
+        key: "tenants.create",
+        default: Some("on-write"),
+        example: "\"on-write\"",
+        about: "`on-write`: a tenant exists from its first event. `explicit`: it must be made with POST /v1/tenants.",
+    },
+    Setting {
+        key: "access.strict",
+        default: Some("false"),
+        example: "false",
+        about: "Refuse reads whose access record cannot be written, instead of recording the gap later.",
+    },
+    Setting {
+        key: "limits.event",
+        default: Some("256KiB"),
+        example: "\"256KiB\"",
+        about: "Longest event as sent, 1KiB to 1MiB.",
+    },
+];
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File { path: String, line: usize, column: usize },
+    Variable(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::File { path, line, column } => write!(out, "{path}:{line}:{column}"),
+            Self::Variable(name) => write!(out, "environment variable `{name}`"),
+            Self::Flag(name) => write!(out, "`{name}`"),
+        }
+    }
+}
+
+/// A value as somebody gave it: one or several texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) values: Vec<String>,
+    /// Written as a list, even of one.
+    pub(crate) is_list: bool,
+    pub(crate) origin: Origin,
+}
+
+impl Given {
+    /// A single value.
+    pub(crate) fn one(value: impl Into<String>, origin: Origin) -> Self {
+        Self { values: vec![value.into()], is_list: false, origin }
+    }
+
+    /// The value in TOML.
+    pub(crate) fn to_toml(&self) -> String {
+        let quoted: Vec<String> = self.values.iter().map(|value| toml::Value::from(value.as_str()).to_string()).collect();
+        if self.is_list { format!("[{}]", quoted.join(", ")) } else { quoted.join("") }
+    }
+}
+
+/// What all sources together say: by setting, what wins.
+pub(crate) type Layers = BTreeMap<&'static str, Given>;
+
+/// Everything `serve` needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) behind_proxy: Vec<IpNet>,
+    pub(crate) shutdown: Duration,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) log_name: Option<String>,
+    pub(crate) tenants_explicit: bool,
+    pub(crate) access_strict: bool,
+    pub(crate) event_bytes_max: usize,
+}
+
+/// Where certificate and key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// The flags that set settings; the same for every command that reads them.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct SettingFlags {
+    /// Folder that holds everything; made when missing [default: annals-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<String>,
+    /// Address and port to listen on [default: 127.0.0.1:4722]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// TOML file with settings; see `annals config example`
+    #[arg(long, value_name = "FILE", env = "ANNALS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Certificate chain (PEM), to serve HTTPS
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<String>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<String>,
+    /// Network of a proxy that ends TLS in front of this server; may be repeated
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) behind_proxy: Vec<String>,
+}
+
+impl SettingFlags {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds a key that is no setting.
+    pub(crate) fn layers(&self) -> Result<Layers, Failure> {
+        self.layers_with(|name| std::env::var(name).ok())
+    }
+
+    fn layers_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Layers, Failure> {
+        let mut layers: Layers = SETTINGS
+            .iter()
+            .filter_map(|setting| Some((setting.key, Given::one(setting.default?, Origin::Default))))
+            .collect();
+        if let Some(path) = &self.config {
+            layers.extend(file::read(path)?);
+        }
+        for setting in SETTINGS {
+            let name = setting.variable();
+            if let Some(value) = variable(&name) {
+                let mut given = Given::one(value, Origin::Variable(name));
+                if setting.key == "behind_proxy" {
+                    given.values = given.values[0].split(',').map(|part| part.trim().to_owned()).collect();
+                    given.is_list = true;
+                }
+                layers.insert(setting.key, given);
+            }
+        }
+        let listen_is_set = self.listen.is_some() || variable("ANNALS_LISTEN").is_some();
+        if let (false, Some(port)) = (listen_is_set, variable("PORT")) {
+            let host = layers["listen"].values[0].rsplit_once(':').map_or("127.0.0.1", |(host, _)| host).to_owned();
+            layers.insert("listen", Given::one(format!("{host}:{port}"), Origin::Variable("PORT".to_owned())));
+        }
+        let flags = [
+            ("data", "--data", &self.data),
+            ("listen", "--listen", &self.listen),
+            ("tls.cert", "--tls-cert", &self.tls_cert),
+            ("tls.key", "--tls-key", &self.tls_key),
+        ];
+        for (key, flag, value) in flags {
+            if let Some(value) = value {
+                layers.insert(key, Given::one(value, Origin::Flag(flag.to_owned())));
+            }
+        }
+        if !self.behind_proxy.is_empty() {
+            let origin = Origin::Flag("--behind-proxy".to_owned());
+            layers.insert("behind_proxy", Given { values: self.behind_proxy.clone(), is_list: true, origin });
+        }
+        Ok(layers)
+    }
+
+    /// Reads all sources and checks every value.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] that names the place of the value that does not fit.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Config::check(&self.layers()?)
+    }
+}
+
+impl Config {
+    /// Checks what the sources said.
+    pub(crate) fn check(layers: &Layers) -> Result<Self, Failure> {
+        let values = Values(layers);
+        let config = Self {
+            data: values.required("data", |text| (!text.is_empty()).then(|| PathBuf::from(text)).ok_or("is empty"))?,
+            listen: values.required("listen", listen_address)?,
+            behind_proxy: values.list("behind_proxy", |text| {
+                IpNet::from_str(text).or_else(|_| text.parse().map(std::net::IpAddr::into)).map_err(|_| "is no network such as 10.0.0.0/8")
+            })?,
+            shutdown: values.required("shutdown", quantity::duration)?,
+            tls: values.tls()?,
+            log_name: values.optional("log.name", |text| {
+                let fits = annals_tree::origin::check_ledger_name(text).is_ok();
+                fits.then(|| text.to_owned()).ok_or("must be 1 to 220 bytes without spaces and `+`")
+            })?,
+            tenants_explicit: values.required("tenants.create", |text| match text {
+                "on-write" => Ok(false),
+                "explicit" => Ok(true),
+                _ => Err("must be `on-write` or `explicit`"),
+            })?,
+            access_strict: values.required("access.strict", |text| text.parse().map_err(|_| "must be `true` or `false`"))?,
+            event_bytes_max: values.required("limits.event", |text| quantity::size_within(text, 1 << 10, 1 << 20))?,
+        };
+        if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
+            let failure = values.refuse("listen", "is reachable from other machines, and keys would travel in clear");
+            return Err(failure.with_hint(
+                "give `--tls-cert` and `--tls-key`, or `--behind-proxy CIDR` when a proxy in front ends TLS; or listen on 127.0.0.1",
+            ));
+        }
+        Ok(config)
+    }
+}
+
+/// `ADDR:PORT`; `localhost` is 127.0.0.1.
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:4722 or [::1]:4722")
+}
+
+/// Typed reading of [`Layers`].
+struct Values<'a>(&'a Layers);
+
+impl Values<'_> {
+    fn required<T, E: fmt::Display>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Failure> {
+        let value = self.optional(key, parse)?;
+        Ok(value.expect("every setting that is required has a default"))
+    }
+
+    fn optional<T, E: fmt::Display>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Failure> {
+        let Some(given) = self.0.get(key) else { return Ok(None) };
+        if given.is_list {
+            return Err(self.refuse(key, "must be one value, not a list"));
+        }
+        parse(&given.values[0]).map(Some).map_err(|error| self.refuse(key, error))
+    }
+
+    fn list<T, E: fmt::Display>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, Failure> {
+        let Some(given) = self.0.get(key) else { return Ok(Vec::new()) };
+        let parsed = given.values.iter().map(|value| parse(value).map_err(|error| self.refuse_one(key, value, error)));
+        parsed.collect()
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>, Failure> {
+        let path = |text: &str| Ok::<_, &str>(PathBuf::from(text));
+        match (self.optional("tls.cert", path)?, self.optional("tls.key", path)?) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(self.refuse("tls.cert", "stands alone; `tls.key` is missing")),
+            (None, Some(_)) => Err(self.refuse("tls.key", "stands alone; `tls.cert` is missing")),
+        }
+    }
+
+    fn refuse(&self, key: &'static str, problem: impl fmt::Display) -> Failure {
+        let value = self.0.get(key).map_or_else(String::new, |given| given.values.join(", "));
+        self.refuse_one(key, &value, problem)
+    }
+
+    fn refuse_one(&self, key: &'static str, value: &str, problem: impl fmt::Display) -> Failure {
+        let message = match self.0.get(key).map(|given| &given.origin) {
+            Some(origin @ Origin::File { .. }) => format!("{origin}: `{key}`: `{value}` {problem}"),
+            Some(Origin::Variable(name)) => format!("environment variable `{name}`: `{value}` {problem}"),
+            Some(Origin::Flag(name)) => format!("`{name}`: `{value}` {problem}"),
+            Some(Origin::Default) | None => format!("`{key}`: `{value}` {problem}"),
+        };
+        Failure::new(Exit::Invalid, message)
+    }
+}
+
+/// Variables that look like settings of ours and are none, each with what may have been meant.
+///
+/// Not an error: a cluster puts variables named after its services into every process's environment.
+pub(crate) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let all = || known.iter().map(String::as_str).chain(OTHER_VARIABLES.iter().copied());
+    let mut remarks: Vec<String> = names
+        .filter(|name| name.starts_with("ANNALS_") && !all().any(|known| known == name))
+        .filter_map(|name| {
+            let meant = nearest(&name, all())?;
+            Some(format!("environment variable `{name}` is not known and does nothing; did you mean `{meant}`?"))
+        })
+        .collect();
+    remarks.sort();
+    remarks
+}
+
+/// The candidate that is at most a few slips of the finger away.
+fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let slips_max = (word.len() / 3).clamp(1, 3);
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(slips, _)| *slips <= slips_max)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Letters to insert, drop or change to make one word the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (index, letter) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        for (column, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// A file with every setting, explained, all commented out.
+pub(crate) fn example() -> String {
+    let mut text = String::from("# Settings of annals. Flags win over the environment, which wins over this file.\n");
+    let mut section = "";
+    for setting in SETTINGS {
+        let (table, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if table != section {
+            section = table;
+            text.push_str(&format!("\n[{table}]\n"));
+        } else {
+            text.push('\n');
+        }
+        for line in wrapped(setting.about, 100) {
+            text.push_str(&format!("# {line}\n"));
+        }
+        text.push_str(&format!("# Environment: {}\n", setting.variable()));
+        text.push_str(&format!("#{name} = {}\n", setting.example));
+    }
+    text
+}
+
+/// Breaks text into lines of at most `width` bytes, where words allow it.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The path as it is shown in messages.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

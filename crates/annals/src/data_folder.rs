@@ -1,0 +1,255 @@
+//! The data folder: what is in it, and opening the ledger that it holds.
+//!
+//! ```text
+//! DIR/                 0700
+//!   lock               held by the process that serves the folder; says which one
+//!   signing.key        0600, `PRIVATE+KEY+<ledger's name>+<id>+<seed>`, as C2SP signed notes write keys
+//!   journal/           every batch; all of the ledger
+//!   signer/            what was signed last of each log
+//!   control.sock       0600, while a server runs
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annals_event::Timestamp;
+use annals_journal::{Disk as _, FileJournal, Journal, JournalId, Lock, LockError, RealDisk};
+use annals_ledger::{Clock as _, Entropy as _, Ledger, Observer, Opened, Options, Parts};
+use annals_server::{SystemClock, SystemEntropy};
+use annals_tree::note::SigningKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::exit::{Exit, Failure, reason};
+
+const SIGNING_KEY: &str = "signing.key";
+const JOURNAL: &str = "journal";
+const SIGNER: &str = "signer";
+
+/// Names that show a folder to be ours.
+const OURS: &[&str] = &["lock", SIGNING_KEY, JOURNAL];
+
+/// A data folder that is ours alone until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+/// What opening a ledger needs besides the folder.
+pub(crate) struct LedgerOptions {
+    /// Name of a new ledger; a random one when none is given.
+    pub(crate) name: Option<String>,
+    pub(crate) event_bytes_max: usize,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl DataFolder {
+    /// Takes the folder, making it where it is missing. `doing` says what for, to whoever is refused meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Another process has it (`Busy`); it holds something else (`Invalid`); the system refuses.
+    pub(crate) fn create(path: &Path, doing: &str) -> Result<Self, Failure> {
+        RealDisk::create(path).map_err(|error| Failure::io("make the data folder", path, &error))?;
+        if !looks_ours(path)? {
+            let message = format!("`{}` is not empty and is no data folder of annals", path.display());
+            return Err(Failure::new(Exit::Invalid, message).with_hint("give another folder with `--data DIR`"));
+        }
+        Self::take(path, doing)
+    }
+
+    /// Takes a folder that holds a ledger already.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFolder::create`]; `Missing` when there is no ledger.
+    pub(crate) fn existing(path: &Path, doing: &str) -> Result<Self, Failure> {
+        if !path.join(SIGNING_KEY).exists() {
+            return Err(no_ledger(path));
+        }
+        Self::take(path, doing)
+    }
+
+    fn take(path: &Path, doing: &str) -> Result<Self, Failure> {
+        let since = Timestamp::to_bytes(SystemClock.now());
+        let since = std::str::from_utf8(&since[..19]).expect("an instant is written in ASCII");
+        let holder = format!("pid {}, {doing} since {since}Z", std::process::id());
+        let lock = annals_journal::lock(path, &holder).map_err(|error| match error {
+            LockError::Held(held) => {
+                let by = if held.holder.is_empty() { "another process" } else { &held.holder };
+                Failure::new(Exit::Busy, format!("data folder `{}` is in use by {by}", path.display()))
+                    .with_hint("stop that process, or give another folder with `--data DIR`")
+            }
+            LockError::Io(error) => Failure::io("lock the data folder", path, &error),
+            other => Failure::new(Exit::Unavailable, reason(&other)),
+        })?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the ledger, or begins one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`], or the journal's files cannot be opened.
+    pub(crate) fn open_ledger(&self, options: LedgerOptions) -> Result<Opened, Failure> {
+        let key = self.signing_key(options.name)?;
+        let parts = Parts {
+            journal: self.journal(JOURNAL)?,
+            signer_journal: self.journal(SIGNER)?,
+            signing_seed: *key.seed,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            observer: options.observer,
+        };
+        let options = Options {
+            name: Some(key.name),
+            event_bytes_max: options.event_bytes_max,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ledger::open(parts, &options).map_err(|error| {
+            let failure = Failure::new(error.kind().into(), reason(&error));
+            let verify = format!("`annals verify {}` names what is damaged", self.path.display());
+            if failure.exit == Exit::Damaged && failure.hint.is_none() { failure.with_hint(verify) } else { failure }
+        })
+    }
+
+    fn journal(&self, name: &str) -> Result<Box<dyn Journal>, Failure> {
+        let path = self.path.join(name);
+        let disk = RealDisk::create(&path).map_err(|error| Failure::io("make the folder", &path, &error))?;
+        let mut id = [0; 16];
+        SystemEntropy.fill(&mut id);
+        let opened = FileJournal::open(Arc::new(disk), &annals_journal::Options::new(JournalId(id)));
+        let (journal, _) = opened.map_err(|error| match error {
+            annals_journal::OpenError::Damaged(damage) => Failure::new(Exit::Damaged, damage.to_string())
+                .with_hint(format!("`annals verify {}` names the records concerned", self.path.display())),
+            annals_journal::OpenError::Version { .. } => Failure::new(Exit::Invalid, error.to_string()),
+            other => Failure::new(Exit::Unavailable, format!("`{}`: {}", path.display(), reason(&other))),
+        })?;
+        Ok(Box::new(journal))
+    }
+
+    fn signing_key(&self, name: Option<String>) -> Result<KeyFile, Failure> {
+        let path = self.path.join(SIGNING_KEY);
+        match fs::read_to_string(&path).map(Zeroizing::new) {
+            Ok(text) => KeyFile::parse(text.trim_end()).ok_or_else(|| {
+                Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
+                    .with_hint("restore it from a backup; the ledger does not open with another key")
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches() => {
+                let key = KeyFile::new(name.unwrap_or_else(random_name));
+                self.write_key(&path, &key).map_err(|error| Failure::io("write the signing key", &path, &error))?;
+                Ok(key)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Failure::new(Exit::Missing, format!("`{}` is missing, and the ledger was begun with it", path.display()))
+                    .with_hint("restore it from a backup"))
+            }
+            Err(error) => Err(Failure::io("read the signing key", &path, &error)),
+        }
+    }
+
+    fn has_batches(&self) -> bool {
+        let files = RealDisk::existing(self.path.join(JOURNAL)).and_then(|disk| disk.list());
+        files.is_ok_and(|files| files.iter().any(|name| name.ends_with(".journal")))
+    }
+
+    /// A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
+    fn write_key(&self, path: &Path, key: &KeyFile) -> io::Result<()> {
+        let new = path.with_extension("key.new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(key.text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        fs::File::open(&self.path)?.sync_all()
+    }
+}
+
+/// There is no ledger where one was expected.
+pub(crate) fn no_ledger(path: &Path) -> Failure {
+    Failure::new(Exit::Missing, format!("`{}` holds no ledger", path.display()))
+        .with_hint("`annals serve --data DIR` begins one")
+}
+
+/// The journal and the signer's memory of a data folder, to look at: nothing is locked or made. None when `path` is no data
+/// folder.
+pub(crate) fn folders_to_audit(path: &Path) -> Option<annals_ledger::audit::Folders> {
+    let journal = RealDisk::existing(path.join(JOURNAL)).ok()?;
+    let signer = RealDisk::existing(path.join(SIGNER)).ok();
+    let signer = signer.map(|disk| Arc::new(disk) as Arc<dyn annals_journal::Disk>);
+    Some(annals_ledger::audit::Folders { journal: Arc::new(journal), signer })
+}
+
+fn looks_ours(path: &Path) -> Result<bool, Failure> {
+    let names = fs::read_dir(path).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+    });
+    let names = names.map_err(|error| Failure::io("read the data folder", path, &error))?;
+    Ok(names.is_empty() || names.iter().any(|name| OURS.iter().any(|ours| name == ours)))
+}
+
+/// The signing key as it stands in its file.
+struct KeyFile {
+    name: String,
+    seed: Zeroizing<[u8; 32]>,
+    text: Zeroizing<String>,
+}
+
+impl KeyFile {
+    /// A new key. `name` was checked, or is one of ours.
+    fn new(name: String) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        SystemEntropy.fill(&mut *seed);
+        let key = SigningKey::from_seed(&name, &seed).expect("the name was checked with the settings");
+        Self { text: key.to_text(), name, seed }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let key = SigningKey::from_text(text).ok()?;
+        // `PRIVATE+KEY+name+id+base64`; a name has no `+`, base64 may. Behind its first byte, the type, is the seed.
+        let encoded = text.splitn(5, '+').nth(4)?;
+        let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+        let seed = Zeroizing::new(bytes.get(1..)?.try_into().ok()?);
+        Some(Self { name: key.name().to_owned(), seed, text: key.to_text() })
+    }
+}
+
+fn random_name() -> String {
+    let mut random = [0; 8];
+    SystemEntropy.fill(&mut random);
+    format!("annals-{:016x}", u64::from_be_bytes(random))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_reads_back_from_its_file_whatever_its_base64_holds() {
+        for _ in 0..64 {
+            let key = KeyFile::new("log.example".to_owned());
+            let read = KeyFile::parse(&key.text).expect("it was written by us");
+            assert_eq!((read.seed, read.name.as_str()), (key.seed, "log.example"));
+        }
+        assert!(KeyFile::parse("PRIVATE+KEY+log.example+00000000+AAAA").is_none());
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+        let refused = DataFolder::create(folder.path(), "testing").unwrap_err();
+        assert_eq!(refused.exit, Exit::Invalid);
+        assert!(!folder.path().join("lock").exists(), "nothing is made there");
+    }
+}

@@ -1,0 +1,30 @@
+//! Diagnostics of a server, on standard error: readable on a terminal, JSON lines elsewhere. `ANNALS_LOG` filters them, as
+//! `info` or `annals_server=debug,warn` do.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{Exit, Failure};
+
+const DEFAULT: &str = "info";
+
+/// Starts them.
+///
+/// # Errors
+///
+/// `ANNALS_LOG` is no filter.
+pub(crate) fn start() -> Result<(), Failure> {
+    let filter = std::env::var("ANNALS_LOG").unwrap_or_else(|_| DEFAULT.to_owned());
+    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("environment variable `ANNALS_LOG`: `{filter}`: {error}"))
+            .with_hint("use a level such as `info`, or `annals_server=debug,warn`")
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        builder.compact().try_init()
+    } else {
+        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    };
+    started.map_err(|error| Failure::new(Exit::Bug, format!("diagnostics cannot start: {error}")))
+}

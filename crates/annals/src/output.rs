@@ -1,0 +1,126 @@
+//! What a command says: data on standard output, talk on standard error.
+//!
+//! With `--json`, standard output is NDJSON: `item` lines, then one `result` line, or an `error` line. (`serve` and `demo`
+//! print one line of their own form first.)
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use crate::exit::{Exit, Failure};
+
+/// Between two lines of progress when nobody watches a terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Where a command's words go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// One line of data, in the form that was asked for.
+    pub(crate) fn line(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<(), Failure> {
+        let line = if self.json { json().to_string() } else { text() };
+        self.raw(&line)
+    }
+
+    /// One line of data that stands in the text form alone.
+    pub(crate) fn text(self, line: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { self.raw(line) }
+    }
+
+    /// One line as it is.
+    pub(crate) fn raw(self, line: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+        match written {
+            // Whoever read the output has seen enough, as in `annals … | head -1`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => Err(Failure::new(Exit::Unavailable, format!("cannot write to standard output: {error}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A remark for people, on standard error.
+    pub(crate) fn note(self, text: &str) {
+        // Nobody is left to tell when standard error is gone.
+        drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+
+    /// Says why the command failed: for people on standard error, with `--json` also as the last line of the output.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json {
+            let line = serde_json::json!({
+                "type": "error", "kind": failure.exit.word(), "message": failure.message, "hint": failure.hint,
+            });
+            drop(self.raw(&line.to_string()));
+        }
+        self.note(&format!("error: {}", failure.message));
+        if let Some(hint) = &failure.hint {
+            self.note(&format!("hint: {hint}"));
+        }
+    }
+
+    /// Progress over `total` things: a bar on a terminal, a line every ten seconds elsewhere.
+    pub(crate) fn progress(self, total: u64, what: &'static str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let watched = io::stderr().is_terminal();
+        if watched {
+            let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left")
+                .expect("the template is a constant that the tests draw");
+            bar.set_style(style);
+            bar.set_message(what);
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        Progress { output: self, bar, what, watched, next_line: LINE_EVERY }
+    }
+}
+
+/// See [`Output::progress`].
+pub(crate) struct Progress {
+    output: Output,
+    bar: ProgressBar,
+    what: &'static str,
+    watched: bool,
+    /// When the next line is due, counted from the start.
+    next_line: Duration,
+}
+
+impl Progress {
+    /// So many more are done.
+    pub(crate) fn add(&mut self, done: u64) {
+        self.bar.inc(done);
+        self.say_when_due();
+    }
+
+    /// So many are done in all.
+    pub(crate) fn set(&mut self, done: u64) {
+        self.bar.set_position(done);
+        self.say_when_due();
+    }
+
+    fn say_when_due(&mut self) {
+        if !self.watched && self.bar.elapsed() >= self.next_line {
+            self.next_line += LINE_EVERY;
+            let total = self.bar.length().unwrap_or(0);
+            self.output.note(&format!("{} of {total} {}", self.bar.position(), self.what));
+        }
+    }
+
+    /// All is done; gives how long it took.
+    pub(crate) fn finish(self) -> Duration {
+        self.bar.finish_and_clear();
+        self.bar.elapsed()
+    }
+}

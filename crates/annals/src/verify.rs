@@ -1,0 +1,11 @@
+//! Checking what an annals log says, from three places: a published folder, a server, a data folder.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`frontier`] | roots of a tree that streams past, in bounded memory |
+//! | [`tiles`] | a published tree against its checkpoint: every entry, every tile |
+//! | [`memory`] | the newest checkpoint accepted of each log, so that the next one must extend it |
+
+pub(crate) mod frontier;
+pub(crate) mod memory;
+pub(crate) mod tiles;
