@@ -21,21 +21,35 @@ struct Slot {
     found: Found,
 }
 
+/// Tables of an index: when one grows, and all its entries move, it is a small part of the whole, so that no batch waits long.
+const SHARDS: usize = 256;
+const _: () = assert!(SHARDS == u8::MAX as usize + 1);
+
 /// The id index of a whole ledger.
-#[derive(Default)]
 pub(crate) struct IdIndex {
-    slots: HashTable<Slot>,
+    shards: Vec<HashTable<Slot>>,
+}
+
+impl Default for IdIndex {
+    fn default() -> Self {
+        Self { shards: std::iter::repeat_with(HashTable::new).take(SHARDS).collect() }
+    }
 }
 
 impl IdIndex {
     /// The record under `hash` for which `is_it` says yes.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Found) -> bool) -> Option<Found> {
-        self.slots.find(hash, |slot| slot.hash == hash && is_it(slot.found)).map(|slot| slot.found)
+        self.shards[shard(hash)].find(hash, |slot| slot.hash == hash && is_it(slot.found)).map(|slot| slot.found)
     }
 
     pub(crate) fn insert(&mut self, hash: u64, found: Found) {
-        self.slots.insert_unique(hash, Slot { hash, found }, |slot| slot.hash);
+        self.shards[shard(hash)].insert_unique(hash, Slot { hash, found }, |slot| slot.hash);
     }
+}
+
+/// Taken from the middle: a table places its entries by the lowest bits and tells them apart by the highest.
+fn shard(hash: u64) -> usize {
+    usize::from(hash.to_be_bytes()[3])
 }
 
 /// The keyed hash of an event id in one of a tenant's logs.
