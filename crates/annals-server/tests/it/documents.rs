@@ -1,1 +1,87 @@
-//! To come.
+//! The description of the routes, and the catalogue of errors.
+
+use annals_server::{Code, item_codes};
+use serde_json::Value;
+
+use crate::site::Site;
+
+/// Every operation of the document: method, path, description.
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+    });
+    operations.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_described_and_answers() {
+    let site = Site::new().await;
+    let document = site.ask("GET /openapi.json", "", b"").await.json();
+    let operations = operations(&document);
+    assert!(operations.len() >= 24, "{}", operations.len());
+    for (method, path, operation) in operations {
+        let name = format!("{method} {path}");
+        assert!(operation["summary"].as_str().is_some_and(|text| text.ends_with('.')), "{name} has no summary");
+        assert!(operation["operationId"].is_string(), "{name}");
+        assert!(operation["security"].is_array(), "{name} does not say what key it needs");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name} has no good answer");
+        let is_open = operation["security"] == serde_json::json!([{}]);
+        assert!(is_open || responses.contains_key("401"), "{name} does not say what happens without a key");
+        let filled = path.replace("{id}", "none").replace("{path}", "0/000");
+        let answer = site.ask(&format!("{method} {filled}"), "", b"").await;
+        if is_open {
+            assert_eq!(answer.status, 200, "{name}");
+        } else {
+            assert_eq!(answer.status, 401, "{name} answers without a key");
+        }
+        if let Some(parameters) = operation["parameters"].as_array() {
+            for parameter in parameters {
+                assert!(parameter["description"].is_string(), "{name}: {parameter}");
+                let declared = parameter["in"] != "path" || path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+                assert!(declared, "{name}: {parameter}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reference_in_the_document_leads_somewhere() {
+    let site = Site::new().await;
+    let document = site.ask("GET /openapi.json", "", b"").await.json();
+    let text = document.to_string();
+    let references = text.split("\"#/components/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    for reference in references {
+        let pointer = format!("/components/{reference}");
+        assert!(document.pointer(&pointer).is_some(), "{pointer} is missing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documented_parameters_are_the_known_ones() {
+    let site = Site::new().await;
+    let document = site.ask("GET /openapi.json", "", b"").await.json();
+    for (method, path, operation) in operations(&document) {
+        if operation["security"] == serde_json::json!([{}]) {
+            continue;
+        }
+        let filled = path.replace("{id}", "none").replace("{path}", "0/000");
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap();
+            let answer = site.ask(&format!("{method} {filled}?{name}=%00"), "operator", b"{}").await;
+            assert!(!answer.text().contains("parameter_unknown"), "{method} {path} does not take `{name}`");
+        }
+        let answer = site.ask(&format!("{method} {filled}?colour=red"), "operator", b"{}").await;
+        assert_eq!(answer.code(), "parameter_unknown", "{method} {path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn every_code_is_in_the_catalogue() {
+    let catalogue = include_str!("../../../../docs/reference/errors.md");
+    for code in Code::ALL.iter().map(|code| code.as_str()).chain(item_codes()) {
+        assert!(catalogue.contains(&format!("### `{code}`")), "`{code}` is not in docs/reference/errors.md");
+    }
+}

@@ -20,7 +20,7 @@ async fn one_object_is_stored_and_answered_with_its_place() {
           "results": [
             {
               "id": "e1",
-              "leaf": "bd2d22c57ec2e3d7756adf8d94e617f6d635bc5ac9c5c0bce920f5caddc63392",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created"
             }
@@ -36,7 +36,7 @@ async fn one_object_is_stored_and_answered_with_its_place() {
           "results": [
             {
               "id": "e1",
-              "leaf": "bd2d22c57ec2e3d7756adf8d94e617f6d635bc5ac9c5c0bce920f5caddc63392",
+              "leaf": "(hash)",
               "position": 0,
               "status": "duplicate"
             }
@@ -58,7 +58,7 @@ async fn a_bad_item_costs_its_neighbours_nothing() {
           "results": [
             {
               "id": "e1",
-              "leaf": "bd2d22c57ec2e3d7756adf8d94e617f6d635bc5ac9c5c0bce920f5caddc63392",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created"
             },
@@ -74,7 +74,7 @@ async fn a_bad_item_costs_its_neighbours_nothing() {
             },
             {
               "id": "e2",
-              "leaf": "ba0f4bb53590a58db2ad58f9ed3573730bb907779f4086573dd02a4be077db28",
+              "leaf": "(hash)",
               "position": 1,
               "status": "created"
             },
@@ -116,7 +116,7 @@ async fn a_line_that_is_not_json_is_a_rejected_item() {
           "results": [
             {
               "id": "e1",
-              "leaf": "bd2d22c57ec2e3d7756adf8d94e617f6d635bc5ac9c5c0bce920f5caddc63392",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created"
             },
@@ -132,7 +132,7 @@ async fn a_line_that_is_not_json_is_a_rejected_item() {
             },
             {
               "id": "e2",
-              "leaf": "ba0f4bb53590a58db2ad58f9ed3573730bb907779f4086573dd02a4be077db28",
+              "leaf": "(hash)",
               "position": 1,
               "status": "created"
             }
@@ -166,7 +166,7 @@ async fn only_conflicts_are_409_and_with_others_422() {
             },
             {
               "id": "e2",
-              "leaf": "b3e7e701fcab8d90e05c6686b219708aae2ab957970e67b4bafcb28557515d14",
+              "leaf": "(hash)",
               "position": 1,
               "status": "created"
             }
@@ -254,7 +254,7 @@ async fn unknown_members_warn_or_with_strict_are_refused() {
           "results": [
             {
               "id": "e1",
-              "leaf": "818ed034bafb2b2d8d4a38384ebe09496a32fdd8ab8e6991336e3f9d0d1d1291",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created",
               "warnings": [
@@ -344,7 +344,7 @@ async fn a_platform_keys_events_name_their_tenant() {
           "results": [
             {
               "id": "1",
-              "leaf": "28390209618292447855ade162b7e2a7af00c84119526e7d73f760c82cc8d201",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created",
               "tenant": "acme"
@@ -372,7 +372,7 @@ async fn a_platform_keys_events_name_their_tenant() {
             },
             {
               "id": "4",
-              "leaf": "70fc122d242896bddf2fa7164f280f12f6a93433876a7984d48a1688a29452a0",
+              "leaf": "(hash)",
               "position": 0,
               "status": "created",
               "tenant": "globex"

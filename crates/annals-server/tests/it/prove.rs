@@ -1,1 +1,125 @@
-//! To come.
+//! Checkpoints, proofs and tiles, checked as an outsider would: with the tree crate and the public key alone.
+
+use annals_tree::Hash;
+use annals_tree::checkpoint::Checkpoint;
+use annals_tree::note::{Note, VerifierKey};
+use annals_tree::proof::{TlogProof, verify_consistency, verify_inclusion};
+use serde_json::Value;
+
+use crate::site::{Site, event, events};
+
+async fn key(site: &Site) -> (VerifierKey, Value) {
+    let info = site.ask("GET /v1/log", "acme", b"").await.json();
+    (info["public_key"].as_str().unwrap().parse().unwrap(), info)
+}
+
+async fn checkpoint(site: &Site) -> Checkpoint {
+    let (key, info) = key(site).await;
+    let note = site.ask("GET /v1/checkpoint", "acme", b"").await.text();
+    Checkpoint::open(&note, &key, info["origin"].as_str().unwrap()).unwrap()
+}
+
+fn hashes(proof: &Value) -> Vec<Hash> {
+    proof["hashes"].as_array().unwrap().iter().map(hash).collect()
+}
+
+fn hash(value: &Value) -> Hash {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_opens_with_the_logs_key_and_covers_everything() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 300)).await;
+    let (key, info) = key(&site).await;
+    let checkpoint = site.ask("GET /v1/checkpoint", "acme", b"").await;
+    assert_eq!(checkpoint.header("content-type"), "text/plain; charset=utf-8");
+    let note = Note::open(&checkpoint.text(), &key).unwrap();
+    let mut lines = note.text().lines();
+    assert_eq!(lines.next(), info["origin"].as_str());
+    assert_eq!(lines.next(), Some("300"));
+    assert_eq!(site.ask("GET /v1/log/checkpoint", "acme", b"").await.body, checkpoint.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inclusion_and_consistency_proofs_hold() {
+    let site = Site::new().await;
+    let first = site.post("acme", &events("e", 200)).await;
+    let earlier = checkpoint(&site).await;
+    site.post("acme", &events("f", 100)).await;
+    let later = checkpoint(&site).await;
+    assert_eq!((earlier.size, later.size), (200, 300));
+    for (query, checkpoint) in [("position=7&size=200", &earlier), ("position=7", &later)] {
+        let proof = site.ask(&format!("GET /v1/proofs/inclusion?{query}"), "acme", b"").await.json();
+        assert_eq!(proof["leaf"], first["results"][7]["leaf"], "the acknowledgement named the leaf");
+        assert_eq!(proof["size"], checkpoint.size);
+        verify_inclusion(&hash(&proof["leaf"]), 7, checkpoint.size, &hashes(&proof), &checkpoint.root).unwrap();
+    }
+    let proof = site.ask("GET /v1/proofs/consistency?from=200", "acme", b"").await.json();
+    assert_eq!(proof["to"], 300);
+    verify_consistency(200, &earlier.root, 300, &later.root, &hashes(&proof)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_all_that_an_outsider_needs() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 10)).await;
+    let answer = site.ask("POST /v1/events?wait=checkpoint", "acme", event("mine").as_bytes()).await.json();
+    let item = &answer["results"][0];
+    let (key, info) = key(&site).await;
+    let proof = TlogProof::parse(item["receipt"].as_str().unwrap()).unwrap();
+    assert_eq!(proof.index, 10);
+    proof.verify(&hash(&item["leaf"]), &key, info["origin"].as_str().unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_events_proof_can_be_had_later_and_at_an_earlier_checkpoint() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 5)).await;
+    site.ask("GET /v1/checkpoint", "acme", b"").await;
+    site.post("acme", &event("later")).await;
+    let proof = site.ask("GET /v1/events/e-3/proof", "acme", b"").await.text();
+    assert!(proof.contains("index 3\n") && proof.contains("\n6\n"), "{proof}");
+    let proof = site.ask("GET /v1/events/e-3/proof?size=5", "acme", b"").await.text();
+    assert!(proof.contains("index 3\n") && proof.contains("\n5\n"), "{proof}");
+    for (head, status, code) in [
+        ("GET /v1/events/e-3/proof?size=4", 404, "checkpoint_unknown"),
+        ("GET /v1/events/none/proof", 404, "event_unknown"),
+        ("GET /v1/proofs/inclusion", 400, "parameter_value"),
+        ("GET /v1/proofs/inclusion?position=6", 400, "out_of_range"),
+        ("GET /v1/proofs/inclusion?position=1&size=7", 400, "out_of_range"),
+        ("GET /v1/proofs/consistency?from=5&to=4", 400, "out_of_range"),
+        ("GET /v1/checkpoint?log=both", 400, "parameter_value"),
+    ] {
+        let answer = site.ask(head, "acme", b"").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{head}: {}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiles_are_served_as_c2sp_has_them() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 300)).await;
+    let full = site.ask("GET /v1/log/tile/0/000", "acme", b"").await;
+    assert_eq!((full.body.len(), full.header("cache-control")), (256 * 32, "private, max-age=31536000, immutable"));
+    assert_eq!(site.ask("GET /v1/log/tile/0/001.p/44", "acme", b"").await.body.len(), 44 * 32);
+    assert_eq!(site.ask("GET /v1/log/tile/1/000.p/1", "acme", b"").await.body.len(), 32);
+    let bundle = site.ask("GET /v1/log/tile/entries/001.p/44", "acme", b"").await;
+    assert_eq!(bundle.body.len(), 44 * (2 + 44));
+    for path in ["0/001", "0/001.p/45", "entries/002", "0/1", "8/0/000", "data/000", "..%2Fcheckpoint", "0/000.p/256"] {
+        let answer = site.ask(&format!("GET /v1/log/tile/{path}"), "acme", b"").await;
+        assert_eq!(answer.code(), "tile_unknown", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_need_the_scope_verify() {
+    let mut site = Site::new().await;
+    site.post("acme", &event("e1")).await;
+    site.make_key("reader", r#"{"tenant":"acme","scopes":["read"]}"#).await;
+    for path in ["/v1/checkpoint", "/v1/log", "/v1/log/checkpoint", "/v1/log/tile/0/000.p/1", "/v1/proofs/inclusion?position=0", "/v1/proofs/consistency?from=1", "/v1/events/e1/proof"] {
+        assert_eq!(site.ask(&format!("GET {path}"), "reader", b"").await.code(), "scope", "{path}");
+        let all = site.ask(&format!("GET {path}"), "operator", b"").await;
+        assert_eq!(all.code(), "tenant_required", "{path}");
+    }
+}

@@ -180,7 +180,12 @@ impl Site {
 
     /// Makes a key under a name that requests use.
     pub(crate) async fn make_key(&mut self, name: &str, body: &str) -> Value {
-        let made = self.ask("POST /v1/keys", "operator", body.as_bytes()).await;
+        self.make_key_as("operator", name, body).await
+    }
+
+    /// As [`Site::make_key`], by somebody.
+    pub(crate) async fn make_key_as(&mut self, by: &str, name: &str, body: &str) -> Value {
+        let made = self.ask("POST /v1/keys", by, body.as_bytes()).await;
         assert_eq!(made.status, 201, "{}", made.text());
         let made = made.json();
         self.keys.push((name.to_owned(), made["key"].as_str().unwrap().to_owned()));
@@ -203,6 +208,11 @@ impl Site {
     /// Stops accepting and waits until the server has ended.
     pub(crate) async fn stop(&mut self) {
         self.begin_stop();
+        self.stop_begun().await;
+    }
+
+    /// Waits until a stop that was begun has ended.
+    pub(crate) async fn stop_begun(&mut self) {
         tokio::time::timeout(PATIENCE, &mut self.serving).await.unwrap().unwrap();
     }
 
@@ -290,11 +300,11 @@ impl Site {
     }
 }
 
-/// Status and body; links to the catalogue are left out, as they only repeat the code.
+/// Status and body; links to the catalogue are left out, as they only repeat the code, and hashes, as proofs check those.
 pub(crate) fn shown(answer: &Answer) -> String {
     let body = match serde_json::from_slice::<Value>(&answer.body) {
         Ok(mut value) => {
-            without_types(&mut value);
+            masked(&mut value);
             serde_json::to_string_pretty(&value).unwrap()
         }
         Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
@@ -302,16 +312,17 @@ pub(crate) fn shown(answer: &Answer) -> String {
     format!("{}\n{body}\n", answer.status.as_u16())
 }
 
-fn without_types(value: &mut Value) {
+fn masked(value: &mut Value) {
     match value {
         Value::Object(members) => {
             if members.contains_key("code") && members.contains_key("title") {
                 members.remove("type");
                 members.remove("title");
             }
-            members.values_mut().for_each(without_types);
+            members.values_mut().for_each(masked);
         }
-        Value::Array(items) => items.iter_mut().for_each(without_types),
+        Value::Array(items) => items.iter_mut().for_each(masked),
+        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => *text = "(hash)".to_owned(),
         _ => {}
     }
 }
@@ -331,4 +342,9 @@ pub(crate) fn event(id: &str) -> String {
 pub(crate) fn events(prefix: &str, count: usize) -> String {
     let items: Vec<String> = (0..count).map(|index| event(&format!("{prefix}-{index}"))).collect();
     format!("[{}]", items.join(","))
+}
+
+/// The events log of a tenant.
+pub(crate) fn log(tenant: &str) -> annals_ledger::TenantLog {
+    annals_ledger::TenantLog { tenant: annals_event::TenantId::new(tenant).unwrap(), kind: annals_ledger::LogKind::Tenant }
 }
