@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use annals_event::{Position, TenantId, Timestamp, Warning};
-use annals_journal::{AppendError, Journal, Place};
+use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_tree::Hash;
 use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::proof::TlogProof;

@@ -18,7 +18,8 @@ pub struct Engine {
 impl Engine {
     pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
         let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
-        let writer = Writer { shared: shared.clone(), journal, durable: sender, refusing: None };
+        let next = journal.next();
+        let writer = Writer { shared: shared.clone(), journal, next, durable: sender, refusing: None };
         let applier = Applier { shared: shared.clone(), heads_at_us: shared.clock.monotonic_us() };
         Self { writer, applier, durable }
     }
@@ -57,6 +58,8 @@ enum Turn {
 struct Writer {
     shared: Arc<Shared>,
     journal: Box<dyn Journal>,
+    /// Everything before this place was handed on.
+    next: Place,
     durable: SyncSender<Durable>,
     /// What was refused since the journal last took a group.
     refusing: Option<Refusing>,
@@ -86,6 +89,9 @@ impl Writer {
     }
 
     fn append(&mut self, group: Vec<Submission>) {
+        if let Err(error) = self.catch_up() {
+            return self.refuse_all(group, &CommitError::Unavailable { reason: error.to_string() }, "unavailable");
+        }
         let began = self.shared.clock.monotonic_us();
         let bytes = group.iter().map(|submission| submission.batch.len()).sum();
         let appended = {
@@ -107,7 +113,21 @@ impl Writer {
         }
     }
 
+    /// Hands on what the journal has beyond what was handed on: a group whose answer was lost, when the reading that
+    /// should have told what became of it failed too. Its senders were told that it may be stored.
+    fn catch_up(&mut self) -> Result<(), ReadError> {
+        if self.journal.next() == self.next {
+            return Ok(());
+        }
+        let missed = self.journal.read(self.next)?.map(|batch| Ok(Submission { batch: batch?.1, events: 0, reply: None }));
+        let missed = missed.collect::<Result<Vec<_>, ReadError>>()?;
+        self.hand_on(self.next, missed);
+        Ok(())
+    }
+
     fn hand_on(&mut self, first: Place, submissions: Vec<Submission>) {
+        assert_eq!(first, self.next, "batches are handed on in the journal's order, each once");
+        self.next = first.plus(submissions.len() as u64);
         if self.durable.send(Durable { first, submissions }).is_err() {
             // The applier stopped on a batch it cannot apply and said so; what is durable is replayed at the next start.
             self.shared.queue.close();
@@ -178,6 +198,9 @@ impl Writer {
 
     /// While the journal refuses, the record that says so is what tries it: when it is stored, all is well again.
     fn try_again(&mut self) {
+        if let Err(error) = self.catch_up() {
+            return self.note_journal(Some(error.to_string()));
+        }
         let Some(refusing) = &self.refusing else { return };
         let control = Control::IngestRefused {
             since_us: refusing.since_us,
