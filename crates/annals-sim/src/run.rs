@@ -1,0 +1,412 @@
+//! The director: who moves next, what goes wrong, and when everything is checked.
+
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use annals_event::TenantId;
+use annals_journal::sim::{Fault, Op};
+use annals_ledger::{ErrorKind, LogKind};
+use sha2::{Digest, Sha256};
+
+use crate::book::Book;
+use crate::dice::Dice;
+use crate::invariant::{Broken, Invariant, broken, ensure};
+use crate::machine::{Image, Machine};
+use crate::operators::Operators;
+use crate::prover::Prover;
+use crate::readers::Reader;
+use crate::senders::Sender;
+use crate::{Sabotage, Trace};
+
+/// Rounds in which everybody must have come to an end once nothing new is begun.
+const FINISHING_ROUNDS_MAX: u32 = 4_000;
+/// Turns in which the journal must take writes again once its disk has space.
+const RESUME_TURNS_MAX: u32 = 40;
+/// Attempts after which every fault that was ever ordered has come.
+const FAULTS_PENDING_MAX: u32 = 200;
+const HOUR_US: i64 = 3_600_000_000;
+
+pub(crate) fn run(seed: u64, steps: u32, sabotage: Option<Sabotage>, step: &AtomicU32) -> Result<Trace, Broken> {
+    let mut run = Run::new(seed, sabotage);
+    run.start()?;
+    let snapshot_at = steps / 4 + u32::try_from(run.dice.below(u64::from(steps / 2 + 1))).expect("below a u32");
+    let mut snapshot = Image::new();
+    for now in 0..steps {
+        step.store(now, Ordering::Relaxed);
+        run.now = now;
+        if now == snapshot_at {
+            snapshot = run.machine.image();
+        }
+        run.step()?;
+    }
+    step.store(steps, Ordering::Relaxed);
+    run.finish()?;
+    run.roll_back(&snapshot)?;
+    Ok(run.trace())
+}
+
+struct Run {
+    dice: Dice,
+    machine: Machine,
+    book: Book,
+    tenants: Vec<TenantId>,
+    senders: Vec<Sender>,
+    readers: Vec<Reader>,
+    prover: Prover,
+    operators: Operators,
+    now: u32,
+    /// One step in a hundred to this many brings trouble.
+    trouble_percent: u64,
+    /// The journal's disk is full until this step.
+    full_until: Option<u32>,
+    /// The journal is slow, or its disk unreliable, until this step.
+    bad_until: Option<u32>,
+    /// How far the wall clock is off.
+    clock_off_us: i64,
+    told: Sha256,
+    answers: u64,
+    power_cuts: u32,
+}
+
+impl Run {
+    fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
+        let mut dice = Dice::new(seed);
+        let machine = Machine::new(&mut dice, sabotage);
+        let tenants: Vec<_> =
+            ["acme", "globex", "Tiny_1"].iter().map(|id| TenantId::new(id).expect("a good id")).collect();
+        let senders = (0..dice.index(5) + 2).map(Sender::new).collect();
+        let mut readers = vec![Reader::new(0, None), Reader::new(1, Some(TenantId::annals()))];
+        readers.extend((2..).zip(&tenants).map(|(number, tenant)| Reader::new(number, Some(tenant.clone()))));
+        let trouble_percent = *dice.pick(&[0, 1, 2, 4, 8]);
+        Self {
+            dice,
+            machine,
+            book: Book::default(),
+            tenants,
+            senders,
+            readers,
+            prover: Prover::default(),
+            operators: Operators::default(),
+            now: 0,
+            trouble_percent,
+            full_until: None,
+            bad_until: None,
+            clock_off_us: 0,
+            told: Sha256::new(),
+            answers: 0,
+            power_cuts: 0,
+        }
+    }
+
+    fn trace(self) -> Trace {
+        Trace {
+            hash: self.told.finalize().into(),
+            records: self.book.logs().map(|(_, log)| log.size()).sum(),
+            lives: self.machine.lives,
+            power_cuts: self.power_cuts,
+            answers: self.answers,
+        }
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.answers += u64::from(what.contains(" hears "));
+        self.told.update(what);
+        self.told.update(b"\n");
+    }
+
+    /// Somebody moves.
+    fn step(&mut self) -> Result<(), Broken> {
+        let ledger = self.machine.ledger();
+        let told = match self.dice.below(100) {
+            0..36 => {
+                let sender = self.dice.index(self.senders.len());
+                self.senders[sender].step(&ledger, &mut self.book, &mut self.dice, &self.tenants, self.now)?
+            }
+            36..58 => format!("write: {}", self.machine.write()),
+            58..76 => {
+                self.machine.apply();
+                format!("apply: {:?}", ledger.sizes())
+            }
+            76..86 => {
+                let reader = self.dice.index(self.readers.len());
+                self.readers[reader].step(&ledger, &mut self.book, &mut self.dice)?
+            }
+            86..90 => {
+                self.prover.step(&ledger, &mut self.book, &mut self.dice, &self.machine.signer_switch)?
+            }
+            90..94 => self.operators.step(&ledger, &mut self.book, &mut self.dice, &self.tenants),
+            94..97 => self.time_passes(),
+            _ => String::new(),
+        };
+        drop(ledger);
+        self.tell(&told);
+        if self.dice.chance(self.trouble_percent) {
+            self.trouble()?;
+        }
+        self.recover_if_needed()
+    }
+
+    fn time_passes(&mut self) -> String {
+        let micros = match self.dice.below(10) {
+            0 => self.dice.below(120_000_000),
+            1..4 => self.dice.below(2_000_000),
+            _ => self.dice.below(50_000),
+        };
+        self.machine.clock.pass(micros);
+        format!("{micros} µs pass")
+    }
+
+    /// Something goes wrong.
+    fn trouble(&mut self) -> Result<(), Broken> {
+        let kind = self.dice.below(14);
+        self.tell(&format!("trouble {kind}"));
+        let skipped = u32::try_from(self.dice.below(4)).expect("small");
+        match kind {
+            0 => self.crash()?,
+            1 => self.stop()?,
+            2 | 3 => {
+                let disk = if self.dice.chance(70) { &self.machine.journal_disk } else { &self.machine.signer_disk };
+                disk.cut_power_after(self.dice.below(8));
+            }
+            4 => {
+                let fault = *self.dice.pick(&[Fault::Error, Fault::NoSpace, Fault::AnswerLost]);
+                self.machine.journal_disk.fail(Op::Write, skipped, fault);
+            }
+            5 => {
+                let fault = *self.dice.pick(&[Fault::Error, Fault::AnswerLost]);
+                let op = *self.dice.pick(&[Op::Sync, Op::Sync, Op::SyncDir]);
+                self.machine.journal_disk.fail(op, skipped, fault);
+            }
+            6 => {
+                let op = *self.dice.pick(&[Op::Create, Op::Truncate, Op::Read]);
+                self.machine.journal_disk.fail(op, 0, Fault::Error);
+            }
+            7 => {
+                let fault = *self.dice.pick(&[Fault::Error, Fault::NoSpace, Fault::AnswerLost]);
+                let op = *self.dice.pick(&[Op::Write, Op::Sync, Op::Create]);
+                self.machine.signer_disk.fail(op, skipped, fault);
+            }
+            8 | 9 => {
+                let bytes = self.machine.journal_bytes() + self.dice.below(6_000);
+                self.machine.journal_disk.set_capacity(Some(bytes));
+                self.full_until = Some(self.now + 10 + skipped * 20);
+            }
+            10 => {
+                let landing = self.dice.index(3);
+                self.machine.switch.troubles().lose_answer_after = Some(landing);
+            }
+            11 => {
+                self.machine.switch.troubles().delay_us = self.dice.below(4_000_000);
+                self.bad_until = Some(self.now + 40);
+            }
+            12 => {
+                self.machine.journal_disk.fail_randomly(NonZeroU64::new(self.dice.between(3, 30)));
+                self.bad_until = Some(self.now + 40);
+            }
+            _ => self.jump(),
+        }
+        Ok(())
+    }
+
+    /// Somebody sets the clock, or sets it right again.
+    fn jump(&mut self) {
+        let micros = if self.clock_off_us != 0 && self.dice.chance(60) {
+            -self.clock_off_us
+        } else {
+            let far = i64::try_from(self.dice.below(3)).expect("small") * HOUR_US
+                + i64::try_from(self.dice.below(1_000_000_000)).expect("small");
+            if self.dice.chance(50) { far } else { -far }
+        };
+        self.clock_off_us += micros;
+        self.machine.clock.jump(micros);
+        self.tell(&format!("the clock jumps {micros} µs"));
+    }
+
+    /// What must hold after every step, and the end of troubles.
+    fn recover_if_needed(&mut self) -> Result<(), Broken> {
+        self.prover.overhear(&self.machine.take_heard())?;
+        let health = self.machine.ledger().health();
+        ensure(health.apply.is_none(), Invariant::NeverPanics, || format!("{:?}", health.apply))?;
+        let (poisoned, wrote) = {
+            let troubles = self.machine.switch.troubles();
+            (troubles.poisoned, troubles.wrote_after_failed_flush)
+        };
+        ensure(!wrote, Invariant::NoWriteAfterFailedFlush, || "a group was written after a failed flush".to_owned())?;
+        if self.machine.power_is_off() {
+            return self.crash();
+        }
+        ensure(!poisoned || health.journal.is_some(), Invariant::NoWriteAfterFailedFlush, || {
+            "a flush failed, and readiness says that all is well".to_owned()
+        })?;
+        if self.bad_until.is_some_and(|until| until <= self.now) {
+            self.bad_until = None;
+            self.machine.journal_disk.fail_randomly(None);
+            self.machine.switch.troubles().delay_us = 0;
+        }
+        if self.full_until.is_some_and(|until| until <= self.now) {
+            self.full_until = None;
+            self.space_again()?;
+        }
+        let signer_failed = self.machine.signer_switch.troubles().poisoned;
+        if (poisoned || signer_failed) && self.dice.chance(8) {
+            return if self.dice.chance(50) { self.stop() } else { self.crash() };
+        }
+        Ok(())
+    }
+
+    /// The full disk has space again, and ingest must resume by itself.
+    fn space_again(&mut self) -> Result<(), Broken> {
+        self.machine.journal_disk.set_capacity(None);
+        let ledger = self.machine.ledger();
+        let control = (TenantId::annals(), LogKind::Tenant);
+        self.machine.apply();
+        self.book.catch_up(&ledger, &control)?;
+        let before = self.book.refusals_recorded;
+        if ledger.health().journal.is_none() {
+            return Ok(());
+        }
+        for _ in 0..RESUME_TURNS_MAX {
+            self.machine.write();
+            self.machine.apply();
+            if self.machine.power_is_off() || self.machine.switch.troubles().poisoned {
+                // The recovery has its own checks.
+                return Ok(());
+            }
+        }
+        let health = ledger.health();
+        ensure(health.journal.is_none(), Invariant::IngestResumes, || format!("there is space, but: {:?}", health.journal))?;
+        self.book.catch_up(&ledger, &control)?;
+        ensure(self.book.refusals_recorded > before, Invariant::IngestResumes, || "no record of the refusals".to_owned())?;
+        self.tell("ingest resumed");
+        Ok(())
+    }
+
+    /// The power goes.
+    fn crash(&mut self) -> Result<(), Broken> {
+        self.power_cuts += 1;
+        self.hang_up();
+        self.machine.cut_power();
+        self.start()
+    }
+
+    /// The service is stopped and started.
+    fn stop(&mut self) -> Result<(), Broken> {
+        let ledger = self.machine.ledger();
+        self.machine.drain();
+        if !self.machine.power_is_off() {
+            for sender in &mut self.senders {
+                let told = sender.look_for_answer(&ledger, &mut self.book, self.now)?;
+                self.told.update(told);
+                ensure(!sender.is_waiting(), Invariant::EveryoneIsAnswered, || "the service stopped without an answer".to_owned())?;
+            }
+            let told = self.operators.look(&mut self.book);
+            self.tell(&told);
+        }
+        drop(ledger);
+        self.hang_up();
+        self.machine.forget();
+        if self.machine.power_is_off() {
+            self.machine.cut_power();
+        }
+        self.start()
+    }
+
+    fn hang_up(&mut self) {
+        for sender in &mut self.senders {
+            sender.hang_up(&mut self.book, self.now);
+        }
+        self.operators.hang_up(&mut self.book);
+    }
+
+    /// Starts the service and compares it with everything that is remembered.
+    fn start(&mut self) -> Result<(), Broken> {
+        // Signed and remembered before the end of the last life.
+        self.prover.overhear(&self.machine.take_heard())?;
+        if self.dice.chance(30) {
+            self.time_passes();
+        }
+        let shown = self.machine.start(&mut self.dice)?;
+        self.full_until = self.full_until.map(|until| until.max(self.now + 1));
+        self.operators.started(shown)?;
+        self.audit()?;
+        let told = format!("life {}: {:?}", self.machine.lives, self.machine.ledger().sizes());
+        self.tell(&told);
+        Ok(())
+    }
+
+    fn audit(&mut self) -> Result<(), Broken> {
+        let ledger = self.machine.ledger();
+        self.book.audit(&ledger)?;
+        self.operators.audit(&ledger)?;
+        self.prover.overhear(&self.machine.take_heard())?;
+        self.prover.audit(&ledger, &self.book)
+    }
+
+    /// Nothing new is begun; everybody gets an answer; everything is checked, also after one more start.
+    fn finish(&mut self) -> Result<(), Broken> {
+        (self.trouble_percent, self.full_until, self.bad_until) = (0, None, None);
+        self.machine.lift_faults();
+        self.stop()?;
+        for _ in 0..FINISHING_ROUNDS_MAX {
+            self.now += 1;
+            if self.senders.iter().all(Sender::is_done) && self.operators.is_done() {
+                break;
+            }
+            let ledger = self.machine.ledger();
+            for sender in self.senders.iter_mut().filter(|sender| !sender.is_done()) {
+                let told = sender.step(&ledger, &mut self.book, &mut self.dice, &self.tenants, self.now)?;
+                self.answers += u64::from(told.contains(" hears "));
+                self.told.update(told);
+            }
+            let told = self.operators.look(&mut self.book);
+            self.tell(&told);
+            drop(ledger);
+            self.machine.write();
+            self.machine.apply();
+            self.recover_if_needed()?;
+        }
+        let done = self.senders.iter().all(Sender::is_done);
+        ensure(done, Invariant::EveryoneIsAnswered, || "somebody still waits".to_owned())?;
+        for reader in 0..self.readers.len() {
+            let ledger = self.machine.ledger();
+            self.readers[reader].step(&ledger, &mut self.book, &mut self.dice)?;
+            self.readers[reader].audit(&ledger)?;
+        }
+        self.audit()?;
+        self.stop()
+    }
+
+    /// The journal is replaced by an older copy of itself, or by nothing: the signer's memory tells.
+    fn roll_back(&mut self, older: &Image) -> Result<(), Broken> {
+        let control = annals_ledger::TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant };
+        // The start a moment ago is a record that the older copy does not have; now it is signed.
+        for left in (0..FAULTS_PENDING_MAX).rev() {
+            match self.machine.ledger().checkpoint(&control) {
+                Ok(_) => break,
+                Err(_) if left > 0 => self.crash()?,
+                Err(error) => return broken(Invariant::Recovers, format!("the signer does not recover: {error}")),
+            }
+        }
+        self.stop()?;
+        self.hang_up();
+        self.machine.forget();
+        let nothing = Image::new();
+        for image in [older, &nothing] {
+            let mut opened = self.machine.open_elsewhere(image);
+            for _ in 0..FAULTS_PENDING_MAX {
+                if opened.0.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+                    self.machine.cut_power();
+                    opened = self.machine.open_elsewhere(image);
+                }
+            }
+            match opened {
+                (Err(error), 0) if error.kind() == ErrorKind::Damaged => self.tell(&error.to_string()),
+                (result, gained) => {
+                    let told = format!("a copy of {} files gave {result:?} and gained {gained} batches", image.len());
+                    return broken(Invariant::RolledBackIsRefused, told);
+                }
+            }
+        }
+        self.start()
+    }
+}
