@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annals_ledger::{LogKind, Record, TenantLog};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use crate::app::{self, App};
 use crate::auth::Asker;
 use crate::feed::write_record;
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::query::Params;
+use crate::query::{Params, PathText};
 
 /// Reads one event.
 ///
@@ -33,7 +33,7 @@ use crate::query::Params;
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn event(State(app): State<Arc<App>>, asker: Asker, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn event(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<Response, Problem> {
     let params = asker.params(&["tenant"])?;
     let (_, record) = find(&app, &asker, &params, Verb::Read, &id).await?;
     let mut out = Vec::with_capacity(record.event.len() + 160);

@@ -11,7 +11,7 @@ use annals_ledger::control::KeyEnd;
 use annals_ledger::{Control, KeyId, KeyRecord, KeySecret, Scope};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::{Asker, Caller};
 use crate::body;
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::query::parse_duration;
+use crate::query::{PathText, parse_duration};
 
 /// Keys of a page when no `limit` is given, and at most.
 const LIMIT: usize = 100;
@@ -197,7 +197,7 @@ pub(crate) async fn create(
 pub(crate) async fn rotate(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<ShownKey>), Problem> {
@@ -230,7 +230,7 @@ pub(crate) async fn rotate(
     ),
     security(("key" = ["admin"])),
 )]
-pub(crate) async fn end(State(app): State<Arc<App>>, asker: Asker, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(crate) async fn end(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<StatusCode, Problem> {
     asker.caller.require(Scope::Admin)?;
     asker.params(&[])?;
     let key = known(&app, &asker.caller, &id)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_event::Position;
 use annals_ledger::TenantLog;
 use annals_tree::tile::Tile;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::events;
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::query::Params;
+use crate::query::{Params, PathText};
 
 /// A log as its readers know it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -93,7 +93,7 @@ fn text(body: String) -> Response {
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn event_proof(State(app): State<Arc<App>>, asker: Asker, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn event_proof(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<Response, Problem> {
     let params = asker.params(&["size", "tenant"])?;
     let size = params.number("size")?;
     let (log, record) = events::find(&app, &asker, &params, Verb::Verify, &id).await?;
@@ -266,7 +266,7 @@ pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axu
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn tile(State(app): State<Arc<App>>, asker: Asker, Path(path): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn tile(State(app): State<Arc<App>>, asker: Asker, PathText(path): PathText) -> Result<Response, Problem> {
     let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
     let unknown = |detail: String| Problem::new(Code::TileUnknown, detail);
     let tile: Tile = format!("tile/{path}").parse().map_err(|error: annals_tree::tile::ParseTileError| unknown(error.to_string()))?;

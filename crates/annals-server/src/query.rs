@@ -4,11 +4,27 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use annals_event::TenantId;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 
 use crate::problem::{Code, Problem};
 
 /// Most parameters looked at.
 const PARAMETERS_MAX: usize = 64;
+
+/// The one parameter in a route's path, percent-decoded.
+pub(crate) struct PathText(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(Code::ParameterValue, "the path is not UTF-8 once its percent signs are decoded"))?;
+        Ok(Self(text))
+    }
+}
 
 /// The parameters of one request, each at most once.
 #[derive(Debug)]
