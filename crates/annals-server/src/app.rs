@@ -24,13 +24,24 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: Arc<AccessLog>,
     pub(crate) settings: Settings,
-    /// True once the server is to stop: streams end, readiness says so.
-    pub(crate) stopping: watch::Sender<bool>,
+    /// How far the server is on its way to its end.
+    pub(crate) stage: watch::Sender<Stage>,
     pub(crate) bodies: Arc<Budget>,
     /// As many batches are read at once as there are cores; more would only take turns.
     pub(crate) reading: Semaphore,
     pub(crate) request_ids: RequestIds,
     pub(crate) openapi: OnceLock<Bytes>,
+}
+
+/// A server's way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// As always.
+    Serving,
+    /// Readiness fails, all else goes on.
+    Unready,
+    /// Nobody is let in; streams and polls end.
+    Stopping,
 }
 
 /// What an operator may set about requests.
@@ -63,7 +74,7 @@ impl App {
             ledger,
             metrics,
             settings,
-            stopping: watch::Sender::new(false),
+            stage: watch::Sender::new(Stage::Serving),
             bodies: Arc::default(),
             reading: Semaphore::new(cores),
             request_ids: RequestIds::new(u64::from_be_bytes(prefix)),
@@ -73,9 +84,9 @@ impl App {
 
     /// Resolves when the server is to stop.
     pub(crate) async fn stopped(&self) {
-        let mut stopping = self.stopping.subscribe();
+        let mut stage = self.stage.subscribe();
         // The sender lives as long as the app.
-        drop(stopping.wait_for(|stopping| *stopping).await);
+        drop(stage.wait_for(|stage| *stage == Stage::Stopping).await);
     }
 }
 

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
@@ -60,55 +61,76 @@ impl Drop for Share {
     }
 }
 
-/// Reads a body of at most `bytes_max` bytes after decompression.
-///
-/// # Errors
-///
-/// Too long, not decompressible, unknown encoding, broken off, too slow, or no memory left for bodies.
-pub(crate) async fn receive(body: &mut Body, headers: &HeaderMap, bytes_max: usize, budget: &Arc<Budget>) -> Result<Received, Problem> {
-    let sink = Sink { bytes: Vec::new(), bytes_max, share: Share { budget: budget.clone(), bytes: 0 }, refused: None };
-    let mut decoder = Decoder::new(encoding(headers)?, sink)?;
-    if decoder.is_plain() && content_length(headers).is_some_and(|length| length > bytes_max) {
-        return Err(too_long(bytes_max));
+/// A body on its way.
+pub(crate) struct Arriving<'a> {
+    body: Body,
+    headers: &'a HeaderMap,
+    /// Something of it was asked for.
+    begun: bool,
+}
+
+impl<'a> Arriving<'a> {
+    /// The body of a request with these headers.
+    pub(crate) fn new(body: Body, headers: &'a HeaderMap) -> Self {
+        Self { body, headers, begun: false }
     }
-    let arrival = tokio::time::timeout(ARRIVAL_MAX, async {
-        while let Some(chunk) = next(body).await? {
-            decoder.write(&chunk)?;
-        }
-        Ok(())
-    });
-    arrival.await.unwrap_or_else(|_| Err(slow()))?;
-    decoder.finish()
-}
 
-/// Reads and forgets what is left of a refused body, within limits: an answer sent while the sender still sends is lost on
-/// many clients.
-pub(crate) async fn discard(body: &mut Body) {
-    let mut left = DISCARD_BYTES_MAX;
-    let all = async {
-        while let Ok(Some(chunk)) = next(body).await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
+    /// Reads a body of at most `bytes_max` bytes after decompression.
+    ///
+    /// # Errors
+    ///
+    /// Too long, not decompressible, unknown encoding, broken off, too slow, or no memory left for bodies.
+    pub(crate) async fn receive(&mut self, bytes_max: usize, budget: &Arc<Budget>) -> Result<Received, Problem> {
+        let share = Share { budget: budget.clone(), bytes: 0 };
+        let sink = Sink { bytes: Vec::new(), bytes_max, share, refused: None };
+        let mut decoder = Decoder::new(encoding(self.headers)?, sink)?;
+        if decoder.is_plain() && content_length(self.headers).is_some_and(|length| length > bytes_max) {
+            return Err(too_long(bytes_max));
         }
-    };
-    // Enough was waited for; the connection is closed with the answer.
-    drop(tokio::time::timeout(DISCARD_MAX, all).await);
-}
-
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
-    loop {
-        let frame = tokio::time::timeout(SILENCE_MAX, body.frame()).await.map_err(|_| slow())?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "a body broke off");
-                return Err(Problem::new(Code::BodyBroken, "the body did not arrive whole; nothing was stored"));
+        let arrival = tokio::time::timeout(ARRIVAL_MAX, async {
+            while let Some(chunk) = self.next().await? {
+                decoder.write(&chunk)?;
             }
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
+            Ok(())
+        });
+        arrival.await.unwrap_or_else(|_| Err(slow()))?;
+        decoder.finish()
+    }
+
+    /// Reads and forgets what is left of a refused body, within limits: an answer sent while the sender still sends is
+    /// lost on many clients.
+    pub(crate) async fn discard(mut self) {
+        if !self.begun && self.headers.contains_key(header::EXPECT) {
+            // The sender waits to be asked for the body, and is not.
+            return;
+        }
+        let mut left = DISCARD_BYTES_MAX;
+        let all = async {
+            while let Ok(Some(chunk)) = self.next().await {
+                match left.checked_sub(chunk.len()) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // Enough was waited for; the connection is closed with the answer.
+        drop(tokio::time::timeout(DISCARD_MAX, all).await);
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        self.begun = true;
+        loop {
+            let frame = tokio::time::timeout(SILENCE_MAX, self.body.frame()).await.map_err(|_| slow())?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a body broke off");
+                    return Err(Problem::new(Code::BodyBroken, "the body did not arrive whole; nothing was stored"));
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
                 }
             }
         }
@@ -246,8 +268,8 @@ fn undecodable(error: &io::Error) -> Problem {
 }
 
 /// Reads the JSON body of a small request.
-pub(crate) async fn small_json<T: serde::de::DeserializeOwned>(app: &App, mut body: Body, headers: &HeaderMap) -> Result<T, Problem> {
-    let received = receive(&mut body, headers, SMALL_BODY_BYTES_MAX, &app.bodies).await?;
+pub(crate) async fn small_json<T: DeserializeOwned>(app: &App, body: Body, headers: &HeaderMap) -> Result<T, Problem> {
+    let received = Arriving::new(body, headers).receive(SMALL_BODY_BYTES_MAX, &app.bodies).await?;
     let bytes = if received.bytes.is_empty() { b"{}" } else { received.bytes.as_slice() };
     serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() { Code::BodyValue } else { Code::Json };

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::access::{Subject, Verb};
 use crate::app::App;
@@ -62,7 +62,7 @@ impl Feed {
         let tenant = app.entering(asker, Verb::Read, tenant).await?;
         let log = |tenant: TenantId| TenantLog { tenant, kind };
         let subject = tenant.clone().map_or(Subject::All, |tenant| Subject::Log(log(tenant)));
-        app.enter(asker, Verb::Read, &subject, filter(tenant.as_ref())).await?;
+        app.enter(asker, Verb::Read, &subject, Map::new()).await?;
         // A key's own tenant may have no event yet: its feed is empty, and can be waited on.
         if let Some(tenant) = tenant.as_ref().filter(|_| asker.caller.is_platform()) {
             app.known(tenant)?;
@@ -73,11 +73,11 @@ impl Feed {
 
     /// Puts on record that a feed entered before is read on.
     pub(crate) async fn enter_again(app: &App, asker: &Asker, feed: &Self) -> Result<(), Problem> {
-        let (subject, tenant) = match &feed.scope {
-            FeedScope::All => (Subject::All, None),
-            FeedScope::Log(log) => (Subject::Log(log.clone()), Some(&log.tenant)),
+        let subject = match &feed.scope {
+            FeedScope::All => Subject::All,
+            FeedScope::Log(log) => Subject::Log(log.clone()),
         };
-        app.enter(asker, Verb::Read, &subject, filter(tenant)).await
+        app.enter(asker, Verb::Read, &subject, Map::new()).await
     }
 
     /// How many records there are; none yet when the tenant has no event.
@@ -101,11 +101,6 @@ impl Feed {
         );
         Err(Problem::new(Code::OutOfRange, detail).in_parameter(parameter))
     }
-}
-
-/// What a reader of a feed narrowed the question to, for the access log.
-fn filter(tenant: Option<&TenantId>) -> Map<String, Value> {
-    tenant.map(|tenant| ("tenant".to_owned(), json!(tenant.as_str()))).into_iter().collect()
 }
 
 /// Reads records by position.

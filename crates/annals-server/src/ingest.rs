@@ -15,7 +15,7 @@ use axum::response::Response;
 
 use crate::app::{App, blocking, json};
 use crate::auth::{Asker, Caller};
-use crate::body::{self, BATCH_BODY_BYTES_MAX};
+use crate::body::{Arriving, BATCH_BODY_BYTES_MAX, Received};
 use crate::problem::{Code, Problem, ProblemBody, write_item_error};
 use crate::query;
 
@@ -122,36 +122,41 @@ pub(crate) struct IngestWarning {
     security(("key" = ["write"])),
 )]
 pub(crate) async fn post_events(State(app): State<Arc<App>>, asker: Result<Asker, Problem>, request: Request) -> Result<Response, Problem> {
-    let (parts, mut body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    let mut arriving = Arriving::new(body, &parts.headers);
     let taken = async {
         let asker = asker?;
         let wish = wish(&app, &asker, &parts.headers)?;
-        let received = body::receive(&mut body, &parts.headers, BATCH_BODY_BYTES_MAX, &app.bodies).await?;
+        let received = arriving.receive(BATCH_BODY_BYTES_MAX, &app.bodies).await?;
         app.metrics.received(received.bytes.len());
         Ok((asker, wish, received))
     };
     let (asker, wish, received) = match taken.await {
         Ok(taken) => taken,
         Err(problem) => {
-            body::discard(&mut body).await;
+            arriving.discard().await;
             return Err(problem);
         }
     };
-    let Wish { options, form, receipts } = wish;
-    let one_object = form == Form::Json && shape(&received.bytes) == Shape::Object;
-    let sealed = if received.bytes.len() <= READ_HERE_BYTES_MAX {
-        read(&app.ledger, options, form, receipts, &received.bytes)?
-    } else {
-        let _turn = app.reading.acquire().await.expect("this semaphore is never closed");
-        let ledger = app.ledger.clone();
-        blocking(move || read(&ledger, options, form, receipts, &received.bytes)).await?
-    };
+    let receipts = wish.receipts;
+    let one_object = wish.form == Form::Json && shape(&received.bytes) == Shape::Object;
+    let sealed = seal(&app, wish, received).await?;
     let commit = tokio::time::timeout(COMMIT_MAX, app.ledger.commit(sealed));
     let results = commit.await.unwrap_or(Err(CommitError::Uncertain))?;
     if one_object {
         refuse_broken_object(&results)?;
     }
     answer(&app, &asker, results, receipts).await
+}
+
+/// Reads the events, where it disturbs nobody.
+async fn seal(app: &App, wish: Wish, received: Received) -> Result<Sealed, Problem> {
+    if received.bytes.len() <= READ_HERE_BYTES_MAX {
+        return read(&app.ledger, wish, &received.bytes);
+    }
+    let _turn = app.reading.acquire().await.expect("this semaphore is never closed");
+    let ledger = app.ledger.clone();
+    blocking(move || read(&ledger, wish, &received.bytes)).await
 }
 
 /// What the request's head asks for.
@@ -203,7 +208,8 @@ fn media_form(headers: &HeaderMap) -> Result<Form, Problem> {
 }
 
 /// Reads the events of a body: each by itself, so that a bad one costs no other its place.
-fn read(ledger: &Ledger, options: AcceptOptions, form: Form, receipts: bool, body: &[u8]) -> Result<Sealed, Problem> {
+fn read(ledger: &Ledger, wish: Wish, body: &[u8]) -> Result<Sealed, Problem> {
+    let Wish { options, form, receipts } = wish;
     let items_max = if receipts { RECEIPTS_MAX } else { ITEMS_MAX };
     let items = items(form, body, items_max + 1)?;
     if items.len() > ITEMS_MAX {

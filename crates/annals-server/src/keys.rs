@@ -217,7 +217,7 @@ pub(crate) async fn rotate(
 
 /// Ends a key.
 ///
-/// It is refused from now on; open streams end within seconds.
+/// It is refused from now on; open streams end within 15 s.
 #[utoipa::path(
     delete, path = "/v1/keys/{id}", tag = "control",
     params(("id" = String, Path, description = "The key's public name")),

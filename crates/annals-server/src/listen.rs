@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::app::Stage;
 use crate::metrics::Metrics;
 use crate::tls::{Tls, TlsFiles};
 
@@ -46,6 +47,8 @@ pub struct Limits {
     pub headers_max: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub streams_max: u32,
+    /// When the server is to stop: time between being unready and letting nobody in, for load balancers to notice.
+    pub unready_first: Duration,
     /// Time for open requests to finish when the server stops.
     pub drain_max: Duration,
 }
@@ -56,6 +59,7 @@ impl Default for Limits {
             connections_max: 10_000,
             headers_max: Duration::from_secs(30),
             streams_max: 128,
+            unready_first: Duration::ZERO,
             drain_max: Duration::from_secs(25),
         }
     }
@@ -78,12 +82,12 @@ impl Connections {
         Arc::new(Self { router, metrics, tls, behind_proxy, limits, open })
     }
 
-    /// Accepts until `stopping` turns true, then lets open requests finish. What is not done by then is cut off.
-    pub(crate) async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stopping: watch::Receiver<bool>) {
+    /// Accepts until the stage is [`Stage::Stopping`], then lets open requests finish. What is not done by then is cut off.
+    pub(crate) async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stage: watch::Receiver<Stage>) {
         let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(self.clone().accept(listener, graceful.clone(), stopping.clone()));
+            accepting.spawn(self.clone().accept(listener, graceful.clone(), stage.clone()));
         }
         // The loops end by themselves, and hand back the connections they opened.
         let mut connections = JoinSet::new();
@@ -104,12 +108,17 @@ impl Connections {
     }
 
     /// Takes connections from one listener; returns those still open.
-    async fn accept(self: Arc<Self>, listener: TcpListener, graceful: Arc<GracefulShutdown>, mut stopping: watch::Receiver<bool>) -> JoinSet<()> {
+    async fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        graceful: Arc<GracefulShutdown>,
+        mut stage: watch::Receiver<Stage>,
+    ) -> JoinSet<()> {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => return open,
+                _ = stage.wait_for(|stage| *stage == Stage::Stopping) => return open,
                 Some(_) = open.join_next() => continue,
             };
             match accepted {

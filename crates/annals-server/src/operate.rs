@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::app::{App, json};
+use crate::app::{App, Stage, json};
 use crate::auth::Asker;
 use crate::problem::{Problem, ProblemBody};
 
@@ -76,7 +76,7 @@ impl Readiness {
             let seconds = jump_us / 1_000_000;
             format!("jumped by {seconds} s; set it right, or confirm it with POST /v1/clock/confirm")
         });
-        let stopping = stopping || *app.stopping.borrow();
+        let stopping = stopping || *app.stage.borrow() != Stage::Serving;
         let checks = Checks {
             journal: Check::of(journal),
             clock: Check::of(jump),

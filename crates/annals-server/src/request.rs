@@ -76,6 +76,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     set_headers(response.headers_mut(), &id);
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     let known_method = if method.as_str().len() <= 7 { method.as_str() } else { "other" };
     app.metrics.answered(known_method, &route, response.status().as_u16(), began.elapsed().as_secs_f64());
     response

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals_ledger::Ledger;
 use tokio::net::TcpListener;
 
-use crate::app::{App, Settings, router};
+use crate::app::{App, Settings, Stage, router};
 use crate::listen::{Connections, Listening};
 use crate::metrics::Metrics;
 use crate::tls::{Tls, TlsError};
@@ -40,14 +40,18 @@ impl Server {
         Handle(self.connections.clone())
     }
 
-    /// Serves until `shutdown` resolves, then stops: unready at once, no new connections, live streams and long polls end,
-    /// open requests get [`Limits::drain_max`](crate::Limits::drain_max) to finish. The ledger is left running; stop it next.
+    /// Serves until `shutdown` resolves, then stops: unready at once; after [`Limits::unready_first`](crate::Limits) no new
+    /// connections, live streams and long polls end, open requests get [`Limits::drain_max`](crate::Limits) to finish. The
+    /// ledger is left running; stop it next.
     pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
         let Self { app, connections } = self;
-        let serving = connections.serve(listeners, app.stopping.subscribe());
+        let unready_first = connections.limits.unready_first;
+        let serving = connections.serve(listeners, app.stage.subscribe());
         let stop = async {
             shutdown.await;
-            app.stopping.send_replace(true);
+            app.stage.send_replace(Stage::Unready);
+            tokio::time::sleep(unready_first).await;
+            app.stage.send_replace(Stage::Stopping);
             std::future::pending::<()>().await;
         };
         tokio::select! {

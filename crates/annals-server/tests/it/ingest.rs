@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use expect_test::expect;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::site::{Site, event, events};
+use crate::site::{PATIENCE, Site, event, events};
 
 const NDJSON: &str = "POST /v1/events\ncontent-type: application/x-ndjson";
 
@@ -298,6 +299,22 @@ async fn what_concerns_the_request_is_400_and_stores_nothing() {
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.json()["size"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_asks_first_is_told_before_it_sends() {
+    let site = Site::new().await;
+    for (key, length, status) in [("nobody", 10, "401"), ("acme", 1 << 30, "413")] {
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        let head = format!(
+            "POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n",
+            site.key(key)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

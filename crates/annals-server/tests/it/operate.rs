@@ -40,7 +40,7 @@ async fn health_needs_no_key() {
         200
         {
           "name": "annals",
-          "version": "0.1.0"
+          "version": "1.2.3"
         }
     "#]]).await;
     assert_eq!(site.ask("GET /openapi.json", "", b"").await.json()["openapi"], "3.1.0");
@@ -84,7 +84,7 @@ async fn status_says_what_there_is_and_that_memory_grows() {
           },
           "records": 5,
           "tenants": 2,
-          "version": "0.1.0"
+          "version": "1.2.3"
         }"#]].assert_eq(&format!("{status:#}"));
 }
 

@@ -65,6 +65,11 @@ enum Store {
     Disk { folder: tempfile::TempDir },
 }
 
+/// Settings of a server, unless a test says otherwise.
+pub(crate) fn settings() -> Settings {
+    Settings { version: "1.2.3".to_owned(), ..Settings::default() }
+}
+
 /// A running server.
 pub(crate) struct Site {
     pub(crate) ledger: Ledger,
@@ -109,7 +114,7 @@ impl Answer {
 impl Site {
     /// A new server over journals in memory, with the tenant `acme` and keys `operator` and `acme` (all scopes).
     pub(crate) async fn new() -> Self {
-        Self::with(Settings::default(), Listening::default()).await
+        Self::with(settings(), Listening::default()).await
     }
 
     pub(crate) async fn with(settings: Settings, listening: Listening) -> Self {
@@ -120,7 +125,7 @@ impl Site {
     /// As [`Site::new`], over files.
     pub(crate) async fn on_disk() -> Self {
         let store = Store::Disk { folder: tempfile::tempdir().unwrap() };
-        Self::first_start(store, Settings::default(), Listening::default()).await
+        Self::first_start(store, settings(), Listening::default()).await
     }
 
     pub(crate) async fn on_disk_with(settings: Settings) -> Self {
@@ -300,7 +305,8 @@ impl Site {
     }
 }
 
-/// Status and body; links to the catalogue are left out, as they only repeat the code, and hashes, as proofs check those.
+/// Status and body; links to the catalogue are left out, as they only repeat the code, and what is
+/// random: hashes, given ids.
 pub(crate) fn shown(answer: &Answer) -> String {
     let body = match serde_json::from_slice::<Value>(&answer.body) {
         Ok(mut value) => {
@@ -322,9 +328,15 @@ fn masked(value: &mut Value) {
             members.values_mut().for_each(masked);
         }
         Value::Array(items) => items.iter_mut().for_each(masked),
-        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => *text = "(hash)".to_owned(),
+        Value::String(text) if is_hex(text, 64) => *text = "(hash)".to_owned(),
+        Value::String(text) if text.strip_prefix("key_").is_some_and(|rest| is_hex(rest, 16)) => *text = "(key id)".to_owned(),
+        Value::String(text) if text.len() == 36 && is_hex(&text.replace('-', ""), 32) => *text = "(uuid)".to_owned(),
         _ => {}
     }
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub(crate) async fn send(stream: TcpStream, request: Request<Full<Bytes>>) -> Response<Incoming> {

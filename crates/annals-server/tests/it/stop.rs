@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_server::{Limits, Listening};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::site::{PATIENCE, Site, event};
+use crate::site::{PATIENCE, Site, event, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_live_feeds_and_long_polls_cleanly() {
@@ -26,6 +27,18 @@ async fn a_stop_ends_live_feeds_and_long_polls_cleanly() {
     let page = tokio::time::timeout(PATIENCE, polling).await.unwrap().unwrap();
     assert_eq!(&page[..], br#"{"records":[],"next":1,"size":1}"#);
     assert!(TcpStream::connect(site.address).await.is_err(), "nobody is let in any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_balancers_get_time_to_notice() {
+    let limits = Limits { unready_first: Duration::from_secs(1), ..Limits::default() };
+    let mut site = Site::with(settings(), Listening { limits, ..Listening::default() }).await;
+    site.begin_stop();
+    let answer = site.until("GET /readyz", "", |answer| answer.status == 503).await;
+    assert_eq!(answer.json()["checks"]["serving"]["reason"], "stopping");
+    site.post("acme", &event("e1")).await;
+    site.stop_begun().await;
+    assert!(TcpStream::connect(site.address).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
