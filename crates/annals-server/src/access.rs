@@ -87,14 +87,25 @@ impl App {
     /// Checks that the key may do `verb` to the subject, and puts the attempt on record.
     ///
     /// `filter` is what the request narrowed its question to.
-    pub(crate) async fn enter(&self, asker: &Asker, verb: Verb, subject: &Subject, filter: Map<String, Value>) -> Result<(), Problem> {
+    pub(crate) async fn enter(
+        &self,
+        asker: &Asker,
+        verb: Verb,
+        subject: &Subject,
+        filter: Map<String, Value>,
+    ) -> Result<(), Problem> {
         let allowed = asker.caller.require(verb.scope());
         self.access.note(asker, verb, subject, filter, allowed.as_ref().err()).await?;
         allowed
     }
 
     /// The subject of a request, where finding it may be refused; a refusal is put on record.
-    pub(crate) async fn entering<T>(&self, asker: &Asker, verb: Verb, found: Result<T, Problem>) -> Result<T, Problem> {
+    pub(crate) async fn entering<T>(
+        &self,
+        asker: &Asker,
+        verb: Verb,
+        found: Result<T, Problem>,
+    ) -> Result<T, Problem> {
         match &found {
             Err(problem) if problem.code() == Code::TenantDenied => {
                 // On record with whom it concerns; the other tenant does not learn whose key it was.
@@ -142,7 +153,8 @@ impl AccessLog {
         let Some(unlisted) = self.is_new(&caller.key_id.0, &asker.call, told) else { return Ok(()) };
         let mut actor = json!({"type": "api_key", "id": caller.key_id});
         // Another tenant's people are nobody's business.
-        let foreign = matches!((subject, &caller.tenant), (Subject::Log(log), Some(own)) if log.tenant != *own);
+        let foreign =
+            matches!((subject, &caller.tenant), (Subject::Log(log), Some(own)) if log.tenant != *own);
         if let (Some(name), false) = (&caller.name, foreign) {
             actor["name"] = json!(name);
         }
@@ -176,7 +188,10 @@ impl AccessLog {
     async fn record(self: &Arc<Self>, access: Access) -> Result<(), Problem> {
         if self.strict {
             return self.write(access).await.map_err(|()| {
-                Problem::new(Code::AccessUnrecorded, "the read could not be put on record, and `access.strict` is set")
+                Problem::new(
+                    Code::AccessUnrecorded,
+                    "the read could not be put on record, and `access.strict` is set",
+                )
             });
         }
         if self.writing.fetch_add(1, Ordering::SeqCst) >= WRITING_MAX {

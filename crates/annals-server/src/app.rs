@@ -122,6 +122,11 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
     app.openapi.get_or_init(|| openapi::finish(document));
+    wrapped(router, app)
+}
+
+/// Routes with all that every request passes through.
+fn wrapped(router: Router<Arc<App>>, app: Arc<App>) -> Router {
     router
         .fallback(request::unknown_route)
         .layer(CatchPanicLayer::custom(request::panicked))
@@ -140,4 +145,55 @@ pub(crate) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send +
 /// A JSON answer whose text is written already.
 pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     (status, [(axum::http::header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_journal::MemoryJournal;
+    use annals_ledger::{Options, Parts, SeededEntropy};
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::system::SystemClock;
+
+    fn app() -> Arc<App> {
+        let metrics = Arc::new(Metrics::new("1.2.3"));
+        let parts = Parts {
+            journal: Box::new(MemoryJournal::new()),
+            signer_journal: Box::new(MemoryJournal::new()),
+            signing_seed: [1; 32],
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            observer: metrics.clone(),
+        };
+        let options = Options { name: None, event_bytes_max: 1 << 18, version: "1.2.3".to_owned() };
+        App::new(Ledger::open(parts, &options).unwrap().ledger, metrics, Settings::default())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        async fn boom() -> StatusCode {
+            panic!("the password is swordfish")
+        }
+        let router = wrapped(Router::new().route("/boom", get(boom)), app());
+        let request = Request::get("/boom").header("x-request-id", "r-1").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["code"], &problem["request_id"]), (&"bug".into(), &"r-1".into()));
+        assert!(!problem.to_string().contains("swordfish"));
+    }
+
+    #[test]
+    fn the_description_is_what_the_router_serves() {
+        let (_, document) = described().split_for_parts();
+        let source = include_str!("app.rs");
+        let routes = source.lines().filter(|line| line.trim_start().starts_with(".routes(routes!(")).count();
+        assert_eq!(document.paths.paths.len(), routes, "each line of routes is one documented path");
+    }
 }

@@ -52,9 +52,11 @@ impl Caller {
     /// The tenant that a request is about: the key's own, or the one it names. None with a platform key that names none.
     pub(crate) fn tenant_or_all(&self, named: Option<TenantId>) -> Result<Option<TenantId>, Problem> {
         match (&self.tenant, named) {
-            (Some(own), Some(named)) if *own != named => {
-                Err(Problem::new(Code::TenantDenied, "the key is bound to another tenant than `tenant` names").in_parameter("tenant"))
-            }
+            (Some(own), Some(named)) if *own != named => Err(Problem::new(
+                Code::TenantDenied,
+                "the key is bound to another tenant than `tenant` names",
+            )
+            .in_parameter("tenant")),
             (Some(own), _) => Ok(Some(own.clone())),
             (None, named) => Ok(named),
         }
@@ -63,7 +65,8 @@ impl Caller {
     /// As [`Caller::tenant_or_all`], where a tenant is needed.
     pub(crate) fn one_tenant(&self, named: Option<TenantId>) -> Result<TenantId, Problem> {
         self.tenant_or_all(named)?.ok_or_else(|| {
-            Problem::new(Code::TenantRequired, "a platform key must name the tenant with `tenant=`").in_parameter("tenant")
+            Problem::new(Code::TenantRequired, "a platform key must name the tenant with `tenant=`")
+                .in_parameter("tenant")
         })
     }
 
@@ -140,11 +143,19 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Pro
         Some(_) => return Err(refuse("the header `Authorization` must be `Bearer annals_…`")),
         None => shown,
     };
-    let secret = KeySecret::parse(secret).ok_or_else(|| refuse("the key is not well-formed; it may have been cut or mistyped"))?;
+    let secret = KeySecret::parse(secret)
+        .ok_or_else(|| refuse("the key is not well-formed; it may have been cut or mistyped"))?;
     let keys = app.ledger.keys();
     let keys = keys.read().expect("no holder of this lock panics");
-    let key = keys.find(&secret, app.ledger.clock().now()).ok_or_else(|| refuse("the key is unknown, ended or expired"))?;
-    Ok(Caller { key_id: key.id.clone(), name: key.name.clone(), tenant: key.tenant_id(), scopes: key.scopes.clone() })
+    let key = keys
+        .find(&secret, app.ledger.clock().now())
+        .ok_or_else(|| refuse("the key is unknown, ended or expired"))?;
+    Ok(Caller {
+        key_id: key.id.clone(),
+        name: key.name.clone(),
+        tenant: key.tenant_id(),
+        scopes: key.scopes.clone(),
+    })
 }
 
 impl App {
@@ -172,6 +183,9 @@ impl App {
         if self.ledger.knows(tenant) {
             return Ok(());
         }
-        Err(Problem::new(Code::TenantUnknown, format!("tenant `{tenant}` does not exist; it begins with its first event")))
+        Err(Problem::new(
+            Code::TenantUnknown,
+            format!("tenant `{tenant}` does not exist; it begins with its first event"),
+        ))
     }
 }

@@ -80,7 +80,11 @@ impl<'a> Arriving<'a> {
     /// # Errors
     ///
     /// Too long, not decompressible, unknown encoding, broken off, too slow, or no memory left for bodies.
-    pub(crate) async fn receive(&mut self, bytes_max: usize, budget: &Arc<Budget>) -> Result<Received, Problem> {
+    pub(crate) async fn receive(
+        &mut self,
+        bytes_max: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Received, Problem> {
         let share = Share { budget: budget.clone(), bytes: 0 };
         let sink = Sink { bytes: Vec::new(), bytes_max, share, refused: None };
         let mut decoder = Decoder::new(encoding(self.headers)?, sink)?;
@@ -125,7 +129,10 @@ impl<'a> Arriving<'a> {
                 None => return Ok(None),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "a body broke off");
-                    return Err(Problem::new(Code::BodyBroken, "the body did not arrive whole; nothing was stored"));
+                    return Err(Problem::new(
+                        Code::BodyBroken,
+                        "the body did not arrive whole; nothing was stored",
+                    ));
                 }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -142,7 +149,10 @@ fn slow() -> Problem {
 }
 
 fn too_long(bytes_max: usize) -> Problem {
-    Problem::new(Code::BodyBytes, format!("the body is longer than {bytes_max} bytes, decompressed; send it in parts"))
+    Problem::new(
+        Code::BodyBytes,
+        format!("the body is longer than {bytes_max} bytes, decompressed; send it in parts"),
+    )
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
@@ -168,7 +178,9 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
         },
         _ => None,
     };
-    encoding.ok_or_else(|| Problem::new(Code::ContentEncoding, "`Content-Encoding` must be `gzip`, `zstd` or left out"))
+    encoding.ok_or_else(|| {
+        Problem::new(Code::ContentEncoding, "`Content-Encoding` must be `gzip`, `zstd` or left out")
+    })
 }
 
 /// Where decompressed bytes go; refuses them once there are too many.
@@ -188,7 +200,8 @@ impl Write for Sink {
         let held = self.share.budget.0.fetch_add(bytes.len(), Ordering::Relaxed);
         self.share.bytes += bytes.len();
         if held + bytes.len() > BODIES_BYTES_MAX {
-            self.refused = Some(Problem::new(Code::Busy, "too many bodies are being read; send this one again"));
+            self.refused =
+                Some(Problem::new(Code::Busy, "too many bodies are being read; send this one again"));
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         self.bytes.extend_from_slice(bytes);
@@ -216,7 +229,9 @@ impl Decoder {
                     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                     Ok(decoder)
                 });
-                Self::Zstd(Box::new(made.map_err(|_| Problem::new(Code::Busy, "no memory for a decompressor"))?))
+                Self::Zstd(Box::new(
+                    made.map_err(|_| Problem::new(Code::Busy, "no memory for a decompressor"))?,
+                ))
             }
         })
     }
@@ -268,7 +283,11 @@ fn undecodable(error: &io::Error) -> Problem {
 }
 
 /// Reads the JSON body of a small request.
-pub(crate) async fn small_json<T: DeserializeOwned>(app: &App, body: Body, headers: &HeaderMap) -> Result<T, Problem> {
+pub(crate) async fn small_json<T: DeserializeOwned>(
+    app: &App,
+    body: Body,
+    headers: &HeaderMap,
+) -> Result<T, Problem> {
     let received = Arriving::new(body, headers).receive(SMALL_BODY_BYTES_MAX, &app.bodies).await?;
     let bytes = if received.bytes.is_empty() { b"{}" } else { received.bytes.as_slice() };
     serde_json::from_slice(bytes).map_err(|error| {

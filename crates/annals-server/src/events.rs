@@ -33,7 +33,11 @@ use crate::query::{Params, PathText};
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn event(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<Response, Problem> {
+pub(crate) async fn event(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    PathText(id): PathText,
+) -> Result<Response, Problem> {
     let params = asker.params(&["tenant"])?;
     let (_, record) = find(&app, &asker, &params, Verb::Read, &id).await?;
     let mut out = Vec::with_capacity(record.event.len() + 160);
@@ -42,12 +46,19 @@ pub(crate) async fn event(State(app): State<Arc<App>>, asker: Asker, PathText(id
 }
 
 /// The record with this id in the log that the key and the parameters name, put on record as read or verified.
-pub(crate) async fn find(app: &App, asker: &Asker, params: &Params, verb: Verb, id: &str) -> Result<(TenantLog, Record), Problem> {
+pub(crate) async fn find(
+    app: &App,
+    asker: &Asker,
+    params: &Params,
+    verb: Verb,
+    id: &str,
+) -> Result<(TenantLog, Record), Problem> {
     let tenant = app.entering(asker, verb, asker.caller.one_tenant(params.tenant()?)).await?;
     let log = TenantLog { tenant, kind: LogKind::Tenant };
     let filter: Map<String, Value> = [("id".to_owned(), json!(id))].into_iter().collect();
     app.enter(asker, verb, &Subject::Log(log.clone()), filter).await?;
     let record = app.ledger.by_id(&log, id);
-    let record = record.ok_or_else(|| Problem::new(Code::EventUnknown, "the tenant has no event with this id"))?;
+    let record =
+        record.ok_or_else(|| Problem::new(Code::EventUnknown, "the tenant has no event with this id"))?;
     Ok((log, record))
 }

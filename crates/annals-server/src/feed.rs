@@ -53,7 +53,12 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// The feed that the key and `tenant=` name, put on record as read.
-    pub(crate) async fn enter(app: &App, asker: &Asker, params: &Params, kind: LogKind) -> Result<Self, Problem> {
+    pub(crate) async fn enter(
+        app: &App,
+        asker: &Asker,
+        params: &Params,
+        kind: LogKind,
+    ) -> Result<Self, Problem> {
         let named = params.tenant()?;
         let tenant = match kind {
             LogKind::Tenant => asker.caller.tenant_or_all(named),
@@ -87,7 +92,11 @@ impl Feed {
 
     /// At most `limit` records from `from` on.
     pub(crate) fn page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
-        app.ledger.feed(&self.scope, from, limit).unwrap_or(FeedPage { records: Vec::new(), next: from, size: 0 })
+        app.ledger.feed(&self.scope, from, limit).unwrap_or(FeedPage {
+            records: Vec::new(),
+            next: from,
+            size: 0,
+        })
     }
 
     /// Refuses to start beyond the end: a cursor from elsewhere, or from before data was lost, must not wait in silence.
@@ -126,7 +135,11 @@ impl Feed {
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn feed(State(app): State<Arc<App>>, asker: Asker, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn feed(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     read(&app, &asker, &headers, LogKind::Tenant).await
 }
 
@@ -151,7 +164,11 @@ pub(crate) async fn feed(State(app): State<Arc<App>>, asker: Asker, headers: Hea
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn access(State(app): State<Arc<App>>, asker: Asker, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn access(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     read(&app, &asker, &headers, LogKind::Access).await
 }
 
@@ -181,7 +198,9 @@ fn wants_lines(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| {
         let essence = range.split(';').next().unwrap_or_default().trim();
-        ["application/x-ndjson", "application/ndjson", "application/jsonl"].iter().any(|lines| essence.eq_ignore_ascii_case(lines))
+        ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+            .iter()
+            .any(|lines| essence.eq_ignore_ascii_case(lines))
     })
 }
 
@@ -238,7 +257,9 @@ impl PageWriter {
         if self.at == self.page.records.len() {
             self.ended = true;
             if !self.lines {
-                out.extend_from_slice(format!("],\"next\":{},\"size\":{}}}", self.page.next, self.page.size).as_bytes());
+                out.extend_from_slice(
+                    format!("],\"next\":{},\"size\":{}}}", self.page.next, self.page.size).as_bytes(),
+                );
             }
         }
         Some(out)

@@ -7,7 +7,9 @@ use std::time::Duration;
 use annals_event::json::{Shape, lines, shape, split_array, write_string};
 use annals_ledger::accept::IDEMPOTENCY_KEY_BYTES_MAX;
 use annals_ledger::batch::ITEMS_MAX;
-use annals_ledger::{AcceptOptions, CommitError, Draft, ItemResult, ItemStatus, Ledger, LogKind, Scope, Sealed, TenantLog};
+use annals_ledger::{
+    AcceptOptions, CommitError, Draft, ItemResult, ItemStatus, Ledger, LogKind, Scope, Sealed, TenantLog,
+};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -121,7 +123,11 @@ pub(crate) struct IngestWarning {
     ),
     security(("key" = ["write"])),
 )]
-pub(crate) async fn post_events(State(app): State<Arc<App>>, asker: Result<Asker, Problem>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn post_events(
+    State(app): State<Arc<App>>,
+    asker: Result<Asker, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let mut arriving = Arriving::new(body, &parts.headers);
     let taken = async {
@@ -186,10 +192,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
     let mut sent = headers.get_all("idempotency-key").iter();
     match (sent.next(), sent.next()) {
         (None, _) => Ok(None),
-        (Some(key), None) if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.as_bytes().to_vec())),
+        (Some(key), None) if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) => {
+            Ok(Some(key.as_bytes().to_vec()))
+        }
         _ => Err(Problem::new(
             Code::IdempotencyKey,
-            format!("the header `Idempotency-Key` must stand once and have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes"),
+            format!(
+                "the header `Idempotency-Key` must stand once and have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes"
+            ),
         )),
     }
 }
@@ -213,10 +223,15 @@ fn read(ledger: &Ledger, wish: Wish, body: &[u8]) -> Result<Sealed, Problem> {
     let items_max = if receipts { RECEIPTS_MAX } else { ITEMS_MAX };
     let items = items(form, body, items_max + 1)?;
     if items.len() > ITEMS_MAX {
-        return Err(Problem::new(Code::BatchItems, format!("the body has more than {ITEMS_MAX} events; send it in parts")));
+        return Err(Problem::new(
+            Code::BatchItems,
+            format!("the body has more than {ITEMS_MAX} events; send it in parts"),
+        ));
     }
     if items.len() > items_max {
-        let detail = format!("`wait=checkpoint` is for at most {RECEIPTS_MAX} events; ask for proofs later, or send it in parts");
+        let detail = format!(
+            "`wait=checkpoint` is for at most {RECEIPTS_MAX} events; ask for proofs later, or send it in parts"
+        );
         return Err(Problem::new(Code::ReceiptItems, detail).in_parameter("wait"));
     }
     let mut draft: Draft<'_> = ledger.draft(options);
@@ -232,7 +247,10 @@ fn items(form: Form, body: &[u8], count: usize) -> Result<Vec<&[u8]>, Problem> {
         return Ok(lines(body).take(count).collect());
     }
     if let Err(error) = std::str::from_utf8(body) {
-        return Err(Problem::new(Code::Utf8, format!("the body is not UTF-8 from byte {} on", error.valid_up_to())));
+        return Err(Problem::new(
+            Code::Utf8,
+            format!("the body is not UTF-8 from byte {} on", error.valid_up_to()),
+        ));
     }
     match shape(body) {
         Shape::Object => Ok(vec![body.trim_ascii()]),
@@ -240,14 +258,21 @@ fn items(form: Form, body: &[u8], count: usize) -> Result<Vec<&[u8]>, Problem> {
             let items = split_array(body).take(count).collect::<Result<_, _>>();
             items.map_err(|rejection| broken(rejection.code.as_str(), rejection.message))
         }
-        Shape::Empty => Err(Problem::new(Code::Json, "the body is empty; send an event, or an array of events")),
-        Shape::Other => Err(Problem::new(Code::Json, "the body must be an event (an object) or an array of events")),
+        Shape::Empty => {
+            Err(Problem::new(Code::Json, "the body is empty; send an event, or an array of events"))
+        }
+        Shape::Other => {
+            Err(Problem::new(Code::Json, "the body must be an event (an object) or an array of events"))
+        }
     }
 }
 
 fn broken(code: &str, message: String) -> Problem {
     match code {
-        "trailing_bytes" => Problem::new(Code::TrailingBytes, format!("{message}; one event a line is `application/x-ndjson`")),
+        "trailing_bytes" => Problem::new(
+            Code::TrailingBytes,
+            format!("{message}; one event a line is `application/x-ndjson`"),
+        ),
         _ => Problem::new(Code::Json, message),
     }
 }
@@ -320,7 +345,12 @@ impl Counts {
     }
 }
 
-async fn answer(app: &App, asker: &Asker, results: Vec<ItemResult>, receipts: bool) -> Result<Response, Problem> {
+async fn answer(
+    app: &App,
+    asker: &Asker,
+    results: Vec<ItemResult>,
+    receipts: bool,
+) -> Result<Response, Problem> {
     let counts = Counts::of(&results);
     counts.report(app, &results);
     let (results, receipts) = match receipts {
@@ -341,16 +371,31 @@ async fn answer(app: &App, asker: &Asker, results: Vec<ItemResult>, receipts: bo
 /// The receipt of a stored item; none when it is not stored, or when the signer does not sign at the moment: the event is
 /// kept all the same, and its receipt can be had later.
 fn receipt(ledger: &Ledger, result: &ItemResult) -> Option<String> {
-    let (ItemStatus::Created { position, .. } | ItemStatus::Duplicate { position, .. }) = &result.status else { return None };
+    let (ItemStatus::Created { position, .. } | ItemStatus::Duplicate { position, .. }) = &result.status
+    else {
+        return None;
+    };
     let log = TenantLog { tenant: result.tenant.clone()?, kind: LogKind::Tenant };
-    ledger.receipt(&log, *position, None).inspect_err(|error| tracing::error!(%error, "no receipt was given")).ok()
+    ledger
+        .receipt(&log, *position, None)
+        .inspect_err(|error| tracing::error!(%error, "no receipt was given"))
+        .ok()
 }
 
-fn write_results(counts: &Counts, results: &[ItemResult], receipts: &[Option<String>], caller: &Caller, request_id: &str) -> Vec<u8> {
+fn write_results(
+    counts: &Counts,
+    results: &[ItemResult],
+    receipts: &[Option<String>],
+    caller: &Caller,
+    request_id: &str,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(96 + results.len() * 192);
     out.extend_from_slice(
-        format!("{{\"created\":{},\"duplicate\":{},\"rejected\":{},\"results\":[", counts.created, counts.duplicate, counts.rejected)
-            .as_bytes(),
+        format!(
+            "{{\"created\":{},\"duplicate\":{},\"rejected\":{},\"results\":[",
+            counts.created, counts.duplicate, counts.rejected
+        )
+        .as_bytes(),
     );
     for (index, result) in results.iter().enumerate() {
         if index > 0 {
@@ -363,7 +408,13 @@ fn write_results(counts: &Counts, results: &[ItemResult], receipts: &[Option<Str
     out
 }
 
-fn write_result(result: &ItemResult, receipt: Option<&str>, for_platform: bool, request_id: &str, out: &mut Vec<u8>) {
+fn write_result(
+    result: &ItemResult,
+    receipt: Option<&str>,
+    for_platform: bool,
+    request_id: &str,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"status\":\"");
     let (status, stored) = match &result.status {
         ItemStatus::Created { position, leaf } => ("created", Some((position, leaf))),

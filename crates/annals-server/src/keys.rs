@@ -230,7 +230,11 @@ pub(crate) async fn rotate(
     ),
     security(("key" = ["admin"])),
 )]
-pub(crate) async fn end(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<StatusCode, Problem> {
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    PathText(id): PathText,
+) -> Result<StatusCode, Problem> {
     asker.caller.require(Scope::Admin)?;
     asker.params(&[])?;
     let key = known(&app, &asker.caller, &id)?;
@@ -255,14 +259,21 @@ fn checked(app: &App, caller: &Caller, new: NewKey) -> Result<(KeySecret, KeyRec
     let named = new.tenant.as_deref().map(TenantId::new).transpose();
     let named = named.map_err(|error| wrong("/tenant", format!("`tenant` {error}")))?;
     let tenant = caller.tenant_or_all(named).map_err(|_| {
-        Problem::new(Code::RightsExceeded, "the key is bound to a tenant and makes keys for that one only").at("/tenant")
+        Problem::new(Code::RightsExceeded, "the key is bound to a tenant and makes keys for that one only")
+            .at("/tenant")
     })?;
-    if new.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control)) {
-        return Err(wrong("/name", format!("`name` must have at most {NAME_BYTES_MAX} bytes and no control characters")));
+    if new.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control))
+    {
+        return Err(wrong(
+            "/name",
+            format!("`name` must have at most {NAME_BYTES_MAX} bytes and no control characters"),
+        ));
     }
     let is_name = |name: &String| {
         (1..=DIALECT_BYTES_MAX).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
     };
     if new.dialects.len() > DIALECTS_MAX || !new.dialects.iter().all(is_name) {
         let detail = format!("`dialects` must be at most {DIALECTS_MAX} names of `a–z 0–9 - _`");
@@ -321,7 +332,8 @@ fn overlap(rotation: &Rotation) -> Result<i64, Problem> {
         Some(text) => parse_duration(text).filter(|overlap| *overlap <= OVERLAP_MAX),
     };
     overlap.and_then(|overlap| i64::try_from(overlap.as_micros()).ok()).ok_or_else(|| {
-        Problem::new(Code::BodyValue, "`overlap` must be a time with its unit, such as `24h`, at most `90d`").at("/overlap")
+        Problem::new(Code::BodyValue, "`overlap` must be a time with its unit, such as `24h`, at most `90d`")
+            .at("/overlap")
     })
 }
 

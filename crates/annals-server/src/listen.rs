@@ -76,7 +76,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(router: Router, metrics: Arc<Metrics>, tls: Option<Tls>, listening: Listening) -> Arc<Self> {
+    pub(crate) fn new(
+        router: Router,
+        metrics: Arc<Metrics>,
+        tls: Option<Tls>,
+        listening: Listening,
+    ) -> Arc<Self> {
         let Listening { behind_proxy, limits, tls: _ } = listening;
         let open = Arc::new(Semaphore::new(limits.connections_max));
         Arc::new(Self { router, metrics, tls, behind_proxy, limits, open })
@@ -93,7 +98,9 @@ impl Connections {
         let mut connections = JoinSet::new();
         while let Some(opened) = accepting.join_next().await {
             match opened {
-                Ok(mut opened) => drop(connections.spawn(async move { while opened.join_next().await.is_some() {} })),
+                Ok(mut opened) => {
+                    drop(connections.spawn(async move { while opened.join_next().await.is_some() {} }))
+                }
                 Err(error) => tracing::error!(%error, "an accept loop ended badly"),
             }
         }
@@ -164,7 +171,11 @@ impl Connections {
         self.behind_proxy.as_ref().is_none_or(|nets| nets.iter().any(|net| net.contains(&peer)))
     }
 
-    async fn connection(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, watcher: Watcher) {
+    async fn connection(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        watcher: Watcher,
+    ) {
         let asked = Arc::new(AtomicBool::new(false));
         let router = self.router.clone();
         let service = {

@@ -60,7 +60,11 @@ struct Live {
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn live(State(app): State<Arc<App>>, asker: Asker, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn live(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let params = asker.params(&["from", "tenant"])?;
     let asked = params.number("from")?;
     let resumed = last_event_id(&headers)?;
@@ -97,7 +101,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        Problem::new(Code::ParameterValue, "`Last-Event-ID` must be the `id` of an event of this stream").in_parameter("Last-Event-ID")
+        Problem::new(Code::ParameterValue, "`Last-Event-ID` must be the `id` of an event of this stream")
+            .in_parameter("Last-Event-ID")
     })
 }
 

@@ -80,7 +80,11 @@ impl Metrics {
     pub fn new(version: &str) -> Self {
         let mut root = Registry::default();
         let registry = root.sub_registry_with_prefix("annals");
-        registry.register("build", "The program", Info::new(vec![("version".to_owned(), version.to_owned())]));
+        registry.register(
+            "build",
+            "The program",
+            Info::new(vec![("version".to_owned(), version.to_owned())]),
+        );
         let metrics = Self {
             items: Family::default(),
             refusals: Family::default(),
@@ -103,24 +107,67 @@ impl Metrics {
         registry.register("ingest_items", "Events sent, by what became of them", m.items.clone());
         registry.register("ingest_refusals", "Events refused, by code", m.refusals.clone());
         registry.register("http_problems", "Requests refused, by code", m.problems.clone());
-        registry.register_with_unit("ingest_body", "Bodies taken in, decompressed", Unit::Bytes, m.body_bytes.clone());
-        registry.register_with_unit("journal_append", "Time to write and flush one group", Unit::Seconds, m.appends.clone());
+        registry.register_with_unit(
+            "ingest_body",
+            "Bodies taken in, decompressed",
+            Unit::Bytes,
+            m.body_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "journal_append",
+            "Time to write and flush one group",
+            Unit::Seconds,
+            m.appends.clone(),
+        );
         registry.register("journal_batches", "Batches appended to the journal", m.append_batches.clone());
-        registry.register_with_unit("journal", "Payload appended to the journal", Unit::Bytes, m.append_bytes.clone());
-        registry.register_with_unit("ledger_apply", "Time to apply one batch", Unit::Seconds, m.applies.clone());
+        registry.register_with_unit(
+            "journal",
+            "Payload appended to the journal",
+            Unit::Bytes,
+            m.append_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "ledger_apply",
+            "Time to apply one batch",
+            Unit::Seconds,
+            m.applies.clone(),
+        );
         registry.register("heads_signed", "Ledger heads signed", m.heads.clone());
         registry.register("http_requests", "Requests answered", m.requests.clone());
-        registry.register_with_unit("http_request", "Time until an answer begins", Unit::Seconds, m.latency.clone());
+        registry.register_with_unit(
+            "http_request",
+            "Time until an answer begins",
+            Unit::Seconds,
+            m.latency.clone(),
+        );
         registry.register("http_connections", "Open connections", m.connections.clone());
-        registry.register("http_connections_refused", "Connections refused: too many, or not from the proxy", m.connections_refused.clone());
+        registry.register(
+            "http_connections_refused",
+            "Connections refused: too many, or not from the proxy",
+            m.connections_refused.clone(),
+        );
         registry.register("live_streams", "Open live feeds", m.streams.clone());
         registry.register("ledger_records", "Records of all tenants", m.ledger.records.clone());
         registry.register("ledger_tenants", "Tenants", m.ledger.tenants.clone());
-        registry.register_with_unit("tail", "Journal batches held in memory", Unit::Bytes, m.ledger.memory_bytes.clone());
+        registry.register_with_unit(
+            "tail",
+            "Journal batches held in memory",
+            Unit::Bytes,
+            m.ledger.memory_bytes.clone(),
+        );
         registry.register("tail_records", "Records held in memory", m.ledger.records.clone());
         registry.register("journal_size_batches", "Batches in the journal", m.ledger.batches.clone());
-        registry.register("queue_batches", "Batches that wait for the journal", m.ledger.queue_batches.clone());
-        registry.register_with_unit("queue", "Bytes that wait for the journal", Unit::Bytes, m.ledger.queue_bytes.clone());
+        registry.register(
+            "queue_batches",
+            "Batches that wait for the journal",
+            m.ledger.queue_batches.clone(),
+        );
+        registry.register_with_unit(
+            "queue",
+            "Bytes that wait for the journal",
+            Unit::Bytes,
+            m.ledger.queue_bytes.clone(),
+        );
         registry.register("ready", "Whether events are taken", m.ledger.ready.clone());
         Self { registry: root, ..metrics }
     }

@@ -134,7 +134,10 @@ pub(crate) struct ClockConfirmed {
     ),
     security(("key" = ["admin"])),
 )]
-pub(crate) async fn confirm_clock(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<ClockConfirmed>, Problem> {
+pub(crate) async fn confirm_clock(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+) -> Result<Json<ClockConfirmed>, Problem> {
     asker.caller.require_platform(Scope::Admin)?;
     asker.params(&[])?;
     let confirmed = app.ledger.confirm_clock(&asker.caller.author()).await?;
@@ -166,7 +169,9 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
         memory_bytes: sizes.memory_bytes,
         queue_batches: queue_batches as u64,
         queue_bytes: queue_bytes as u64,
-        notes: vec!["memory grows with the history: this version keeps all records in memory and never trims its journal"],
+        notes: vec![
+            "memory grows with the history: this version keeps all records in memory and never trims its journal",
+        ],
     }))
 }
 

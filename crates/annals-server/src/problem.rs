@@ -105,7 +105,9 @@ fn status(code: Code) -> StatusCode {
         (ErrorKind::Denied, _) => StatusCode::FORBIDDEN,
         (ErrorKind::Missing, _) => StatusCode::NOT_FOUND,
         (ErrorKind::Conflict, _) => StatusCode::CONFLICT,
-        (ErrorKind::Busy | ErrorKind::Uncertain | ErrorKind::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (ErrorKind::Busy | ErrorKind::Uncertain | ErrorKind::Unavailable, _) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         (ErrorKind::Damaged | ErrorKind::Bug, _) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -115,7 +117,11 @@ fn retry_after(code: Code) -> Option<u32> {
     match code {
         Code::Busy | Code::Uncertain => Some(1),
         Code::Stopping => Some(5),
-        Code::DiskFull | Code::Clock | Code::JournalUnavailable | Code::SignerUnavailable | Code::AccessUnrecorded => Some(30),
+        Code::DiskFull
+        | Code::Clock
+        | Code::JournalUnavailable
+        | Code::SignerUnavailable
+        | Code::AccessUnrecorded => Some(30),
         _ => None,
     }
 }
@@ -228,7 +234,10 @@ impl From<CommitError> for Problem {
             CommitError::Stopping => Code::Stopping,
             // What the journal said may name paths; it is in the diagnostics and in readiness.
             CommitError::Unavailable { .. } => {
-                return Self::new(Code::JournalUnavailable, "the journal takes no writes; the operator finds why at /readyz");
+                return Self::new(
+                    Code::JournalUnavailable,
+                    "the journal takes no writes; the operator finds why at /readyz",
+                );
             }
             _ => Code::Bug,
         };
@@ -245,7 +254,10 @@ impl From<ProveError> for Problem {
             ProveError::Damaged { .. } => Code::Damaged,
             ProveError::Refused(reason) => {
                 tracing::error!(reason, "no checkpoint was signed");
-                return Self::new(Code::SignerUnavailable, "the signer does not sign; the operator finds why at /readyz");
+                return Self::new(
+                    Code::SignerUnavailable,
+                    "the signer does not sign; the operator finds why at /readyz",
+                );
             }
             _ => Code::Bug,
         };
@@ -293,7 +305,10 @@ pub fn item_codes() -> impl Iterator<Item = &'static str> {
 
 /// Writes an item's error: the members of a problem.
 pub(crate) fn write_item_error(error: &ItemError, request_id: &str, out: &mut Vec<u8>) {
-    let title = ITEM_TITLES.iter().find(|(code, _)| *code == error.code).map_or("the item was rejected", |(_, title)| title);
+    let title = ITEM_TITLES
+        .iter()
+        .find(|(code, _)| *code == error.code)
+        .map_or("the item was rejected", |(_, title)| title);
     let status = if error.code == "conflict" { "409" } else { "422" };
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(CATALOGUE.as_bytes());
@@ -327,7 +342,11 @@ mod tests {
     #[test]
     fn codes_are_told_apart() {
         for (index, code) in Code::ALL.iter().enumerate() {
-            assert!(Code::ALL[..index].iter().all(|other| other.as_str() != code.as_str()), "{}", code.as_str());
+            assert!(
+                Code::ALL[..index].iter().all(|other| other.as_str() != code.as_str()),
+                "{}",
+                code.as_str()
+            );
         }
     }
 }

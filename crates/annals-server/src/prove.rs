@@ -93,7 +93,11 @@ fn text(body: String) -> Response {
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn event_proof(State(app): State<Arc<App>>, asker: Asker, PathText(id): PathText) -> Result<Response, Problem> {
+pub(crate) async fn event_proof(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    PathText(id): PathText,
+) -> Result<Response, Problem> {
     let params = asker.params(&["size", "tenant"])?;
     let size = params.number("size")?;
     let (log, record) = events::find(&app, &asker, &params, Verb::Verify, &id).await?;
@@ -172,7 +176,10 @@ async fn signed(app: &App, asker: &Asker) -> Result<Response, Problem> {
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn inclusion(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<InclusionAnswer>, Problem> {
+pub(crate) async fn inclusion(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+) -> Result<axum::Json<InclusionAnswer>, Problem> {
     let params = asker.params(&["position", "size", "tenant", "log"])?;
     let position = Position(required(&params, "position")?);
     let asked = params.number("size")?;
@@ -207,7 +214,10 @@ pub(crate) async fn inclusion(State(app): State<Arc<App>>, asker: Asker) -> Resu
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn consistency(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<ConsistencyAnswer>, Problem> {
+pub(crate) async fn consistency(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+) -> Result<axum::Json<ConsistencyAnswer>, Problem> {
     let params = asker.params(&["from", "to", "tenant", "log"])?;
     let from = required(&params, "from")?;
     let asked = params.number("to")?;
@@ -266,13 +276,21 @@ pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axu
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn tile(State(app): State<Arc<App>>, asker: Asker, PathText(path): PathText) -> Result<Response, Problem> {
+pub(crate) async fn tile(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    PathText(path): PathText,
+) -> Result<Response, Problem> {
     let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
     let unknown = |detail: String| Problem::new(Code::TileUnknown, detail);
-    let tile: Tile = format!("tile/{path}").parse().map_err(|error: annals_tree::tile::ParseTileError| unknown(error.to_string()))?;
+    let tile: Tile = format!("tile/{path}")
+        .parse()
+        .map_err(|error: annals_tree::tile::ParseTileError| unknown(error.to_string()))?;
     let ledger = app.ledger.clone();
     let bytes = blocking(move || ledger.tile(&log, &tile)).await.map_err(|error| match error {
-        annals_ledger::ProveError::Beyond { .. } => unknown(format!("the log does not have this tile yet: {error}")),
+        annals_ledger::ProveError::Beyond { .. } => {
+            unknown(format!("the log does not have this tile yet: {error}"))
+        }
         other => other.into(),
     })?;
     let headers = [
@@ -285,5 +303,7 @@ pub(crate) async fn tile(State(app): State<Arc<App>>, asker: Asker, PathText(pat
 }
 
 fn required(params: &Params, name: &str) -> Result<u64, Problem> {
-    params.number(name)?.ok_or_else(|| Problem::new(Code::ParameterValue, format!("`{name}` is missing")).in_parameter(name))
+    params
+        .number(name)?
+        .ok_or_else(|| Problem::new(Code::ParameterValue, format!("`{name}` is missing")).in_parameter(name))
 }

@@ -19,9 +19,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::new(Code::ParameterValue, "the path is not UTF-8 once its percent signs are decoded"))?;
+        let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| {
+            Problem::new(Code::ParameterValue, "the path is not UTF-8 once its percent signs are decoded")
+        })?;
         Ok(Self(text))
     }
 }
@@ -41,7 +41,9 @@ impl Params {
                 return Err(unknown(&name, known));
             }
             if pairs.len() == PARAMETERS_MAX || pairs.iter().any(|(seen, _)| *seen == *name) {
-                return Err(Problem::new(Code::ParameterValue, format!("`{name}` is given twice")).in_parameter(name));
+                return Err(
+                    Problem::new(Code::ParameterValue, format!("`{name}` is given twice")).in_parameter(name)
+                );
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }
@@ -64,7 +66,9 @@ impl Params {
 
     /// A whole number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| u64::from_str(text).ok()).flatten();
+        let digits = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_digit()).then(|| u64::from_str(text).ok()).flatten()
+        };
         match self.text(name) {
             None => Ok(None),
             Some(text) => digits(text).map(Some).ok_or_else(|| value(name, "must be a whole number from 0")),
@@ -83,9 +87,9 @@ impl Params {
     /// A length of time up to `max`, with its unit: `500ms`, `30s`, `1m`.
     pub(crate) fn duration(&self, name: &str, max: Duration) -> Result<Duration, Problem> {
         let Some(text) = self.text(name) else { return Ok(Duration::ZERO) };
-        parse_duration(text)
-            .filter(|duration| *duration <= max)
-            .ok_or_else(|| value(name, &format!("must be a time with its unit, such as `30s`, at most `{}s`", max.as_secs())))
+        parse_duration(text).filter(|duration| *duration <= max).ok_or_else(|| {
+            value(name, &format!("must be a time with its unit, such as `30s`, at most `{}s`", max.as_secs()))
+        })
     }
 
     /// The tenant named by `tenant`.
@@ -119,13 +123,18 @@ pub(crate) fn value(name: &str, what: &str) -> Problem {
 
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let shown: String = name.chars().take(64).collect();
-    let near = known.iter().map(|known| (distance(&shown, known), known)).min().filter(|(distance, _)| *distance <= 2);
+    let near = known
+        .iter()
+        .map(|known| (distance(&shown, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
     let hint = match (near, known) {
         (Some((_, near)), _) => format!("did you mean `{near}`?"),
         (None, []) => "this route takes none".to_owned(),
         (None, _) => format!("this route takes `{}`", known.join("`, `")),
     };
-    Problem::new(Code::ParameterUnknown, format!("`{shown}` is not a parameter of this route; {hint}")).in_parameter(shown)
+    Problem::new(Code::ParameterUnknown, format!("`{shown}` is not a parameter of this route; {hint}"))
+        .in_parameter(shown)
 }
 
 /// Levenshtein's distance.
@@ -159,7 +168,14 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        for (text, millis) in [("30s", Some(30_000)), ("500ms", Some(500)), ("1m", Some(60_000)), ("30", None), ("s", None), ("-1s", None)] {
+        for (text, millis) in [
+            ("30s", Some(30_000)),
+            ("500ms", Some(500)),
+            ("1m", Some(60_000)),
+            ("30", None),
+            ("s", None),
+            ("-1s", None),
+        ] {
             assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text}");
         }
     }

@@ -59,12 +59,16 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let id = app.request_ids.of(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let trace_id = trace_id(request.headers());
     // No path, query, key or body: ids and names of people may stand in them.
     let span = tracing::info_span!("request", id = id.as_str(), %method, route, trace_id);
     let mut response = next.run(request).instrument(span.clone()).await;
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Problem>().is_none() {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Problem>().is_none()
+    {
         response = method_not_allowed(&response);
     }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -119,7 +123,12 @@ pub(crate) async fn unknown_route() -> Problem {
 
 /// Answer to a panic. The message is in the diagnostics alone.
 pub(crate) fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
-    let message = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    let message =
+        cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     tracing::error!(message = message.unwrap_or("unknown"), "a request panicked");
-    Problem::new(Code::Bug, "something is wrong in annals; the request id finds it in the server's diagnostics").into_response()
+    Problem::new(
+        Code::Bug,
+        "something is wrong in annals; the request id finds it in the server's diagnostics",
+    )
+    .into_response()
 }

@@ -27,7 +27,12 @@ impl Server {
     /// # Errors
     ///
     /// [`TlsError`]: the certificate or key cannot be used.
-    pub fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Settings, listening: Listening) -> Result<Self, TlsError> {
+    pub fn new(
+        ledger: Ledger,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        listening: Listening,
+    ) -> Result<Self, TlsError> {
         let tls = listening.tls.clone().map(Tls::open).transpose()?;
         let app = App::new(ledger, metrics.clone(), settings);
         let connections = Connections::new(router(app.clone()), metrics, tls, listening);

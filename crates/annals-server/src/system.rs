@@ -30,6 +30,24 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system gives random bytes; without them no secret may be made");
+        getrandom::fill(bytes)
+            .expect("the operating system gives random bytes; without them no secret may be made");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_does_not_fall_and_random_bytes_differ() {
+        let clock = SystemClock;
+        let first = clock.monotonic_us();
+        assert!(clock.monotonic_us() >= first);
+        assert!(clock.now().as_micros() > 0);
+        let (mut one, mut other) = ([0; 32], [0; 32]);
+        SystemEntropy.fill(&mut one);
+        SystemEntropy.fill(&mut other);
+        assert_ne!(one, other);
     }
 }

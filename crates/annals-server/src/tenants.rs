@@ -68,7 +68,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Js
     let limit = params.limit(LIMIT, LIMIT_MAX)?;
     let after = params.text("after");
     let visible = |id: &TenantId| asker.caller.tenant.as_ref().is_none_or(|own| own == id);
-    let mut left = app.ledger.tenants().into_iter().filter(|id| visible(id) && after.is_none_or(|after| id.as_str() > after));
+    let mut left = app
+        .ledger
+        .tenants()
+        .into_iter()
+        .filter(|id| visible(id) && after.is_none_or(|after| id.as_str() > after));
     let page: Vec<TenantId> = left.by_ref().take(limit).collect();
     let next = left.next().and(page.last()).map(|id| id.as_str().to_owned());
     let tenants = page.into_iter().map(|id| {

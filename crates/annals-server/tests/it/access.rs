@@ -26,7 +26,11 @@ async fn a_read_stands_on_record_once_a_minute() {
     site.clock.pass(Duration::from_secs(60));
     site.ask("GET /v1/feed", "acme", b"").await;
     assert_eq!(access_log(&site, "acme", 2).await.len(), 2);
-    site.check("GET /v1/access?limit=1", "acme", "", expect![[r#"
+    site.check(
+        "GET /v1/access?limit=1",
+        "acme",
+        "",
+        expect![[r#"
         200
         {
           "next": 1,
@@ -64,18 +68,25 @@ async fn a_read_stands_on_record_once_a_minute() {
           ],
           "size": 2
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_filters_and_routes_are_other_records() {
     let site = Site::new().await;
     site.post("acme", &event("e1")).await;
-    for head in ["GET /v1/feed", "GET /v1/events/e1", "GET /v1/events/e2", "GET /v1/checkpoint", "GET /v1/feed/live"] {
+    for head in
+        ["GET /v1/feed", "GET /v1/events/e1", "GET /v1/events/e2", "GET /v1/checkpoint", "GET /v1/feed/live"]
+    {
         site.open(head, "acme", b"").await;
     }
     let records = access_log(&site, "acme", 5).await;
-    let mut actions: Vec<_> = records.iter().map(|record| (record["action"].as_str().unwrap(), record["request"]["path"].as_str().unwrap())).collect();
+    let mut actions: Vec<_> = records
+        .iter()
+        .map(|record| (record["action"].as_str().unwrap(), record["request"]["path"].as_str().unwrap()))
+        .collect();
     actions.sort_unstable();
     assert_eq!(
         actions,
@@ -98,9 +109,18 @@ async fn refused_reads_stand_on_record_with_whom_they_concern() {
     assert_eq!(site.ask("GET /v1/feed", "writer", b"").await.status, 403);
     assert_eq!(site.ask("GET /v1/feed?tenant=acme", "other", b"").await.status, 403);
     let records = access_log(&site, "acme", 2).await;
-    let told: Vec<_> = records.iter().map(|record| (record["action"].clone(), record["outcome"]["reason"].clone(), record["actor"]["name"].clone())).collect();
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            (record["action"].clone(), record["outcome"]["reason"].clone(), record["actor"]["name"].clone())
+        })
+        .collect();
     let refused = |reason: &str| ("annals.access.refused".into(), reason.into(), Value::Null);
-    assert_eq!(told, [refused("scope"), refused("tenant_denied")], "nor does the tenant learn the other's names");
+    assert_eq!(
+        told,
+        [refused("scope"), refused("tenant_denied")],
+        "nor does the tenant learn the other's names"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +132,12 @@ async fn reads_of_everything_and_unknown_keys_stand_on_record_at_annals() {
     site.ask("GET /v1/feed", "", b"").await;
     site.ask("GET /v1/access?tenant=acme", "operator", b"").await;
     let records = access_log(&site, "_annals", 4).await;
-    let told: Vec<_> = records.iter().map(|record| format!("{} {} {}", record["action"], record["actor"]["type"], record["request"]["path"])).collect();
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            format!("{} {} {}", record["action"], record["actor"]["type"], record["request"]["path"])
+        })
+        .collect();
     for expected in [
         r#""annals.access.read" "api_key" "/v1/feed""#,
         r#""annals.access.refused" "unknown" "/v1/feed""#,
@@ -168,7 +193,11 @@ async fn strict_access_refuses_what_it_cannot_record() {
     let site = Site::on_disk_with(settings).await;
     site.post("acme", &event("e1")).await;
     site.faults.set_no_space(true);
-    site.check("GET /v1/feed", "acme", "", expect![[r#"
+    site.check(
+        "GET /v1/feed",
+        "acme",
+        "",
+        expect![[r#"
         503
         {
           "code": "access_unrecorded",
@@ -176,7 +205,9 @@ async fn strict_access_refuses_what_it_cannot_record() {
           "request_id": "r-1",
           "status": 503
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     site.faults.set_no_space(false);
     site.until("GET /readyz", "", |answer| answer.status == 200).await;
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.status, 200);

@@ -16,7 +16,11 @@ async fn a_tenant_is_made_once_and_listed() {
     site.post("acme", &event("e1")).await;
     let page = site.ask("GET /v1/tenants?limit=2", "operator", b"").await.json();
     assert_eq!(page["next"], "a", "{page}");
-    site.check("GET /v1/tenants?after=a", "operator", "", expect![[r#"
+    site.check(
+        "GET /v1/tenants?after=a",
+        "operator",
+        "",
+        expect![[r#"
         200
         {
           "next": null,
@@ -31,10 +35,18 @@ async fn a_tenant_is_made_once_and_listed() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     let own = site.ask("GET /v1/tenants", "acme", b"").await.json();
     assert_eq!(own["tenants"].as_array().unwrap().len(), 1, "a tenant's key sees its own: {own}");
-    for (body, code) in [(r#"{"id":"_x"}"#, "body_value"), (r#"{"id":"a b"}"#, "body_value"), ("{}", "body_value"), ("{", "json"), (r#"{"id":"x","name":"y"}"#, "body_value")] {
+    for (body, code) in [
+        (r#"{"id":"_x"}"#, "body_value"),
+        (r#"{"id":"a b"}"#, "body_value"),
+        ("{}", "body_value"),
+        ("{", "json"),
+        (r#"{"id":"x","name":"y"}"#, "body_value"),
+    ] {
         assert_eq!(site.ask("POST /v1/tenants", "operator", body.as_bytes()).await.code(), code, "{body}");
     }
     assert_eq!(site.ask("POST /v1/tenants", "acme", make("c").as_bytes()).await.code(), "platform_only");
@@ -61,7 +73,8 @@ async fn a_key_is_shown_once_and_does_what_it_may() {
             "read"
           ],
           "tenant": "acme"
-        }"#]].assert_eq(&format!("{told:#}"));
+        }"#]]
+    .assert_eq(&format!("{told:#}"));
     assert!(made["key"].as_str().unwrap().starts_with("annals_"));
     let listed = site.ask("GET /v1/keys?tenant=acme", "operator", b"").await.text();
     assert!(listed.contains("Ana's laptop") && !listed.contains(made["key"].as_str().unwrap()));
@@ -78,7 +91,11 @@ async fn a_bare_key_is_taken_too() {
     assert_eq!(site.ask(&head, "", b"").await.status, 200);
     for wrong in ["Basic abc", "Bearer annals_short", "annals_", "Bearer"] {
         let answer = site.ask(&format!("GET /v1/feed\nauthorization: {wrong}"), "", b"").await;
-        assert_eq!((answer.status.as_u16(), answer.header("www-authenticate")), (401, "Bearer realm=\"annals\""), "{wrong}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("www-authenticate")),
+            (401, "Bearer realm=\"annals\""),
+            "{wrong}"
+        );
     }
 }
 
@@ -89,7 +106,13 @@ async fn a_key_cannot_give_what_it_does_not_have() {
     site.make_key("big", r#"{"tenant":"acme","scopes":["admin","write"]}"#).await;
     let other = site.make_key("other", r#"{"tenant":"globex","scopes":["read"]}"#).await;
     let big = site.ask("GET /v1/keys?tenant=acme&limit=1000", "operator", b"").await.json();
-    let big = big["keys"].as_array().unwrap().iter().find(|key| key["scopes"] == serde_json::json!(["write", "admin"])).unwrap()["id"].clone();
+    let big = big["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["scopes"] == serde_json::json!(["write", "admin"]))
+        .unwrap()["id"]
+        .clone();
     let big = big.as_str().unwrap();
     let other = other["id"].as_str().unwrap();
     for (head, body, status, code) in [
@@ -161,9 +184,17 @@ async fn members_of_a_key_are_checked() {
         (r#"{"scopes":["read"],"name":"a\u0000b"}"#, "/name"),
     ] {
         let answer = site.ask("POST /v1/keys", "operator", body.as_bytes()).await.json();
-        assert_eq!((&answer["code"], &answer["pointer"]), (&"body_value".into(), &pointer.into()), "{body}: {answer}");
+        assert_eq!(
+            (&answer["code"], &answer["pointer"]),
+            (&"body_value".into(), &pointer.into()),
+            "{body}: {answer}"
+        );
     }
     for body in [r#"{"scopes":["everything"]}"#, r#"{"scope":["read"]}"#, "{}"] {
-        assert_eq!(site.ask("POST /v1/keys", "operator", body.as_bytes()).await.code(), "body_value", "{body}");
+        assert_eq!(
+            site.ask("POST /v1/keys", "operator", body.as_bytes()).await.code(),
+            "body_value",
+            "{body}"
+        );
     }
 }

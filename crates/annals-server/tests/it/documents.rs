@@ -9,7 +9,10 @@ use crate::site::Site;
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+        item.as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
     });
     operations.collect()
 }
@@ -22,7 +25,10 @@ async fn every_route_is_described_and_answers() {
     assert!(operations.len() >= 24, "{}", operations.len());
     for (method, path, operation) in operations {
         let name = format!("{method} {path}");
-        assert!(operation["summary"].as_str().is_some_and(|text| text.ends_with('.')), "{name} has no summary");
+        assert!(
+            operation["summary"].as_str().is_some_and(|text| text.ends_with('.')),
+            "{name} has no summary"
+        );
         assert!(operation["operationId"].is_string(), "{name}");
         assert!(operation["security"].is_array(), "{name} does not say what key it needs");
         let responses = operation["responses"].as_object().unwrap();
@@ -39,7 +45,8 @@ async fn every_route_is_described_and_answers() {
         if let Some(parameters) = operation["parameters"].as_array() {
             for parameter in parameters {
                 assert!(parameter["description"].is_string(), "{name}: {parameter}");
-                let declared = parameter["in"] != "path" || path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+                let declared = parameter["in"] != "path"
+                    || path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
                 assert!(declared, "{name}: {parameter}");
             }
         }

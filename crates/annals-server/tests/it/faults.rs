@@ -12,7 +12,11 @@ async fn on_a_full_disk_reads_go_on_and_ingest_comes_back_by_itself() {
     let refused = site.ask("POST /v1/events", "acme", event("e2").as_bytes()).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (503, "disk_full"));
     assert_eq!(refused.header("retry-after"), "30");
-    site.check("GET /readyz", "", "", expect![[r#"
+    site.check(
+        "GET /readyz",
+        "",
+        "",
+        expect![[r#"
         503
         {
           "checks": {
@@ -35,7 +39,9 @@ async fn on_a_full_disk_reads_go_on_and_ingest_comes_back_by_itself() {
           },
           "ready": false
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.json()["size"], 1);
     assert_eq!(site.ask("GET /healthz", "", b"").await.status, 200);
     site.faults.set_no_space(false);
@@ -51,7 +57,12 @@ async fn after_a_failed_flush_nothing_is_taken_until_a_restart() {
     site.post("acme", &event("e1")).await;
     site.faults.set_failing_syncs(true);
     let uncertain = site.ask("POST /v1/events", "acme", event("e2").as_bytes()).await;
-    assert_eq!((uncertain.status.as_u16(), uncertain.code().as_str()), (503, "uncertain"), "{}", uncertain.text());
+    assert_eq!(
+        (uncertain.status.as_u16(), uncertain.code().as_str()),
+        (503, "uncertain"),
+        "{}",
+        uncertain.text()
+    );
     site.faults.set_failing_syncs(false);
     // Readiness says so without anybody sending more.
     let told = site.until("GET /readyz", "", |answer| answer.text().contains("since a flush failed")).await;

@@ -15,7 +15,11 @@ async fn a_feed_gives_what_was_sent_with_its_place_and_time() {
     let site = Site::new().await;
     let body = r#"{"id":"e1","action":"video.update","actor":{"id":"u1"},"metadata":{"n":9007199254740993.10,"none":null}}"#;
     site.post("acme", body).await;
-    site.check("GET /v1/feed", "acme", "", expect![[r#"
+    site.check(
+        "GET /v1/feed",
+        "acme",
+        "",
+        expect![[r#"
         200
         {
           "next": 1,
@@ -40,8 +44,14 @@ async fn a_feed_gives_what_was_sent_with_its_place_and_time() {
           ],
           "size": 1
         }
-    "#]]).await;
-    site.check("GET /v1/events/e1", "acme", "", expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "GET /v1/events/e1",
+        "acme",
+        "",
+        expect![[r#"
         200
         {
           "action": "video.update",
@@ -60,7 +70,9 @@ async fn a_feed_gives_what_was_sent_with_its_place_and_time() {
           "position": 0,
           "received_at": "2026-11-21T10:00:00.000000Z"
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     let text = site.ask("GET /v1/events/e1", "acme", b"").await.text();
     assert!(text.contains(r#"{"n":9007199254740993.10,"none":null}"#), "digits and nulls are kept: {text}");
 }
@@ -100,7 +112,9 @@ async fn a_large_page_arrives_whole_in_pieces() {
     let site = Site::new().await;
     let long = "x".repeat(100_000);
     for index in 0..30 {
-        let body = format!(r#"{{"id":"e{index}","action":"a","actor":{{"id":"u"}},"metadata":{{"text":"{long}"}}}}"#);
+        let body = format!(
+            r#"{{"id":"e{index}","action":"a","actor":{{"id":"u"}},"metadata":{{"text":"{long}"}}}}"#
+        );
         site.post("acme", &body).await;
     }
     let page = site.ask("GET /v1/feed?limit=1000", "acme", b"").await;
@@ -121,7 +135,12 @@ async fn a_platform_key_reads_all_tenants_by_ledger_number() {
     let records = page["records"].as_array().unwrap();
     let numbers: Vec<_> = records.iter().map(|record| record["ledger_seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..page["size"].as_u64().unwrap()).collect::<Vec<_>>());
-    let last: Vec<_> = records.iter().rev().take(2).map(|record| (record["tenant"].as_str().unwrap(), record["position"].as_u64().unwrap())).collect();
+    let last: Vec<_> = records
+        .iter()
+        .rev()
+        .take(2)
+        .map(|record| (record["tenant"].as_str().unwrap(), record["position"].as_u64().unwrap()))
+        .collect();
     assert_eq!(last, [("globex", 0), ("acme", 0)]);
     let page = site.ask("GET /v1/feed?tenant=globex", "operator", b"").await.json();
     assert_eq!((&page["size"], &page["records"][0]["tenant"]), (&1.into(), &"globex".into()));
@@ -220,7 +239,10 @@ async fn a_live_feed_of_all_tenants_counts_in_ledger_numbers() {
     site.post("acme", &event("e1")).await;
     site.post("acme", &event("e2")).await;
     let seen = follow(&mut response.into_body(), 2).await;
-    assert_eq!(seen.iter().map(|(id, _)| *id).collect::<Vec<_>>(), (start..start + seen.len() as u64).collect::<Vec<_>>());
+    assert_eq!(
+        seen.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        (start..start + seen.len() as u64).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +262,9 @@ async fn a_live_feed_ends_with_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_may_hold_any_character() {
     let site = Site::new().await;
-    for (id, path) in [("a/b?c#d", "a%2Fb%3Fc%23d"), ("ö%", "%C3%B6%25"), ("..", "%2E%2E"), ("x y+z", "x%20y+z")] {
+    for (id, path) in
+        [("a/b?c#d", "a%2Fb%3Fc%23d"), ("ö%", "%C3%B6%25"), ("..", "%2E%2E"), ("x y+z", "x%20y+z")]
+    {
         site.post("acme", &event(id)).await;
         let answer = site.ask(&format!("GET /v1/events/{path}"), "acme", b"").await;
         assert_eq!(answer.json()["id"], id, "{path}");

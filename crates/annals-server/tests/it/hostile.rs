@@ -14,7 +14,11 @@ async fn fate(site: &Site, id: usize, hostile: &[u8]) -> String {
     let answer = site.ask("POST /v1/events\ncontent-type: application/x-ndjson", "acme", &lines).await.json();
     let results = answer["results"].as_array().unwrap_or_else(|| panic!("{answer}"));
     assert_eq!(results.len(), 3, "{id}");
-    assert_eq!((&results[0]["status"], &results[2]["status"]), (&"created".into(), &"created".into()), "{id}: the neighbours");
+    assert_eq!(
+        (&results[0]["status"], &results[2]["status"]),
+        (&"created".into(), &"created".into()),
+        "{id}: the neighbours"
+    );
     let item = &results[1];
     item["error"]["code"].as_str().or(item["status"].as_str()).unwrap().to_owned()
 }
@@ -32,7 +36,11 @@ async fn each_hostile_event_has_its_answer_and_costs_its_neighbours_nothing() {
         ("depth 10,000", nested(10_000), "depth"),
         ("depth 64", nested(63), "created"),
         ("depth 65", nested(64), "depth"),
-        ("a number of 10 MB", with(&format!("\"metadata\":{{\"n\":{}}}", "9".repeat(10 << 20))), "event_bytes"),
+        (
+            "a number of 10 MB",
+            with(&format!("\"metadata\":{{\"n\":{}}}", "9".repeat(10 << 20))),
+            "event_bytes",
+        ),
         ("a long number", with(&format!("\"metadata\":{{\"n\":{}}}", "9".repeat(1000))), "created"),
         ("1e400", with(r#""metadata":{"n":1e400,"m":-1e-400}"#), "created"),
         ("a duplicate member", with(r#""metadata":{"a":1,"a":2}"#), "duplicate_member"),
@@ -41,8 +49,16 @@ async fn each_hostile_event_has_its_answer_and_costs_its_neighbours_nothing() {
         ("a surrogate pair", with(r#""description":"\ud83d\ude00""#), "created"),
         ("an escaped NUL", with(r#""description":"a\u0000b""#), "created"),
         ("a raw NUL", with("\"description\":\"a\0b\""), "control_character"),
-        ("bad UTF-8", [b"{\"action\":\"".as_slice(), b"\xff\xfe", b"\",\"actor\":{\"id\":\"u\"}}"].concat(), "utf8"),
-        ("overlong UTF-8", [b"{\"action\":\"".as_slice(), b"\xc0\xaf", b"\",\"actor\":{\"id\":\"u\"}}"].concat(), "utf8"),
+        (
+            "bad UTF-8",
+            [b"{\"action\":\"".as_slice(), b"\xff\xfe", b"\",\"actor\":{\"id\":\"u\"}}"].concat(),
+            "utf8",
+        ),
+        (
+            "overlong UTF-8",
+            [b"{\"action\":\"".as_slice(), b"\xc0\xaf", b"\",\"actor\":{\"id\":\"u\"}}"].concat(),
+            "utf8",
+        ),
         ("a byte order mark", [b"\xef\xbb\xbf".as_slice(), event("bom").as_bytes()].concat(), "json"),
         ("NaN", with(r#""metadata":{"n":NaN}"#), "json"),
         ("a leading zero", with(r#""metadata":{"n":01}"#), "number"),
@@ -56,7 +72,11 @@ async fn each_hostile_event_has_its_answer_and_costs_its_neighbours_nothing() {
         ("30 February", with(r#""occurred_at":"2026-02-30T10:00:00Z""#), "time"),
         ("an id too long", with(&format!(r#""id":"{}""#, "x".repeat(201))), "id"),
         ("an id with a control character", with(r#""id":"a\u0007b""#), "id"),
-        ("too long by a little", with(&format!(r#""metadata":{{"t":"{}"}}"#, "x".repeat(256 << 10))), "event_bytes"),
+        (
+            "too long by a little",
+            with(&format!(r#""metadata":{{"t":"{}"}}"#, "x".repeat(256 << 10))),
+            "event_bytes",
+        ),
         ("a reserved member", with(r#""position":7"#), "reserved"),
         ("an array", b"[]".to_vec(), "not_object"),
         ("brackets that do not match", b"{\"action\":[}".to_vec(), "json"),
@@ -121,7 +141,8 @@ async fn limits_of_a_batch_are_named_and_nothing_is_stored() {
     let most = site.ask("POST /v1/events", "acme", events("e", 10_000).as_bytes()).await;
     assert_eq!(most.json()["created"], 10_000);
     let lines: String = (0..10_001).map(|index| format!("{}\n", event(&format!("l-{index}")))).collect();
-    let answer = site.ask("POST /v1/events\ncontent-type: application/x-ndjson", "acme", lines.as_bytes()).await;
+    let answer =
+        site.ask("POST /v1/events\ncontent-type: application/x-ndjson", "acme", lines.as_bytes()).await;
     assert_eq!(answer.code(), "batch_items");
 }
 

@@ -28,7 +28,11 @@ async fn a_request_id_is_kept_or_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_routes_and_methods_are_problems() {
     let site = Site::new().await;
-    site.check("GET /v1/nothing", "", "", expect![[r#"
+    site.check(
+        "GET /v1/nothing",
+        "",
+        "",
+        expect![[r#"
         404
         {
           "code": "route_unknown",
@@ -36,7 +40,9 @@ async fn unknown_routes_and_methods_are_problems() {
           "request_id": "r-1",
           "status": 404
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     let answer = site.ask("DELETE /v1/events", "acme", b"").await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (405, "method"));
     assert_eq!(answer.header("allow"), "POST");
@@ -48,7 +54,11 @@ async fn no_route_changes_or_deletes_an_event() {
     let site = Site::new().await;
     site.post("acme", &event("e1")).await;
     for method in ["PUT", "PATCH", "DELETE", "POST"] {
-        assert_eq!(site.ask(&format!("{method} /v1/events/e1"), "operator", b"").await.status, 405, "{method}");
+        assert_eq!(
+            site.ask(&format!("{method} /v1/events/e1"), "operator", b"").await.status,
+            405,
+            "{method}"
+        );
     }
 }
 
@@ -57,13 +67,18 @@ async fn answers_are_not_to_be_stored_or_guessed_at() {
     let site = Site::new().await;
     for head in ["GET /v1/feed", "GET /healthz", "GET /nowhere"] {
         let answer = site.ask(head, "acme", b"").await;
-        assert_eq!((answer.header("cache-control"), answer.header("x-content-type-options")), ("no-store", "nosniff"), "{head}");
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("x-content-type-options")),
+            ("no-store", "nosniff"),
+            "{head}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_from_elsewhere_than_the_proxy_is_closed() {
-    let listening = Listening { behind_proxy: Some(vec!["192.0.2.0/24".parse().unwrap()]), ..Listening::default() };
+    let listening =
+        Listening { behind_proxy: Some(vec!["192.0.2.0/24".parse().unwrap()]), ..Listening::default() };
     let site = Site::with(Settings::default(), listening).await;
     let mut stream = TcpStream::connect(site.address).await.unwrap();
     // The connection may be reset before or after it takes our bytes.
@@ -81,7 +96,11 @@ async fn silent_and_slow_connections_are_closed() {
         let mut stream = TcpStream::connect(site.address).await.unwrap();
         stream.write_all(said).await.unwrap();
         let mut answer = Vec::new();
-        drop(tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes it"));
+        drop(
+            tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer))
+                .await
+                .expect("the server closes it"),
+        );
         assert!(!answer.starts_with(b"HTTP/1.1 200"), "{said:?}");
     }
 }
@@ -90,7 +109,8 @@ async fn silent_and_slow_connections_are_closed() {
 async fn connections_beyond_the_cap_are_closed_and_counted() {
     let limits = Limits { connections_max: 2, ..Limits::default() };
     let site = Site::with(Settings::default(), Listening { limits, ..Listening::default() }).await;
-    let held = [TcpStream::connect(site.address).await.unwrap(), TcpStream::connect(site.address).await.unwrap()];
+    let held =
+        [TcpStream::connect(site.address).await.unwrap(), TcpStream::connect(site.address).await.unwrap()];
     let mut third = TcpStream::connect(site.address).await.unwrap();
     let mut said = Vec::new();
     drop(tokio::time::timeout(PATIENCE, third.read_to_end(&mut said)).await.expect("the server closes it"));
@@ -149,7 +169,8 @@ async fn over_tls(site: &Site, protocol: &[u8]) -> (u16, Vec<u8>) {
     config.alpn_protocols = vec![protocol.to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = TcpStream::connect(site.address).await.unwrap();
-    let stream = connector.connect(ServerName::try_from("annals.example.com").unwrap(), stream).await.unwrap();
+    let stream =
+        connector.connect(ServerName::try_from("annals.example.com").unwrap(), stream).await.unwrap();
     let (_, session) = stream.get_ref();
     assert_eq!(session.alpn_protocol(), Some(protocol));
     let shown = session.peer_certificates().unwrap()[0].to_vec();
@@ -158,11 +179,13 @@ async fn over_tls(site: &Site, protocol: &[u8]) -> (u16, Vec<u8>) {
         *request.uri_mut() = "https://annals.example.com/healthz".parse().unwrap();
         request.headers_mut().remove("host");
         let executor = hyper_util::rt::TokioExecutor::new();
-        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(executor, TokioIo::new(stream)).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
         sender.send_request(request).await.unwrap()
     } else {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
         sender.send_request(request).await.unwrap()
     };
@@ -180,7 +203,8 @@ async fn tls_is_read_again_and_a_bad_file_keeps_the_old() {
         made.cert.der().to_vec()
     };
     let first = write();
-    let site = Site::with(Settings::default(), Listening { tls: Some(files.clone()), ..Listening::default() }).await;
+    let site =
+        Site::with(Settings::default(), Listening { tls: Some(files.clone()), ..Listening::default() }).await;
     assert_eq!(over_tls(&site, b"http/1.1").await, (200, first.clone()));
     assert_eq!(over_tls(&site, b"h2").await, (200, first.clone()));
     std::fs::write(&files.certificates, "nonsense").unwrap();

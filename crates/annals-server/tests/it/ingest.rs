@@ -12,7 +12,11 @@ const NDJSON: &str = "POST /v1/events\ncontent-type: application/x-ndjson";
 #[tokio::test(flavor = "multi_thread")]
 async fn one_object_is_stored_and_answered_with_its_place() {
     let site = Site::new().await;
-    site.check("POST /v1/events", "acme", &event("e1"), expect![[r#"
+    site.check(
+        "POST /v1/events",
+        "acme",
+        &event("e1"),
+        expect![[r#"
         200
         {
           "created": 1,
@@ -27,8 +31,14 @@ async fn one_object_is_stored_and_answered_with_its_place() {
             }
           ]
         }
-    "#]]).await;
-    site.check("POST /v1/events", "acme", &event("e1"), expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "POST /v1/events",
+        "acme",
+        &event("e1"),
+        expect![[r#"
         200
         {
           "created": 0,
@@ -43,14 +53,24 @@ async fn one_object_is_stored_and_answered_with_its_place() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_item_costs_its_neighbours_nothing() {
     let site = Site::new().await;
-    let body = format!(r#"[{},{{"action":"x"}},{},7,{{"action":"annals.x","actor":{{"id":"u"}}}}]"#, event("e1"), event("e2"));
-    site.check("POST /v1/events", "acme", &body, expect![[r#"
+    let body = format!(
+        r#"[{},{{"action":"x"}},{},7,{{"action":"annals.x","actor":{{"id":"u"}}}}]"#,
+        event("e1"),
+        event("e2")
+    );
+    site.check(
+        "POST /v1/events",
+        "acme",
+        &body,
+        expect![[r#"
         422
         {
           "created": 2,
@@ -101,14 +121,20 @@ async fn a_bad_item_costs_its_neighbours_nothing() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_not_json_is_a_rejected_item() {
     let site = Site::new().await;
     let body = format!("{}\n\n{{\"action\":\n{}\n", event("e1"), event("e2"));
-    site.check(NDJSON, "acme", &body, expect![[r#"
+    site.check(
+        NDJSON,
+        "acme",
+        &body,
+        expect![[r#"
         422
         {
           "created": 2,
@@ -139,7 +165,9 @@ async fn a_line_that_is_not_json_is_a_rejected_item() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +175,11 @@ async fn only_conflicts_are_409_and_with_others_422() {
     let site = Site::new().await;
     site.post("acme", &event("e1")).await;
     let conflict = r#"{"id":"e1","action":"video.delete","actor":{"id":"u1"}}"#;
-    site.check("POST /v1/events", "acme", &format!("[{conflict},{}]", event("e2")), expect![[r#"
+    site.check(
+        "POST /v1/events",
+        "acme",
+        &format!("[{conflict},{}]", event("e2")),
+        expect![[r#"
         409
         {
           "created": 1,
@@ -173,12 +205,21 @@ async fn only_conflicts_are_409_and_with_others_422() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     let answer = site.ask("POST /v1/events", "acme", format!("[{conflict},{{}}]").as_bytes()).await;
     assert_eq!(answer.status, 422);
-    let answer = site.ask("POST /v1/events?atomic=true", "acme", format!("[{conflict},{}]", event("e3")).as_bytes()).await;
+    let answer = site
+        .ask("POST /v1/events?atomic=true", "acme", format!("[{conflict},{}]", event("e3")).as_bytes())
+        .await;
     assert_eq!(answer.status, 409, "{}", answer.text());
-    let codes: Vec<_> = answer.json()["results"].as_array().unwrap().iter().map(|item| item["error"]["code"].clone()).collect();
+    let codes: Vec<_> = answer.json()["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["error"]["code"].clone())
+        .collect();
     assert_eq!(codes, ["conflict", "atomic"]);
 }
 
@@ -186,7 +227,11 @@ async fn only_conflicts_are_409_and_with_others_422() {
 async fn atomic_stores_all_or_nothing() {
     let site = Site::new().await;
     let body = format!("[{},{{\"action\":\"x\"}}]", event("e1"));
-    site.check("POST /v1/events?atomic=true", "acme", &body, expect![[r#"
+    site.check(
+        "POST /v1/events?atomic=true",
+        "acme",
+        &body,
+        expect![[r#"
         422
         {
           "created": 0,
@@ -216,7 +261,9 @@ async fn atomic_stores_all_or_nothing() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.json()["size"], 0);
     let answer = site.post("acme", &event("e1")).await;
     assert_eq!(answer["created"], 1);
@@ -226,7 +273,11 @@ async fn atomic_stores_all_or_nothing() {
 async fn unknown_members_warn_or_with_strict_are_refused() {
     let site = Site::new().await;
     let body = r#"{"id":"e1","action":"x","actor":{"id":"u"},"colour":"red"}"#;
-    site.check("POST /v1/events?strict=true", "acme", body, expect![[r#"
+    site.check(
+        "POST /v1/events?strict=true",
+        "acme",
+        body,
+        expect![[r#"
         422
         {
           "created": 0,
@@ -245,8 +296,14 @@ async fn unknown_members_warn_or_with_strict_are_refused() {
             }
           ]
         }
-    "#]]).await;
-    site.check("POST /v1/events", "acme", body, expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "POST /v1/events",
+        "acme",
+        body,
+        expect![[r#"
         200
         {
           "created": 1,
@@ -268,7 +325,9 @@ async fn unknown_members_warn_or_with_strict_are_refused() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +354,12 @@ async fn what_concerns_the_request_is_400_and_stores_nothing() {
         ("POST /v1/events?tenant=other", b"{}", 403, "tenant_denied"),
     ] {
         let answer = site.ask(head, "acme", body).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{head}: {}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (status, code),
+            "{head}: {}",
+            answer.text()
+        );
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.json()["size"], 0);
@@ -342,7 +406,8 @@ async fn an_idempotency_key_makes_a_resend_harmless() {
     assert_eq!(first["results"][1]["id"], again["results"][1]["id"]);
     assert_eq!(first["results"][1]["leaf"], again["results"][1]["leaf"]);
     // The ids count non-empty lines, so the same events as lines are the same events.
-    let lines = "{\"action\":\"a\",\"actor\":{\"id\":\"u\"}}\n\n{\"action\":\"b\",\"actor\":{\"id\":\"u\"}}\n";
+    let lines =
+        "{\"action\":\"a\",\"actor\":{\"id\":\"u\"}}\n\n{\"action\":\"b\",\"actor\":{\"id\":\"u\"}}\n";
     let as_lines = site.ask(&format!("{NDJSON}\nidempotency-key: k1"), "acme", lines.as_bytes()).await.json();
     assert_eq!(as_lines["duplicate"], 2);
 }
@@ -352,7 +417,11 @@ async fn a_platform_keys_events_name_their_tenant() {
     let site = Site::new().await;
     let body = r#"[{"id":"1","tenant":"acme","action":"a","actor":{"id":"u"}},{"id":"2","action":"a","actor":{"id":"u"}},
         {"id":"3","tenant":"_annals","action":"a","actor":{"id":"u"}},{"id":"4","tenant":"globex","action":"a","actor":{"id":"u"}}]"#;
-    site.check("POST /v1/events", "operator", body, expect![[r#"
+    site.check(
+        "POST /v1/events",
+        "operator",
+        body,
+        expect![[r#"
         422
         {
           "created": 2,
@@ -396,7 +465,9 @@ async fn a_platform_keys_events_name_their_tenant() {
             }
           ]
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     let answer = site.ask("POST /v1/events?tenant=initech", "operator", event("e9").as_bytes()).await;
     assert_eq!(answer.json()["results"][0]["tenant"], "initech");
     let answer = site.ask("POST /v1/events?tenant=_annals", "operator", event("e9").as_bytes()).await;
@@ -407,7 +478,11 @@ async fn a_platform_keys_events_name_their_tenant() {
 async fn a_key_without_write_is_told_so() {
     let mut site = Site::new().await;
     site.make_key("reader", r#"{"tenant": "acme", "scopes": ["read"]}"#).await;
-    site.check("POST /v1/events", "reader", &event("e1"), expect![[r#"
+    site.check(
+        "POST /v1/events",
+        "reader",
+        &event("e1"),
+        expect![[r#"
         403
         {
           "code": "scope",
@@ -415,8 +490,14 @@ async fn a_key_without_write_is_told_so() {
           "request_id": "r-1",
           "status": 403
         }
-    "#]]).await;
-    site.check("POST /v1/events", "", &event("e1"), expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "POST /v1/events",
+        "",
+        &event("e1"),
+        expect![[r#"
         401
         {
           "code": "unauthenticated",
@@ -424,7 +505,9 @@ async fn a_key_without_write_is_told_so() {
           "request_id": "r-1",
           "status": 401
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -456,7 +539,8 @@ async fn concurrent_senders_of_the_same_ids_store_each_once() {
     for sender in senders.collect::<Vec<_>>() {
         let answer = sender.await.unwrap();
         created += answer["created"].as_u64().unwrap();
-        let places_of_this: Vec<_> = answer["results"].as_array().unwrap().iter().map(|item| item["leaf"].to_string()).collect();
+        let places_of_this: Vec<_> =
+            answer["results"].as_array().unwrap().iter().map(|item| item["leaf"].to_string()).collect();
         places.insert(places_of_this);
     }
     assert_eq!(created, 50);

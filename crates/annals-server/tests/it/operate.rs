@@ -7,13 +7,23 @@ use crate::site::{Site, event};
 #[tokio::test(flavor = "multi_thread")]
 async fn health_needs_no_key() {
     let site = Site::new().await;
-    site.check("GET /healthz", "", "", expect![[r#"
+    site.check(
+        "GET /healthz",
+        "",
+        "",
+        expect![[r#"
         200
         {
           "status": "alive"
         }
-    "#]]).await;
-    site.check("GET /readyz", "", "", expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "GET /readyz",
+        "",
+        "",
+        expect![[r#"
         200
         {
           "checks": {
@@ -35,14 +45,22 @@ async fn health_needs_no_key() {
           },
           "ready": true
         }
-    "#]]).await;
-    site.check("GET /version", "", "", expect![[r#"
+    "#]],
+    )
+    .await;
+    site.check(
+        "GET /version",
+        "",
+        "",
+        expect![[r#"
         200
         {
           "name": "annals",
           "version": "1.2.3"
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(site.ask("GET /openapi.json", "", b"").await.json()["openapi"], "3.1.0");
 }
 
@@ -110,7 +128,14 @@ async fn metrics_count_what_happened_and_name_nobody() {
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
     }
-    for name in ["annals_journal_append_seconds_count", "annals_ledger_apply_seconds_count", "annals_tail_bytes", "annals_queue_bytes", "annals_http_connections", "annals_http_request_seconds_bucket"] {
+    for name in [
+        "annals_journal_append_seconds_count",
+        "annals_ledger_apply_seconds_count",
+        "annals_tail_bytes",
+        "annals_queue_bytes",
+        "annals_http_connections",
+        "annals_http_request_seconds_bucket",
+    ] {
         assert!(text.contains(name), "{name}");
     }
     assert!(!text.contains("acme"));
@@ -122,7 +147,9 @@ async fn every_metric_is_in_the_reference() {
     site.post("acme", &event("e1")).await;
     let documented = include_str!("../../../../docs/reference/metrics.md");
     let text = site.ask("GET /metrics", "", b"").await.text();
-    for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split(' ').next()) {
+    for name in
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split(' ').next())
+    {
         assert!(documented.contains(&format!("`{name}")), "{name} is not in docs/reference/metrics.md");
     }
 }
@@ -134,7 +161,11 @@ async fn a_jump_of_the_clock_refuses_events_until_it_returns_or_is_confirmed() {
     let refused = site.ask("POST /v1/events", "acme", event("e1").as_bytes()).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (503, "clock"));
     assert!(!refused.header("retry-after").is_empty());
-    site.check("GET /readyz", "", "", expect![[r#"
+    site.check(
+        "GET /readyz",
+        "",
+        "",
+        expect![[r#"
         503
         {
           "checks": {
@@ -157,21 +188,34 @@ async fn a_jump_of_the_clock_refuses_events_until_it_returns_or_is_confirmed() {
           },
           "ready": false
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.status, 200, "reads go on");
     site.clock.jump(-2 * 3600);
     site.post("acme", &event("e1")).await;
     site.clock.jump(-2 * 3600);
     assert_eq!(site.ask("POST /v1/events", "acme", event("e2").as_bytes()).await.status, 503);
-    site.check("POST /v1/clock/confirm", "operator", "", expect![[r#"
+    site.check(
+        "POST /v1/clock/confirm",
+        "operator",
+        "",
+        expect![[r#"
         200
         {
           "confirmed": true
         }
-    "#]]).await;
+    "#]],
+    )
+    .await;
     site.post("acme", &event("e2")).await;
     assert_eq!(site.ask("POST /v1/clock/confirm", "operator", b"").await.json()["confirmed"], false);
     let page = site.ask("GET /v1/feed", "acme", b"").await.json();
-    let times: Vec<_> = page["records"].as_array().unwrap().iter().map(|record| record["received_at"].as_str().unwrap()).collect();
+    let times: Vec<_> = page["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["received_at"].as_str().unwrap())
+        .collect();
     assert!(times.is_sorted(), "times never fall: {times:?}");
 }

@@ -53,7 +53,8 @@ async fn inclusion_and_consistency_proofs_hold() {
         let proof = site.ask(&format!("GET /v1/proofs/inclusion?{query}"), "acme", b"").await.json();
         assert_eq!(proof["leaf"], first["results"][7]["leaf"], "the acknowledgement named the leaf");
         assert_eq!(proof["size"], checkpoint.size);
-        verify_inclusion(&hash(&proof["leaf"]), 7, checkpoint.size, &hashes(&proof), &checkpoint.root).unwrap();
+        verify_inclusion(&hash(&proof["leaf"]), 7, checkpoint.size, &hashes(&proof), &checkpoint.root)
+            .unwrap();
     }
     let proof = site.ask("GET /v1/proofs/consistency?from=200", "acme", b"").await.json();
     assert_eq!(proof["to"], 300);
@@ -92,7 +93,12 @@ async fn an_events_proof_can_be_had_later_and_at_an_earlier_checkpoint() {
         ("GET /v1/checkpoint?log=both", 400, "parameter_value"),
     ] {
         let answer = site.ask(head, "acme", b"").await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{head}: {}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (status, code),
+            "{head}: {}",
+            answer.text()
+        );
     }
 }
 
@@ -101,12 +107,17 @@ async fn tiles_are_served_as_c2sp_has_them() {
     let site = Site::new().await;
     site.post("acme", &events("e", 300)).await;
     let full = site.ask("GET /v1/log/tile/0/000", "acme", b"").await;
-    assert_eq!((full.body.len(), full.header("cache-control")), (256 * 32, "private, max-age=31536000, immutable"));
+    assert_eq!(
+        (full.body.len(), full.header("cache-control")),
+        (256 * 32, "private, max-age=31536000, immutable")
+    );
     assert_eq!(site.ask("GET /v1/log/tile/0/001.p/44", "acme", b"").await.body.len(), 44 * 32);
     assert_eq!(site.ask("GET /v1/log/tile/1/000.p/1", "acme", b"").await.body.len(), 32);
     let bundle = site.ask("GET /v1/log/tile/entries/001.p/44", "acme", b"").await;
     assert_eq!(bundle.body.len(), 44 * (2 + 44));
-    for path in ["0/001", "0/001.p/45", "entries/002", "0/1", "8/0/000", "data/000", "..%2Fcheckpoint", "0/000.p/256"] {
+    for path in
+        ["0/001", "0/001.p/45", "entries/002", "0/1", "8/0/000", "data/000", "..%2Fcheckpoint", "0/000.p/256"]
+    {
         let answer = site.ask(&format!("GET /v1/log/tile/{path}"), "acme", b"").await;
         assert_eq!(answer.code(), "tile_unknown", "{path}");
     }
@@ -117,7 +128,15 @@ async fn proofs_need_the_scope_verify() {
     let mut site = Site::new().await;
     site.post("acme", &event("e1")).await;
     site.make_key("reader", r#"{"tenant":"acme","scopes":["read"]}"#).await;
-    for path in ["/v1/checkpoint", "/v1/log", "/v1/log/checkpoint", "/v1/log/tile/0/000.p/1", "/v1/proofs/inclusion?position=0", "/v1/proofs/consistency?from=1", "/v1/events/e1/proof"] {
+    for path in [
+        "/v1/checkpoint",
+        "/v1/log",
+        "/v1/log/checkpoint",
+        "/v1/log/tile/0/000.p/1",
+        "/v1/proofs/inclusion?position=0",
+        "/v1/proofs/consistency?from=1",
+        "/v1/events/e1/proof",
+    ] {
         assert_eq!(site.ask(&format!("GET {path}"), "reader", b"").await.code(), "scope", "{path}");
         let all = site.ask(&format!("GET {path}"), "operator", b"").await;
         assert_eq!(all.code(), "tenant_required", "{path}");

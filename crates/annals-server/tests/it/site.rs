@@ -149,11 +149,20 @@ impl Site {
         listening: Listening,
         mut keys: Vec<(String, String)>,
     ) -> Self {
-        let (journal, signer_journal, faults): (Box<dyn annals_journal::Journal>, Box<dyn annals_journal::Journal>, _) = match &store {
-            Store::Memory { journal, signer } => (Box::new(journal.clone()), Box::new(signer.clone()), Arc::default()),
+        let (journal, signer_journal, faults): (
+            Box<dyn annals_journal::Journal>,
+            Box<dyn annals_journal::Journal>,
+            _,
+        ) = match &store {
+            Store::Memory { journal, signer } => {
+                (Box::new(journal.clone()), Box::new(signer.clone()), Arc::default())
+            }
             Store::Disk { folder } => {
                 let (disk, faults) = FaultDisk::new(RealDisk::create(folder.path().join("journal")).unwrap());
-                let options = annals_journal::Options { reserve_bytes: 0, ..annals_journal::Options::new(JournalId([7; 16])) };
+                let options = annals_journal::Options {
+                    reserve_bytes: 0,
+                    ..annals_journal::Options::new(JournalId([7; 16]))
+                };
                 let (journal, _) = FileJournal::open(Arc::new(disk), &options).unwrap();
                 let disk = RealDisk::create(folder.path().join("signer")).unwrap();
                 let (signer, _) = FileJournal::open(Arc::new(disk), &options).unwrap();
@@ -169,7 +178,11 @@ impl Site {
             entropy: Arc::new(SeededEntropy::new(keys.len() as u64)),
             observer: metrics.clone(),
         };
-        let options = Options { name: Some("annals-test".to_owned()), event_bytes_max: 256 << 10, version: "1.2.3".to_owned() };
+        let options = Options {
+            name: Some("annals-test".to_owned()),
+            event_bytes_max: 256 << 10,
+            version: "1.2.3".to_owned(),
+        };
         let opened = Ledger::open(parts, &options).unwrap();
         if let Some(key) = opened.operator_key {
             keys.push(("operator".to_owned(), key.reveal().to_owned()));
@@ -180,7 +193,18 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(vec![listener], async { drop(stopped.await) }));
-        Self { ledger: opened.ledger, clock, faults, address, keys, store, settings, handle, stop: Some(stop), serving }
+        Self {
+            ledger: opened.ledger,
+            clock,
+            faults,
+            address,
+            keys,
+            store,
+            settings,
+            handle,
+            stop: Some(stop),
+            serving,
+        }
     }
 
     /// Makes a key under a name that requests use.
@@ -329,8 +353,12 @@ fn masked(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(masked),
         Value::String(text) if is_hex(text, 64) => *text = "(hash)".to_owned(),
-        Value::String(text) if text.strip_prefix("key_").is_some_and(|rest| is_hex(rest, 16)) => *text = "(key id)".to_owned(),
-        Value::String(text) if text.len() == 36 && is_hex(&text.replace('-', ""), 32) => *text = "(uuid)".to_owned(),
+        Value::String(text) if text.strip_prefix("key_").is_some_and(|rest| is_hex(rest, 16)) => {
+            *text = "(key id)".to_owned()
+        }
+        Value::String(text) if text.len() == 36 && is_hex(&text.replace('-', ""), 32) => {
+            *text = "(uuid)".to_owned()
+        }
         _ => {}
     }
 }
@@ -358,5 +386,8 @@ pub(crate) fn events(prefix: &str, count: usize) -> String {
 
 /// The events log of a tenant.
 pub(crate) fn log(tenant: &str) -> annals_ledger::TenantLog {
-    annals_ledger::TenantLog { tenant: annals_event::TenantId::new(tenant).unwrap(), kind: annals_ledger::LogKind::Tenant }
+    annals_ledger::TenantLog {
+        tenant: annals_event::TenantId::new(tenant).unwrap(),
+        kind: annals_ledger::LogKind::Tenant,
+    }
 }

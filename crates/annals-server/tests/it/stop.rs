@@ -17,12 +17,18 @@ async fn a_stop_ends_live_feeds_and_long_polls_cleanly() {
     let live = site.open("GET /v1/feed/live?from=0", "acme", b"").await.into_body();
     let request = site.request("GET /v1/feed?from=1&wait=60s", "acme", b"");
     let stream = TcpStream::connect(site.address).await.unwrap();
-    let polling = tokio::spawn(async move { crate::site::send(stream, request).await.into_body().collect().await.unwrap().to_bytes() });
+    let polling = tokio::spawn(async move {
+        crate::site::send(stream, request).await.into_body().collect().await.unwrap().to_bytes()
+    });
     site.until("GET /v1/access", "acme", |answer| answer.json()["size"] == 2).await;
     let began = std::time::Instant::now();
     site.stop().await;
     assert!(began.elapsed() < Duration::from_secs(10), "nothing had to be cut off");
-    let seen = tokio::time::timeout(PATIENCE, live.collect()).await.unwrap().expect("the stream ends as a whole").to_bytes();
+    let seen = tokio::time::timeout(PATIENCE, live.collect())
+        .await
+        .unwrap()
+        .expect("the stream ends as a whole")
+        .to_bytes();
     assert!(String::from_utf8_lossy(&seen).contains("\"e1\""));
     let page = tokio::time::timeout(PATIENCE, polling).await.unwrap().unwrap();
     assert_eq!(&page[..], br#"{"records":[],"next":1,"size":1}"#);
