@@ -69,7 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
                 if tally.failed <= FAILURES_SHOWN_MAX {
                     let twice = if args.twice { " --twice" } else { "" };
                     println!("error: {}", problem.message);
-                    println!("hint: replay with `cargo xtask sim --seed {seed} --steps {}{twice}`", args.steps);
+                    println!(
+                        "hint: replay with `cargo xtask sim --seed {seed} --steps {}{twice}`",
+                        args.steps
+                    );
                 }
             }
         }

@@ -152,7 +152,13 @@ impl Book {
     }
 
     /// Judges the answer for one item against everything seen before it.
-    pub(crate) fn answered(&mut self, ledger: &Ledger, marker: Marker, result: &ItemResult, atomic: bool) -> Result<(), Broken> {
+    pub(crate) fn answered(
+        &mut self,
+        ledger: &Ledger,
+        marker: Marker,
+        result: &ItemResult,
+        atomic: bool,
+    ) -> Result<(), Broken> {
         // Read your writes: what was answered is there to be read now.
         let log = self.items[marker].log.clone();
         self.catch_up(ledger, &log)?;
@@ -161,10 +167,16 @@ impl Book {
         let told = || format!("item {marker} of {log:?} was answered {:?}", result.status);
         match &result.status {
             ItemStatus::Created { position, leaf } => {
-                ensure(item.good, Invariant::RefusedIsNotStored, || format!("{}, and it is bad: {}", told(), item.text))?;
-                ensure(!item.created, Invariant::StoredAtMostOnce, || format!("{} for the second time", told()))?;
+                ensure(item.good, Invariant::RefusedIsNotStored, || {
+                    format!("{}, and it is bad: {}", told(), item.text)
+                })?;
+                ensure(!item.created, Invariant::StoredAtMostOnce, || {
+                    format!("{} for the second time", told())
+                })?;
                 item.created = true;
-                ensure(item.found == Some(*position), Invariant::AcknowledgedIsKept, || format!("{} and found at {:?}", told(), item.found))?;
+                ensure(item.found == Some(*position), Invariant::AcknowledgedIsKept, || {
+                    format!("{} and found at {:?}", told(), item.found)
+                })?;
                 item.fate = Fate::Stored { position: *position, leaf: *leaf };
             }
             ItemStatus::Duplicate { position, leaf } => {
@@ -176,19 +188,27 @@ impl Book {
             ItemStatus::Rejected(error) => {
                 let item_is_atomics = error.code == "atomic" && atomic;
                 let fits = !item.good || error.code == "conflict" || item_is_atomics;
-                ensure(fits, Invariant::EveryoneIsAnswered, || format!("{}, and it is good: {}", told(), item.text))?;
+                ensure(fits, Invariant::EveryoneIsAnswered, || {
+                    format!("{}, and it is good: {}", told(), item.text)
+                })?;
                 // What was stored before, or is sent by others too, may be there.
                 if !item.shared && item.fate == Fate::Open {
-                    ensure(item.found.is_none(), Invariant::RefusedIsNotStored, || format!("{} and found at {:?}", told(), item.found))?;
+                    ensure(item.found.is_none(), Invariant::RefusedIsNotStored, || {
+                        format!("{} and found at {:?}", told(), item.found)
+                    })?;
                     item.fate = Fate::Refused;
                 }
             }
         }
         let id_is_kept = result.id.is_none() || item.id.is_none() || result.id == item.id;
-        ensure(id_is_kept, Invariant::AcknowledgedIsKept, || format!("{} under the id {:?}, not {:?}", told(), result.id, item.id))?;
+        ensure(id_is_kept, Invariant::AcknowledgedIsKept, || {
+            format!("{} under the id {:?}, not {:?}", told(), result.id, item.id)
+        })?;
         if let Fate::Stored { position, leaf } = self.items[marker].fate {
             let line = &self.logs[&log].lines[index(position.0)];
-            ensure(line.leaf == leaf, Invariant::AcknowledgedIsKept, || format!("{}, but its leaf is {}", told(), line.leaf))?;
+            ensure(line.leaf == leaf, Invariant::AcknowledgedIsKept, || {
+                format!("{}, but its leaf is {}", told(), line.leaf)
+            })?;
         }
         if let ItemStatus::Rejected(error) = &result.status
             && error.code == "conflict"
@@ -196,7 +216,9 @@ impl Book {
         {
             let id = result.id.as_deref().unwrap_or_default();
             let other = ledger.by_id(&tenant_log(&log), id);
-            ensure(other.is_some(), Invariant::ConflictHasAnother, || format!("{}, but nothing has the id", told()))?;
+            ensure(other.is_some(), Invariant::ConflictHasAnother, || {
+                format!("{}, but nothing has the id", told())
+            })?;
         }
         Ok(())
     }
@@ -224,23 +246,37 @@ impl Book {
     /// What is broken when a log ends at `size`.
     fn worst_of(&self, log: &LogKey, size: u64) -> Invariant {
         let lost = self.logs.get(log).and_then(|book| book.lines.get(index(size)..)).unwrap_or_default();
-        let acknowledged = |line: &Line| line.marker.is_some_and(|marker| self.items[marker].fate != Fate::Open);
-        if lost.iter().any(acknowledged) { Invariant::AcknowledgedIsKept } else { Invariant::HistoryNeverChanges }
+        let acknowledged =
+            |line: &Line| line.marker.is_some_and(|marker| self.items[marker].fate != Fate::Open);
+        if lost.iter().any(acknowledged) {
+            Invariant::AcknowledgedIsKept
+        } else {
+            Invariant::HistoryNeverChanges
+        }
     }
 
     /// Takes in a record that nobody has seen before.
     fn learn(&mut self, ledger: &Ledger, log: &LogKey, record: &Record) -> Result<(), Broken> {
         let book = self.logs.entry(log.clone()).or_default();
         let place = || format!("{log:?} at {}", record.position);
-        ensure(record.position.0 == book.size(), Invariant::NoHoles, || format!("{} follows {} records", place(), book.size()))?;
+        ensure(record.position.0 == book.size(), Invariant::NoHoles, || {
+            format!("{} follows {} records", place(), book.size())
+        })?;
         let last = book.lines.last().map(|line| line.received_at);
-        ensure(last <= Some(record.received_at), Invariant::TimesNeverFall, || format!("{}: {last:?}, then {:?}", place(), record.received_at))?;
+        ensure(last <= Some(record.received_at), Invariant::TimesNeverFall, || {
+            format!("{}: {last:?}, then {:?}", place(), record.received_at)
+        })?;
         let entry = ledger.entry(&tenant_log(log), record.position);
         let Some(entry) = entry.filter(|entry| entry.intact) else {
-            return broken(Invariant::SignedIsAPrefix, format!("{}: the leaf is not over these bytes", place()));
+            return broken(
+                Invariant::SignedIsAPrefix,
+                format!("{}: the leaf is not over these bytes", place()),
+            );
         };
-        let mut event: Value = serde_json::from_slice(&record.event)
-            .map_err(|error| Broken { invariant: Invariant::NothingIsInvented, detail: format!("{}: {error}", place()) })?;
+        let mut event: Value = serde_json::from_slice(&record.event).map_err(|error| Broken {
+            invariant: Invariant::NothingIsInvented,
+            detail: format!("{}: {error}", place()),
+        })?;
         let action = event["action"].as_str().unwrap_or_default().to_owned();
         check_gap(book, &event, &action).map_err(|detail| Broken {
             invariant: Invariant::SourceHolesAreRecorded,
@@ -257,19 +293,25 @@ impl Book {
         });
         let Some(marker) = marker else {
             self.refusals_recorded += u64::from(action == "annals.ingest.refused");
-            return ensure(action.starts_with("annals."), Invariant::NothingIsInvented, || format!("{}: {event}", place()));
+            return ensure(action.starts_with("annals."), Invariant::NothingIsInvented, || {
+                format!("{}: {event}", place())
+            });
         };
         let id = without_id(&mut event);
         let Some(item) = self.items.get_mut(marker) else {
             return broken(Invariant::NothingIsInvented, format!("{}: {event}", place()));
         };
         let told = || format!("{}: item {marker}, {:?}", place(), item.fate);
-        ensure(item.found.is_none(), Invariant::StoredAtMostOnce, || format!("{} is also at {:?}", told(), item.found))?;
+        ensure(item.found.is_none(), Invariant::StoredAtMostOnce, || {
+            format!("{} is also at {:?}", told(), item.found)
+        })?;
         let sent = item.in_flight > 0 || item.unsure || item.fate == Fate::Kept;
         let may_be = item.good && item.fate != Fate::Refused && sent;
         ensure(may_be, Invariant::RefusedIsNotStored, told)?;
         let is_it = item.log == *log && item.value == event && (item.id.is_none() || item.id == id);
-        ensure(is_it, Invariant::NothingIsInvented, || format!("{} with id {:?} became {event} with {id:?}", told(), item.id))?;
+        ensure(is_it, Invariant::NothingIsInvented, || {
+            format!("{} with id {:?} became {event} with {id:?}", told(), item.id)
+        })?;
         item.found = Some(record.position);
         item.id = id;
         Ok(())
@@ -284,9 +326,12 @@ impl Book {
         }
         loop {
             let from = self.order.len() as u64;
-            let page = ledger.feed(&FeedScope::All, from, PAGE).expect("the feed of all tenants always exists");
+            let page =
+                ledger.feed(&FeedScope::All, from, PAGE).expect("the feed of all tenants always exists");
             if page.records.is_empty() {
-                ensure(page.size == from, Invariant::HistoryNeverChanges, || format!("the feed of all had {from} records and has {}", page.size))?;
+                ensure(page.size == from, Invariant::HistoryNeverChanges, || {
+                    format!("the feed of all had {from} records and has {}", page.size)
+                })?;
                 break;
             }
             for record in &page.records {
@@ -297,7 +342,8 @@ impl Book {
                 self.order.push((record.tenant.clone(), record.position));
             }
         }
-        let numbered = self.logs.iter().filter(|(log, _)| log.1 == LogKind::Tenant).map(|(_, book)| book.size());
+        let numbered =
+            self.logs.iter().filter(|(log, _)| log.1 == LogKind::Tenant).map(|(_, book)| book.size());
         let numbered: u64 = numbered.sum();
         ensure(numbered == self.order.len() as u64, Invariant::FeedsAgree, || {
             format!("{numbered} records in the tenants' feeds, {} in that of all", self.order.len())
@@ -313,18 +359,25 @@ impl Book {
         for (log, book) in &self.logs {
             let scope = FeedScope::Log(tenant_log(log));
             let read = read_all(ledger, &scope);
-            ensure(read.len() == book.lines.len(), Invariant::NoHoles, || format!("{log:?}: {} records are read of {}", read.len(), book.lines.len()))?;
+            ensure(read.len() == book.lines.len(), Invariant::NoHoles, || {
+                format!("{log:?}: {} records are read of {}", read.len(), book.lines.len())
+            })?;
             for (line, record) in book.lines.iter().zip(&read) {
                 let acknowledged = line.marker.is_some_and(|marker| self.items[marker].fate != Fate::Open);
-                let invariant = if acknowledged { Invariant::AcknowledgedIsKept } else { Invariant::HistoryNeverChanges };
-                ensure(line.is(record), invariant, || format!("{log:?} at {} is now {record:?}", record.position))?;
+                let invariant =
+                    if acknowledged { Invariant::AcknowledgedIsKept } else { Invariant::HistoryNeverChanges };
+                ensure(line.is(record), invariant, || {
+                    format!("{log:?} at {} is now {record:?}", record.position)
+                })?;
             }
         }
         let order = read_all(ledger, &FeedScope::All);
         let same = order.iter().map(|record| (&record.tenant, record.position));
-        ensure(same.eq(self.order.iter().map(|(tenant, position)| (tenant, *position))), Invariant::HistoryNeverChanges, || {
-            "the feed of all tenants has another order than before".to_owned()
-        })?;
+        ensure(
+            same.eq(self.order.iter().map(|(tenant, position)| (tenant, *position))),
+            Invariant::HistoryNeverChanges,
+            || "the feed of all tenants has another order than before".to_owned(),
+        )?;
         self.audit_items()
     }
 
@@ -332,12 +385,15 @@ impl Book {
         for (marker, item) in self.items.iter().enumerate() {
             let kept = match item.fate {
                 Fate::Stored { position, leaf } => {
-                    item.found == Some(position) && self.line(&item.log, position.0).is_some_and(|line| line.leaf == leaf)
+                    item.found == Some(position)
+                        && self.line(&item.log, position.0).is_some_and(|line| line.leaf == leaf)
                 }
                 Fate::Kept => item.found.is_some(),
                 Fate::Open | Fate::Refused => true,
             };
-            ensure(kept, Invariant::AcknowledgedIsKept, || format!("item {marker} {:?} was found at {:?}", item.fate, item.found))?;
+            ensure(kept, Invariant::AcknowledgedIsKept, || {
+                format!("item {marker} {:?} was found at {:?}", item.fate, item.found)
+            })?;
         }
         for fresh in &self.atomics {
             let stored = fresh.iter().filter(|marker| self.items[**marker].found.is_some()).count();
@@ -389,7 +445,9 @@ fn check_gap(book: &mut LogBook, event: &Value, action: &str) -> Result<(), Stri
 
 fn read_all(ledger: &Ledger, scope: &FeedScope) -> Vec<Record> {
     let mut records = Vec::new();
-    while let Some(mut page) = ledger.feed(scope, records.len() as u64, PAGE).filter(|page| !page.records.is_empty()) {
+    while let Some(mut page) =
+        ledger.feed(scope, records.len() as u64, PAGE).filter(|page| !page.records.is_empty())
+    {
         records.append(&mut page.records);
     }
     records

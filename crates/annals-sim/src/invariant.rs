@@ -69,7 +69,11 @@ pub(crate) struct Broken {
 }
 
 /// Checks one thing; `detail` is written only when it does not hold.
-pub(crate) fn ensure(holds: bool, invariant: Invariant, detail: impl FnOnce() -> String) -> Result<(), Broken> {
+pub(crate) fn ensure(
+    holds: bool,
+    invariant: Invariant,
+    detail: impl FnOnce() -> String,
+) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(Broken { invariant, detail: detail() }) }
 }
 

@@ -64,21 +64,23 @@ impl TroubledJournal {
 
     /// Appends for real, and notes what came of it.
     fn append_truly(&mut self, next: Place, group: &[&[u8]]) -> Result<Place, AppendError> {
-        let landing = self.switch.troubles().lose_answer_after.take();
-        let (landed, lost) = group.split_at(landing.unwrap_or(group.len()).min(group.len()));
-        let answer = self.journal.append(next, landed);
+        let answer = self.journal.append(next, group);
         let mut troubles = self.switch.troubles();
         match &answer {
-            Ok(_) => troubles.wrote_after_failed_flush |= troubles.poisoned && !landed.is_empty(),
+            Ok(_) => troubles.wrote_after_failed_flush |= troubles.poisoned && !group.is_empty(),
             Err(AppendError::Uncertain { .. } | AppendError::Poisoned { .. }) => troubles.poisoned = true,
             Err(_) => {}
         }
-        troubles.failed |= answer.is_err() || landing.is_some();
-        let first = answer?;
-        if landing.is_some() || !lost.is_empty() {
-            return Err(AppendError::Uncertain { next, cause: "simulated: the answer was lost".into() });
-        }
-        Ok(first)
+        troubles.failed |= answer.is_err();
+        answer
+    }
+
+    fn append_or_lose(&mut self, next: Place, group: &[&[u8]]) -> Result<Place, AppendError> {
+        let Some(landing) = self.switch.troubles().lose_answer_after.take() else {
+            return self.append_truly(next, group);
+        };
+        self.append_truly(next, &group[..landing.min(group.len())])?;
+        Err(AppendError::Uncertain { next, cause: "simulated: the answer was lost".into() })
     }
 
     fn append_sabotaged(&mut self, sabotage: Sabotage, group: &[&[u8]]) -> Result<Place, AppendError> {
@@ -87,17 +89,17 @@ impl TroubledJournal {
         match sabotage {
             Sabotage::DropsAcknowledged if self.lies.groups == 9 => self.lies.dropped += group.len() as u64,
             Sabotage::DropsAcknowledged => {
-                self.journal.append(self.journal.next(), group)?;
+                self.append_truly(self.journal.next(), group)?;
             }
             Sabotage::SwapsTwo => {
                 let mut swapped = group.to_vec();
                 swapped.reverse();
-                self.journal.append(self.journal.next(), &swapped)?;
+                self.append_truly(self.journal.next(), &swapped)?;
             }
             Sabotage::AcknowledgesEarly => {
                 let held = std::mem::take(&mut self.lies.held);
                 for batch in &held {
-                    self.journal.append(self.journal.next(), &[batch])?;
+                    self.append_truly(self.journal.next(), &[batch])?;
                 }
                 self.lies.held = group.iter().map(|batch| batch.to_vec()).collect();
             }
@@ -118,7 +120,7 @@ impl Journal for TroubledJournal {
     fn append(&mut self, next: Place, group: &[&[u8]]) -> Result<Place, AppendError> {
         self.clock.pass(self.switch.troubles().delay_us);
         match self.lies.sabotage {
-            None => self.append_truly(next, group),
+            None => self.append_or_lose(next, group),
             Some(sabotage) => self.append_sabotaged(sabotage, group),
         }
     }

@@ -31,8 +31,8 @@ mod senders;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use invariant::Invariant;
 use invariant::Broken;
+pub use invariant::Invariant;
 
 /// What happened in a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,9 +100,15 @@ fn run_with(seed: u64, steps: u32, sabotage: Option<Sabotage>) -> Result<Trace, 
         Ok(Err(broken)) => broken,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+            let text =
+                text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
             Broken { invariant: Invariant::NeverPanics, detail: text.to_owned() }
         }
     };
-    Err(Failure { seed, step: step.load(Ordering::Relaxed), invariant: broken.invariant, detail: broken.detail })
+    Err(Failure {
+        seed,
+        step: step.load(Ordering::Relaxed),
+        invariant: broken.invariant,
+        detail: broken.detail,
+    })
 }

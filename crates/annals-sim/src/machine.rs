@@ -149,7 +149,10 @@ impl Machine {
     /// The journal's files as they are now.
     pub(crate) fn image(&self) -> Image {
         let names = self.journal_disk.list().unwrap_or_default();
-        names.into_iter().filter_map(|name| Some((name.clone(), self.journal_disk.contents(&name)?))).collect()
+        names
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), self.journal_disk.contents(&name)?)))
+            .collect()
     }
 
     /// One turn of the journal's thread. Whether it wrote.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use annals_event::TenantId;
-use annals_ledger::{Author, Control, KeyId, KeyRecord, KeySecret, Ledger, LogKind, Scope};
 use annals_ledger::control::KeyEnd;
+use annals_ledger::{Author, Control, KeyId, KeyRecord, KeySecret, Ledger, LogKind, Scope};
 
 use crate::book::{Book, Marker};
 use crate::dice::Dice;
@@ -43,7 +43,9 @@ impl Operators {
     /// The service was started, and may have shown an operator key.
     pub(crate) fn started(&mut self, shown: Option<KeySecret>) -> Result<(), Broken> {
         if let Some(secret) = shown {
-            ensure(self.operator.is_none(), Invariant::ControlIsKept, || "the operator key is gone, as a new one was made".to_owned())?;
+            ensure(self.operator.is_none(), Invariant::ControlIsKept, || {
+                "the operator key is gone, as a new one was made".to_owned()
+            })?;
             self.operator = Some(secret.hash().key_id());
         }
         Ok(())
@@ -65,19 +67,27 @@ impl Operators {
     }
 
     /// Asks for something, or looks for the answer.
-    pub(crate) fn step(&mut self, ledger: &Ledger, book: &mut Book, dice: &mut Dice, tenants: &[TenantId]) -> String {
+    pub(crate) fn step(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        dice: &mut Dice,
+        tenants: &[TenantId],
+    ) -> String {
         if self.asking.is_some() {
             return self.look(book);
         }
         let at_us = ledger.clock().now().as_micros();
         let asked = match dice.below(12) {
             0..3 => {
-                let tenant = if dice.chance(50) { dice.pick(tenants).clone() } else { numbered(dice.below(30)) };
+                let tenant =
+                    if dice.chance(50) { dice.pick(tenants).clone() } else { numbered(dice.below(30)) };
                 Asked::Tenant(tenant)
             }
             3..5 => Asked::Key(key(ledger, dice, tenants)),
             5..7 if !self.keys.is_empty() => {
-                let key_id = self.keys.keys().nth(dice.index(self.keys.len())).expect("below their number").clone();
+                let key_id =
+                    self.keys.keys().nth(dice.index(self.keys.len())).expect("below their number").clone();
                 Asked::End(KeyEnd { key_id, expires_at_us: at_us })
             }
             7 => Asked::Operator,
@@ -103,17 +113,23 @@ impl Operators {
             Asked::Tenant(tenant) => {
                 told = format!("create tenant {tenant:?}");
                 let tenant = tenant.clone();
-                Box::pin(async move { ledger.create_tenant(&tenant, &Author::Machine).await.map(|_| Answer::Done) })
+                Box::pin(async move {
+                    ledger.create_tenant(&tenant, &Author::Machine).await.map(|_| Answer::Done)
+                })
             }
             Asked::Key(key) => {
                 told = format!("create key {:?}", key.id);
                 let control = Control::KeyCreated { key: key.clone(), replaces: Vec::new() };
-                Box::pin(async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) })
+                Box::pin(
+                    async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) },
+                )
             }
             Asked::End(end) => {
                 told = format!("end key {end:?}");
                 let control = Control::KeyEnded { end: end.clone() };
-                Box::pin(async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) })
+                Box::pin(
+                    async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) },
+                )
             }
             Asked::Operator => {
                 told = "reset the operator key".to_owned();
@@ -177,16 +193,27 @@ impl Operators {
         let keys = keys.read().expect("no holder of this lock panics");
         for (id, (record, end)) in &self.keys {
             let found = keys.by_id(id);
-            let same = found.is_some_and(|found| found.hash == record.hash && found.scopes == record.scopes && found.tenant == record.tenant);
+            let same = found.is_some_and(|found| {
+                found.hash == record.hash && found.scopes == record.scopes && found.tenant == record.tenant
+            });
             ensure(same, Invariant::ControlIsKept, || format!("key {id:?} is now {found:?}"))?;
             let ended = found.and_then(|found| found.expires_at_us);
             let ends = end.is_none_or(|end| ended.is_some_and(|at| at <= end));
-            ensure(ends, Invariant::ControlIsKept, || format!("key {id:?} was ended at {end:?} and ends at {ended:?}"))?;
+            ensure(ends, Invariant::ControlIsKept, || {
+                format!("key {id:?} was ended at {end:?} and ends at {ended:?}")
+            })?;
         }
         let Some(operator) = &self.operator else { return Ok(()) };
-        ensure(keys.by_id(operator).is_some_and(|key| key.operator), Invariant::ControlIsKept, || format!("operator key {operator:?} is gone"))?;
-        let others = keys.iter().filter(|key| key.operator && key.expires_at_us.is_none() && key.id != *operator).count();
-        ensure(others == 0 || self.operator_unsure, Invariant::ControlIsKept, || format!("{others} other operator keys are in force"))
+        ensure(keys.by_id(operator).is_some_and(|key| key.operator), Invariant::ControlIsKept, || {
+            format!("operator key {operator:?} is gone")
+        })?;
+        let others = keys
+            .iter()
+            .filter(|key| key.operator && key.expires_at_us.is_none() && key.id != *operator)
+            .count();
+        ensure(others == 0 || self.operator_unsure, Invariant::ControlIsKept, || {
+            format!("{others} other operator keys are in force")
+        })
     }
 }
 

@@ -27,8 +27,15 @@ pub(crate) struct Prover {
 
 impl Prover {
     /// Asks for something and checks it. `signer` tells whether the signer's disk is well.
-    pub(crate) fn step(&mut self, ledger: &Ledger, book: &mut Book, dice: &mut Dice, signer: &Switch) -> Result<String, Broken> {
-        let logs: Vec<LogKey> = book.logs().filter(|(_, book)| book.size() > 0).map(|(log, _)| log.clone()).collect();
+    pub(crate) fn step(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        dice: &mut Dice,
+        signer: &Switch,
+    ) -> Result<String, Broken> {
+        let logs: Vec<LogKey> =
+            book.logs().filter(|(_, book)| book.size() > 0).map(|(log, _)| log.clone()).collect();
         if logs.is_empty() {
             return Ok(String::new());
         }
@@ -41,8 +48,12 @@ impl Prover {
         };
         match done {
             Err(Failed::Broken(broken)) => Err(broken),
-            Err(Failed::Refused(reason)) if signer.troubles().failed && reason.contains("memory failed") => Ok(format!("no proof: {reason}")),
-            Err(Failed::Refused(reason)) => broken(Invariant::SignerNeverGoesBack, format!("{log:?}: {reason}")),
+            Err(Failed::Refused(reason)) if signer.troubles().failed && reason.contains("memory failed") => {
+                Ok(format!("no proof: {reason}"))
+            }
+            Err(Failed::Refused(reason)) => {
+                broken(Invariant::SignerNeverGoesBack, format!("{log:?}: {reason}"))
+            }
             Ok(size) => Ok(format!("{log:?} proven at {size}")),
         }
     }
@@ -53,16 +64,29 @@ impl Prover {
         Ok(size)
     }
 
-    fn receipt(&mut self, ledger: &Ledger, book: &Book, dice: &mut Dice, log: &LogKey) -> Result<u64, Failed> {
+    fn receipt(
+        &mut self,
+        ledger: &Ledger,
+        book: &Book,
+        dice: &mut Dice,
+        log: &LogKey,
+    ) -> Result<u64, Failed> {
         let size = ledger.log_info(&tenant_log(log)).map_or(0, |info| info.size);
         let position = dice.below(size.max(1));
         let text = ledger.receipt(&tenant_log(log), Position(position), None)?;
-        let bad = |detail: String| Broken { invariant: Invariant::ReceiptsVerify, detail: format!("{log:?} at {position}: {detail}") };
+        let bad = |detail: String| Broken {
+            invariant: Invariant::ReceiptsVerify,
+            detail: format!("{log:?} at {position}: {detail}"),
+        };
         let proof = TlogProof::parse(&text).map_err(|error| bad(error.to_string()))?;
-        let Some(leaf) = book.leaf(log, position) else { return Err(bad("the record was never seen".to_owned()).into()) };
+        let Some(leaf) = book.leaf(log, position) else {
+            return Err(bad("the record was never seen".to_owned()).into());
+        };
         let (origin, key) = self.known(ledger, log)?;
         proof.verify(&leaf, &key, &origin).map_err(|error| bad(error.to_string()))?;
-        ensure(proof.index == position, Invariant::ReceiptsVerify, || format!("{log:?} at {position}: index {}", proof.index))?;
+        ensure(proof.index == position, Invariant::ReceiptsVerify, || {
+            format!("{log:?} at {position}: index {}", proof.index)
+        })?;
         self.open(ledger, log, &proof.checkpoint)?;
         Ok(size)
     }
@@ -71,24 +95,31 @@ impl Prover {
         let to = self.checkpoint(ledger, log)?;
         let (origin, _) = self.known(ledger, log)?;
         let signed = &self.signed[&origin];
-        let (from, from_root) = signed.iter().nth(dice.index(signed.len())).expect("one was signed a moment ago");
+        let (from, from_root) =
+            signed.iter().nth(dice.index(signed.len())).expect("one was signed a moment ago");
         let proof = ledger.consistency(&tenant_log(log), *from, to)?;
-        verify_consistency(*from, from_root, to, &signed[&to], &proof)
-            .map_err(|error| Broken { invariant: Invariant::SignedIsAPrefix, detail: format!("{log:?} from {from} to {to}: {error}") })?;
+        verify_consistency(*from, from_root, to, &signed[&to], &proof).map_err(|error| Broken {
+            invariant: Invariant::SignedIsAPrefix,
+            detail: format!("{log:?} from {from} to {to}: {error}"),
+        })?;
         Ok(to)
     }
 
     /// Verifies a checkpoint and keeps it.
     fn open(&mut self, ledger: &Ledger, log: &LogKey, note: &str) -> Result<(), Broken> {
         let (origin, key) = self.known(ledger, log)?;
-        let checkpoint = Checkpoint::open(note, &key, &origin)
-            .map_err(|error| Broken { invariant: Invariant::ReceiptsVerify, detail: format!("{log:?}: {error}") })?;
+        let checkpoint = Checkpoint::open(note, &key, &origin).map_err(|error| Broken {
+            invariant: Invariant::ReceiptsVerify,
+            detail: format!("{log:?}: {error}"),
+        })?;
         self.keep(origin, checkpoint.size, checkpoint.root)
     }
 
     fn keep(&mut self, origin: String, size: u64, root: Hash) -> Result<(), Broken> {
         let kept = *self.signed.entry(origin.clone()).or_default().entry(size).or_insert(root);
-        ensure(kept == root, Invariant::SignerNeverGoesBack, || format!("{origin} at {size}: {kept}, and then {root}"))
+        ensure(kept == root, Invariant::SignerNeverGoesBack, || {
+            format!("{origin} at {size}: {kept}, and then {root}")
+        })
     }
 
     /// The log's name and key, which never change.
@@ -98,7 +129,9 @@ impl Prover {
         };
         let told = (info.origin, info.public_key);
         let known = self.logs.entry(log.clone()).or_insert_with(|| told.clone());
-        ensure(*known == told, Invariant::SignedIsAPrefix, || format!("{log:?} was {known:?} and is {told:?}"))?;
+        ensure(*known == told, Invariant::SignedIsAPrefix, || {
+            format!("{log:?} was {known:?} and is {told:?}")
+        })?;
         Ok(told)
     }
 
@@ -109,11 +142,15 @@ impl Prover {
             while let Some((origin, size, root)) = take_entry(&mut rest) {
                 let (last, last_root) = self.remembered.get(&origin).copied().unwrap_or((0, root));
                 let grows = size > last || (size == last && root == last_root);
-                ensure(grows, Invariant::SignerNeverGoesBack, || format!("{origin}: {last}, and then {size}"))?;
+                ensure(grows, Invariant::SignerNeverGoesBack, || {
+                    format!("{origin}: {last}, and then {size}")
+                })?;
                 self.remembered.insert(origin.clone(), (size, root));
                 self.keep(origin, size, root)?;
             }
-            ensure(rest.is_empty(), Invariant::SignerNeverGoesBack, || "the signer's memory has another form".to_owned())?;
+            ensure(rest.is_empty(), Invariant::SignerNeverGoesBack, || {
+                "the signer's memory has another form".to_owned()
+            })?;
         }
         Ok(())
     }
@@ -133,7 +170,10 @@ impl Prover {
             }
             for (size, root) in signed {
                 ensure(roots.get(size) == Some(root), Invariant::SignedIsAPrefix, || {
-                    format!("{origin}: {size} was signed with {root}, and the records give {:?}", roots.get(size))
+                    format!(
+                        "{origin}: {size} was signed with {root}, and the records give {:?}",
+                        roots.get(size)
+                    )
                 })?;
             }
         }

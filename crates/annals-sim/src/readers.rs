@@ -29,7 +29,12 @@ impl Reader {
     }
 
     /// Reads one page.
-    pub(crate) fn step(&mut self, ledger: &Ledger, book: &mut Book, dice: &mut Dice) -> Result<String, Broken> {
+    pub(crate) fn step(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        dice: &mut Dice,
+    ) -> Result<String, Broken> {
         let limit = dice.index(40) + 1;
         let read = self.read(ledger, limit)?;
         for record in &read {
@@ -48,14 +53,22 @@ impl Reader {
             ensure(self.next == 0, Invariant::HistoryNeverChanges, || format!("{:?} is gone", self.log))?;
             return Ok(Vec::new());
         };
-        let told = || format!("reader {} of {:?} at {}: next {}, size {}", self.number, self.log, self.next, page.next, page.size);
+        let told = || {
+            format!(
+                "reader {} of {:?} at {}: next {}, size {}",
+                self.number, self.log, self.next, page.next, page.size
+            )
+        };
         ensure(page.size >= self.next, Invariant::HistoryNeverChanges, told)?;
         let full = (page.size - self.next).min(limit as u64);
         let whole = page.records.len() as u64 == full && page.next == self.next + full;
         ensure(whole, Invariant::ReadersMissNothing, told)?;
         for (place, record) in (self.next..).zip(&page.records) {
-            let number = if self.log.is_some() { Some(record.position.0) } else { record.seq.map(|seq| seq.0) };
-            ensure(number == Some(place), Invariant::ReadersMissNothing, || format!("reader {}: {record:?} came as {place}", self.number))?;
+            let number =
+                if self.log.is_some() { Some(record.position.0) } else { record.seq.map(|seq| seq.0) };
+            ensure(number == Some(place), Invariant::ReadersMissNothing, || {
+                format!("reader {}: {record:?} came as {place}", self.number)
+            })?;
             self.memory.update(record.tenant.as_str());
             self.memory.update(record.position.0.to_be_bytes());
             self.memory.update(&record.event);
@@ -70,9 +83,13 @@ impl Reader {
         while again.next < self.next {
             let left = usize::try_from(self.next - again.next).expect("a run stays small");
             let read = again.read(ledger, left.min(100))?;
-            ensure(!read.is_empty(), Invariant::HistoryNeverChanges, || format!("reader {} had read {} records", self.number, self.next))?;
+            ensure(!read.is_empty(), Invariant::HistoryNeverChanges, || {
+                format!("reader {} had read {} records", self.number, self.next)
+            })?;
         }
         let same = again.memory.finalize() == self.memory.clone().finalize();
-        ensure(same, Invariant::HistoryNeverChanges, || format!("reader {} of {:?} had read something else", self.number, self.log))
+        ensure(same, Invariant::HistoryNeverChanges, || {
+            format!("reader {} of {:?} had read something else", self.number, self.log)
+        })
     }
 }

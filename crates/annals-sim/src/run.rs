@@ -26,10 +26,16 @@ const RESUME_TURNS_MAX: u32 = 40;
 const FAULTS_PENDING_MAX: u32 = 200;
 const HOUR_US: i64 = 3_600_000_000;
 
-pub(crate) fn run(seed: u64, steps: u32, sabotage: Option<Sabotage>, step: &AtomicU32) -> Result<Trace, Broken> {
+pub(crate) fn run(
+    seed: u64,
+    steps: u32,
+    sabotage: Option<Sabotage>,
+    step: &AtomicU32,
+) -> Result<Trace, Broken> {
     let mut run = Run::new(seed, sabotage);
     run.start()?;
-    let snapshot_at = steps / 4 + u32::try_from(run.dice.below(u64::from(steps / 2 + 1))).expect("below a u32");
+    let snapshot_at =
+        steps / 4 + u32::try_from(run.dice.below(u64::from(steps / 2 + 1))).expect("below a u32");
     let mut snapshot = Image::new();
     for now in 0..steps {
         step.store(now, Ordering::Relaxed);
@@ -165,7 +171,8 @@ impl Run {
             0 => self.crash()?,
             1 => self.stop()?,
             2 | 3 => {
-                let disk = if self.dice.chance(70) { &self.machine.journal_disk } else { &self.machine.signer_disk };
+                let disk =
+                    if self.dice.chance(70) { &self.machine.journal_disk } else { &self.machine.signer_disk };
                 disk.cut_power_after(self.dice.below(8));
             }
             4 => {
@@ -231,7 +238,9 @@ impl Run {
             let troubles = self.machine.switch.troubles();
             (troubles.poisoned, troubles.wrote_after_failed_flush)
         };
-        ensure(!wrote, Invariant::NoWriteAfterFailedFlush, || "a group was written after a failed flush".to_owned())?;
+        ensure(!wrote, Invariant::NoWriteAfterFailedFlush, || {
+            "a group was written after a failed flush".to_owned()
+        })?;
         if self.machine.power_is_off() {
             return self.crash();
         }
@@ -274,9 +283,13 @@ impl Run {
             }
         }
         let health = ledger.health();
-        ensure(health.journal.is_none(), Invariant::IngestResumes, || format!("there is space, but: {:?}", health.journal))?;
+        ensure(health.journal.is_none(), Invariant::IngestResumes, || {
+            format!("there is space, but: {:?}", health.journal)
+        })?;
         self.book.catch_up(&ledger, &control)?;
-        ensure(self.book.refusals_recorded > before, Invariant::IngestResumes, || "no record of the refusals".to_owned())?;
+        ensure(self.book.refusals_recorded > before, Invariant::IngestResumes, || {
+            "no record of the refusals".to_owned()
+        })?;
         self.tell("ingest resumed");
         Ok(())
     }
@@ -297,7 +310,9 @@ impl Run {
             for sender in &mut self.senders {
                 let told = sender.look_for_answer(&ledger, &mut self.book, self.now)?;
                 self.told.update(told);
-                ensure(!sender.is_waiting(), Invariant::EveryoneIsAnswered, || "the service stopped without an answer".to_owned())?;
+                ensure(!sender.is_waiting(), Invariant::EveryoneIsAnswered, || {
+                    "the service stopped without an answer".to_owned()
+                })?;
             }
             let told = self.operators.look(&mut self.book);
             self.tell(&told);
@@ -384,7 +399,9 @@ impl Run {
             match self.machine.ledger().checkpoint(&control) {
                 Ok(_) => break,
                 Err(_) if left > 0 => self.crash()?,
-                Err(error) => return broken(Invariant::Recovers, format!("the signer does not recover: {error}")),
+                Err(error) => {
+                    return broken(Invariant::Recovers, format!("the signer does not recover: {error}"));
+                }
             }
         }
         self.stop()?;
@@ -402,7 +419,10 @@ impl Run {
             match opened {
                 (Err(error), 0) if error.kind() == ErrorKind::Damaged => self.tell(&error.to_string()),
                 (result, gained) => {
-                    let told = format!("a copy of {} files gave {result:?} and gained {gained} batches", image.len());
+                    let told = format!(
+                        "a copy of {} files gave {result:?} and gained {gained} batches",
+                        image.len()
+                    );
                     return broken(Invariant::RolledBackIsRefused, told);
                 }
             }

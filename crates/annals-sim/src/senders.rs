@@ -80,7 +80,14 @@ impl Sender {
     }
 
     /// Sends, sends again, or looks for the answer. What happened is told for the trace.
-    pub(crate) fn step(&mut self, ledger: &Ledger, book: &mut Book, dice: &mut Dice, tenants: &[TenantId], now: u32) -> Result<String, Broken> {
+    pub(crate) fn step(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        dice: &mut Dice,
+        tenants: &[TenantId],
+        now: u32,
+    ) -> Result<String, Broken> {
         match std::mem::replace(&mut self.doing, Doing::Nothing) {
             Doing::Nothing => {
                 self.requests += 1;
@@ -88,7 +95,9 @@ impl Sender {
                 Ok(self.send(ledger, book, request))
             }
             Doing::Resting(request, until) if until <= now => Ok(self.send(ledger, book, request)),
-            Doing::Waiting(request, answer) => self.look(ledger, book, request, answer, now + u32::try_from(dice.below(12)).expect("small")),
+            Doing::Waiting(request, answer) => {
+                self.look(ledger, book, request, answer, now + u32::try_from(dice.below(12)).expect("small"))
+            }
             resting @ Doing::Resting(..) => {
                 self.doing = resting;
                 Ok(String::new())
@@ -97,7 +106,12 @@ impl Sender {
     }
 
     /// Looks for the answer only.
-    pub(crate) fn look_for_answer(&mut self, ledger: &Ledger, book: &mut Book, now: u32) -> Result<String, Broken> {
+    pub(crate) fn look_for_answer(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        now: u32,
+    ) -> Result<String, Broken> {
         match std::mem::replace(&mut self.doing, Doing::Nothing) {
             Doing::Waiting(request, answer) => self.look(ledger, book, request, answer, now),
             other => {
@@ -138,7 +152,14 @@ impl Sender {
         told
     }
 
-    fn look(&mut self, ledger: &Ledger, book: &mut Book, request: Request, mut answer: Pending<Vec<ItemResult>>, again_at: u32) -> Result<String, Broken> {
+    fn look(
+        &mut self,
+        ledger: &Ledger,
+        book: &mut Book,
+        request: Request,
+        mut answer: Pending<Vec<ItemResult>>,
+        again_at: u32,
+    ) -> Result<String, Broken> {
         let Some(answer_now) = poll(&mut answer) else {
             self.doing = Doing::Waiting(request, answer);
             return Ok(String::new());
@@ -153,7 +174,10 @@ impl Sender {
                 }
             }
             Err(CommitError::TooLarge { bytes }) => {
-                return broken(Invariant::EveryoneIsAnswered, format!("{bytes} bytes are too large, they say"));
+                return broken(
+                    Invariant::EveryoneIsAnswered,
+                    format!("{bytes} bytes are too large, they say"),
+                );
             }
             Err(_) => {
                 book.not_stored(&request.markers());
@@ -163,11 +187,20 @@ impl Sender {
         Ok(told)
     }
 
-    fn judge(&self, ledger: &Ledger, book: &mut Book, request: &Request, results: &[ItemResult]) -> Result<(), Broken> {
+    fn judge(
+        &self,
+        ledger: &Ledger,
+        book: &mut Book,
+        request: &Request,
+        results: &[ItemResult],
+    ) -> Result<(), Broken> {
         let counts = (results.len(), request.items.len());
-        ensure(counts.0 == counts.1, Invariant::EveryoneIsAnswered, || format!("{} answers for {} items", counts.0, counts.1))?;
+        ensure(counts.0 == counts.1, Invariant::EveryoneIsAnswered, || {
+            format!("{} answers for {} items", counts.0, counts.1)
+        })?;
         let atomic = request.options.atomic;
-        let refused = results.iter().filter(|result| matches!(result.status, ItemStatus::Rejected(_))).count();
+        let refused =
+            results.iter().filter(|result| matches!(result.status, ItemStatus::Rejected(_))).count();
         ensure(!atomic || refused == 0 || refused == results.len(), Invariant::AtomicIsAllOrNothing, || {
             format!("sender {}: {results:?}", self.number)
         })?;
@@ -195,7 +228,11 @@ impl Sender {
                 Some(id) if item.good => with_member(&without_own_id(&item.text), "id", id),
                 _ => item.text.clone(),
             };
-            let text = if bound.is_none() && item.good { with_member(&text, "tenant", item.log.0.as_str()) } else { text };
+            let text = if bound.is_none() && item.good {
+                with_member(&text, "tenant", item.log.0.as_str())
+            } else {
+                text
+            };
             plan.items.push((marker, text));
         }
         if atomic {
@@ -203,15 +240,24 @@ impl Sender {
         }
         let repeatable = idempotency_key.is_some() || gives_ids;
         let strict = dice.chance(10);
-        let options = AcceptOptions { tenant: bound, atomic, strict, idempotency_key, known_tenants_only: false };
+        let options =
+            AcceptOptions { tenant: bound, atomic, strict, idempotency_key, known_tenants_only: false };
         Request { options, items: plan.items, repeatable }
     }
 
-    fn item(&mut self, book: &mut Book, dice: &mut Dice, tenant: &TenantId, gives_ids: bool, plan: &mut Plan) -> Marker {
+    fn item(
+        &mut self,
+        book: &mut Book,
+        dice: &mut Dice,
+        tenant: &TenantId,
+        gives_ids: bool,
+        plan: &mut Plan,
+    ) -> Marker {
         let log = (tenant.clone(), LogKind::Tenant);
         let lately = |book: &Book, fits: &dyn Fn(&crate::book::Item) -> bool| {
             let from = book.items.len().saturating_sub(40);
-            let fitting = (from..book.items.len()).filter(|marker| fits(&book.items[*marker]) && book.items[*marker].log == log);
+            let fitting = (from..book.items.len())
+                .filter(|marker| fits(&book.items[*marker]) && book.items[*marker].log == log);
             fitting.collect::<Vec<_>>()
         };
         match dice.below(100) {
@@ -228,7 +274,9 @@ impl Sender {
                 }
             },
             // What somebody else is sending at this moment.
-            18..24 => match lately(book, &|item| item.good && item.fate == Fate::Open && item.id.is_some()).as_slice() {
+            18..24 => match lately(book, &|item| item.good && item.fate == Fate::Open && item.id.is_some())
+                .as_slice()
+            {
                 [] => self.fresh(book, dice, tenant, gives_ids, plan),
                 open => {
                     let marker = *dice.pick(open);
@@ -237,7 +285,8 @@ impl Sender {
                 }
             },
             24..28 if gives_ids && !plan.items.is_empty() => {
-                let (marker, _) = *dice.pick(&plan.items.iter().map(|(marker, text)| (*marker, text.len())).collect::<Vec<_>>());
+                let (marker, _) = *dice
+                    .pick(&plan.items.iter().map(|(marker, text)| (*marker, text.len())).collect::<Vec<_>>());
                 let item = &book.items[marker];
                 let (log_fits, id) = (item.log == log && item.good && item.id.is_some(), item.id.clone());
                 match (log_fits, dice.chance(50)) {
@@ -251,7 +300,14 @@ impl Sender {
         }
     }
 
-    fn fresh(&mut self, book: &mut Book, dice: &mut Dice, tenant: &TenantId, gives_id: bool, plan: &mut Plan) -> Marker {
+    fn fresh(
+        &mut self,
+        book: &mut Book,
+        dice: &mut Dice,
+        tenant: &TenantId,
+        gives_id: bool,
+        plan: &mut Plan,
+    ) -> Marker {
         // Ids may hold what JSON escapes.
         let id = gives_id.then(|| format!("{}{}", dice.pick(&["e-", "é\"", "\\", "/"]), book.next_marker()));
         let marker = self.add(book, dice, tenant, id);
@@ -270,13 +326,15 @@ impl Sender {
             // Holes, and now and then a number that comes late.
             self.seq += dice.below(3);
             let seq = self.seq.saturating_sub(dice.below(10) / 9 * 2);
-            write!(text, r#","source":{{"name":"billing-{}","seq":{seq}}}"#, self.number).expect("a String takes all");
+            write!(text, r#","source":{{"name":"billing-{}","seq":{seq}}}"#, self.number)
+                .expect("a String takes all");
         }
         if dice.chance(30) {
             text.push_str(r#","occurred_at":"2026-11-17T10:00:59.123456Z""#);
         }
         if dice.chance(5) {
-            write!(text, r#","description":"{}""#, "long ".repeat(dice.index(2000))).expect("a String takes all");
+            write!(text, r#","description":"{}""#, "long ".repeat(dice.index(2000)))
+                .expect("a String takes all");
         }
         text.push('}');
         let text = id.as_deref().map_or_else(|| text.clone(), |id| with_member(&text, "id", id));

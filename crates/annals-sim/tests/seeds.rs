@@ -17,7 +17,8 @@ fn nothing_breaks_in_runs_that_once_broke() {
 
 #[test]
 fn a_seed_is_one_run_and_another_seed_another() {
-    let traces: Vec<_> = [5, 6].iter().map(|seed| (run(*seed, STEPS).unwrap(), run(*seed, STEPS).unwrap())).collect();
+    let traces: Vec<_> =
+        [5, 6].iter().map(|seed| (run(*seed, STEPS).unwrap(), run(*seed, STEPS).unwrap())).collect();
     for (first, second) in &traces {
         assert_eq!(first, second);
     }

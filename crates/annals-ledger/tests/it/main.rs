@@ -1,4 +1,7 @@
 //! The ledger through its public face.
 
 mod basics;
+mod damage;
+mod faults;
+mod model;
 mod support;

@@ -1,6 +1,8 @@
 //! A ledger over journals in memory that can be stopped and opened again.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use annals_event::{TenantId, Timestamp};
@@ -85,6 +87,11 @@ pub(crate) fn events_of(id: &str) -> TenantLog {
     TenantLog { tenant: tenant(id), kind: LogKind::Tenant }
 }
 
+/// The log of annals' own control plane.
+pub(crate) fn control_log() -> TenantLog {
+    TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant }
+}
+
 /// Sends events to tenant `acme`.
 pub(crate) async fn send(ledger: &Ledger, events: &[&str]) -> Result<Vec<ItemResult>, CommitError> {
     send_with(ledger, events, AcceptOptions { tenant: Some(tenant("acme")), ..AcceptOptions::default() }).await
@@ -110,4 +117,15 @@ pub(crate) fn words(results: &[ItemResult]) -> Vec<String> {
         ItemStatus::Rejected(error) => format!("{} {}", error.code, error.pointer),
     };
     results.iter().map(word).collect()
+}
+
+/// An answer on its way.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Vec<ItemResult>, CommitError>> + Send>>;
+
+/// The answer, if it is there; for ledgers that are moved step by step.
+pub(crate) fn poll(pending: &mut Pending) -> Option<Result<Vec<ItemResult>, CommitError>> {
+    match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
 }
