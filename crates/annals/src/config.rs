@@ -19,12 +19,6 @@ use ipnet::IpNet;
 
 use crate::exit::{Exit, Failure};
 
-/// The port when nobody says otherwise.
-///
-/// IANA leaves 4712 to 4724 unassigned, Linux gives outgoing connections ports from 32768 on, so nothing sits there by
-/// chance, and no browser blocks it.
-pub(crate) const DEFAULT_PORT: u16 = 4722;
-
 /// Variables of ours that are no settings.
 const OTHER_VARIABLES: &[&str] = &["ANNALS_CONFIG", "ANNALS_KEY", "ANNALS_LOG", "ANNALS_STATE", "ANNALS_URL"];
 
@@ -56,6 +50,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "\"/var/lib/annals\"",
         about: "Folder that holds everything: journal, signing key, signer's memory. Made with mode 0700 when missing.",
     },
+    // IANA leaves ports 4712 to 4724 unassigned, Linux gives outgoing connections ports from 32768 on, so nothing sits on
+    // 4722 by chance, and no browser blocks it.
     Setting {
         key: "listen",
         default: Some("127.0.0.1:4722"),

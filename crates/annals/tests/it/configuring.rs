@@ -1,0 +1,96 @@
+//! `annals config`, and settings as commands see them.
+
+use expect_test::expect;
+
+use crate::support::World;
+
+#[test]
+fn settings_are_shown_with_where_they_come_from() {
+    let world = World::new();
+    std::fs::write(world.path("annals.toml"), "data = 'here'\n[access]\nstrict = true\n").unwrap();
+    let mut command = world.command(&["config", "show", "--origin", "--config", "annals.toml", "--behind-proxy", "10.0.0.0/8"]);
+    let said = World::finished(command.env("ANNALS_LIMITS__EVENT", "64KiB"));
+    expect![[r#"
+        exit 0
+        --- stdout
+        data = "here"  # annals.toml:1:8
+        listen = "127.0.0.1:[NUMBER]"  # default
+        behind_proxy = ["10.0.0.0/8"]  # `--behind-proxy`
+        shutdown = "25s"  # default
+        # tls.cert is not set
+        # tls.key is not set
+        # log.name is not set
+        tenants.create = "on-write"  # default
+        access.strict = "true"  # annals.toml:3:10
+        limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
+    "#]].assert_eq(&said.masked(&world));
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named_with_its_line() {
+    let world = World::new();
+    std::fs::write(world.path("annals.toml"), "data = 'here'\n\n[tls]\ncerts = 'x'\n").unwrap();
+    world.check(&["serve", "--config", "annals.toml"], &expect![[r#"
+        exit 2
+        --- stderr
+        error: annals.toml:4:1: `tls.certs` is not a setting
+        hint: did you mean `tls.cert`?
+    "#]]);
+    world.check(&["config", "check", "--config", "annals.toml", "--json"], &expect![[r#"
+        exit 2
+        --- stdout
+        {"hint":"did you mean `tls.cert`?","kind":"invalid","message":"annals.toml:4:1: `tls.certs` is not a setting","type":"error"}
+        --- stderr
+        error: annals.toml:4:1: `tls.certs` is not a setting
+        hint: did you mean `tls.cert`?
+    "#]]);
+    assert!(!world.path("here").exists(), "nothing is made before the settings are in order");
+}
+
+#[test]
+fn a_misspelt_variable_is_remarked() {
+    let world = World::new();
+    let said = World::finished(world.command(&["config", "check"]).env("ANNALS_LISEN", "x"));
+    expect![[r#"
+        exit 0
+        --- stdout
+        the settings are in order
+        --- stderr
+        warning: environment variable `ANNALS_LISEN` is not known and does nothing; did you mean `ANNALS_LISTEN`?
+    "#]].assert_eq(&said.masked(&world));
+}
+
+#[test]
+fn the_example_is_a_file_that_passes() {
+    let world = World::new();
+    let example = world.run(&["config", "example"]);
+    std::fs::write(world.path("annals.toml"), &example.stdout).unwrap();
+    world.check(&["config", "check", "--config", "annals.toml"], &expect![[r#""#]]);
+}
+
+#[test]
+fn the_reference_of_settings_names_every_setting() {
+    let reference = include_str!("../../../../docs/reference/configuration.md");
+    let world = World::new();
+    let shown = world.run(&["config", "show", "--json"]);
+    let keys = shown.stdout.lines().filter_map(|line| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["key"].as_str().map(str::to_owned)
+    });
+    for key in keys {
+        assert!(reference.contains(&format!("`{key}`")), "`{key}` is not in the reference");
+    }
+}
+
+#[test]
+fn every_command_explains_itself_with_examples() {
+    let world = World::new();
+    let reference = include_str!("../../../../docs/reference/command-line.md");
+    for command in ["serve", "demo", "verify", "publish", "key reset", "config show", "config check", "config example", "version"] {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.push("--help");
+        let said = world.run(&args);
+        assert_eq!(said.code, Some(0));
+        assert!(said.stdout.contains("Example"), "{command}: {}", said.stdout);
+        assert!(reference.contains(&format!("annals {command}")), "`{command}` is not in the reference");
+    }
+}

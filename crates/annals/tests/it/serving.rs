@@ -1,0 +1,182 @@
+//! Starting, stopping, who may and who may not.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use expect_test::expect;
+use rustix::process::Signal;
+
+use crate::support::{Server, World};
+
+#[tokio::test]
+async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let key = server.operator_key();
+    assert!(server.first_line["viewer_url"].is_null() && server.first_line["tenants"].as_array().unwrap().is_empty());
+    server.post(&key, 0, 3).await;
+    server.stop();
+
+    let server = world.serve(&[]);
+    assert_eq!(server.first_line.get("operator_key"), None);
+    let (status, page) = server.get("/v1/feed?tenant=acme", &key).await;
+    assert_eq!((status, &page["size"]), (200, &3.into()), "{page}");
+    assert_eq!(page["records"][2]["id"], "event-2");
+    server.stop();
+
+    let mode = |name: &str| std::fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("data"), mode("data/signing.key")), (0o700, 0o600));
+    assert!(!world.path("data/control.sock").exists(), "a stopped server leaves no socket");
+}
+
+#[test]
+fn people_are_told_where_what_and_how() {
+    let world = World::new();
+    let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut said = crate::support::Said { code: Some(0), stdout: String::new(), stderr: String::new() };
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    while !said.stdout.contains("curl") {
+        said.stdout.push_str(&lines.next().unwrap().unwrap());
+        said.stdout.push('\n');
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    expect![[r#"
+        exit 0
+        --- stdout
+        listening on   http://127.0.0.1:[NUMBER]
+        data folder    [WORLD]/data
+        operator key   [KEY]
+                       keep it: it is shown this once; `annals key reset` replaces it
+
+        send an event:
+          curl http://127.0.0.1:[NUMBER]/v1/events -H 'Authorization: Bearer [KEY] -H 'Content-Type: application/json' -d '{"tenant":"acme","action":"user.login","actor":{"type":"user","id":"u1"}}'
+    "#]].assert_eq(&said.masked(&world));
+}
+
+#[test]
+fn a_second_process_is_refused_and_told_who_has_the_folder() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    world.check(&["serve", "--data", "data", "--listen", "127.0.0.1:0"], &expect![[r#"
+        exit 6
+        --- stderr
+        error: data folder `data` is in use by pid [NUMBER], serving 127.0.0.1:[NUMBER] since 2026-11-22T03:05:29Z
+        hint: stop that process, or give another folder with `--data DIR`
+    "#]]);
+    server.stop();
+}
+
+#[test]
+fn an_address_that_is_taken_is_said() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    world.check(&["serve", "--data", "data", "--listen", &address], &expect![[r#""#]]);
+}
+
+#[test]
+fn other_machines_may_not_come_in_clear() {
+    let world = World::new();
+    world.check(&["serve", "--listen", "0.0.0.0:0"], &expect![[r#""#]]);
+    let server = world.serve(&["--listen", "0.0.0.0:0", "--behind-proxy", "127.0.0.1"]);
+    assert!(server.url().starts_with("http://localhost:"), "{}", server.url());
+    server.stop();
+}
+
+#[test]
+fn both_signals_stop_it_with_success() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let world = World::new();
+        let server = world.serve(&[]);
+        server.signal(signal);
+        assert_eq!(server.ended(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn tls_is_served_from_files_and_read_again_on_hangup() {
+    let world = World::new();
+    let issue = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let install = |issued: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        std::fs::write(world.path("cert.pem"), issued.cert.pem()).unwrap();
+        std::fs::write(world.path("key.pem"), issued.signing_key.serialize_pem()).unwrap();
+    };
+    let trusting = |issued: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let root = reqwest::Certificate::from_pem(issued.cert.pem().as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([root]).build().unwrap()
+    };
+    let first = issue();
+    install(&first);
+    let server = world.serve(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let health = format!("{}/healthz", server.url());
+    assert!(health.starts_with("https://"));
+    assert!(trusting(&first).get(&health).send().await.unwrap().status().is_success());
+
+    let second = issue();
+    install(&second);
+    server.signal(Signal::HUP);
+    // Each client makes a new connection; one of the next sees the new certificate.
+    let mut tries = 0;
+    while trusting(&second).get(&health).send().await.is_err() {
+        tries += 1;
+        assert!(tries < 2000, "the new certificate is never served");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_file_size_limit_does_not_kill_the_server() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    server.signal(Signal::XFSZ);
+    server.stop();
+}
+
+#[tokio::test]
+async fn the_operator_key_is_reset_while_the_server_runs_and_while_it_does_not() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let old = server.operator_key();
+    let live = world.run(&["key", "reset", "--data", "data", "--json"]);
+    let new = live.result()["operator_key"].as_str().unwrap().to_owned();
+    assert_eq!(server.get("/v1/tenants", &old).await.0, 401);
+    assert_eq!(server.get("/v1/tenants", &new).await.0, 200);
+    server.stop();
+
+    let offline = world.run(&["key", "reset", "--data", "data", "--json"]);
+    let newest = offline.result()["operator_key"].as_str().unwrap().to_owned();
+    let server = world.serve(&[]);
+    assert_eq!(server.get("/v1/tenants", &new).await.0, 401);
+    assert_eq!(server.get("/v1/tenants", &newest).await.0, 200);
+    server.stop();
+}
+
+#[test]
+fn resetting_the_key_of_nothing_makes_nothing() {
+    let world = World::new();
+    world.check(&["key", "reset", "--data", "nowhere"], &expect![[r#""#]]);
+    assert!(!world.path("nowhere").exists());
+}
+
+#[tokio::test]
+async fn the_demo_fills_itself_once_and_tells_its_keys() {
+    let world = World::new();
+    let demo = || Server::start(&mut world.command(&["demo", "--json", "--data", "demo", "--listen", "127.0.0.1:0"]));
+    let server = demo();
+    let tenants = server.first_line["tenants"].as_array().unwrap().clone();
+    assert_eq!(tenants.len(), 3);
+    let mut records = 0;
+    for tenant in &tenants {
+        let (status, page) = server.get("/v1/feed?limit=1", tenant["key"].as_str().unwrap()).await;
+        assert_eq!(status, 200);
+        records += page["size"].as_u64().unwrap();
+    }
+    assert!(records >= 200_000, "{records}");
+    server.stop();
+    let server = demo();
+    assert!(server.first_line["tenants"].as_array().unwrap().is_empty());
+    let (_, page) = server.get("/v1/feed?limit=1", tenants[0]["key"].as_str().unwrap()).await;
+    assert!(page["size"].as_u64().unwrap() < 200_000, "it is not filled twice");
+    server.stop();
+}
