@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool talks to its terminal")]
 
 mod api;
+mod bench;
 mod check;
 mod crash;
 mod fault;
@@ -12,6 +13,7 @@ mod instance;
 mod real_data;
 mod repo;
 mod rng;
+mod sim;
 mod stages;
 mod test;
 mod tidy;
@@ -59,6 +61,17 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Durable ingest over HTTP, measured from outside: the table of `docs/performance.md`
+    Bench {
+        /// Seconds a cell runs
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+        /// One cell, as EVENTSxCONNECTIONS; several by repeating it
+        #[arg(long)]
+        only: Vec<bench::Cell>,
+    },
+    /// Simulate the whole service from seeds, on one thread
+    Sim(sim::Args),
     /// Send events that real systems wrote through the real binary and read them back
     ///
     /// `ANNALS_REAL_DATA` names a folder of NDJSON files, one event a line as `POST /v1/events` takes them, or of vendor
@@ -89,6 +102,8 @@ fn run(command: Command) -> Result<()> {
             let binary = Binary::build(release)?;
             stages.run("crash", || crash::run(&binary, rounds, seed));
         }
+        Command::Bench { seconds, only } => return bench::run(std::time::Duration::from_secs(seconds), only),
+        Command::Sim(args) => stages.run("simulation", || sim::run(&args)),
         Command::RealData => {
             let binary = Binary::build(false)?;
             stages.run("real data", || real_data::run(&binary));

@@ -1,0 +1,209 @@
+//! `cargo xtask bench`: durable ingest over HTTP, measured from outside, on this machine.
+//!
+//! ```text
+//! cargo xtask bench                     the whole table
+//! cargo xtask bench --seconds 30        longer runs
+//! cargo xtask bench --only 1000x16      one cell: events a request x connections
+//! ```
+//!
+//! Each cell starts the release binary on an empty folder, sends from as many connections as it says, each request as soon
+//! as the one before was answered, and reads the server's CPU time from the system. Client and server share the machine's
+//! cores. An answer counts only when every item is `created`.
+
+mod client;
+mod event;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use client::Client;
+use event::Request;
+
+const BATCHES: [usize; 3] = [1, 100, 1_000];
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+/// What is measured at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    /// Events in a request.
+    batch: usize,
+    /// Connections that send.
+    connections: usize,
+}
+
+impl FromStr for Cell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text
+            .split_once('x')
+            .and_then(|(batch, connections)| Some((batch.parse().ok()?, connections.parse().ok()?)));
+        let (batch, connections) = parts.ok_or("must be EVENTSxCONNECTIONS, such as 1000x16")?;
+        Ok(Self { batch, connections })
+    }
+}
+
+/// Prints the table, or the cells asked for.
+pub(crate) fn run(duration: Duration, mut cells: Vec<Cell>) -> crate::fault::Result<()> {
+    if cells.is_empty() {
+        cells = BATCHES
+            .iter()
+            .flat_map(|batch| CONNECTIONS.map(|connections| Cell { batch: *batch, connections }))
+            .collect();
+    }
+    let binary = build()?;
+    println!("one event is {} bytes; each cell runs {} s", event::event(0).len(), duration.as_secs());
+    println!(
+        "| events a request | connections | events/s | server CPU s per M | client CPU s per M | ack p50 ms | ack p99 ms |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    for cell in cells {
+        let found = measure(&binary, cell, duration)?;
+        println!(
+            "| {} | {} | {:.0} | {:.1} | {:.1} | {:.2} | {:.2} |",
+            cell.batch,
+            cell.connections,
+            found.events_per_s,
+            found.server_cpu_s_per_m,
+            found.client_cpu_s_per_m,
+            found.p50_ms,
+            found.p99_ms,
+        );
+    }
+    Ok(())
+}
+
+/// Builds the release binary and says where it is.
+fn build() -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--release", "--package", "annals"]).status();
+    if !built.map_err(|error| format!("cargo: {error}"))?.success() {
+        return Err("the release build failed".to_owned());
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(target.join("release/annals"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+}
+
+struct Found {
+    events_per_s: f64,
+    server_cpu_s_per_m: f64,
+    client_cpu_s_per_m: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+fn measure(binary: &Path, Cell { batch, connections }: Cell, duration: Duration) -> Result<Found, String> {
+    let server = Server::start(binary)?;
+    let stop = AtomicBool::new(false);
+    let (address, key, pid) = (server.address.as_str(), server.key.as_str(), server.child.id());
+    let server_cpu = cpu_seconds(pid)?;
+    let client_cpu = cpu_seconds(std::process::id())?;
+    let began = Instant::now();
+    let mut latencies = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..connections)
+            .map(|connection| {
+                let stop = &stop;
+                scope.spawn(move || send(address, key, connection, batch, stop))
+            })
+            .collect();
+        std::thread::sleep(duration);
+        stop.store(true, Ordering::Relaxed);
+        let mut all = Vec::new();
+        for sender in senders {
+            all.extend(sender.join().map_err(|_| "a sender panicked".to_owned())??);
+        }
+        Ok::<_, String>(all)
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    let millions = (latencies.len() * batch) as f64 / 1e6;
+    latencies.sort_unstable();
+    let at = |per_cent: usize| {
+        latencies.get(latencies.len() * per_cent / 100).map_or(0.0, |micros| *micros as f64 / 1e3)
+    };
+    Ok(Found {
+        events_per_s: millions * 1e6 / seconds,
+        server_cpu_s_per_m: (cpu_seconds(pid)? - server_cpu) / millions,
+        client_cpu_s_per_m: (cpu_seconds(std::process::id())? - client_cpu) / millions,
+        p50_ms: at(50),
+        p99_ms: at(99),
+    })
+}
+
+/// Sends until it is told to stop; gives the time of each acknowledged request, in microseconds.
+fn send(
+    address: &str,
+    key: &str,
+    connection: usize,
+    batch: usize,
+    stop: &AtomicBool,
+) -> Result<Vec<u64>, String> {
+    let mut client = Client::connect(address).map_err(|error| format!("connect: {error}"))?;
+    let mut request = Request::new(key, connection, batch);
+    let mut latencies = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let bytes = request.next();
+        let began = Instant::now();
+        let answer = client.exchange(bytes).map_err(|error| format!("send: {error}"))?;
+        latencies.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let expected = format!("{{\"created\":{batch},\"duplicate\":0,\"rejected\":0,");
+        if !answer.starts_with(expected.as_bytes()) {
+            return Err(format!("answered {}", String::from_utf8_lossy(&answer[..answer.len().min(300)])));
+        }
+    }
+    Ok(latencies)
+}
+
+/// The binary on an empty folder, ended when dropped.
+struct Server {
+    child: Child,
+    address: String,
+    key: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(binary: &Path) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut child = Command::new(binary)
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", binary.display()))?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it was piped");
+        BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
+        let ready: serde_json::Value =
+            serde_json::from_str(&line).map_err(|_| format!("serve said `{line}`"))?;
+        let member =
+            |name: &str| ready[name].as_str().map(str::to_owned).ok_or(format!("no `{name}` in `{line}`"));
+        let address = member("url")?.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        Ok(Self { key: member("operator_key")?, child, address, _folder: folder })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ended by a signal it cannot refuse: its folder is thrown away.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// User and system time of a process so far. Source: proc(5), `/proc/PID/stat`, fields 14 and 15, in ticks of 1/100 s.
+fn cpu_seconds(pid: u32) -> Result<f64, String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_err(|error| format!("process {pid}: {error}"))?;
+    let after_name = stat.rsplit_once(") ").ok_or("the process's stat has no name")?.1;
+    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    Ok(ticks.sum::<f64>() / 100.0)
+}
