@@ -86,8 +86,11 @@ impl TroubledJournal {
     fn append_sabotaged(&mut self, sabotage: Sabotage, group: &[&[u8]]) -> Result<Place, AppendError> {
         self.lies.groups += 1;
         let claimed = self.next();
+        let well = !self.switch.troubles().poisoned;
         match sabotage {
-            Sabotage::DropsAcknowledged if self.lies.groups == 9 => self.lies.dropped += group.len() as u64,
+            Sabotage::DropsAcknowledged if well && self.lies.groups >= 9 && self.lies.dropped == 0 => {
+                self.lies.dropped += group.len() as u64
+            }
             Sabotage::DropsAcknowledged => {
                 self.append_truly(self.journal.next(), group)?;
             }

@@ -45,6 +45,8 @@ pub struct Trace {
     pub lives: u32,
     /// How often the power was cut.
     pub power_cuts: u32,
+    /// How often ingest resumed by itself after the disk had been full.
+    pub resumed: u32,
     /// Answers that senders heard.
     pub answers: u64,
 }

@@ -72,6 +72,7 @@ struct Run {
     told: Sha256,
     answers: u64,
     power_cuts: u32,
+    resumed: u32,
 }
 
 impl Run {
@@ -101,6 +102,7 @@ impl Run {
             told: Sha256::new(),
             answers: 0,
             power_cuts: 0,
+            resumed: 0,
         }
     }
 
@@ -110,6 +112,7 @@ impl Run {
             records: self.book.logs().map(|(_, log)| log.size()).sum(),
             lives: self.machine.lives,
             power_cuts: self.power_cuts,
+            resumed: self.resumed,
             answers: self.answers,
         }
     }
@@ -290,6 +293,7 @@ impl Run {
         ensure(self.book.refusals_recorded > before, Invariant::IngestResumes, || {
             "no record of the refusals".to_owned()
         })?;
+        self.resumed += 1;
         self.tell("ingest resumed");
         Ok(())
     }

@@ -113,9 +113,10 @@ fn journal_of(batches: impl IntoIterator<Item = Vec<u8>>) -> MemoryJournal {
 /// Two disks with a stopped ledger, and the name of each one's only file.
 fn disks() -> (SimDisk, SimDisk, String) {
     let (journal, signer) = (SimDisk::new(1), SimDisk::new(2));
-    write_history(Box::new(file_journal(&journal).unwrap()), Box::new(file_journal(&signer).unwrap()));
-    let names = journal.list().unwrap();
-    assert_eq!((names.len(), &names), (1, &signer.list().unwrap()));
+    let opened = |disk| Box::new(file_journal(disk).expect("an empty disk becomes a journal"));
+    write_history(opened(&journal), opened(&signer));
+    let names = journal.list().expect("the disk answers");
+    assert_eq!((names.len(), &names), (1, &signer.list().expect("the disk answers")));
     (journal, signer, names[0].clone())
 }
 
