@@ -215,7 +215,8 @@ pub struct AuditedLog {
     pub size: u64,
     /// Root over them.
     pub root: Hash,
-    /// The newest size that the ledger's key has signed in the journal and that matches, with its root.
+    /// The newest size that was signed and that matches, with its root: from a head in the journal, or from the signer's
+    /// memory, which alone knows of the head that is signed when the server stops.
     pub signed: Option<(u64, Hash)>,
     /// No finding speaks of it.
     pub intact: bool,
@@ -303,7 +304,7 @@ fn read_signer(disk: Arc<dyn Disk>) -> Result<JournalMemory, String> {
 struct Audit<'a> {
     state: State,
     checks: Checks,
-    /// The newest signed head that each log matches.
+    /// The newest signed state that each log matches.
     matched: BTreeMap<LogName, (u64, Hash)>,
     /// Logs that something was found about.
     broken: BTreeSet<LogName>,
@@ -456,18 +457,24 @@ impl Audit<'_> {
         let logs: BTreeMap<String, &crate::log::Log> =
             self.state.logs().iter().map(|log| (log.origin(&name), log)).collect();
         let mut findings = Vec::new();
+        let mut matched = Vec::new();
         for (origin, head) in memory.iter() {
             let log = logs.get(origin);
             let found = log.map_or(0, |log| log.size());
+            if let Some(log) = log.filter(|log| log.root_at(head.size) == Some(head.root)) {
+                matched.push((log.name(), (head.size, head.root)));
+                continue;
+            }
             let known_broken = log.is_some_and(|log| self.broken.contains(&log.name()));
             // When batches could not be applied, a log that ends early is no news.
             let missing_is_known = self.blind && found < head.size;
-            if known_broken || missing_is_known {
-                continue;
-            }
-            if log.and_then(|log| log.root_at(head.size)) != Some(head.root) {
+            if !known_broken && !missing_is_known {
                 findings.push(Finding::Signer { origin: origin.to_owned(), signed: head.size, found });
             }
+        }
+        for (name, head) in matched {
+            let newest = self.matched.entry(name).or_insert(head);
+            *newest = (*newest).max(head);
         }
         findings.into_iter().for_each(|finding| self.found(finding));
     }

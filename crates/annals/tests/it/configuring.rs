@@ -65,7 +65,11 @@ fn the_example_is_a_file_that_passes() {
     let world = World::new();
     let example = world.run(&["config", "example"]);
     std::fs::write(world.path("annals.toml"), &example.stdout).unwrap();
-    world.check(&["config", "check", "--config", "annals.toml"], &expect![[r#""#]]);
+    world.check(&["config", "check", "--config", "annals.toml"], &expect![[r#"
+        exit 0
+        --- stdout
+        the settings are in order
+    "#]]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ async fn a_whole_folder_is_accepted_while_a_server_runs_on_it_and_after() {
     world.check(&["verify", "data", "--tenant", "acme"], &expect![[r#"
         exit 0
         --- stdout
-        ok        tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH], the last 305 not signed yet
+        ok        tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH]
         ok        access log of tenant `acme`, log [LEDGER]/a/[LOG]: 0 records, root [HASH]
         --- stderr
         checked [COUNT] records in [TIME]
@@ -40,7 +40,7 @@ async fn a_whole_folder_is_accepted_while_a_server_runs_on_it_and_after() {
     world.check(&["verify", "data", "--tenant", "acme"], &expect![[r#"
         exit 0
         --- stdout
-        ok        tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH], the last 305 not signed yet
+        ok        tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH], extends the 305 accepted before
         ok        access log of tenant `acme`, log [LEDGER]/a/[LOG]: 0 records, root [HASH]
         --- stderr
         checked [COUNT] records in [TIME]
@@ -78,7 +78,18 @@ async fn what_is_said_of_a_damaged_folder() {
     data_folder(&world).await;
     let file = world.path("data").join(JOURNAL);
     flip(&file, find(&file, "\"id\":\"event-301\"") + 8);
-    world.check(&["verify", "data", "--tenant", "acme"], &expect![[r#""#]]);
+    world.check(&["verify", "data", "--tenant", "acme"], &expect![[r#"
+        exit 8
+        --- stdout
+        damaged   journal: file `0000000000000000.journal`, byte [NUMBER] (place 6): the payload does not match its checksum; it holds tenant `acme`, positions 300 to 304
+        damaged   tenant `acme`: the record at position 301 does not match its commitment (file `0000000000000000.journal`, byte [NUMBER])
+        damaged   tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH], the last 305 not signed yet
+        ok        access log of tenant `acme`, log [LEDGER]/a/[LOG]: 0 records, root [HASH]
+        --- stderr
+        checked [COUNT] records in [TIME]
+        error: 2 things do not hold
+        hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells
+    "#]]);
 }
 
 #[tokio::test]
@@ -109,13 +120,15 @@ async fn a_folder_rolled_back_as_a_whole_is_an_alarm_to_who_saw_it_before() {
     assert_eq!(world.run(&["verify", "data"]).code, Some(0));
     assert_eq!(world.run(&["verify", "data"]).code, Some(0));
     world.check(&["verify", "old", "--tenant", "acme"], &expect![[r#"
-        exit 0
+        exit 8
         --- stdout
-        ok        tenant `acme`, log [LEDGER]/t/[LOG]: 10 records, root [HASH], the last 10 not signed yet
+        damaged   tenant `acme`: log [LEDGER]/t/[LOG]: 20 records were accepted before, now there are 10: the end is missing
+        damaged   tenant `acme`, log [LEDGER]/t/[LOG]: 10 records, root [HASH]
         ok        access log of tenant `acme`, log [LEDGER]/a/[LOG]: 0 records, root [HASH]
         --- stderr
         checked [COUNT] records in [TIME]
-        note: the key was taken from the target itself and is remembered from now on; so far this shows only that the log agrees with itself. Compare the key with one you got elsewhere, or give it with `--log-key`.
+        error: one thing does not hold
+        hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells
     "#]]);
 }
 
@@ -123,7 +136,24 @@ async fn a_folder_rolled_back_as_a_whole_is_an_alarm_to_who_saw_it_before() {
 fn a_target_that_is_none_is_said() {
     let world = World::new();
     std::fs::create_dir(world.path("empty")).unwrap();
-    world.check(&["verify", "empty"], &expect![[r#""#]]);
-    world.check(&["verify", "nowhere", "--json"], &expect![[r#""#]]);
-    world.check(&["verify", "http://127.0.0.1:1"], &expect![[r#""#]]);
+    world.check(&["verify", "empty"], &expect![[r#"
+        exit 2
+        --- stderr
+        error: `empty` is neither a data folder nor a published log
+        hint: give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`
+    "#]]);
+    world.check(&["verify", "nowhere", "--json"], &expect![[r#"
+        exit 4
+        --- stdout
+        {"hint":"give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`","kind":"missing","message":"`nowhere` does not exist","type":"error"}
+        --- stderr
+        error: `nowhere` does not exist
+        hint: give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`
+    "#]]);
+    world.check(&["verify", "http://127.0.0.1:1"], &expect![[r#"
+        exit 7
+        --- stderr
+        error: no answer from `http://127.0.0.1:1/`: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+        hint: is the server running, and is the URL right?
+    "#]]);
 }

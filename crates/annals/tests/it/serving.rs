@@ -61,7 +61,7 @@ fn a_second_process_is_refused_and_told_who_has_the_folder() {
     world.check(&["serve", "--data", "data", "--listen", "127.0.0.1:0"], &expect![[r#"
         exit 6
         --- stderr
-        error: data folder `data` is in use by pid [NUMBER], serving 127.0.0.1:[NUMBER] since 2026-11-22T03:05:29Z
+        error: data folder `data` is in use by pid [NUMBER], serving 127.0.0.1:[NUMBER] since [INSTANT]
         hint: stop that process, or give another folder with `--data DIR`
     "#]]);
     server.stop();
@@ -72,14 +72,25 @@ fn an_address_that_is_taken_is_said() {
     let world = World::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    world.check(&["serve", "--data", "data", "--listen", &address], &expect![[r#""#]]);
+    world.check(&["serve", "--data", "data", "--listen", &address], &expect![[r#"
+        exit 7
+        --- stderr
+        error: cannot listen on `127.0.0.1:[NUMBER]`: Address already in use (os error 98)
+        hint: give another address with `--listen ADDR:PORT`; port 0 takes a free one
+    "#]]);
 }
 
 #[test]
 fn other_machines_may_not_come_in_clear() {
     let world = World::new();
-    world.check(&["serve", "--listen", "0.0.0.0:0"], &expect![[r#""#]]);
-    let server = world.serve(&["--listen", "0.0.0.0:0", "--behind-proxy", "127.0.0.1"]);
+    world.check(&["serve", "--listen", "0.0.0.0:0"], &expect![[r#"
+        exit 2
+        --- stderr
+        error: `--listen`: `0.0.0.0:0` is reachable from other machines, and keys would travel in clear
+        hint: give `--tls-cert` and `--tls-key`, or `--behind-proxy CIDR` when a proxy in front ends TLS; or listen on 127.0.0.1
+    "#]]);
+    let args = ["serve", "--json", "--data", "data", "--listen", "0.0.0.0:0", "--behind-proxy", "127.0.0.1"];
+    let server = Server::start(&mut world.command(&args));
     assert!(server.url().starts_with("http://localhost:"), "{}", server.url());
     server.stop();
 }
@@ -155,7 +166,12 @@ async fn the_operator_key_is_reset_while_the_server_runs_and_while_it_does_not()
 #[test]
 fn resetting_the_key_of_nothing_makes_nothing() {
     let world = World::new();
-    world.check(&["key", "reset", "--data", "nowhere"], &expect![[r#""#]]);
+    world.check(&["key", "reset", "--data", "nowhere"], &expect![[r#"
+        exit 4
+        --- stderr
+        error: `nowhere` holds no ledger
+        hint: `annals serve --data DIR` begins one
+    "#]]);
     assert!(!world.path("nowhere").exists());
 }
 

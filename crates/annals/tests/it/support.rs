@@ -94,15 +94,20 @@ impl Said {
     }
 }
 
+const SEPARATORS: [char; 10] = [' ', '`', '/', '"', ',', '+', ':', ';', '(', ')'];
+
 /// Masks paths, process ids, ports, instants, keys, hashes, ids, rates.
 fn mask(text: &str, world: &World) -> String {
     let mut out = String::new();
     let text = text.replace(&world.folder.path().display().to_string(), "[WORLD]");
     for line in text.lines() {
-        let words = line.split_inclusive([' ', '`', '/', '"', ',', '+', ':', ';']);
+        let words = line.split_inclusive(SEPARATORS);
         let mut masked: String = words.map(mask_word).collect();
         if masked.starts_with("checked ") {
             masked = "checked [COUNT] records in [TIME]".to_owned();
+        }
+        if let (Some(since), Some(end)) = (masked.find(" since "), masked.rfind('Z')) {
+            masked.replace_range(since + " since ".len()..=end, "[INSTANT]");
         }
         out.push_str(masked.trim_end());
         out.push('\n');
@@ -111,7 +116,7 @@ fn mask(text: &str, world: &World) -> String {
 }
 
 fn mask_word(word: &str) -> String {
-    let end = word.find([' ', '`', '/', '"', ',', '+', ':', ';']).unwrap_or(word.len());
+    let end = word.find(SEPARATORS).unwrap_or(word.len());
     let (word, separator) = word.split_at(end);
     let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = match word {

@@ -46,7 +46,10 @@ impl<S: LogSource> Published<S> {
             Err(error) => return report.finding(&format!("`checkpoint`: {error}"), json!({"file": "checkpoint"})),
         };
         let found = self.source.found_key().await?;
-        let found = found.filter(|key| key.name() == origin);
+        if let Some(other) = found.as_ref().filter(|key| key.name() != origin) {
+            let message = format!("log {origin}: the key beside it is of `{}`", other.name());
+            return report.finding(&message, json!({"file": "checkpoint", "origin": origin}));
+        }
         let Some(against) = report.against(&origin, found.as_ref())? else { return Ok(()) };
         let checkpoint = match Checkpoint::open(&note, &against.key, &origin) {
             Ok(checkpoint) => checkpoint,

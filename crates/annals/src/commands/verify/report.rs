@@ -194,7 +194,7 @@ impl Report {
         }
         self.output.note(&format!("checked {} records in {seconds:.1} s, {rate:.0} a second", self.events));
         if !intact {
-            self.output.note(&format!("error: {} found that does not hold", things(self.findings)));
+            self.output.note(&format!("error: {}", not_holding(self.findings)));
             self.output.note("hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells");
             return Ok(ExitCode::from(Exit::Damaged.code()));
         }
@@ -212,8 +212,8 @@ impl Report {
     }
 }
 
-fn things(count: u64) -> String {
-    if count == 1 { "one thing was".to_owned() } else { format!("{count} things were") }
+fn not_holding(findings: u64) -> String {
+    if findings == 1 { "one thing does not hold".to_owned() } else { format!("{findings} things do not hold") }
 }
 
 /// A key under the log's origin: given so, or as the key of its ledger.
