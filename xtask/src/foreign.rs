@@ -34,7 +34,7 @@ const FLIPS: [(&str, &str, usize); 7] = [
     ("older checkpoint", "older-checkpoint", 500),
     ("hash tile, level 0", "log/tile/0/000", 500),
     ("hash tile, level 1", "log/tile/1/000", 500),
-    ("entry bundle", "log/tile/entries/000", 500),
+    ("entry bundle", "log/tile/entries/000", 501),
     ("event proof", "event.tlog-proof", 200),
     ("consistency proof", "consistency.json", 600),
 ];
@@ -141,11 +141,19 @@ fn damage_all(case: &Path, into: &Path) -> Result<Vec<(&'static str, PathBuf)>> 
         let path = with_partial(&copy.join(file))?;
         let mut bytes = fs::read(&path).while_doing(path.display())?;
         let at = bytes.len() * thousandths / 1000;
-        bytes[at] ^= 1;
+        bytes[at] = flipped(bytes[at]);
         fs::write(&path, bytes).while_doing(path.display())?;
         Ok((class, copy))
     };
     FLIPS.into_iter().map(damage).collect()
+}
+
+/// The byte with one bit flipped; a letter or digit stays one where that is possible, so that text still reads as text and
+/// is rejected for what it says.
+fn flipped(byte: u8) -> u8 {
+    let mut candidates = (0..8).map(|bit| byte ^ (1 << bit));
+    let reads_on = |flipped: &u8| !byte.is_ascii_alphanumeric() || flipped.is_ascii_alphanumeric();
+    candidates.find(reads_on).unwrap_or(byte ^ 1)
 }
 
 /// The file, or the partial tile that stands for it while it is not full.

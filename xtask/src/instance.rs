@@ -27,39 +27,47 @@ const STOP_SECONDS_MAX: u64 = 40;
 pub(crate) struct Binary(PathBuf);
 
 impl Binary {
-    /// Builds the binary, in the development profile unless `release`.
-    ///
-    /// Built with the whole workspace, as the tests are, so that nothing is built twice.
+    /// Builds the binary alone.
     pub(crate) fn build(release: bool) -> Result<Self> {
-        let profile = if release { "release" } else { "debug" };
-        let mut build = Tool::cargo().args(["build", "--quiet", "--workspace", "--bins"]);
-        if release {
-            build = Tool::cargo().args(["build", "--quiet", "--package", "annals", "--release"]);
-        }
-        build.run()?;
-        Ok(Self(repo::target().join(profile).join("annals")))
+        let profile: &[&str] = if release { &["--release"] } else { &[] };
+        Tool::cargo().args(["build", "--quiet", "--package", "annals"]).args(profile).run()?;
+        Ok(Self::built(if release { "release" } else { "debug" }))
     }
 
-    /// The command line with these arguments; its memory of checkpoints is `state`.
-    pub(crate) fn command(&self, state: &Path) -> Tool {
-        Tool::new(&self.0).without_our_variables().env("ANNALS_STATE", state)
+    /// Builds the binary with all tests, so that neither builds a dependency again with other features.
+    pub(crate) fn build_with_tests() -> Result<Self> {
+        Tool::cargo().args(["build", "--quiet", "--workspace", "--all-targets"]).run()?;
+        Ok(Self::built("debug"))
     }
 
-    /// `annals verify` of a folder; says what it found.
-    pub(crate) fn verify(&self, folder: &Path, state: &Path, log_key: &str) -> Result<String> {
-        let verify = self.command(state).args(["verify"]).args([folder]).args(["--log-key", log_key]);
-        let (accepted, said) = verify.ask()?;
+    fn built(profile: &str) -> Self {
+        Self(repo::target().join(profile).join("annals"))
+    }
+
+    fn command(&self) -> Tool {
+        Tool::new(&self.0).without_our_variables()
+    }
+
+    /// `annals verify` of a data folder, all logs in it, with its memory of keys and checkpoints in `state`.
+    pub(crate) fn verify(&self, folder: &Path, state: &Path) -> Result<()> {
+        let verify = self.command().env("ANNALS_STATE", state);
+        let (accepted, said) = verify.args(["verify"]).args([folder]).ask()?;
         require!(accepted, "annals verify {}: {said}", folder.display());
-        Ok(said)
+        Ok(())
     }
 
     /// `annals publish` of a tenant's log into `folder`.
     pub(crate) fn publish(&self, server: &Instance, tenant: &str, folder: &Path) -> Result<()> {
-        let (published, said) = self
-            .command(folder)
-            .args(["publish", "--tenant", tenant, "--url", &server.url(), "--key", &server.key])
-            .args([folder])
-            .ask()?;
+        let publish = self.command().args([
+            "publish",
+            "--tenant",
+            tenant,
+            "--url",
+            &server.url(),
+            "--key",
+            &server.key,
+        ]);
+        let (published, said) = publish.args([folder]).ask()?;
         require!(published, "annals publish: {said}");
         Ok(())
     }

@@ -2,10 +2,13 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, foreign, real_data, tidy};
+use crate::{check, crash, foreign, real_data, sim, tidy};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
+
+/// Simulated runs of a test run, each run twice; `cargo xtask sim` explores more.
+const SIM_SEEDS: u64 = 40;
 
 /// Runs all stages, the quick ones first.
 pub(crate) fn run(stages: &mut Stages) {
@@ -13,15 +16,16 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("tidy", tidy::run);
     stages.run("lints", check::lints);
     stages.run("docs", check::docs);
-    stages.run("tests", check::tests);
-    stages.run("examples in docs", check::doc_tests);
     let mut binary = None;
-    stages.run("binary", || {
-        binary = Some(Binary::build(false)?);
+    stages.run("build", || {
+        binary = Some(Binary::build_with_tests()?);
         Ok(Tally::one())
     });
-    // Without a binary that stage has failed and says why.
+    // Without it nothing below can run, and that stage has said why.
     let Some(binary) = binary else { return };
+    stages.run("tests", check::tests);
+    stages.run("examples in docs", check::doc_tests);
+    stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
     stages.run("real data", || real_data::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));

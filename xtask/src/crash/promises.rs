@@ -57,11 +57,6 @@ impl Promises {
         self.tenants.iter().map(|tenant| tenant.records.len()).sum()
     }
 
-    /// The keys of the logs.
-    pub(crate) fn log_keys(&self) -> Vec<String> {
-        self.tenants.iter().flat_map(|tenant| &tenant.seen).map(|seen| seen.key.to_string()).collect()
-    }
-
     /// Remembers what a round was told.
     pub(crate) fn add(&mut self, sent: Sent) -> Result<()> {
         for (tenant, seen) in self.tenants.iter_mut().zip(sent.seen) {
