@@ -31,7 +31,7 @@ const TENANT: &str = TENANTS[0];
 pub(crate) fn second_process(binary: &Binary, data: &Path) -> Result<Tally> {
     let server = Instance::start(binary, data)?;
     let (code, said) = Starting::spawn(binary, data)?.refused()?;
-    require!(code == Some(5), "a second server ended with {code:?} rather than 5 (conflict): {said}");
+    require!(code == Some(6), "a second server ended with {code:?} rather than 6 (busy): {said}");
     let holder = server.id().to_string();
     require!(
         said.contains(&holder),
