@@ -4,7 +4,7 @@
 //! can tell a real key from a look-alike without asking us. Only SHA-256 of it is stored: a random secret of that length
 //! needs no slow hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use annals_event::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -214,6 +214,8 @@ impl KeyRecord {
 #[derive(Default)]
 pub struct Keys {
     by_id: BTreeMap<KeyId, KeyRecord>,
+    /// Ended at once: they stay ended when the clock is set back.
+    ended: BTreeSet<KeyId>,
 }
 
 impl Keys {
@@ -223,7 +225,7 @@ impl Keys {
         let hash = secret.hash();
         let key = self.by_id.get(&hash.key_id())?;
         let same = bool::from(key.hash.0.ct_eq(&hash.0));
-        (same && key.is_live(now)).then_some(key)
+        (same && key.is_live(now) && !self.ended.contains(&key.id)).then_some(key)
     }
 
     /// The key with this public name.
@@ -241,15 +243,20 @@ impl Keys {
         self.by_id.insert(key.id.clone(), key);
     }
 
-    /// A key's end may come nearer, never recede.
-    pub(crate) fn expire(&mut self, end: &KeyEnd) {
-        if let Some(key) = self.by_id.get_mut(&end.key_id) {
-            key.expires_at_us = Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));
-        }
+    /// Ends every operator key.
+    pub(crate) fn end_operator(&mut self) {
+        let operators = self.by_id.values().filter(|key| key.operator).map(|key| key.id.clone());
+        self.ended.extend(operators);
     }
 
-    pub(crate) fn operator(&self, now: Timestamp) -> impl Iterator<Item = &KeyRecord> {
-        self.by_id.values().filter(move |key| key.operator && key.is_live(now))
+    /// A key's end may come nearer, never recede.
+    pub(crate) fn expire(&mut self, end: &KeyEnd, now: Timestamp) {
+        if let Some(key) = self.by_id.get_mut(&end.key_id) {
+            if end.expires_at_us <= now.as_micros() {
+                self.ended.insert(end.key_id.clone());
+            }
+            key.expires_at_us = Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));
+        }
     }
 }
 

@@ -27,11 +27,11 @@ use crate::accept::{AcceptOptions, Acceptor, Draft, ItemError, Sealed, SealedIte
 use crate::batch::{Genesis, LogKind, encode_genesis, encode_head};
 use crate::clock::{Clock, Entropy};
 use crate::clock_guard::ClockGuard;
-use crate::control::{Author, Control, KeyEnd};
+use crate::control::{Author, Control};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
-use crate::queue::{Queue, Submission, Work};
+use crate::queue::{Queue, Submission, Whose, Work};
 use crate::read::{Entry, FeedPage, FeedScope, Sizes, TenantLog};
 use crate::record::Record;
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
@@ -170,6 +170,8 @@ struct Shared {
     clock_guard: ClockGuard,
     observer: Arc<dyn Observer>,
     health: Mutex<Health>,
+    /// What was refused since the clock jumped.
+    clock_refused: Mutex<Option<threads::Refusing>>,
     /// Changes whenever records were added; carries the number of batches applied.
     grown: watch::Sender<u64>,
     stopping: AtomicBool,
@@ -241,16 +243,23 @@ impl Ledger {
             entropy: parts.entropy,
             observer: parts.observer,
             health: Mutex::default(),
+            clock_refused: Mutex::default(),
             grown: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
         });
-        let mut first = vec![(Control::ServerStarted { version: options.version.clone(), unclean }, Author::System)];
         if let Some(secret) = &operator_key {
-            first.insert(0, (operator_key_created(secret, Vec::new()), Author::System));
-        }
-        for (control, author) in first {
-            let batch = shared.control_batch(&control, &author);
+            let batch = shared.control_batch(&operator_key_created(secret), &Author::System);
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
+        }
+        let started = Control::ServerStarted { version: options.version.clone(), unclean };
+        let batch = shared.control_batch(&started, &Author::System);
+        match append(&mut *parts.journal, &mut shared.write_state(), batch.clone()) {
+            Ok(()) => {}
+            Err(OpenError::Write { cause: AppendError::Full { .. }, .. }) => {
+                // Reads go on without room to write; the record is tried again as others are.
+                drop(shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
+            }
+            Err(error) => return Err(error),
         }
         let engine = Engine::new(&shared, parts.journal);
         let ledger = Self { shared, threads: Arc::default() };
@@ -332,14 +341,8 @@ impl Ledger {
     ///
     /// [`CommitError`].
     pub async fn reset_operator_key(&self) -> Result<KeySecret, CommitError> {
-        let now = self.shared.clock.now();
         let secret = self.new_key_secret();
-        let replaces = {
-            let keys = self.keys();
-            let keys = keys.read().expect("no holder of this lock panics");
-            keys.operator(now).map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect()
-        };
-        self.change_keys(operator_key_created(&secret, replaces), &Author::Machine).await?;
+        self.change_keys(operator_key_created(&secret), &Author::Machine).await?;
         Ok(secret)
     }
 
@@ -350,7 +353,7 @@ impl Ledger {
     /// [`CommitError`].
     pub async fn confirm_clock(&self, author: &Author) -> Result<bool, CommitError> {
         let Some(jump_us) = self.shared.clock_guard.confirm(&*self.shared.clock) else { return Ok(false) };
-        self.shared.health().clock_jump_us = None;
+        self.shared.note_clock();
         let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us }, author);
         self.shared.change(batch).await?;
         Ok(true)
@@ -446,7 +449,11 @@ impl Ledger {
     ///
     /// [`ProveError`]. Blocks while the signer writes its memory.
     pub fn checkpoint(&self, log: &TenantLog) -> Result<(u64, String), ProveError> {
-        self.shared.signing.checkpoint(&self.shared.state, log)
+        let checkpoint = self.shared.signing.checkpoint(&self.shared.state, log);
+        if let Err(ProveError::Refused(reason)) = &checkpoint {
+            self.shared.health().signer = Some(reason.clone());
+        }
+        checkpoint
     }
 
     /// The proof that a record is in its log, as a `.tlog-proof`: against a checkpoint over everything, or one of `size`
@@ -535,7 +542,7 @@ impl Ledger {
         }
         let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
         // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
-        drop(self.shared.queue.push(Submission { batch, events: 0, reply: None }));
+        drop(self.shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
         self.shared.health().stopping = true;
         self.shared.queue.close();
         let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock panics"));
@@ -593,7 +600,8 @@ fn new_genesis(seed: &[u8; 32], clock: &dyn Clock, entropy: &dyn Entropy, name: 
     })
 }
 
-fn operator_key_created(secret: &KeySecret, replaces: Vec<KeyEnd>) -> Control {
+/// A new operator key. As it replaces none by name, applying it ends them all.
+fn operator_key_created(secret: &KeySecret) -> Control {
     let hash = secret.hash();
     let key = KeyRecord {
         id: hash.key_id(),
@@ -605,7 +613,7 @@ fn operator_key_created(secret: &KeySecret, replaces: Vec<KeyEnd>) -> Control {
         expires_at_us: None,
         operator: true,
     };
-    Control::KeyCreated { key, replaces }
+    Control::KeyCreated { key, replaces: Vec::new() }
 }
 
 /// Appends and applies one batch before the threads run.

@@ -18,14 +18,23 @@ pub(crate) struct Submission {
     pub(crate) batch: Vec<u8>,
     /// Events in it, for the count of refusals.
     pub(crate) events: u64,
-    /// None for what annals appends for itself.
-    pub(crate) reply: Option<oneshot::Sender<Result<Vec<Outcome>, CommitError>>>,
+    pub(crate) whose: Whose,
+}
+
+/// Who waits for a batch.
+pub(crate) enum Whose {
+    /// A sender, to be told what became of it.
+    Sender(oneshot::Sender<Result<Vec<Outcome>, CommitError>>),
+    /// annals itself: a record that is tried again until it is stored.
+    Record,
+    /// Nobody: a head, which the next one makes up for.
+    Head,
 }
 
 impl Submission {
     /// Tells the sender, who may have gone away.
     pub(crate) fn answer(self, answer: Result<Vec<Outcome>, CommitError>) {
-        if let Some(reply) = self.reply {
+        if let Whose::Sender(reply) = self.whose {
             drop(reply.send(answer));
         }
     }

@@ -281,7 +281,7 @@ impl State {
                 return Ok(Outcome::Refused(refusal));
             }
             let (position, leaf) = self.store(batch, log, item.id_hash, row);
-            self.apply_control(control);
+            self.apply_control(control, batch.accepted_at);
             return Ok(Outcome::Created { position, leaf });
         }
         let (position, leaf) = self.store(batch, log, item.id_hash, row);
@@ -376,16 +376,20 @@ impl State {
         }
     }
 
-    fn apply_control(&mut self, control: Control) {
+    fn apply_control(&mut self, control: Control, now: Timestamp) {
         let mut keys = self.keys.write().expect("no holder of this lock panics");
         match control {
             Control::KeyCreated { key, replaces } => {
+                // A reset, unlike a rotation, says nothing of an overlap.
+                if key.operator && replaces.is_empty() {
+                    keys.end_operator();
+                }
                 keys.insert(key);
                 for end in replaces {
-                    keys.expire(&end);
+                    keys.expire(&end, now);
                 }
             }
-            Control::KeyEnded { end } => keys.expire(&end),
+            Control::KeyEnded { end } => keys.expire(&end, now),
             Control::ServerStarted { .. } => self.running = true,
             Control::ServerStopped => self.running = false,
             Control::TenantCreated { .. }

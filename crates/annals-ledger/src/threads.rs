@@ -19,7 +19,7 @@ impl Engine {
     pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
         let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
         let next = journal.next();
-        let writer = Writer { shared: shared.clone(), journal, next, durable: sender, refusing: None };
+        let writer = Writer { shared: shared.clone(), journal, next, durable: sender, refusing: None, unsaid: Vec::new() };
         let applier = Applier { shared: shared.clone(), heads_at_us: shared.clock.monotonic_us() };
         Self { writer, applier, durable }
     }
@@ -63,13 +63,30 @@ struct Writer {
     durable: SyncSender<Durable>,
     /// What was refused since the journal last took a group.
     refusing: Option<Refusing>,
+    /// Records of annals' own that were refused, to be tried again with the one that says so.
+    unsaid: Vec<Vec<u8>>,
 }
 
-struct Refusing {
+/// Most records of annals' own that wait for the journal to take writes again; each is a few hundred bytes.
+const UNSAID_MAX: usize = 64;
+
+/// Requests that were refused for one reason, until it is gone.
+pub(super) struct Refusing {
     since_us: i64,
     requests: u64,
     events: u64,
     reason: &'static str,
+}
+
+impl Refusing {
+    fn to_control(&self) -> Control {
+        Control::IngestRefused {
+            since_us: self.since_us,
+            requests: self.requests,
+            events: self.events,
+            reason: self.reason.to_owned(),
+        }
+    }
 }
 
 impl Writer {
@@ -119,7 +136,7 @@ impl Writer {
         if self.journal.next() == self.next {
             return Ok(());
         }
-        let missed = self.journal.read(self.next)?.map(|batch| Ok(Submission { batch: batch?.1, events: 0, reply: None }));
+        let missed = self.journal.read(self.next)?.map(|batch| Ok(Submission { batch: batch?.1, events: 0, whose: Whose::Record }));
         let missed = missed.collect::<Result<Vec<_>, ReadError>>()?;
         self.hand_on(self.next, missed);
         Ok(())
@@ -176,12 +193,16 @@ impl Writer {
         let now = self.shared.clock.now().as_micros();
         let refusing = self.refusing.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason });
         for submission in group {
-            if submission.reply.is_some() {
-                refusing.requests += 1;
-                refusing.events += submission.events;
+            match submission.whose {
+                Whose::Sender(_) => {
+                    refusing.requests += 1;
+                    refusing.events += submission.events;
+                    self.shared.observer.refused(submission.events, answer.code());
+                    submission.answer(Err(answer.clone()));
+                }
+                Whose::Record if self.unsaid.len() < UNSAID_MAX => self.unsaid.push(submission.batch),
+                Whose::Record | Whose::Head => {}
             }
-            self.shared.observer.refused(submission.events, answer.code());
-            submission.answer(Err(answer.clone()));
         }
     }
 
@@ -202,22 +223,20 @@ impl Writer {
             return self.note_journal(Some(error.to_string()));
         }
         let Some(refusing) = &self.refusing else { return };
-        let control = Control::IngestRefused {
-            since_us: refusing.since_us,
-            requests: refusing.requests,
-            events: refusing.events,
-            reason: refusing.reason.to_owned(),
-        };
-        let batch = self.shared.control_batch(&control, &Author::System);
-        let group = vec![Submission { batch, events: 0, reply: None }];
-        let appended = self.journal.append(self.journal.next(), &[&group[0].batch]);
+        let batch = self.shared.control_batch(&refusing.to_control(), &Author::System);
+        let batches = self.unsaid.iter().chain([&batch]).cloned();
+        let group: Vec<Submission> =
+            batches.map(|batch| Submission { batch, events: 0, whose: Whose::Record }).collect();
+        let batches: Vec<&[u8]> = group.iter().map(|submission| submission.batch.as_slice()).collect();
+        let appended = self.journal.append(self.journal.next(), &batches);
         let first = match appended {
             Ok(first) => first,
-            Err(AppendError::Uncertain { next, .. }) if self.stored(next, &group) == 1 => next,
+            Err(AppendError::Uncertain { next, .. }) if self.stored(next, &group) == group.len() => next,
             Err(AppendError::Full { .. }) => return self.note_journal(Some(CommitError::Full.to_string())),
             Err(error) => return self.note_journal(Some(error.to_string())),
         };
         self.refusing = None;
+        self.unsaid.clear();
         self.note_journal(None);
         self.hand_on(first, group);
     }
@@ -259,7 +278,7 @@ impl Applier {
         let places = (group.first.0..).map(Place);
         for (place, submission) in places.zip(group.submissions) {
             let began = self.shared.clock.monotonic_us();
-            let Submission { batch, events, reply } = submission;
+            let Submission { batch, events, whose } = submission;
             let applied = self.shared.write_state().apply(place, Bytes::from(batch))?;
             let outcomes = match applied {
                 Applied::Records(outcomes) => outcomes,
@@ -267,7 +286,7 @@ impl Applier {
             };
             let micros = self.shared.clock.monotonic_us().saturating_sub(began);
             self.shared.observer.applied(&outcomes, micros);
-            Submission { batch: Vec::new(), events, reply }.answer(Ok(outcomes));
+            Submission { batch: Vec::new(), events, whose }.answer(Ok(outcomes));
         }
         self.shared.grown.send_modify(|groups| *groups += 1);
         Ok(())
@@ -286,7 +305,7 @@ impl Applier {
                 self.shared.observer.signed(heads.len());
                 for head in heads {
                     // No room: the next head covers what this one would have.
-                    drop(self.shared.queue.push(Submission { batch: encode_head(&head), events: 0, reply: None }));
+                    drop(self.shared.queue.push(Submission { batch: encode_head(&head), events: 0, whose: Whose::Head }));
                 }
             }
             Err(reason) => {
@@ -313,7 +332,7 @@ impl Shared {
             return Err(CommitError::TooLarge { bytes: batch.len() });
         }
         let (reply, answer) = oneshot::channel();
-        if let Err((_, error)) = self.queue.push(Submission { batch, events, reply: Some(reply) }) {
+        if let Err((_, error)) = self.queue.push(Submission { batch, events, whose: Whose::Sender(reply) }) {
             self.observer.refused(events, error.code());
             // A queue that closed because nothing can be applied any more is not a stop that was asked for.
             let failed = self.health().apply.clone().map(|reason| CommitError::Unavailable { reason });
@@ -350,16 +369,31 @@ impl Shared {
         let Some(jump_us) = self.note_clock() else { return Ok(()) };
         let error = CommitError::Clock { jump_us };
         self.observer.refused(events, error.code());
+        let now = self.clock.now().as_micros();
+        let mut refused = self.clock_refused.lock().expect("no holder of this lock panics");
+        let refused = refused.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason: error.code() });
+        refused.requests += 1;
+        refused.events += events;
         Err(error)
     }
 
+    /// Looks at the clock; when it is to be believed again, what was refused meanwhile goes on record.
     pub(super) fn note_clock(&self) -> Option<i64> {
         let jump_us = self.clock_guard.jump_us(&*self.clock);
-        let mut health = self.health();
-        if health.clock_jump_us.is_none() && let Some(jump_us) = jump_us {
-            tracing::error!(jump_us, "the clock jumped; events are refused");
+        let before = std::mem::replace(&mut self.health().clock_jump_us, jump_us);
+        match (before, jump_us) {
+            (None, Some(jump_us)) => tracing::error!(jump_us, "the clock jumped; events are refused"),
+            (Some(_), None) => tracing::info!("the clock is believed again"),
+            _ => {}
         }
-        health.clock_jump_us = jump_us;
+        if jump_us.is_none() {
+            let refused = self.clock_refused.lock().expect("no holder of this lock panics").take();
+            if let Some(refused) = refused {
+                let batch = self.control_batch(&refused.to_control(), &Author::System);
+                // A full queue has no room for it; the metrics have counted what was refused.
+                drop(self.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
+            }
+        }
         jump_us
     }
 }

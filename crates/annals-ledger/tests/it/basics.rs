@@ -155,3 +155,41 @@ async fn events_are_refused_while_the_clock_has_jumped_until_it_returns_or_is_co
     world.clock.pass(1);
     ledger.stop();
 }
+
+#[tokio::test]
+async fn an_ended_key_stays_ended_when_the_clock_is_set_back_and_there_is_one_operator_key() {
+    let mut world = World::new();
+    let opened = world.open();
+    let (ledger, first) = (opened.ledger, opened.operator_key.unwrap());
+    let lives = |key: &annals_ledger::KeySecret| {
+        let now = annals_event::Timestamp::from_micros(0).unwrap();
+        ledger.keys().read().unwrap().find(key, now).is_some()
+    };
+    assert!(lives(&first));
+    let (second, third) = tokio::join!(ledger.reset_operator_key(), ledger.reset_operator_key());
+    let live = [&first, &second.unwrap(), &third.unwrap()].map(lives);
+    assert_eq!(live.iter().filter(|live| **live).count(), 1, "{live:?}, long before they were ended by the clock");
+    ledger.stop();
+    assert!(world.open().operator_key.is_none(), "there is one already");
+}
+
+#[tokio::test]
+async fn events_refused_for_the_clock_are_on_record_once_it_is_believed_again() {
+    let mut world = World::new();
+    let ledger = world.open().ledger;
+    world.clock.jump(-7_200_000_000);
+    for _ in 0..3 {
+        send(&ledger, &[LOGIN, LOGOUT]).await.unwrap_err();
+    }
+    world.clock.jump(7_200_000_000);
+    send(&ledger, &[LOGIN]).await.unwrap();
+    ledger.stop();
+    let ledger = world.open().ledger;
+    let control = annals_ledger::TenantLog { tenant: annals_event::TenantId::annals(), kind: annals_ledger::LogKind::Tenant };
+    let records = ledger.feed(&FeedScope::Log(control), 0, 100).unwrap().records;
+    let texts = records.iter().map(|record| String::from_utf8(record.event.to_vec()).unwrap());
+    let refused: Vec<_> = texts.filter(|text| text.contains("annals.ingest.refused")).collect();
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].contains(r#""events":6,"reason":"clock","requests":3"#), "{}", refused[0]);
+    ledger.stop();
+}
