@@ -28,11 +28,16 @@ impl Stepped {
     }
 
     fn open(&mut self) -> (Ledger, Engine) {
+        self.open_on(false)
+    }
+
+    fn open_on(&mut self, full: bool) -> (Ledger, Engine) {
         self.opens += 1;
         let (disk, faults) = FaultDisk::new(self.disk.clone());
         self.faults = faults;
         let file_options = FileOptions { reserve_bytes: 0, ..FileOptions::new(JournalId([3; 16])) };
         let (journal, _) = FileJournal::open(Arc::new(disk), &file_options).expect("the journal opens");
+        self.faults.set_no_space(full);
         let parts = Parts {
             journal: Box::new(journal),
             signer_journal: Box::new(self.signer.clone()),
@@ -247,4 +252,27 @@ async fn no_source_can_stop_the_ledger_with_a_long_name_or_the_largest_number() 
     assert_eq!(size(&ledger), Some(5 + 2), "two holes");
     ledger.stop();
     assert_eq!(size(&world.open().ledger), Some(5 + 2));
+}
+
+#[test]
+fn a_ledger_opens_on_a_full_disk_reads_and_says_later_that_it_started() {
+    let mut stepped = Stepped::new();
+    let (ledger, mut engine) = stepped.open();
+    send_one(&ledger, &mut engine, 0).unwrap();
+    drop((ledger, engine));
+
+    let (ledger, mut engine) = stepped.open_on(true);
+    assert_eq!(size(&ledger), Some(1), "reads go on");
+    engine.write();
+    assert_eq!(ledger.health().journal, Some(CommitError::Full.to_string()));
+    stepped.faults.set_no_space(false);
+    engine.write();
+    engine.apply();
+    assert!(ledger.health().is_ready());
+    let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().records;
+    let actions: Vec<_> = control
+        .iter()
+        .map(|record| serde_json::from_slice::<serde_json::Value>(&record.event).unwrap()["action"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(actions[actions.len() - 2..], ["annals.server.start", "annals.ingest.refused"], "{actions:?}");
 }
