@@ -18,7 +18,9 @@ fn events_split_into_the_units_of_the_published_vectors() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|unit| (unit["name"].as_str().unwrap().to_owned(), unit["value"].as_str().unwrap().to_owned()))
+            .map(|unit| {
+                (unit["name"].as_str().unwrap().to_owned(), unit["value"].as_str().unwrap().to_owned())
+            })
             .collect();
         assert_eq!(found, expected, "{}", case["name"]);
     }
@@ -41,8 +43,18 @@ fn a_given_id_stands_at_its_sorted_place_and_its_text_is_found_there() {
         assert_eq!(given, event.bytes(), "an id sent and an id given make the same bytes");
         assert_eq!(&event.bytes()[event.id_text()], b"x-1", "{sent}");
     }
-    normalise(br#"{"id":"a\"\u00e9\/b","action":"a","actor":{"id":"u"}}"#, &Rules::default(), &mut scratch, &mut event).unwrap();
-    assert_eq!(std::str::from_utf8(&event.bytes()[event.id_text()]).unwrap(), "a\\\"é/b", "as it is escaped in the bytes");
+    normalise(
+        br#"{"id":"a\"\u00e9\/b","action":"a","actor":{"id":"u"}}"#,
+        &Rules::default(),
+        &mut scratch,
+        &mut event,
+    )
+    .unwrap();
+    assert_eq!(
+        std::str::from_utf8(&event.bytes()[event.id_text()]).unwrap(),
+        "a\\\"é/b",
+        "as it is escaped in the bytes"
+    );
     assert_eq!(event.id(), Some("a\"é/b"));
 }
 
@@ -50,6 +62,9 @@ fn a_given_id_stands_at_its_sorted_place_and_its_text_is_found_there() {
 fn only_annals_own_events_may_use_its_actions() {
     let (mut scratch, mut event) = (Scratch::default(), Normalised::default());
     let own = br#"{"action":"annals.key.create","actor":{"id":"u"}}"#;
-    assert_eq!(normalise(own, &Rules::default(), &mut scratch, &mut event).unwrap_err().code.as_str(), "reserved");
+    assert_eq!(
+        normalise(own, &Rules::default(), &mut scratch, &mut event).unwrap_err().code.as_str(),
+        "reserved"
+    );
     normalise(own, &Rules::default().for_system(), &mut scratch, &mut event).unwrap();
 }

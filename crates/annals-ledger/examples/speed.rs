@@ -27,7 +27,8 @@ struct RealClock(Instant);
 
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {
-        let micros = 1_795_000_000_000_000 + i64::try_from(self.0.elapsed().as_micros()).expect("a short run");
+        let micros =
+            1_795_000_000_000_000 + i64::try_from(self.0.elapsed().as_micros()).expect("a short run");
         Timestamp::from_micros(micros).expect("a time of our days")
     }
 
@@ -40,7 +41,9 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let journal = |name: &str| {
         let disk = RealDisk::create(folder.path().join(name)).expect("the folder is ours");
-        FileJournal::open(Arc::new(disk), &JournalOptions::new(JournalId([7; 16]))).expect("an empty folder opens").0
+        FileJournal::open(Arc::new(disk), &JournalOptions::new(JournalId([7; 16])))
+            .expect("an empty folder opens")
+            .0
     };
     let parts = Parts {
         journal: Box::new(journal("journal")),
@@ -60,7 +63,8 @@ fn main() {
     let mut sealed: Vec<Sealed> = Vec::with_capacity(REQUESTS);
     time("read, normalise, commit, write the batch", || {
         for request in &requests {
-            let mut draft = ledger.draft(AcceptOptions { tenant: Some(tenant()), ..AcceptOptions::default() });
+            let mut draft =
+                ledger.draft(AcceptOptions { tenant: Some(tenant()), ..AcceptOptions::default() });
             for event in request {
                 draft.push(event.as_bytes());
             }

@@ -13,7 +13,9 @@ use annals_event::{
 use annals_tree::SecretRoot;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{self, BatchTenant, ITEM_HEADER_BYTES_MAX, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef};
+use crate::batch::{
+    self, BatchTenant, ITEM_HEADER_BYTES_MAX, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef,
+};
 use crate::clock::{Clock, Entropy};
 use crate::commit::Commits;
 use crate::ids;
@@ -158,7 +160,11 @@ impl Acceptor {
     /// A batch of annals' own records.
     pub(crate) fn system_draft(&self, tenant: TenantId) -> Draft<'_> {
         let rules = Rules::default().for_system();
-        self.draft_with(AcceptOptions { tenant: Some(tenant), ..AcceptOptions::default() }, rules, self.clock.now())
+        self.draft_with(
+            AcceptOptions { tenant: Some(tenant), ..AcceptOptions::default() },
+            rules,
+            self.clock.now(),
+        )
     }
 
     fn draft_with(&self, options: AcceptOptions, rules: Rules, accepted_at: Timestamp) -> Draft<'_> {
@@ -217,12 +223,16 @@ impl Draft<'_> {
         };
         let event = &self.normalised;
         let mut warnings = event.warnings().to_vec();
-        let ahead_us = event.occurred_at().map_or(0, |at| at.as_micros().saturating_sub(self.accepted_at.as_micros()));
+        let ahead_us =
+            event.occurred_at().map_or(0, |at| at.as_micros().saturating_sub(self.accepted_at.as_micros()));
         if ahead_us > CLOCK_AHEAD_US_MAX {
             warnings.push(Warning {
                 code: WarningCode::ClockAhead,
                 pointer: "/occurred_at".to_owned(),
-                message: format!("`occurred_at` is {} s ahead of the server's clock; it is kept", ahead_us / 1_000_000),
+                message: format!(
+                    "`occurred_at` is {} s ahead of the server's clock; it is kept",
+                    ahead_us / 1_000_000
+                ),
             });
         }
         let source = event.source().map(|source| {
@@ -262,14 +272,21 @@ impl Draft<'_> {
 
     /// Index of the tenant that the event in hand goes to.
     fn tenant(&mut self) -> Result<u16, ItemError> {
-        let error = |code, message: &str| ItemError { code, pointer: "/tenant".to_owned(), message: message.to_owned() };
+        let error = |code, message: &str| ItemError {
+            code,
+            pointer: "/tenant".to_owned(),
+            message: message.to_owned(),
+        };
         let tenant = match (&self.options.tenant, self.normalised.tenant()) {
             (Some(bound), Some(named)) if bound != named => {
                 return Err(error("tenant_mismatch", "`tenant` is another than the key's; leave it out"));
             }
             (Some(tenant), _) | (None, Some(tenant)) => tenant,
             (None, None) => {
-                return Err(error("tenant_required", "`tenant` is missing; a platform key's events name their tenant"));
+                return Err(error(
+                    "tenant_required",
+                    "`tenant` is missing; a platform key's events name their tenant",
+                ));
             }
         };
         if let Some(index) = self.tenant_index.get(tenant) {
@@ -327,7 +344,10 @@ impl Draft<'_> {
             let root = u8::try_from(root).expect("at most 8 roots a request");
             lease.counters().map(move |counter| SecretRef { root, counter })
         });
-        let mut secrets = leases.iter().zip(&roots).flat_map(|(lease, root)| root.secrets(lease.from).take(usize::from(lease.count)));
+        let mut secrets = leases
+            .iter()
+            .zip(&roots)
+            .flat_map(|(lease, root)| root.secrets(lease.from).take(usize::from(lease.count)));
         let mut commits = Commits::default();
         let mut items = Vec::with_capacity(taken.len());
         for taken in &taken {
@@ -343,7 +363,12 @@ impl Draft<'_> {
                 derived: taken.derived,
                 secret: refs.next().expect("a secret was leased for every event"),
                 commitment,
-                id_hash: ids::id_hash(&self.acceptor.id_key, &self.tenants[usize::from(taken.tenant)], log, id),
+                id_hash: ids::id_hash(
+                    &self.acceptor.id_key,
+                    &self.tenants[usize::from(taken.tenant)],
+                    log,
+                    id,
+                ),
                 id_at: taken.id_at,
                 spare: None,
                 occurred_at: taken.occurred_at,
@@ -365,7 +390,11 @@ impl Draft<'_> {
             items,
         };
         let mut out = Vec::with_capacity(self.arena.len() + ITEM_HEADER_BYTES_MAX * taken.len() + 256);
-        batch::encode_records(&records, |index| &self.arena[taken[index].bytes.0..taken[index].bytes.1], &mut out);
+        batch::encode_records(
+            &records,
+            |index| &self.arena[taken[index].bytes.0..taken[index].bytes.1],
+            &mut out,
+        );
         out
     }
 }
@@ -425,7 +454,12 @@ impl ItemError {
 /// SHA-256(u16 length of the key || key || u32 index).
 fn idempotent_id(key: &[u8], index: u32) -> String {
     let length = u16::try_from(key.len()).expect("the door bounds the key");
-    let hash: [u8; 32] = Sha256::new().chain_update(length.to_be_bytes()).chain_update(key).chain_update(index.to_be_bytes()).finalize().into();
+    let hash: [u8; 32] = Sha256::new()
+        .chain_update(length.to_be_bytes())
+        .chain_update(key)
+        .chain_update(index.to_be_bytes())
+        .finalize()
+        .into();
     uuid_id(uuid::Builder::from_custom_bytes(*hash.first_chunk().expect("a hash has 32 bytes")))
 }
 

@@ -12,7 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use annals_event::{Position, TenantId};
-use annals_journal::{Damage, Disk, Journal as _, MemoryJournal, OpenError, Place, Scan, Scanned, format::FRAME_HEADER_BYTES};
+use annals_journal::{
+    Damage, Disk, Journal as _, MemoryJournal, OpenError, Place, Scan, Scanned, format::FRAME_HEADER_BYTES,
+};
 use annals_tree::head::SignedHead;
 use annals_tree::note::VerifierKey;
 use annals_tree::origin::LogName;
@@ -163,12 +165,18 @@ impl fmt::Display for Finding {
                 Ok(())
             }
             Self::Record { tenant, log, position: Some(position), at } => {
-                write!(out, "{}: the record at position {position} does not match its commitment ({at})", log_of(tenant, *log))
+                write!(
+                    out,
+                    "{}: the record at position {position} does not match its commitment ({at})",
+                    log_of(tenant, *log)
+                )
             }
             Self::Record { tenant, log, position: None, at } => {
                 write!(out, "{}: a record does not match its commitment ({at})", log_of(tenant, *log))
             }
-            Self::Batch { at, cause, .. } => write!(out, "{cause} ({at}); records behind it cannot be numbered"),
+            Self::Batch { at, cause, .. } => {
+                write!(out, "{cause} ({at}); records behind it cannot be numbered")
+            }
             Self::Head { tenant, origin, good, signed, at } => {
                 let last = signed.saturating_sub(1);
                 write!(
@@ -177,12 +185,17 @@ impl fmt::Display for Finding {
                      {signed} ({at})"
                 )
             }
-            Self::HeadSignature { at } => write!(out, "a ledger head is not signed by the ledger's key ({at})"),
+            Self::HeadSignature { at } => {
+                write!(out, "a ledger head is not signed by the ledger's key ({at})")
+            }
             Self::Signer { origin, signed, found } if found < signed => {
                 write!(out, "log {origin}: size {signed} was signed, the journal has {found} records")
             }
             Self::Signer { origin, signed, .. } => {
-                write!(out, "log {origin}: the records do not give the root that was signed for size {signed}")
+                write!(
+                    out,
+                    "log {origin}: the records do not give the root that was signed for size {signed}"
+                )
             }
             Self::SignerMemory { cause } => write!(out, "the signer's memory: {cause}"),
         }
@@ -378,14 +391,19 @@ impl Audit<'_> {
             }
         };
         let (records, wrong) = match &decoded {
-            Batch::Records(records) => (records.items.len() as u64, self.checks.mismatches(records, &payload)),
+            Batch::Records(records) => {
+                (records.items.len() as u64, self.checks.mismatches(records, &payload))
+            }
             Batch::Genesis(_) | Batch::Head(_) => (0, Vec::new()),
         };
         self.records += records;
         (self.notice)(Notice::Checked { bytes, records });
         if !self.blind && place != self.state.next() {
             self.blind = true;
-            return vec![unfit(format!("batch {place} follows batch {}: those between are missing", self.state.next()))];
+            return vec![unfit(format!(
+                "batch {place} follows batch {}: those between are missing",
+                self.state.next()
+            ))];
         }
         let outcomes = if self.blind { None } else { Some(self.state.apply(place, payload)) };
         let mut findings = Vec::new();
@@ -482,11 +500,18 @@ impl Audit<'_> {
     fn found(&mut self, finding: Finding) {
         self.findings += 1;
         let broken: Vec<LogName> = match &finding {
-            Finding::Frame { holds, .. } => holds.iter().filter_map(|span| self.name_of(&span.tenant, span.log)).collect(),
+            Finding::Frame { holds, .. } => {
+                holds.iter().filter_map(|span| self.name_of(&span.tenant, span.log)).collect()
+            }
             Finding::Record { tenant, log, .. } => self.name_of(tenant, *log).into_iter().collect(),
             Finding::Signer { origin, .. } => {
                 let name = self.state.genesis().map(|genesis| genesis.name.as_str()).unwrap_or_default();
-                self.state.logs().iter().filter(|log| log.origin(name) == *origin).map(crate::log::Log::name).collect()
+                self.state
+                    .logs()
+                    .iter()
+                    .filter(|log| log.origin(name) == *origin)
+                    .map(crate::log::Log::name)
+                    .collect()
             }
             _ => Vec::new(),
         };

@@ -30,8 +30,8 @@
 
 use annals_event::{TenantId, Timestamp};
 use annals_tree::note::VerifierKey;
-use annals_tree::{Counter, Hash};
 pub use annals_tree::origin::LogKind;
+use annals_tree::{Counter, Hash};
 
 /// The version this program writes and the only one it reads.
 const VERSION: u8 = 1;
@@ -399,7 +399,21 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
     let bytes = (offset(start), offset(input.at));
     let system = flags & ITEM_SYSTEM != 0;
     let derived = flags & ITEM_DERIVED != 0;
-    Ok(Item { tenant, log, system, operation, derived, secret, commitment, id_hash, id_at, spare, occurred_at, source, bytes })
+    Ok(Item {
+        tenant,
+        log,
+        system,
+        operation,
+        derived,
+        secret,
+        commitment,
+        id_hash,
+        id_at,
+        spare,
+        occurred_at,
+        source,
+        bytes,
+    })
 }
 
 struct Input<'a> {
@@ -409,7 +423,11 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], BatchError> {
-        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..len)).ok_or(BatchError::Short { at: self.at })?;
+        let taken = self
+            .bytes
+            .get(self.at..)
+            .and_then(|rest| rest.get(..len))
+            .ok_or(BatchError::Short { at: self.at })?;
         self.at += len;
         Ok(taken)
     }
@@ -476,4 +494,3 @@ fn offset(at: usize) -> u32 {
 fn flag(set: bool, bit: u8) -> u8 {
     if set { bit } else { 0 }
 }
-

@@ -21,7 +21,8 @@ impl Commits {
             none => none.insert(Committer::new(secret)),
         };
         let mut fits = true;
-        units(event, &mut self.units, |name, value| fits &= committer.unit(name.as_bytes(), value).is_ok()).ok()?;
+        units(event, &mut self.units, |name, value| fits &= committer.unit(name.as_bytes(), value).is_ok())
+            .ok()?;
         fits.then(|| committer.finish())
     }
 }

@@ -121,7 +121,8 @@ impl Control {
             Author::Key(id) => serde_json::json!({"type": "api_key", "id": id}),
             Author::Machine => serde_json::json!({"type": "system", "id": "machine"}),
         };
-        let targets: Vec<_> = self.target().map(|(kind, id)| serde_json::json!({"type": kind, "id": id})).into_iter().collect();
+        let targets: Vec<_> =
+            self.target().map(|(kind, id)| serde_json::json!({"type": kind, "id": id})).into_iter().collect();
         serde_json::json!({
             "action": self.action(), "operation": self.operation(), "category": "annals",
             "actor": actor, "targets": targets, "metadata": {"control": self},

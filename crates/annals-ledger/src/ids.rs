@@ -39,7 +39,9 @@ impl Default for IdIndex {
 impl IdIndex {
     /// The record under `hash` for which `is_it` says yes.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Found) -> bool) -> Option<Found> {
-        self.shards[shard(hash)].find(hash, |slot| slot.hash == hash && is_it(slot.found)).map(|slot| slot.found)
+        self.shards[shard(hash)]
+            .find(hash, |slot| slot.hash == hash && is_it(slot.found))
+            .map(|slot| slot.found)
     }
 
     pub(crate) fn insert(&mut self, hash: u64, found: Found) {
@@ -59,7 +61,10 @@ pub(crate) fn id_hash(key: &[u8; 16], tenant: &TenantId, log: LogKind, id: &[u8]
     let tenant = tenant.as_str().as_bytes();
     let mut hasher = Sha256::new();
     hasher.update(key);
-    hasher.update([u8::from(log == LogKind::Access), u8::try_from(tenant.len()).expect("a tenant id is at most 128 bytes")]);
+    hasher.update([
+        u8::from(log == LogKind::Access),
+        u8::try_from(tenant.len()).expect("a tenant id is at most 128 bytes"),
+    ]);
     hasher.update(tenant);
     hasher.update(id);
     first_eight(&hasher.finalize().into())

@@ -70,7 +70,8 @@ impl KeySecret {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let body = text.strip_prefix(PREFIX)?;
-        let well_formed = body.len() == SECRET_CHARS + CHECK_CHARS && body.bytes().all(|byte| ALPHABET.contains(&byte));
+        let well_formed =
+            body.len() == SECRET_CHARS + CHECK_CHARS && body.bytes().all(|byte| ALPHABET.contains(&byte));
         if !well_formed {
             return None;
         }
@@ -255,7 +256,8 @@ impl Keys {
             if end.expires_at_us <= now.as_micros() {
                 self.ended.insert(end.key_id.clone());
             }
-            key.expires_at_us = Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));
+            key.expires_at_us =
+                Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));
         }
     }
 }
@@ -280,6 +282,9 @@ mod tests {
     #[test]
     fn the_largest_secret_fits_its_digits() {
         let text = KeySecret::from_random(&[255; 32]);
-        assert!(!text.reveal()[PREFIX.len()..].starts_with('0'), "43 digits of base 62 hold just over 256 bits");
+        assert!(
+            !text.reveal()[PREFIX.len()..].starts_with('0'),
+            "43 digits of base 62 hold just over 256 bits"
+        );
     }
 }

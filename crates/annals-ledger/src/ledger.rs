@@ -212,7 +212,8 @@ impl Ledger {
             append(&mut *parts.journal, &mut state, encode_genesis(&genesis))?;
         }
         let genesis = state.genesis().expect("read or written a moment ago").clone();
-        let key = SigningKey::from_seed(&genesis.name, &parts.signing_seed).map_err(|error| OpenError::Signer(error.to_string()))?;
+        let key = SigningKey::from_seed(&genesis.name, &parts.signing_seed)
+            .map_err(|error| OpenError::Signer(error.to_string()))?;
         if key.verifier_key().public_key() != &genesis.public_key {
             return Err(OpenError::OtherKey);
         }
@@ -222,7 +223,8 @@ impl Ledger {
         }
         let unclean = state.running();
         // Not only after the genesis: a crash may have come before the key's record.
-        let operator_key = (!state.has_operator_key()).then(|| KeySecret::from_random(&random(&*parts.entropy)));
+        let operator_key =
+            (!state.has_operator_key()).then(|| KeySecret::from_random(&random(&*parts.entropy)));
         let keys = state.keys();
         let state = Arc::new(RwLock::new(state));
         let acceptor = Acceptor::new(
@@ -364,7 +366,11 @@ impl Ledger {
     /// # Errors
     ///
     /// [`CommitError`]. Nothing is appended to the access log of a tenant that does not exist.
-    pub async fn record_access(&self, tenant: &TenantId, event: &serde_json::Value) -> Result<(), CommitError> {
+    pub async fn record_access(
+        &self,
+        tenant: &TenantId,
+        event: &serde_json::Value,
+    ) -> Result<(), CommitError> {
         if !self.state().knows(tenant) {
             return Ok(());
         }
@@ -438,7 +444,8 @@ impl Ledger {
         let ledger = &state.genesis()?.name;
         let log = state.log(log)?;
         let origin = log.origin(ledger);
-        let public_key = self.shared.signing.verifier_key().with_name(&origin).expect("an origin is a key's name");
+        let public_key =
+            self.shared.signing.verifier_key().with_name(&origin).expect("an origin is a key's name");
         let log_id = log.name().to_string()[2..].to_owned();
         Some(LogInfo { origin, log_id, public_key, size: log.size() })
     }
@@ -462,7 +469,12 @@ impl Ledger {
     /// # Errors
     ///
     /// [`ProveError`]. Blocks while the signer writes its memory.
-    pub fn receipt(&self, log: &TenantLog, position: Position, size: Option<u64>) -> Result<String, ProveError> {
+    pub fn receipt(
+        &self,
+        log: &TenantLog,
+        position: Position,
+        size: Option<u64>,
+    ) -> Result<String, ProveError> {
         let newest = || self.checkpoint(log);
         let (size, checkpoint) = match size {
             Some(size) if Some(size) != self.feed_size(&FeedScope::Log(log.clone())) => {
@@ -588,7 +600,12 @@ fn random_name(entropy: &dyn Entropy) -> String {
     format!("annals-{:016x}", u64::from_be_bytes(random(entropy)))
 }
 
-fn new_genesis(seed: &[u8; 32], clock: &dyn Clock, entropy: &dyn Entropy, name: &str) -> Result<Genesis, OpenError> {
+fn new_genesis(
+    seed: &[u8; 32],
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    name: &str,
+) -> Result<Genesis, OpenError> {
     let key = SigningKey::from_seed(name, seed).map_err(|error| OpenError::Signer(error.to_string()))?;
     Ok(Genesis {
         ledger_id: random(entropy),

@@ -107,7 +107,10 @@ impl Log {
 
     /// Adds a record and gives its position and leaf.
     pub(crate) fn push(&mut self, row: Row) -> (Position, Hash) {
-        debug_assert!(self.last_received_at().is_none_or(|last| last <= row.received_at), "received_at never falls");
+        debug_assert!(
+            self.last_received_at().is_none_or(|last| last <= row.received_at),
+            "received_at never falls"
+        );
         let position = Position(self.size());
         let leaf = row.leaf();
         self.tree.push(leaf);

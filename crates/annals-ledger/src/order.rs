@@ -24,9 +24,10 @@ impl Order {
     /// Numbers one record and gives its number.
     pub(crate) fn push(&mut self, record: Found) -> LedgerSeq {
         let seq = self.next;
-        let continues = self.runs.last().is_some_and(|run| {
-            run.log == record.log && run.position + (seq - run.seq) == record.position.0
-        });
+        let continues = self
+            .runs
+            .last()
+            .is_some_and(|run| run.log == record.log && run.position + (seq - run.seq) == record.position.0);
         if !continues {
             self.runs.push(Run { seq, log: record.log, position: record.position.0 });
         }

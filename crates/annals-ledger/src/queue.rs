@@ -85,7 +85,9 @@ impl Queue {
         let waiting = self.lock();
         let (mut waiting, _) = self
             .changed
-            .wait_timeout_while(waiting, patience, |waiting| waiting.submissions.is_empty() && !waiting.closed)
+            .wait_timeout_while(waiting, patience, |waiting| {
+                waiting.submissions.is_empty() && !waiting.closed
+            })
             .expect("no holder of this lock panics");
         let mut group = Vec::new();
         let mut bytes = 0;

@@ -128,7 +128,9 @@ impl State {
     pub fn feed(&self, scope: &FeedScope, from: u64, limit: usize) -> Option<FeedPage> {
         let size = self.feed_size(scope)?;
         let records: Vec<Record> = match scope {
-            FeedScope::All => self.order.from(from).take(limit).map(|(_, found)| self.record(found)).collect(),
+            FeedScope::All => {
+                self.order.from(from).take(limit).map(|(_, found)| self.record(found)).collect()
+            }
             FeedScope::Log(name) => {
                 let log = self.tenants[&name.tenant] + u32::from(name.kind == LogKind::Access);
                 let end = size.min(from.saturating_add(limit as u64));

@@ -46,7 +46,9 @@ pub enum ProveError {
         limit: u64,
     },
     /// No checkpoint of that size is at hand.
-    #[error("no checkpoint of size {size} is kept; ask for `/v1/proofs/inclusion` at that size, or leave `size` out")]
+    #[error(
+        "no checkpoint of size {size} is kept; ask for `/v1/proofs/inclusion` at that size, or leave `size` out"
+    )]
     CheckpointMissing {
         /// The size asked for.
         size: u64,
@@ -98,7 +100,8 @@ impl JournalMemory {
             let (place, bytes) = batch.map_err(|error| error.to_string())?;
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let (origin, head) = take_entry(&mut rest).ok_or_else(|| format!("batch {place} is malformed"))?;
+                let (origin, head) =
+                    take_entry(&mut rest).ok_or_else(|| format!("batch {place} is malformed"))?;
                 heads.insert(origin, head);
             }
         }
@@ -187,7 +190,8 @@ impl Signing {
 
     /// The first log that is not what was signed before: shorter, or with another root.
     pub(crate) fn disagreement(&self, state: &State, ledger: &str) -> Option<(String, u64, Option<Hash>)> {
-        let by_origin: BTreeMap<String, &Log> = state.logs().iter().map(|log| (log.origin(ledger), log)).collect();
+        let by_origin: BTreeMap<String, &Log> =
+            state.logs().iter().map(|log| (log.origin(ledger), log)).collect();
         let signer = self.signer();
         let differs = |(origin, signed): (&str, TreeHead)| {
             let found = by_origin.get(origin).and_then(|log| log.root_at(signed.size));
@@ -199,14 +203,23 @@ impl Signing {
     /// Signs heads over the logs at `changed`, each over at most [`HEAD_LOGS`] of them.
     ///
     /// The state is locked for the reading of one head's logs at a time, never while the signer writes.
-    pub(crate) fn heads(&self, state: &RwLock<State>, changed: &[u32], at_us: i64) -> Result<Vec<Vec<u8>>, String> {
+    pub(crate) fn heads(
+        &self,
+        state: &RwLock<State>,
+        changed: &[u32],
+        at_us: i64,
+    ) -> Result<Vec<Vec<u8>>, String> {
         let mut signer = self.signer();
         let mut heads = Vec::new();
         for part in changed.chunks(HEAD_LOGS) {
             let (head, proofs) = {
                 let state = read(state);
                 let logs: Vec<&Log> = part.iter().map(|index| &state.logs()[*index as usize]).collect();
-                let claims = logs.iter().map(|log| HeadLog { log: log.name(), size: log.size(), root: log.tree.root() });
+                let claims = logs.iter().map(|log| HeadLog {
+                    log: log.name(),
+                    size: log.size(),
+                    root: log.tree.root(),
+                });
                 let head = Head { at_us, ledger_size: state.sizes().records, logs: claims.collect() };
                 let ledger = ledger_name(&state);
                 let proofs = logs.iter().map(|log| growth(&signer, log, &log.origin(ledger)));
@@ -219,7 +232,11 @@ impl Signing {
     }
 
     /// A checkpoint over everything the log has, and its size.
-    pub(crate) fn checkpoint(&self, state: &RwLock<State>, name: &TenantLog) -> Result<(u64, String), ProveError> {
+    pub(crate) fn checkpoint(
+        &self,
+        state: &RwLock<State>,
+        name: &TenantLog,
+    ) -> Result<(u64, String), ProveError> {
         let mut signer = self.signer();
         let (log, size, root, origin, proof) = {
             let state = read(state);
@@ -243,7 +260,12 @@ impl Signing {
     }
 
     /// The checkpoint of that size, while it is kept.
-    pub(crate) fn checkpoint_at(&self, state: &State, name: &TenantLog, size: u64) -> Result<String, ProveError> {
+    pub(crate) fn checkpoint_at(
+        &self,
+        state: &State,
+        name: &TenantLog,
+        size: u64,
+    ) -> Result<String, ProveError> {
         let log = state.log(name).ok_or(ProveError::TenantMissing)?;
         self.kept(log.name(), size).ok_or(ProveError::CheckpointMissing { size })
     }
@@ -269,8 +291,15 @@ fn growth(signer: &Signer<JournalMemory>, log: &Log, origin: &str) -> Result<Vec
 }
 
 /// RFC 6962 inclusion proof of a position in the tree of `size` records.
-pub(crate) fn inclusion(state: &State, log: &Log, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
-    log.tree.inclusion(position.0, size, log).map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
+pub(crate) fn inclusion(
+    state: &State,
+    log: &Log,
+    position: Position,
+    size: u64,
+) -> Result<Vec<Hash>, ProveError> {
+    log.tree
+        .inclusion(position.0, size, log)
+        .map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
 }
 
 /// RFC 6962 consistency proof between two sizes.

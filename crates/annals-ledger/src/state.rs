@@ -91,7 +91,9 @@ pub enum ApplyError {
         cause: BatchError,
     },
     /// The first batch is not a genesis, or a later one is.
-    #[error("batch {place} is not what may stand there: the first batch, and only that, is the ledger's genesis")]
+    #[error(
+        "batch {place} is not what may stand there: the first batch, and only that, is the ledger's genesis"
+    )]
     Genesis {
         /// The batch.
         place: Place,
@@ -114,7 +116,9 @@ pub enum ApplyError {
         cause: serde_json::Error,
     },
     /// A signed head does not match the records before it.
-    #[error("batch {place}: log {origin}: the head signed for size {size} does not match the records before it")]
+    #[error(
+        "batch {place}: log {origin}: the head signed for size {size} does not match the records before it"
+    )]
     Head {
         /// The batch.
         place: Place,
@@ -198,7 +202,9 @@ impl State {
                 self.begin(genesis);
                 Applied::Genesis
             }
-            (Batch::Records(records), Some(_)) => Applied::Records(self.apply_records(place, &records, bytes)?),
+            (Batch::Records(records), Some(_)) => {
+                Applied::Records(self.apply_records(place, &records, bytes)?)
+            }
             (Batch::Head(signed), Some(_)) => {
                 self.check_head(place, &signed)?;
                 Applied::Head
@@ -225,7 +231,12 @@ impl State {
         index
     }
 
-    fn apply_records(&mut self, place: Place, records: &Records, bytes: Bytes) -> Result<Vec<Outcome>, ApplyError> {
+    fn apply_records(
+        &mut self,
+        place: Place,
+        records: &Records,
+        bytes: Bytes,
+    ) -> Result<Vec<Outcome>, ApplyError> {
         let roots: Vec<u32> = records.roots.iter().map(|root| self.roots.number(root)).collect();
         let mut batch = InHand {
             place,
@@ -236,7 +247,9 @@ impl State {
             created: BTreeSet::new(),
             stored: false,
         };
-        if records.atomic && let Some(refused) = self.refuse_atomic(records, &bytes) {
+        if records.atomic
+            && let Some(refused) = self.refuse_atomic(records, &bytes)
+        {
             return Ok(refused);
         }
         self.chunks.push(bytes);
@@ -265,7 +278,8 @@ impl State {
         let row = self.row(batch, item, log);
         let event = row.event(&self.chunks);
         if let Some(found) = self.find(log, item.id_hash, row.id(&self.chunks)) {
-            let first = self.logs[found.log as usize].row(found.position).expect("the id index names records");
+            let first =
+                self.logs[found.log as usize].row(found.position).expect("the id index names records");
             let leaf = first.leaf();
             let same = first.event(&self.chunks) == event;
             let position = found.position;
@@ -275,8 +289,10 @@ impl State {
                 Outcome::Refused(Refusal::Conflict { position })
             });
         }
-        if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals() {
-            let control = Control::from_event(&event).map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
+        if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals()
+        {
+            let control = Control::from_event(&event)
+                .map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
             if let Some(refusal) = self.refuse_control(batch, &control) {
                 return Ok(Outcome::Refused(refusal));
             }
@@ -313,7 +329,9 @@ impl State {
 
     /// The acceptor's time, or the log's last where that is later: a log's times never fall.
     fn received_at(&self, batch: &InHand, log: u32) -> Timestamp {
-        self.logs[log as usize].last_received_at().map_or(batch.accepted_at, |last| last.max(batch.accepted_at))
+        self.logs[log as usize]
+            .last_received_at()
+            .map_or(batch.accepted_at, |last| last.max(batch.accepted_at))
     }
 
     /// The one place where a record gets its position, ledger number and leaf.
@@ -359,7 +377,8 @@ impl State {
         let index = self.add_tenant(tenant.clone(), (new.events, new.access));
         batch.created.insert(tenant.as_str().to_owned());
         if !new.announced {
-            let event = Control::TenantCreated { tenant: tenant.as_str().to_owned() }.to_event(&Author::System);
+            let event =
+                Control::TenantCreated { tenant: tenant.as_str().to_owned() }.to_event(&Author::System);
             self.add_system(batch, CONTROL_LOG, new.secret, &event);
         }
         index
@@ -367,7 +386,9 @@ impl State {
 
     fn refuse_control(&self, batch: &InHand, control: &Control) -> Option<Refusal> {
         match control {
-            Control::TenantCreated { tenant } => (!batch.created.contains(tenant)).then_some(Refusal::TenantExists),
+            Control::TenantCreated { tenant } => {
+                (!batch.created.contains(tenant)).then_some(Refusal::TenantExists)
+            }
             Control::KeyEnded { end } => {
                 let keys = self.keys.read().expect("no holder of this lock panics");
                 keys.by_id(&end.key_id).is_none().then_some(Refusal::KeyMissing)

@@ -19,7 +19,14 @@ impl Engine {
     pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
         let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
         let next = journal.next();
-        let writer = Writer { shared: shared.clone(), journal, next, durable: sender, refusing: None, unsaid: Vec::new() };
+        let writer = Writer {
+            shared: shared.clone(),
+            journal,
+            next,
+            durable: sender,
+            refusing: None,
+            unsaid: Vec::new(),
+        };
         let applier = Applier { shared: shared.clone(), heads_at_us: shared.clock.monotonic_us() };
         Self { writer, applier, durable }
     }
@@ -107,7 +114,11 @@ impl Writer {
 
     fn append(&mut self, group: Vec<Submission>) {
         if let Err(error) = self.catch_up() {
-            return self.refuse_all(group, &CommitError::Unavailable { reason: error.to_string() }, "unavailable");
+            return self.refuse_all(
+                group,
+                &CommitError::Unavailable { reason: error.to_string() },
+                "unavailable",
+            );
         }
         let began = self.shared.clock.monotonic_us();
         let bytes = group.iter().map(|submission| submission.batch.len()).sum();
@@ -136,7 +147,10 @@ impl Writer {
         if self.journal.next() == self.next {
             return Ok(());
         }
-        let missed = self.journal.read(self.next)?.map(|batch| Ok(Submission { batch: batch?.1, events: 0, whose: Whose::Record }));
+        let missed = self
+            .journal
+            .read(self.next)?
+            .map(|batch| Ok(Submission { batch: batch?.1, events: 0, whose: Whose::Record }));
         let missed = missed.collect::<Result<Vec<_>, ReadError>>()?;
         self.hand_on(self.next, missed);
         Ok(())
@@ -191,7 +205,8 @@ impl Writer {
     fn refuse_all(&mut self, group: Vec<Submission>, answer: &CommitError, reason: &'static str) {
         self.note_journal(Some(answer.to_string()));
         let now = self.shared.clock.now().as_micros();
-        let refusing = self.refusing.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason });
+        let refusing =
+            self.refusing.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason });
         for submission in group {
             match submission.whose {
                 Whose::Sender(_) => {
@@ -208,13 +223,13 @@ impl Writer {
 
     /// Says what is wrong with the journal, or that it is well again.
     fn note_journal(&self, trouble: Option<String>) {
-        let mut health = self.shared.health();
-        match (&health.journal, &trouble) {
+        // Said after the lock is given back: diagnostics may go to the very disk that is full.
+        let before = std::mem::replace(&mut self.shared.health().journal, trouble.clone());
+        match (before, trouble) {
             (None, Some(trouble)) => tracing::error!(trouble, "the journal takes no writes"),
             (Some(_), None) => tracing::info!("the journal takes writes again"),
             _ => {}
         }
-        health.journal = trouble;
     }
 
     /// While the journal refuses, the record that says so is what tries it: when it is stored, all is well again.
@@ -305,7 +320,11 @@ impl Applier {
                 self.shared.observer.signed(heads.len());
                 for head in heads {
                     // No room: the next head covers what this one would have.
-                    drop(self.shared.queue.push(Submission { batch: encode_head(&head), events: 0, whose: Whose::Head }));
+                    drop(self.shared.queue.push(Submission {
+                        batch: encode_head(&head),
+                        events: 0,
+                        whose: Whose::Head,
+                    }));
                 }
             }
             Err(reason) => {
@@ -371,7 +390,8 @@ impl Shared {
         self.observer.refused(events, error.code());
         let now = self.clock.now().as_micros();
         let mut refused = self.clock_refused.lock().expect("no holder of this lock panics");
-        let refused = refused.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason: error.code() });
+        let refused =
+            refused.get_or_insert(Refusing { since_us: now, requests: 0, events: 0, reason: error.code() });
         refused.requests += 1;
         refused.events += events;
         Err(error)

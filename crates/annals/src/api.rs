@@ -73,7 +73,10 @@ impl Api {
     ///
     /// `Invalid`: the URL is none.
     pub(crate) fn new(url: &str, key: Option<String>) -> Result<Self, Failure> {
-        let invalid = |why: &str| Failure::new(Exit::Invalid, format!("`{url}` {why}")).with_hint("give a URL such as http://127.0.0.1:4722");
+        let invalid = |why: &str| {
+            Failure::new(Exit::Invalid, format!("`{url}` {why}"))
+                .with_hint("give a URL such as http://127.0.0.1:4722")
+        };
         let mut base: Url = url.parse().map_err(|_| invalid("is not a URL"))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(invalid("is not the URL of a server"));
@@ -88,7 +91,9 @@ impl Api {
             .read_timeout(READ_MAX)
             .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot make connections: {}", reason(&error))))?;
+            .map_err(|error| {
+                Failure::new(Exit::Unavailable, format!("cannot make connections: {}", reason(&error)))
+            })?;
         Ok(Self { client, base, key })
     }
 
@@ -136,7 +141,10 @@ impl Api {
             request = request.bearer_auth(key);
         }
         let unreached = |error: reqwest::Error| {
-            let failure = Failure::new(Exit::Unavailable, format!("no answer from `{}`: {}", self.base, reason(&error.without_url())));
+            let failure = Failure::new(
+                Exit::Unavailable,
+                format!("no answer from `{}`: {}", self.base, reason(&error.without_url())),
+            );
             failure.with_hint("is the server running, and is the URL right?")
         };
         let mut response = request.send().await.map_err(unreached)?;
@@ -147,7 +155,11 @@ impl Api {
             }
             body.extend_from_slice(&piece);
         }
-        if response.status().is_success() { Ok(body) } else { Err(refusal(&response, &body, self.key.is_some())) }
+        if response.status().is_success() {
+            Ok(body)
+        } else {
+            Err(refusal(&response, &body, self.key.is_some()))
+        }
     }
 }
 
@@ -160,7 +172,8 @@ impl LogApi {
     /// The signed note of its newest checkpoint.
     pub(crate) async fn checkpoint(&self) -> Result<String, Failure> {
         let bytes = self.api.get("v1/log/checkpoint", &self.names).await?;
-        String::from_utf8(bytes).map_err(|_| self.api.senseless("v1/log/checkpoint", "bytes that are no text"))
+        String::from_utf8(bytes)
+            .map_err(|_| self.api.senseless("v1/log/checkpoint", "bytes that are no text"))
     }
 
     /// One tile, or none when the server has no such tile.
@@ -178,7 +191,9 @@ impl LogApi {
         query.extend([("from", from.to_string()), ("to", to.to_string())]);
         let answer: ConsistencyAnswer = self.api.json("v1/proofs/consistency", &query).await?;
         let hashes = answer.hashes.iter().map(|hash| hash.parse()).collect::<Result<_, _>>();
-        hashes.map_err(|error: annals_tree::hash::ParseHashError| self.api.senseless("v1/proofs/consistency", &error.to_string()))
+        hashes.map_err(|error: annals_tree::hash::ParseHashError| {
+            self.api.senseless("v1/proofs/consistency", &error.to_string())
+        })
     }
 }
 
@@ -191,18 +206,25 @@ fn refusal(response: &Response, body: &[u8], with_key: bool) -> Failure {
         StatusCode::NOT_FOUND => Exit::Missing,
         StatusCode::CONFLICT => Exit::Conflict,
         StatusCode::TOO_MANY_REQUESTS => Exit::Busy,
-        StatusCode::SERVICE_UNAVAILABLE if matches!(problem.code.as_str(), "busy" | "stopping" | "uncertain") => Exit::Busy,
+        StatusCode::SERVICE_UNAVAILABLE
+            if matches!(problem.code.as_str(), "busy" | "stopping" | "uncertain") =>
+        {
+            Exit::Busy
+        }
         _ if problem.code == "damaged" => Exit::Damaged,
         _ if problem.code == "bug" => Exit::Bug,
         status if status.is_server_error() => Exit::Unavailable,
         _ => Exit::Invalid,
     };
     let words = [&problem.detail, &problem.title].into_iter().find(|words| !words.is_empty());
-    let words = words.map_or_else(|| format!("HTTP status {status}"), |words| format!("{words} ({})", problem.code));
+    let words =
+        words.map_or_else(|| format!("HTTP status {status}"), |words| format!("{words} ({})", problem.code));
     let failure = Failure::new(exit, format!("the server refuses: {words}"));
     match status {
         StatusCode::UNAUTHORIZED if !with_key => failure.with_hint("give a key with `--key` or `ANNALS_KEY`"),
-        StatusCode::BAD_REQUEST if problem.code == "tenant_required" => failure.with_hint("name the tenant with `--tenant`"),
+        StatusCode::BAD_REQUEST if problem.code == "tenant_required" => {
+            failure.with_hint("name the tenant with `--tenant`")
+        }
         _ => failure,
     }
 }

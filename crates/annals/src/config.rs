@@ -147,7 +147,8 @@ impl Given {
 
     /// The value in TOML.
     pub(crate) fn to_toml(&self) -> String {
-        let quoted: Vec<String> = self.values.iter().map(|value| toml::Value::from(value.as_str()).to_string()).collect();
+        let quoted: Vec<String> =
+            self.values.iter().map(|value| toml::Value::from(value.as_str()).to_string()).collect();
         if self.is_list { format!("[{}]", quoted.join(", ")) } else { quoted.join("") }
     }
 }
@@ -230,8 +231,10 @@ impl SettingFlags {
         }
         let listen_is_set = self.listen.is_some() || variable("ANNALS_LISTEN").is_some();
         if let (false, Some(port)) = (listen_is_set, variable("PORT")) {
-            let host = layers["listen"].values[0].rsplit_once(':').map_or("127.0.0.1", |(host, _)| host).to_owned();
-            layers.insert("listen", Given::one(format!("{host}:{port}"), Origin::Variable("PORT".to_owned())));
+            let host =
+                layers["listen"].values[0].rsplit_once(':').map_or("127.0.0.1", |(host, _)| host).to_owned();
+            layers
+                .insert("listen", Given::one(format!("{host}:{port}"), Origin::Variable("PORT".to_owned())));
         }
         let flags = [
             ("data", "--data", &self.data),
@@ -266,10 +269,13 @@ impl Config {
     pub(crate) fn check(layers: &Layers) -> Result<Self, Failure> {
         let values = Values(layers);
         let config = Self {
-            data: values.required("data", |text| (!text.is_empty()).then(|| PathBuf::from(text)).ok_or("is empty"))?,
+            data: values
+                .required("data", |text| (!text.is_empty()).then(|| PathBuf::from(text)).ok_or("is empty"))?,
             listen: values.required("listen", listen_address)?,
             behind_proxy: values.list("behind_proxy", |text| {
-                IpNet::from_str(text).or_else(|_| text.parse().map(std::net::IpAddr::into)).map_err(|_| "is no network such as 10.0.0.0/8")
+                IpNet::from_str(text)
+                    .or_else(|_| text.parse().map(std::net::IpAddr::into))
+                    .map_err(|_| "is no network such as 10.0.0.0/8")
             })?,
             shutdown: values.required("shutdown", quantity::duration)?,
             tls: values.tls()?,
@@ -282,11 +288,14 @@ impl Config {
                 "explicit" => Ok(true),
                 _ => Err("must be `on-write` or `explicit`"),
             })?,
-            access_strict: values.required("access.strict", |text| text.parse().map_err(|_| "must be `true` or `false`"))?,
-            event_bytes_max: values.required("limits.event", |text| quantity::size_within(text, 1 << 10, 1 << 20))?,
+            access_strict: values
+                .required("access.strict", |text| text.parse().map_err(|_| "must be `true` or `false`"))?,
+            event_bytes_max: values
+                .required("limits.event", |text| quantity::size_within(text, 1 << 10, 1 << 20))?,
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
-            let failure = values.refuse("listen", "is reachable from other machines, and keys would travel in clear");
+            let failure =
+                values.refuse("listen", "is reachable from other machines, and keys would travel in clear");
             return Err(failure.with_hint(
                 "give `--tls-cert` and `--tls-key`, or `--behind-proxy CIDR` when a proxy in front ends TLS; or listen on 127.0.0.1",
             ));
@@ -297,7 +306,8 @@ impl Config {
 
 /// `ADDR:PORT`; `localhost` is 127.0.0.1.
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let text =
+        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:4722 or [::1]:4722")
 }
 
@@ -305,7 +315,11 @@ fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
 struct Values<'a>(&'a Layers);
 
 impl Values<'_> {
-    fn required<T, E: fmt::Display>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Failure> {
+    fn required<T, E: fmt::Display>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, Failure> {
         let value = self.optional(key, parse)?;
         Ok(value.expect("every setting that is required has a default"))
     }
@@ -322,9 +336,14 @@ impl Values<'_> {
         parse(&given.values[0]).map(Some).map_err(|error| self.refuse(key, error))
     }
 
-    fn list<T, E: fmt::Display>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, Failure> {
+    fn list<T, E: fmt::Display>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Vec<T>, Failure> {
         let Some(given) = self.0.get(key) else { return Ok(Vec::new()) };
-        let parsed = given.values.iter().map(|value| parse(value).map_err(|error| self.refuse_one(key, value, error)));
+        let parsed =
+            given.values.iter().map(|value| parse(value).map_err(|error| self.refuse_one(key, value, error)));
         parsed.collect()
     }
 
@@ -364,7 +383,9 @@ pub(crate) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         .filter(|name| name.starts_with("ANNALS_") && !all().any(|known| known == name))
         .filter_map(|name| {
             let meant = nearest(&name, all())?;
-            Some(format!("environment variable `{name}` is not known and does nothing; did you mean `{meant}`?"))
+            Some(format!(
+                "environment variable `{name}` is not known and does nothing; did you mean `{meant}`?"
+            ))
         })
         .collect();
     remarks.sort();
@@ -398,7 +419,8 @@ fn distance(from: &str, to: &str) -> usize {
 
 /// A file with every setting, explained, all commented out.
 pub(crate) fn example() -> String {
-    let mut text = String::from("# Settings of annals. Flags win over the environment, which wins over this file.\n");
+    let mut text =
+        String::from("# Settings of annals. Flags win over the environment, which wins over this file.\n");
     let mut section = "";
     for setting in SETTINGS {
         let (table, name) = setting.key.split_once('.').unwrap_or(("", setting.key));

@@ -96,7 +96,9 @@ async fn exchange(mut stream: UnixStream, ledger: &Ledger) -> io::Result<()> {
     let answer = match line.trim_end() {
         KEY_RESET => match ledger.reset_operator_key().await {
             Ok(secret) => Answer::Key { operator_key: secret.reveal().to_owned() },
-            Err(error) => Answer::Error { kind: Exit::from(error.kind()).word().to_owned(), error: error.to_string() },
+            Err(error) => {
+                Answer::Error { kind: Exit::from(error.kind()).word().to_owned(), error: error.to_string() }
+            }
         },
         _ => Answer::Error { kind: Exit::Invalid.word().to_owned(), error: "unknown command".to_owned() },
     };
@@ -113,7 +115,10 @@ async fn exchange(mut stream: UnixStream, ledger: &Ledger) -> io::Result<()> {
 pub(crate) async fn ask(data: &Path, command: &str) -> Result<String, Failure> {
     let path = socket(data);
     let unanswered = |error: io::Error| {
-        Failure::new(Exit::Unavailable, format!("the server on `{}` does not answer: {error}", data.display()))
+        Failure::new(
+            Exit::Unavailable,
+            format!("the server on `{}` does not answer: {error}", data.display()),
+        )
     };
     let exchange = async {
         let mut stream = UnixStream::connect(&path).await?;
@@ -130,7 +135,9 @@ pub(crate) async fn ask(data: &Path, command: &str) -> Result<String, Failure> {
             let exit = if kind == Exit::Busy.word() { Exit::Busy } else { Exit::Unavailable };
             Err(Failure::new(exit, format!("the server refused: {error}")))
         }
-        Err(error) => Err(Failure::new(Exit::Bug, format!("the server's answer makes no sense: {}", reason(&error)))),
+        Err(error) => {
+            Err(Failure::new(Exit::Bug, format!("the server's answer makes no sense: {}", reason(&error))))
+        }
     }
 }
 

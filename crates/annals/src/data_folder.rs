@@ -58,7 +58,9 @@ impl DataFolder {
         RealDisk::create(path).map_err(|error| Failure::io("make the data folder", path, &error))?;
         if !looks_ours(path)? {
             let message = format!("`{}` is not empty and is no data folder of annals", path.display());
-            return Err(Failure::new(Exit::Invalid, message).with_hint("give another folder with `--data DIR`"));
+            return Err(
+                Failure::new(Exit::Invalid, message).with_hint("give another folder with `--data DIR`")
+            );
         }
         Self::take(path, doing)
     }
@@ -118,7 +120,11 @@ impl DataFolder {
         Ledger::open(parts, &options).map_err(|error| {
             let failure = Failure::new(error.kind().into(), reason(&error));
             let verify = format!("`annals verify {}` names what is damaged", self.path.display());
-            if failure.exit == Exit::Damaged && failure.hint.is_none() { failure.with_hint(verify) } else { failure }
+            if failure.exit == Exit::Damaged && failure.hint.is_none() {
+                failure.with_hint(verify)
+            } else {
+                failure
+            }
         })
     }
 
@@ -146,13 +152,15 @@ impl DataFolder {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches() => {
                 let key = KeyFile::new(name.unwrap_or_else(random_name));
-                self.write_key(&path, &key).map_err(|error| Failure::io("write the signing key", &path, &error))?;
+                self.write_key(&path, &key)
+                    .map_err(|error| Failure::io("write the signing key", &path, &error))?;
                 Ok(key)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Failure::new(Exit::Missing, format!("`{}` is missing, and the ledger was begun with it", path.display()))
-                    .with_hint("restore it from a backup"))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(
+                Exit::Missing,
+                format!("`{}` is missing, and the ledger was begun with it", path.display()),
+            )
+            .with_hint("restore it from a backup")),
             Err(error) => Err(Failure::io("read the signing key", &path, &error)),
         }
     }
@@ -191,9 +199,8 @@ pub(crate) fn folders_to_audit(path: &Path) -> Option<annals_ledger::audit::Fold
 }
 
 fn looks_ours(path: &Path) -> Result<bool, Failure> {
-    let names = fs::read_dir(path).and_then(|entries| {
-        entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
-    });
+    let names = fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>());
     let names = names.map_err(|error| Failure::io("read the data folder", path, &error))?;
     Ok(names.is_empty() || names.iter().any(|name| OURS.iter().any(|ours| name == ours)))
 }

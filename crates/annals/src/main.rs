@@ -74,11 +74,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
-    for remark in config::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+    for remark in
+        config::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+    {
         output.note(&format!("warning: {remark}"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start threads: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start threads: {error}")))?;
     let code = runtime.block_on(async {
         match command {
             Command::Serve(args) => commands::serve::run(&args, output).await,
@@ -97,6 +100,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
 
 fn version(output: Output) -> Result<ExitCode, Failure> {
     let version = env!("CARGO_PKG_VERSION");
-    output.line(|| format!("annals {version}"), || serde_json::json!({"type": "result", "version": version}))?;
+    output
+        .line(|| format!("annals {version}"), || serde_json::json!({"type": "result", "version": version}))?;
     Ok(ExitCode::SUCCESS)
 }

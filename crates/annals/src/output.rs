@@ -30,7 +30,11 @@ impl Output {
     }
 
     /// One line of data, in the form that was asked for.
-    pub(crate) fn line(self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Result<(), Failure> {
+    pub(crate) fn line(
+        self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> Result<(), Failure> {
         let line = if self.json { json().to_string() } else { text() };
         self.raw(&line)
     }
@@ -43,11 +47,14 @@ impl Output {
     /// One line as it is.
     pub(crate) fn raw(self, line: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        let written = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+        let written =
+            out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         match written {
             // Whoever read the output has seen enough, as in `annals … | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-            Err(error) => Err(Failure::new(Exit::Unavailable, format!("cannot write to standard output: {error}"))),
+            Err(error) => {
+                Err(Failure::new(Exit::Unavailable, format!("cannot write to standard output: {error}")))
+            }
             Ok(()) => Ok(()),
         }
     }
@@ -77,8 +84,9 @@ impl Output {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let watched = io::stderr().is_terminal();
         if watched {
-            let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left")
-                .expect("the template is a constant that the tests draw");
+            let style =
+                ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left")
+                    .expect("the template is a constant that the tests draw");
             bar.set_style(style);
             bar.set_message(what);
             bar.set_draw_target(ProgressDrawTarget::stderr());

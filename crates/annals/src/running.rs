@@ -40,7 +40,8 @@ impl Running {
         // Whether the address is free is looked at after the folder: who starts the same server twice is to hear about
         // the first one, not about its port.
         let bound = TcpListener::bind(config.listen).await;
-        let address = bound.as_ref().ok().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
+        let address =
+            bound.as_ref().ok().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.listen);
         let folder = DataFolder::create(&config.data, &format!("serving {address}"))?;
         let listener = bound.map_err(|error| {
             Failure::new(Exit::Unavailable, format!("cannot listen on `{}`: {error}", config.listen))
@@ -53,10 +54,11 @@ impl Running {
             observer: metrics.clone(),
         };
         let Opened { ledger, operator_key } = folder.open_ledger(options)?;
-        let server = Server::new(ledger.clone(), metrics, settings(config), listening(config)).map_err(|error| {
-            ledger.stop();
-            Failure::new(Exit::Invalid, error.to_string())
-        })?;
+        let server =
+            Server::new(ledger.clone(), metrics, settings(config), listening(config)).map_err(|error| {
+                ledger.stop();
+                Failure::new(Exit::Invalid, error.to_string())
+            })?;
         let url = url(config, address);
         Ok(Self { ledger, operator_key, url, server, listener, signals, folder })
     }
@@ -67,7 +69,10 @@ impl Running {
     /// # Errors
     ///
     /// What `ready` failed with; the server is stopped then too.
-    pub(crate) async fn serve(self, ready: impl AsyncFnOnce(&Ledger) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+    pub(crate) async fn serve(
+        self,
+        ready: impl AsyncFnOnce(&Ledger) -> Result<(), Failure>,
+    ) -> Result<ExitCode, Failure> {
         let Self { ledger, server, listener, mut signals, folder, .. } = self;
         let control = Control::listen(folder.path()).map_err(|error| {
             tracing::warn!(%error, "no control socket; `annals key reset` works only while the server is stopped");
@@ -155,7 +160,11 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}")));
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}"))
+            })
+        };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

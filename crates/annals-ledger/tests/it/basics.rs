@@ -37,12 +37,22 @@ async fn records_read_back_with_what_was_sent_and_after_a_restart_too() {
 async fn the_same_event_again_is_a_duplicate_and_another_under_its_id_a_conflict() {
     let mut world = World::new();
     let ledger = world.open().ledger;
-    assert_eq!(words(&send(&ledger, &[LOGIN, LOGIN, OTHER_A]).await.unwrap()), ["created 0", "duplicate 0", "conflict /id"]);
+    assert_eq!(
+        words(&send(&ledger, &[LOGIN, LOGIN, OTHER_A]).await.unwrap()),
+        ["created 0", "duplicate 0", "conflict /id"]
+    );
     ledger.stop();
     let ledger = world.open().ledger;
-    assert_eq!(words(&send(&ledger, &[OTHER_A, LOGOUT, LOGIN]).await.unwrap()), ["conflict /id", "created 1", "duplicate 0"]);
+    assert_eq!(
+        words(&send(&ledger, &[OTHER_A, LOGOUT, LOGIN]).await.unwrap()),
+        ["conflict /id", "created 1", "duplicate 0"]
+    );
     let other = AcceptOptions { tenant: Some(tenant("other")), ..AcceptOptions::default() };
-    assert_eq!(words(&send_with(&ledger, &[OTHER_A], other).await.unwrap()), ["created 0"], "ids are the tenant's own");
+    assert_eq!(
+        words(&send_with(&ledger, &[OTHER_A], other).await.unwrap()),
+        ["created 0"],
+        "ids are the tenant's own"
+    );
     ledger.stop();
 }
 
@@ -51,12 +61,24 @@ async fn atomic_stores_all_or_nothing() {
     let mut world = World::new();
     let ledger = world.open().ledger;
     let atomic = || AcceptOptions { tenant: Some(tenant("acme")), atomic: true, ..AcceptOptions::default() };
-    assert_eq!(words(&send_with(&ledger, &[LOGIN, "[]"], atomic()).await.unwrap()), ["atomic ", "not_object "]);
-    assert_eq!(words(&send_with(&ledger, &[LOGIN, LOGOUT, OTHER_A], atomic()).await.unwrap()), ["atomic ", "atomic ", "conflict /id"]);
+    assert_eq!(
+        words(&send_with(&ledger, &[LOGIN, "[]"], atomic()).await.unwrap()),
+        ["atomic ", "not_object "]
+    );
+    assert_eq!(
+        words(&send_with(&ledger, &[LOGIN, LOGOUT, OTHER_A], atomic()).await.unwrap()),
+        ["atomic ", "atomic ", "conflict /id"]
+    );
     assert!(!ledger.knows(&tenant("acme")), "a refused batch makes no tenant");
     assert_eq!(words(&send_with(&ledger, &[LOGIN], atomic()).await.unwrap()), ["created 0"]);
-    assert_eq!(words(&send_with(&ledger, &[LOGOUT, OTHER_A], atomic()).await.unwrap()), ["atomic ", "conflict /id"]);
-    assert_eq!(words(&send_with(&ledger, &[LOGOUT, LOGIN], atomic()).await.unwrap()), ["created 1", "duplicate 0"]);
+    assert_eq!(
+        words(&send_with(&ledger, &[LOGOUT, OTHER_A], atomic()).await.unwrap()),
+        ["atomic ", "conflict /id"]
+    );
+    assert_eq!(
+        words(&send_with(&ledger, &[LOGOUT, LOGIN], atomic()).await.unwrap()),
+        ["created 1", "duplicate 0"]
+    );
     ledger.stop();
 }
 
@@ -72,10 +94,13 @@ async fn an_idempotency_key_gives_the_same_ids_again() {
     let event = r#"{"action":"a","actor":{"id":"u"}}"#;
     let first = send_with(&ledger, &[event, event], keyed()).await.unwrap();
     let again = send_with(&ledger, &[event, event], keyed()).await.unwrap();
-    assert_eq!((words(&first), words(&again)), (
-        vec!["created 0".to_owned(), "created 1".to_owned()],
-        vec!["duplicate 0".to_owned(), "duplicate 1".to_owned()],
-    ));
+    assert_eq!(
+        (words(&first), words(&again)),
+        (
+            vec!["created 0".to_owned(), "created 1".to_owned()],
+            vec!["duplicate 0".to_owned(), "duplicate 1".to_owned()],
+        )
+    );
     // SHA-256(0005 || "try-1" || 00000000), version and variant bits set; computed with Python's hashlib.
     assert_eq!(first[0].id.as_deref(), Some(IDEMPOTENT_ID));
     let changed = r#"{"action":"b","actor":{"id":"u"}}"#;
@@ -92,8 +117,9 @@ async fn checkpoints_cover_what_was_acknowledged_and_proofs_hold_against_them() 
     let log = events_of("acme");
     let mut earlier: Option<Checkpoint> = None;
     for round in 0..5_u64 {
-        let events: Vec<String> =
-            (0..150).map(|n| format!(r#"{{"id":"{round}-{n}","action":"a.b","actor":{{"id":"u{n}"}}}}"#)).collect();
+        let events: Vec<String> = (0..150)
+            .map(|n| format!(r#"{{"id":"{round}-{n}","action":"a.b","actor":{{"id":"u{n}"}}}}"#))
+            .collect();
         let results = send(&ledger, &events.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
         let info = ledger.log_info(&log).unwrap();
         let (size, note) = ledger.checkpoint(&log).unwrap();
@@ -121,7 +147,9 @@ async fn checkpoints_cover_what_was_acknowledged_and_proofs_hold_against_them() 
 async fn a_hole_in_a_sources_numbers_becomes_a_record() {
     let mut world = World::new();
     let ledger = world.open().ledger;
-    let event = |seq: u64| format!(r#"{{"action":"a","actor":{{"id":"u"}},"source":{{"name":"billing","seq":{seq}}}}}"#);
+    let event = |seq: u64| {
+        format!(r#"{{"action":"a","actor":{{"id":"u"}},"source":{{"name":"billing","seq":{seq}}}}}"#)
+    };
     // A number too large for any machine type stands in the event that shows the hole: digits are never read as numbers.
     let huge = event(12).replacen('{', r#"{"metadata":{"n":1e400},"#, 1);
     let events = [event(7), event(8), huge, event(9)];
@@ -129,7 +157,10 @@ async fn a_hole_in_a_sources_numbers_becomes_a_record() {
     assert_eq!(words(&results), ["created 0", "created 1", "created 2", "created 4"]);
     let hole = ledger.at(&events_of("acme"), Position(3)).unwrap();
     let text = std::str::from_utf8(&hole.event).unwrap().to_owned();
-    assert!(text.contains(r#""action":"annals.source.gap""#) && text.contains(r#""missing":{"from":9,"to":11}"#), "{text}");
+    assert!(
+        text.contains(r#""action":"annals.source.gap""#) && text.contains(r#""missing":{"from":9,"to":11}"#),
+        "{text}"
+    );
     assert!(text.contains(r#""source":{"instance":null,"name":"billing"}"#), "{text}");
     assert!(ledger.entry(&events_of("acme"), Position(3)).unwrap().intact);
     ledger.stop();
@@ -168,7 +199,11 @@ async fn an_ended_key_stays_ended_when_the_clock_is_set_back_and_there_is_one_op
     assert!(lives(&first));
     let (second, third) = tokio::join!(ledger.reset_operator_key(), ledger.reset_operator_key());
     let live = [&first, &second.unwrap(), &third.unwrap()].map(lives);
-    assert_eq!(live.iter().filter(|live| **live).count(), 1, "{live:?}, long before they were ended by the clock");
+    assert_eq!(
+        live.iter().filter(|live| **live).count(),
+        1,
+        "{live:?}, long before they were ended by the clock"
+    );
     ledger.stop();
     assert!(world.open().operator_key.is_none(), "there is one already");
 }
@@ -185,7 +220,10 @@ async fn events_refused_for_the_clock_are_on_record_once_it_is_believed_again() 
     send(&ledger, &[LOGIN]).await.unwrap();
     ledger.stop();
     let ledger = world.open().ledger;
-    let control = annals_ledger::TenantLog { tenant: annals_event::TenantId::annals(), kind: annals_ledger::LogKind::Tenant };
+    let control = annals_ledger::TenantLog {
+        tenant: annals_event::TenantId::annals(),
+        kind: annals_ledger::LogKind::Tenant,
+    };
     let records = ledger.feed(&FeedScope::Log(control), 0, 100).unwrap().records;
     let texts = records.iter().map(|record| String::from_utf8(record.event.to_vec()).unwrap());
     let refused: Vec<_> = texts.filter(|text| text.contains("annals.ingest.refused")).collect();

@@ -272,7 +272,12 @@ fn a_ledger_opens_on_a_full_disk_reads_and_says_later_that_it_started() {
     let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().records;
     let actions: Vec<_> = control
         .iter()
-        .map(|record| serde_json::from_slice::<serde_json::Value>(&record.event).unwrap()["action"].as_str().unwrap().to_owned())
+        .map(|record| {
+            serde_json::from_slice::<serde_json::Value>(&record.event).unwrap()["action"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(actions[actions.len() - 2..], ["annals.server.start", "annals.ingest.refused"], "{actions:?}");
 }

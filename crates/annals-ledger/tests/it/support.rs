@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use annals_event::{TenantId, Timestamp};
 use annals_journal::MemoryJournal;
 use annals_ledger::{
-    AcceptOptions, Clock, CommitError, ItemResult, ItemStatus, Ledger, LogKind, Opened, Options, Parts, SeededEntropy,
-    TenantLog, Unobserved,
+    AcceptOptions, Clock, CommitError, ItemResult, ItemStatus, Ledger, LogKind, Opened, Options, Parts,
+    SeededEntropy, TenantLog, Unobserved,
 };
 
 /// A clock that stands still until it is moved.
@@ -94,7 +94,8 @@ pub(crate) fn control_log() -> TenantLog {
 
 /// Sends events to tenant `acme`.
 pub(crate) async fn send(ledger: &Ledger, events: &[&str]) -> Result<Vec<ItemResult>, CommitError> {
-    send_with(ledger, events, AcceptOptions { tenant: Some(tenant("acme")), ..AcceptOptions::default() }).await
+    send_with(ledger, events, AcceptOptions { tenant: Some(tenant("acme")), ..AcceptOptions::default() })
+        .await
 }
 
 pub(crate) async fn send_with(

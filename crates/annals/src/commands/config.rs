@@ -18,7 +18,9 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Print the settings in force
-    #[command(after_help = "Examples:\n  annals config show\n  annals config show --origin --config /etc/annals.toml")]
+    #[command(
+        after_help = "Examples:\n  annals config show\n  annals config show --origin --config /etc/annals.toml"
+    )]
     Show {
         #[command(flatten)]
         settings: SettingFlags,
@@ -42,11 +44,13 @@ pub(crate) fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
         Command::Show { settings, origin } => show(settings, *origin, output)?,
         Command::Check { settings } => {
             settings.config()?;
-            output.line(|| "the settings are in order".to_owned(), || json!({"type": "result", "ok": true}))?;
+            output
+                .line(|| "the settings are in order".to_owned(), || json!({"type": "result", "ok": true}))?;
         }
         Command::Example => {
             let example = config::example();
-            output.line(|| example.trim_end().to_owned(), || json!({"type": "result", "example": example}))?;
+            output
+                .line(|| example.trim_end().to_owned(), || json!({"type": "result", "example": example}))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,16 +61,18 @@ fn show(settings: &SettingFlags, with_origin: bool, output: Output) -> Result<()
     for setting in SETTINGS {
         let given = layers.get(setting.key);
         let text = || {
-            let line = given.map_or_else(|| format!("# {} is not set", setting.key), |given| {
-                format!("{} = {}", setting.key, given.to_toml())
-            });
+            let line = given.map_or_else(
+                || format!("# {} is not set", setting.key),
+                |given| format!("{} = {}", setting.key, given.to_toml()),
+            );
             match given {
                 Some(given) if with_origin => format!("{line}  # {}", given.origin),
                 _ => line,
             }
         };
         let json = || {
-            let value = given.map(|given| if given.is_list { json!(given.values) } else { json!(given.values[0]) });
+            let value =
+                given.map(|given| if given.is_list { json!(given.values) } else { json!(given.values[0]) });
             let mut item = json!({"type": "item", "key": setting.key, "value": value});
             if with_origin {
                 item["origin"] = json!(given.map(|given| given.origin.to_string()));

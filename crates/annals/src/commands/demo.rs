@@ -103,7 +103,8 @@ async fn prepare(ledger: &Ledger, new: bool, output: Output) -> Result<Option<Pr
             Ok(None)
         } else {
             let message = "the folder holds another ledger, or a demo whose filling was interrupted";
-            Err(Failure::new(Exit::Conflict, message).with_hint("give an empty folder with `--data DIR`, or none"))
+            Err(Failure::new(Exit::Conflict, message)
+                .with_hint("give an empty folder with `--data DIR`, or none"))
         };
     }
     let now_us = ledger.clock().now().as_micros();
@@ -125,7 +126,8 @@ async fn prepare(ledger: &Ledger, new: bool, output: Output) -> Result<Option<Pr
             expires_at_us: None,
             operator: false,
         };
-        let made = ledger.change_keys(Control::KeyCreated { key, replaces: Vec::new() }, &Author::Machine).await;
+        let made =
+            ledger.change_keys(Control::KeyCreated { key, replaces: Vec::new() }, &Author::Machine).await;
         made.map_err(|error| Failure::new(error.kind().into(), error.to_string()))?;
         keys.push((tenant.to_owned(), secret.reveal().to_owned()));
     }
@@ -153,7 +155,8 @@ fn tell(first: &FirstLine, prepared: &Prepared, output: Output) -> Result<(), Fa
             output.text(&format!("    {line}"))?;
         }
         output.text(&format!("    Look: {}", story.how_to_find))?;
-        let key = prepared.keys.iter().find(|(tenant, _)| tenant == story.tenant).map(|(_, key)| key.as_str());
+        let key =
+            prepared.keys.iter().find(|(tenant, _)| tenant == story.tenant).map(|(_, key)| key.as_str());
         if let (Some(key), Some((from, to))) = (key, found) {
             output.text(&format!("    {}", curl_story(&first.url, key, story, *from, *to)))?;
         }

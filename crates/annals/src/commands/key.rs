@@ -34,10 +34,7 @@ enum Command {
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     let Command::Reset { settings } = &args.command;
     let key = reset(&settings.config()?).await?;
-    output.line(
-        || key.clone(),
-        || serde_json::json!({"type": "result", "operator_key": key}),
-    )?;
+    output.line(|| key.clone(), || serde_json::json!({"type": "result", "operator_key": key}))?;
     output.note("the operator key is replaced; the old one is refused from now on");
     Ok(ExitCode::SUCCESS)
 }
@@ -45,16 +42,17 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
 async fn reset(config: &Config) -> Result<String, Failure> {
     let folder = match DataFolder::existing(&config.data, "resetting the operator key") {
         Ok(folder) => folder,
-        Err(failure) if failure.exit == Exit::Busy => return control::ask(&config.data, control::KEY_RESET).await,
+        Err(failure) if failure.exit == Exit::Busy => {
+            return control::ask(&config.data, control::KEY_RESET).await;
+        }
         Err(failure) => return Err(failure),
     };
-    let options = LedgerOptions {
-        name: None,
-        event_bytes_max: config.event_bytes_max,
-        observer: Arc::new(Unobserved),
-    };
+    let options =
+        LedgerOptions { name: None, event_bytes_max: config.event_bytes_max, observer: Arc::new(Unobserved) };
     let opened = folder.open_ledger(options)?;
     let reset = opened.ledger.reset_operator_key().await;
     opened.ledger.stop();
-    reset.map(|secret| secret.reveal().to_owned()).map_err(|error| Failure::new(error.kind().into(), error.to_string()))
+    reset
+        .map(|secret| secret.reveal().to_owned())
+        .map_err(|error| Failure::new(error.kind().into(), error.to_string()))
 }

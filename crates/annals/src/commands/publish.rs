@@ -88,22 +88,30 @@ impl Shelf<'_> {
     /// The server's newest checkpoint, the key it is signed with, and the note as signed.
     async fn newest(&self) -> Result<(Checkpoint, VerifierKey, String), Failure> {
         let log = self.server.describe().await?;
-        let key: VerifierKey = log
-            .public_key
-            .parse()
-            .map_err(|error| Failure::new(Exit::Damaged, format!("log {}: the server's key: {error}", log.origin)))?;
+        let key: VerifierKey = log.public_key.parse().map_err(|error| {
+            Failure::new(Exit::Damaged, format!("log {}: the server's key: {error}", log.origin))
+        })?;
         let note = self.server.checkpoint().await?;
-        let checkpoint = Checkpoint::open(&note, &key, &log.origin)
-            .map_err(|error| Failure::new(Exit::Damaged, format!("log {}: the server's checkpoint: {error}", log.origin)))?;
+        let checkpoint = Checkpoint::open(&note, &key, &log.origin).map_err(|error| {
+            Failure::new(Exit::Damaged, format!("log {}: the server's checkpoint: {error}", log.origin))
+        })?;
         Ok((checkpoint, key, note))
     }
 
     /// The checkpoint that the folder holds from before, if it does.
-    fn published_before(&self, newest: &Checkpoint, key: &VerifierKey) -> Result<Option<Checkpoint>, Failure> {
+    fn published_before(
+        &self,
+        newest: &Checkpoint,
+        key: &VerifierKey,
+    ) -> Result<Option<Checkpoint>, Failure> {
         let Some(note) = self.read("checkpoint")? else { return Ok(None) };
         let note = String::from_utf8_lossy(&note);
         let earlier = Checkpoint::open(&note, key, &newest.origin).map_err(|error| {
-            let message = format!("`{}` is not an earlier state of log {}: {error}", self.path("checkpoint").display(), newest.origin);
+            let message = format!(
+                "`{}` is not an earlier state of log {}: {error}",
+                self.path("checkpoint").display(),
+                newest.origin
+            );
             Failure::new(Exit::Conflict, message).with_hint("publish each log into a folder of its own")
         })?;
         if earlier.size > newest.size {
@@ -111,16 +119,28 @@ impl Shelf<'_> {
                 "log {}: {} records were published before, now the server has {}: the end is missing",
                 newest.origin, earlier.size, newest.size
             );
-            return Err(Failure::new(Exit::Damaged, message).with_hint("nothing was written; compare the two with `annals verify`"));
+            return Err(Failure::new(Exit::Damaged, message)
+                .with_hint("nothing was written; compare the two with `annals verify`"));
         }
         Ok(Some(earlier))
     }
 
     /// Walks the whole tree, which brings every tile into the folder.
-    async fn fill(&self, checkpoint: &Checkpoint, earlier: Option<u64>, output: Output) -> Result<Walked, Failure> {
+    async fn fill(
+        &self,
+        checkpoint: &Checkpoint,
+        earlier: Option<u64>,
+        output: Output,
+    ) -> Result<Walked, Failure> {
         let mut progress = output.progress(checkpoint.size, "records");
         let mut found = |finding: Finding| output.note(&format!("damaged: {finding}"));
-        let walked = walk(self, checkpoint.size, earlier, Watch { checked: &mut |more| progress.add(more), found: &mut found }).await;
+        let walked = walk(
+            self,
+            checkpoint.size,
+            earlier,
+            Watch { checked: &mut |more| progress.add(more), found: &mut found },
+        )
+        .await;
         progress.finish();
         walked
     }
@@ -140,8 +160,12 @@ impl Shelf<'_> {
             }
         }
         let whose = if differing > 0 { "the folder's files" } else { "the server's tiles" };
-        let message = format!("log {}: {whose} do not give the root that its checkpoint signs; no checkpoint was written", checkpoint.origin);
-        Ok(Failure::new(Exit::Damaged, message).with_hint("`annals verify` on the folder and on the server shows which of the two is wrong"))
+        let message = format!(
+            "log {}: {whose} do not give the root that its checkpoint signs; no checkpoint was written",
+            checkpoint.origin
+        );
+        Ok(Failure::new(Exit::Damaged, message)
+            .with_hint("`annals verify` on the folder and on the server shows which of the two is wrong"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

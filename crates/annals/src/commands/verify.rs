@@ -108,9 +108,14 @@ impl Target {
         if data_folder::folders_to_audit(path).is_some() {
             return Ok(Self::Data(path.to_owned()));
         }
-        let (exit, what) = if path.exists() { (Exit::Invalid, "is neither a data folder nor a published log") } else { (Exit::Missing, "does not exist") };
-        Err(Failure::new(exit, format!("`{text}` {what}"))
-            .with_hint("give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`"))
+        let (exit, what) = if path.exists() {
+            (Exit::Invalid, "is neither a data folder nor a published log")
+        } else {
+            (Exit::Missing, "does not exist")
+        };
+        Err(Failure::new(exit, format!("`{text}` {what}")).with_hint(
+            "give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`",
+        ))
     }
 }
 
@@ -121,9 +126,16 @@ fn read_log_key(text: &str) -> Result<VerifierKey, Failure> {
     }
     let path = Path::new(text);
     if !path.is_file() {
-        return Err(Failure::new(Exit::Invalid, format!("`--log-key`: `{text}` is neither a verifier key nor a file"))
-            .with_hint("a verifier key is one line, `name+id+base64`; `GET /v1/log` names it as `public_key`"));
+        return Err(Failure::new(
+            Exit::Invalid,
+            format!("`--log-key`: `{text}` is neither a verifier key nor a file"),
+        )
+        .with_hint("a verifier key is one line, `name+id+base64`; `GET /v1/log` names it as `public_key`"));
     }
-    let content = std::fs::read_to_string(path).map_err(|error| Failure::io("read the log's key in", path, &error))?;
-    content.trim().parse().map_err(|error| Failure::new(Exit::Invalid, format!("`--log-key`: `{text}`: {error}")))
+    let content =
+        std::fs::read_to_string(path).map_err(|error| Failure::io("read the log's key in", path, &error))?;
+    content
+        .trim()
+        .parse()
+        .map_err(|error| Failure::new(Exit::Invalid, format!("`--log-key`: `{text}`: {error}")))
 }

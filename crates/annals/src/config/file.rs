@@ -11,7 +11,8 @@ use crate::exit::{Exit, Failure};
 
 /// What the file says. Every key in it is a setting.
 pub(super) fn read(path: &Path) -> Result<Layers, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::io("read the settings in", path, &error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Failure::io("read the settings in", path, &error))?;
     parse(&shown(path), &text)
 }
 
@@ -40,12 +41,16 @@ fn walk(place: &Place<'_>, table: &DeTable<'_>, prefix: &str, layers: &mut Layer
             DeValue::Table(table) if is_section => walk(place, table, &inner, layers)?,
             _ if is_section => return Err(place.refuse(&value.span(), format!("`{key}` must be a table"))),
             _ => {
-                let sections = SETTINGS.iter().filter_map(|setting| setting.key.split_once('.').map(|(section, _)| section));
+                let sections = SETTINGS
+                    .iter()
+                    .filter_map(|setting| setting.key.split_once('.').map(|(section, _)| section));
                 let failure = place.refuse(&name.span(), format!("`{key}` is not a setting"));
-                return Err(match nearest(&key, SETTINGS.iter().map(|setting| setting.key).chain(sections)) {
-                    Some(meant) => failure.with_hint(format!("did you mean `{meant}`?")),
-                    None => failure.with_hint("`annals config example` lists all settings"),
-                });
+                return Err(
+                    match nearest(&key, SETTINGS.iter().map(|setting| setting.key).chain(sections)) {
+                        Some(meant) => failure.with_hint(format!("did you mean `{meant}`?")),
+                        None => failure.with_hint("`annals config example` lists all settings"),
+                    },
+                );
             }
         }
     }
@@ -66,7 +71,8 @@ fn texts(place: &Place<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Result<(
         DeValue::Boolean(flag) => Ok((vec![flag.to_string()], false)),
         DeValue::Integer(number) => Ok((vec![number.as_str().to_owned()], false)),
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
-            Err(place.refuse(&value.span(), format!("`{key}` must be a string, a whole number, true or false")))
+            Err(place
+                .refuse(&value.span(), format!("`{key}` must be a string, a whole number, true or false")))
         }
     }
 }

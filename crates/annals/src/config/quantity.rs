@@ -13,7 +13,8 @@ const SIZES: &[(&str, u64)] = &[
     ("", 1),
 ];
 
-const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const DURATIONS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -29,7 +30,9 @@ pub(super) fn size_within(text: &str, min: usize, max: usize) -> Result<usize, S
 
 /// A length of time.
 pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
-    quantity(text, DURATIONS).map(Duration::from_millis).ok_or("must be a length of time such as `500ms`, `25s` or `15m`")
+    quantity(text, DURATIONS)
+        .map(Duration::from_millis)
+        .ok_or("must be a length of time such as `500ms`, `25s` or `15m`")
 }
 
 /// A whole number and a unit.

@@ -31,7 +31,12 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
     let flags = SettingFlags { listen: Some("127.0.0.1:3".to_owned()), ..SettingFlags::default() };
     check(
         "data = 'a'\nlisten = '127.0.0.1:1'\n[limits]\nevent = 65536\n[access]\nstrict = true\n",
-        &[("ANNALS_DATA", "b"), ("ANNALS_LISTEN", "127.0.0.1:2"), ("ANNALS_TENANTS__CREATE", "explicit"), ("PORT", "9")],
+        &[
+            ("ANNALS_DATA", "b"),
+            ("ANNALS_LISTEN", "127.0.0.1:2"),
+            ("ANNALS_TENANTS__CREATE", "explicit"),
+            ("PORT", "9"),
+        ],
         &flags,
         &expect![[r#"
             access.strict = "true" (/annals.toml:6:10)
@@ -45,72 +50,147 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
 
 #[test]
 fn port_replaces_the_port_of_the_file_and_of_the_default() {
-    check("listen = '[::1]:7'", &[("PORT", "9")], &SettingFlags::default(), &expect![[r#"
+    check(
+        "listen = '[::1]:7'",
+        &[("PORT", "9")],
+        &SettingFlags::default(),
+        &expect![[r#"
         listen = "[::1]:9" (environment variable `PORT`)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_unknown_key_is_refused_at_its_place_with_what_may_have_been_meant() {
     let none = SettingFlags::default();
-    check("\n  lisen = '127.0.0.1:1'", &[], &none, &expect![[r#"
+    check(
+        "\n  lisen = '127.0.0.1:1'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:2:3: `lisen` is not a setting
         hint: did you mean `listen`?
-    "#]]);
-    check("[limits]\nevnt = 1", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[limits]\nevnt = 1",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:2:1: `limits.evnt` is not a setting
         hint: did you mean `limits.event`?
-    "#]]);
-    check("[limit]\nevent = 1", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[limit]\nevent = 1",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:2: `limit` is not a setting
         hint: did you mean `limits`?
-    "#]]);
-    check("colour = 1", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "colour = 1",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:1: `colour` is not a setting
         hint: `annals config example` lists all settings
-    "#]]);
-    check("tls = 'x'", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "tls = 'x'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:7: `tls` must be a table
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_value_that_does_not_fit_is_refused_at_its_place() {
     let none = SettingFlags::default();
-    check("data = 'a'\nlisten = 'here'", &[], &none, &expect![[r#"
+    check(
+        "data = 'a'\nlisten = 'here'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:2:10: `listen`: `here` must be an address and a port, such as 127.0.0.1:4722 or [::1]:4722
-    "#]]);
-    check("[limits]\nevent = '3MiB'", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[limits]\nevent = '3MiB'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:2:9: `limits.event`: `3MiB` must be between 1KiB and 1MiB
-    "#]]);
-    check("shutdown = 1.5", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "shutdown = 1.5",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:12: `shutdown` must be a string, a whole number, true or false
-    "#]]);
-    check("", &[("ANNALS_SHUTDOWN", "soon")], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "",
+        &[("ANNALS_SHUTDOWN", "soon")],
+        &none,
+        &expect![[r#"
         environment variable `ANNALS_SHUTDOWN`: `soon` must be a length of time such as `500ms`, `25s` or `15m`
-    "#]]);
-    check("behind_proxy = ['10.0.0.0/8', 'all']", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "behind_proxy = ['10.0.0.0/8', 'all']",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:16: `behind_proxy`: `all` is no network such as 10.0.0.0/8
-    "#]]);
-    check("data = ", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "data = ",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:8: string values must be quoted, expected literal string
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn beyond_loopback_needs_tls_or_a_proxy() {
     let none = SettingFlags::default();
-    check("listen = '0.0.0.0:1'", &[], &none, &expect![[r#"
+    check(
+        "listen = '0.0.0.0:1'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:1:10: `listen`: `0.0.0.0:1` is reachable from other machines, and keys would travel in clear
         hint: give `--tls-cert` and `--tls-key`, or `--behind-proxy CIDR` when a proxy in front ends TLS; or listen on 127.0.0.1
-    "#]]);
-    check("listen = '0.0.0.0:1'\nbehind_proxy = ['10.0.0.0/8']", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "listen = '0.0.0.0:1'\nbehind_proxy = ['10.0.0.0/8']",
+        &[],
+        &none,
+        &expect![[r#"
         behind_proxy = ["10.0.0.0/8"] (/annals.toml:2:16)
         listen = "0.0.0.0:1" (/annals.toml:1:10)
-    "#]]);
-    check("[tls]\ncert = 'x'", &[], &none, &expect![[r#"
+    "#]],
+    );
+    check(
+        "[tls]\ncert = 'x'",
+        &[],
+        &none,
+        &expect![[r#"
         /annals.toml:2:8: `tls.cert`: `x` stands alone; `tls.key` is missing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -151,6 +231,8 @@ fn sizes_and_durations_are_read_as_people_write_them() {
 fn a_misspelt_variable_is_remarked_and_a_clusters_own_are_not() {
     let names = ["ANNALS_LISTN", "ANNALS_LOG", "ANNALS_LIMITS__EVENT", "ANNALS_PORT_4722_TCP_ADDR", "HOME"];
     let remarks = unknown_variables(names.into_iter().map(str::to_owned));
-    expect!["environment variable `ANNALS_LISTN` is not known and does nothing; did you mean `ANNALS_LISTEN`?"]
-        .assert_eq(&remarks.join("\n"));
+    expect![
+        "environment variable `ANNALS_LISTN` is not known and does nothing; did you mean `ANNALS_LISTEN`?"
+    ]
+    .assert_eq(&remarks.join("\n"));
 }

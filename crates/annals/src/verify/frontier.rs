@@ -116,7 +116,9 @@ mod tests {
             seen.sort_unstable();
             let expected: Vec<_> = hash_tiles(size)
                 .map(|tile| match tile.kind() {
-                    annals_tree::tile::TileKind::Hashes(level) => (level, tile.index(), usize::from(tile.width())),
+                    annals_tree::tile::TileKind::Hashes(level) => {
+                        (level, tile.index(), usize::from(tile.width()))
+                    }
                     annals_tree::tile::TileKind::Entries => unreachable!("hash_tiles gives hash tiles"),
                 })
                 .collect();

@@ -80,10 +80,13 @@ impl Memory {
             Err(error) => return Err(Failure::io("read the remembered checkpoint", &path, &error)),
         };
         let remembered = serde_json::from_slice::<Remembered>(&text).ok();
-        let remembered = remembered.filter(|remembered| remembered.origin == origin && remembered.parsed().is_some());
+        let remembered =
+            remembered.filter(|remembered| remembered.origin == origin && remembered.parsed().is_some());
         remembered.map(Some).ok_or_else(|| {
             Failure::new(Exit::Damaged, format!("the remembered checkpoint `{}` is damaged", path.display()))
-                .with_hint("restore it from a backup; removing it means trusting the log as if for the first time")
+                .with_hint(
+                    "restore it from a backup; removing it means trusting the log as if for the first time",
+                )
         })
     }
 
@@ -125,7 +128,8 @@ mod tests {
     use super::*;
 
     fn remembered(size: u64) -> Remembered {
-        let key = annals_tree::note::SigningKey::from_seed("log.example/t/00", &[1; 32]).unwrap().verifier_key();
+        let key =
+            annals_tree::note::SigningKey::from_seed("log.example/t/00", &[1; 32]).unwrap().verifier_key();
         Remembered {
             origin: "log.example/t/00".to_owned(),
             public_key: key.to_string(),
@@ -160,7 +164,9 @@ mod tests {
     fn the_state_folder_follows_the_environment() {
         let of = |set: &[(&str, &str)]| {
             let set = set.to_vec();
-            state_folder(move |name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()))
+            state_folder(move |name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
+            })
         };
         assert_eq!(of(&[("ANNALS_STATE", "/s"), ("HOME", "/h")]), Some("/s".into()));
         assert_eq!(of(&[("XDG_STATE_HOME", "/x"), ("HOME", "/h")]), Some("/x/annals".into()));

@@ -91,10 +91,12 @@ pub(crate) async fn walk(
     earlier: Option<u64>,
     watch: Watch<'_>,
 ) -> Result<Walked, Failure> {
-    let mut walk = Walk { frontier: Frontier::default(), earlier, earlier_root: None, last_ms: 0, findings: 0, watch };
+    let mut walk =
+        Walk { frontier: Frontier::default(), earlier, earlier_root: None, last_ms: 0, findings: 0, watch };
     walk.note_earlier();
     let pairs = stream::iter(bundles(size)).map(async |bundle| {
-        let leaves = Tile::new(TileKind::Hashes(0), bundle.index(), bundle.width()).expect("a bundle has a tile beside it");
+        let leaves = Tile::new(TileKind::Hashes(0), bundle.index(), bundle.width())
+            .expect("a bundle has a tile beside it");
         let entries = read(source, bundle).await?;
         Ok::<_, Failure>((bundle, entries, leaves, read(source, leaves).await?))
     });
@@ -188,7 +190,8 @@ impl Walk<'_> {
         hashes: Option<Vec<u8>>,
     ) -> Option<Vec<Hash>> {
         let entries = self.decoded(bundle, entries, |bytes| {
-            decode_bundle(bytes, bundle.width()).map(|entries| entries.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>())
+            decode_bundle(bytes, bundle.width())
+                .map(|entries| entries.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>())
         });
         let hashes = self.decoded(tile, hashes, |bytes| decode_tile(bytes, tile.width()));
         let Some(entries) = entries else { return hashes };
@@ -199,14 +202,20 @@ impl Walk<'_> {
         let Some(hashes) = hashes else { return Some(computed) };
         for (position, (computed, stored)) in (bundle.first()..).zip(computed.iter().zip(&hashes)) {
             if computed != stored {
-                let message = format!("the entry does not hash to leaf {} of `{tile}`", position - bundle.first());
+                let message =
+                    format!("the entry does not hash to leaf {} of `{tile}`", position - bundle.first());
                 self.found(Finding::of_file(bundle, Some(position), message));
             }
         }
         Some(hashes)
     }
 
-    fn decoded<T>(&mut self, tile: Tile, bytes: Option<Vec<u8>>, decode: impl Fn(&[u8]) -> Result<T, TileError>) -> Option<T> {
+    fn decoded<T>(
+        &mut self,
+        tile: Tile,
+        bytes: Option<Vec<u8>>,
+        decode: impl Fn(&[u8]) -> Result<T, TileError>,
+    ) -> Option<T> {
         let finding = match bytes.map(|bytes| decode(&bytes)) {
             Some(Ok(decoded)) => return Some(decoded),
             Some(Err(error)) => Finding::of_file(tile, None, error.to_string()),
@@ -221,7 +230,11 @@ impl Walk<'_> {
             Err(error) => self.found(Finding::of_file(bundle, Some(position), error.to_string())),
             Ok(entry) => {
                 if entry.received_at_ms < self.last_ms {
-                    self.found(Finding::of_file(bundle, Some(position), "was received before the one in front of it"));
+                    self.found(Finding::of_file(
+                        bundle,
+                        Some(position),
+                        "was received before the one in front of it",
+                    ));
                 }
                 self.last_ms = self.last_ms.max(entry.received_at_ms);
             }
@@ -231,12 +244,16 @@ impl Walk<'_> {
     /// Compares a tile above the leaves with what the level below gives.
     async fn compare_upper(&mut self, source: &impl TileSource, made: &CompleteTile) -> Result<(), Failure> {
         let width = u16::try_from(made.hashes.len()).expect("a tile has at most 256 hashes");
-        let tile = Tile::new(TileKind::Hashes(made.level), made.index, width).expect("the frontier makes tiles that exist");
+        let tile = Tile::new(TileKind::Hashes(made.level), made.index, width)
+            .expect("the frontier makes tiles that exist");
         let bytes = read(source, tile).await?;
-        let Some(stored) = self.decoded(tile, bytes, |bytes| decode_tile(bytes, tile.width())) else { return Ok(()) };
+        let Some(stored) = self.decoded(tile, bytes, |bytes| decode_tile(bytes, tile.width())) else {
+            return Ok(());
+        };
         for (index, (stored, computed)) in (tile.first()..).zip(stored.iter().zip(&made.hashes)) {
             if stored != computed {
-                let below = Tile::new(TileKind::Hashes(made.level - 1), index, 256).expect("the level below is full there");
+                let below = Tile::new(TileKind::Hashes(made.level - 1), index, 256)
+                    .expect("the level below is full there");
                 let message = format!("hash {} is not the root of `{below}`", index - tile.first());
                 self.found(Finding::of_file(tile, None, message));
             }

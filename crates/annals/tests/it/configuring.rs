@@ -8,7 +8,15 @@ use crate::support::World;
 fn settings_are_shown_with_where_they_come_from() {
     let world = World::new();
     std::fs::write(world.path("annals.toml"), "data = 'here'\n[access]\nstrict = true\n").unwrap();
-    let mut command = world.command(&["config", "show", "--origin", "--config", "annals.toml", "--behind-proxy", "10.0.0.0/8"]);
+    let mut command = world.command(&[
+        "config",
+        "show",
+        "--origin",
+        "--config",
+        "annals.toml",
+        "--behind-proxy",
+        "10.0.0.0/8",
+    ]);
     let said = World::finished(command.env("ANNALS_LIMITS__EVENT", "64KiB"));
     expect![[r#"
         exit 0
@@ -23,19 +31,23 @@ fn settings_are_shown_with_where_they_come_from() {
         tenants.create = "on-write"  # default
         access.strict = "true"  # annals.toml:3:10
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
-    "#]].assert_eq(&said.masked(&world));
+    "#]]
+    .assert_eq(&said.masked(&world));
 }
 
 #[test]
 fn a_mistake_in_the_file_is_named_with_its_line() {
     let world = World::new();
     std::fs::write(world.path("annals.toml"), "data = 'here'\n\n[tls]\ncerts = 'x'\n").unwrap();
-    world.check(&["serve", "--config", "annals.toml"], &expect![[r#"
+    world.check(
+        &["serve", "--config", "annals.toml"],
+        &expect![[r#"
         exit 2
         --- stderr
         error: annals.toml:4:1: `tls.certs` is not a setting
         hint: did you mean `tls.cert`?
-    "#]]);
+    "#]],
+    );
     world.check(&["config", "check", "--config", "annals.toml", "--json"], &expect![[r#"
         exit 2
         --- stdout
@@ -65,11 +77,14 @@ fn the_example_is_a_file_that_passes() {
     let world = World::new();
     let example = world.run(&["config", "example"]);
     std::fs::write(world.path("annals.toml"), &example.stdout).unwrap();
-    world.check(&["config", "check", "--config", "annals.toml"], &expect![[r#"
+    world.check(
+        &["config", "check", "--config", "annals.toml"],
+        &expect![[r#"
         exit 0
         --- stdout
         the settings are in order
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -89,7 +104,17 @@ fn the_reference_of_settings_names_every_setting() {
 fn every_command_explains_itself_with_examples() {
     let world = World::new();
     let reference = include_str!("../../../../docs/reference/command-line.md");
-    for command in ["serve", "demo", "verify", "publish", "key reset", "config show", "config check", "config example", "version"] {
+    for command in [
+        "serve",
+        "demo",
+        "verify",
+        "publish",
+        "key reset",
+        "config show",
+        "config check",
+        "config example",
+        "version",
+    ] {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
         let said = world.run(&args);

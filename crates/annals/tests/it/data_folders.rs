@@ -61,7 +61,10 @@ async fn a_flipped_byte_in_the_journal_is_named_by_tenant_and_position() {
         let said = world.run(&["verify", damaged.to_str().unwrap(), "--json"]);
         assert_eq!(said.code, Some(8), "{}", said.stdout);
         let findings = said.findings();
-        let record = findings.iter().find(|finding| finding["position"] == number).unwrap_or_else(|| panic!("{findings:#?}"));
+        let record = findings
+            .iter()
+            .find(|finding| finding["position"] == number)
+            .unwrap_or_else(|| panic!("{findings:#?}"));
         assert_eq!((&record["tenant"], &record["log"]), (&"acme".into(), &"events".into()));
         let offset = usize::try_from(record["offset"].as_u64().unwrap()).unwrap();
         assert!(offset < at && at < offset + 300, "the record begins at {offset}, the byte is at {at}");
@@ -103,7 +106,10 @@ async fn a_journal_that_lost_its_end_is_an_alarm() {
     let said = world.run(&["verify", "data", "--json"]);
     assert_eq!(said.code, Some(8), "{}", said.stdout);
     let findings = said.findings();
-    assert!(findings.iter().any(|finding| finding["signed"] == 305 && finding["found"] == 300), "{findings:#?}");
+    assert!(
+        findings.iter().any(|finding| finding["signed"] == 305 && finding["found"] == 300),
+        "{findings:#?}"
+    );
 }
 
 #[tokio::test]
@@ -136,12 +142,15 @@ async fn a_folder_rolled_back_as_a_whole_is_an_alarm_to_who_saw_it_before() {
 fn a_target_that_is_none_is_said() {
     let world = World::new();
     std::fs::create_dir(world.path("empty")).unwrap();
-    world.check(&["verify", "empty"], &expect![[r#"
+    world.check(
+        &["verify", "empty"],
+        &expect![[r#"
         exit 2
         --- stderr
         error: `empty` is neither a data folder nor a published log
         hint: give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`
-    "#]]);
+    "#]],
+    );
     world.check(&["verify", "nowhere", "--json"], &expect![[r#"
         exit 4
         --- stdout

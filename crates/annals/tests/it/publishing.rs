@@ -26,7 +26,8 @@ async fn a_published_log_is_verified_offline_and_grows() {
         exit 0
         --- stdout
         published log [LEDGER]/t/[LOG]: 300 records, root [HASH]; 5 tiles written, 0 kept, in log
-    "#]].assert_eq(&said.masked(&world));
+    "#]]
+    .assert_eq(&said.masked(&world));
     world.check(&["verify", "log"], &expect![[r#"
         exit 0
         --- stdout
@@ -39,18 +40,30 @@ async fn a_published_log_is_verified_offline_and_grows() {
 
     server.post(&key, 300, 700).await;
     let said = publish(&world, &server, &key, &["--json"]);
-    assert_eq!((said.code, &said.result()["size"], &said.result()["tiles_kept"]), (Some(0), &1000.into(), &2.into()));
+    assert_eq!(
+        (said.code, &said.result()["size"], &said.result()["tiles_kept"]),
+        (Some(0), &1000.into(), &2.into())
+    );
     assert_eq!(std::fs::read(world.path("log/tile/entries/000")).unwrap(), first);
     server.stop();
-    world.check(&["verify", "log"], &expect![[r#"
+    world.check(
+        &["verify", "log"],
+        &expect![[r#"
         exit 0
         --- stdout
         ok        log [LEDGER]/t/[LOG]: [NUMBER] records, root [HASH], extends the 300 accepted before
         --- stderr
         checked [COUNT] records in [TIME]
-    "#]]);
+    "#]],
+    );
     let vkey = world.path("log/vkey");
     assert_eq!(world.run(&["verify", "log", "--log-key", vkey.to_str().unwrap()]).code, Some(0));
+    let whole = world.run(&["verify", "data", "--log-key", vkey.to_str().unwrap()]);
+    assert_eq!(
+        whole.code,
+        Some(0),
+        "the key of one log is the key of all logs of its data folder: {whole:?}"
+    );
 }
 
 #[tokio::test]
@@ -69,14 +82,18 @@ async fn a_server_is_verified_from_outside() {
     let said = world.run(&["verify", server.url(), "--key", &key, "--json"]);
     assert_eq!(said.code, Some(0), "{}", said.stdout);
     assert_eq!(said.result()["logs"], 2, "the tenant's and that of `_annals`");
-    let access = world.run(&["verify", server.url(), "--key", &key, "--tenant", "acme", "--access", "--json"]);
+    let access =
+        world.run(&["verify", server.url(), "--key", &key, "--tenant", "acme", "--access", "--json"]);
     assert_eq!(access.code, Some(0), "{}", access.stdout);
-    world.check(&["verify", server.url(), "--tenant", "acme"], &expect![[r#"
+    world.check(
+        &["verify", server.url(), "--tenant", "acme"],
+        &expect![[r#"
         exit 3
         --- stderr
         error: the server refuses: send a key in the header `Authorization: Bearer annals_…` (unauthenticated)
         hint: give a key with `--key` or `ANNALS_KEY`
-    "#]]);
+    "#]],
+    );
     server.stop();
 }
 
@@ -134,7 +151,9 @@ async fn a_log_that_shrank_or_forked_is_an_alarm() {
     server.post(&key, 10, 10).await;
     assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
     assert_eq!(world.run(&["verify", "log"]).code, Some(0));
-    world.check(&["verify", "old"], &expect![[r#"
+    world.check(
+        &["verify", "old"],
+        &expect![[r#"
         exit 8
         --- stdout
         damaged   log [LEDGER]/t/[LOG]: 20 records were accepted before, now there are 10: the end is missing
@@ -143,7 +162,8 @@ async fn a_log_that_shrank_or_forked_is_an_alarm() {
         checked [COUNT] records in [TIME]
         error: one thing does not hold
         hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells
-    "#]]);
+    "#]],
+    );
     server.stop();
 
     // The same ledger, continued differently from a copy: the same key signs another history.

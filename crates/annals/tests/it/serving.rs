@@ -12,7 +12,10 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
     let world = World::new();
     let server = world.serve(&[]);
     let key = server.operator_key();
-    assert!(server.first_line["viewer_url"].is_null() && server.first_line["tenants"].as_array().unwrap().is_empty());
+    assert!(
+        server.first_line["viewer_url"].is_null()
+            && server.first_line["tenants"].as_array().unwrap().is_empty()
+    );
     server.post(&key, 0, 3).await;
     server.stop();
 
@@ -32,7 +35,8 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
 fn people_are_told_where_what_and_how() {
     let world = World::new();
     let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
     let mut said = crate::support::Said { code: Some(0), stdout: String::new(), stderr: String::new() };
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     while !said.stdout.contains("curl") {
@@ -58,12 +62,15 @@ fn people_are_told_where_what_and_how() {
 fn a_second_process_is_refused_and_told_who_has_the_folder() {
     let world = World::new();
     let server = world.serve(&[]);
-    world.check(&["serve", "--data", "data", "--listen", "127.0.0.1:0"], &expect![[r#"
+    world.check(
+        &["serve", "--data", "data", "--listen", "127.0.0.1:0"],
+        &expect![[r#"
         exit 6
         --- stderr
         error: data folder `data` is in use by pid [NUMBER], serving 127.0.0.1:[NUMBER] since [INSTANT]
         hint: stop that process, or give another folder with `--data DIR`
-    "#]]);
+    "#]],
+    );
     server.stop();
 }
 
@@ -72,12 +79,15 @@ fn an_address_that_is_taken_is_said() {
     let world = World::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    world.check(&["serve", "--data", "data", "--listen", &address], &expect![[r#"
+    world.check(
+        &["serve", "--data", "data", "--listen", &address],
+        &expect![[r#"
         exit 7
         --- stderr
         error: cannot listen on `127.0.0.1:[NUMBER]`: Address already in use (os error 98)
         hint: give another address with `--listen ADDR:PORT`; port 0 takes a free one
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -108,7 +118,8 @@ fn both_signals_stop_it_with_success() {
 #[tokio::test]
 async fn tls_is_served_from_files_and_read_again_on_hangup() {
     let world = World::new();
-    let issue = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let issue =
+        || rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let install = |issued: &rcgen::CertifiedKey<rcgen::KeyPair>| {
         std::fs::write(world.path("cert.pem"), issued.cert.pem()).unwrap();
         std::fs::write(world.path("key.pem"), issued.signing_key.serialize_pem()).unwrap();
@@ -166,19 +177,24 @@ async fn the_operator_key_is_reset_while_the_server_runs_and_while_it_does_not()
 #[test]
 fn resetting_the_key_of_nothing_makes_nothing() {
     let world = World::new();
-    world.check(&["key", "reset", "--data", "nowhere"], &expect![[r#"
+    world.check(
+        &["key", "reset", "--data", "nowhere"],
+        &expect![[r#"
         exit 4
         --- stderr
         error: `nowhere` holds no ledger
         hint: `annals serve --data DIR` begins one
-    "#]]);
+    "#]],
+    );
     assert!(!world.path("nowhere").exists());
 }
 
 #[tokio::test]
 async fn the_demo_fills_itself_once_and_tells_its_keys() {
     let world = World::new();
-    let demo = || Server::start(&mut world.command(&["demo", "--json", "--data", "demo", "--listen", "127.0.0.1:0"]));
+    let demo = || {
+        Server::start(&mut world.command(&["demo", "--json", "--data", "demo", "--listen", "127.0.0.1:0"]))
+    };
     let server = demo();
     let tenants = server.first_line["tenants"].as_array().unwrap().clone();
     assert_eq!(tenants.len(), 3);

@@ -19,6 +19,7 @@ pub(crate) struct World {
 }
 
 /// What a command said.
+#[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -83,7 +84,11 @@ impl Said {
 
     /// The last line of the output, as JSON.
     pub(crate) fn result(&self) -> Value {
-        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("nothing was said; on stderr: {}", self.stderr));
+        let last = self
+            .stdout
+            .lines()
+            .last()
+            .unwrap_or_else(|| panic!("nothing was said; on stderr: {}", self.stderr));
         serde_json::from_str(last).unwrap()
     }
 
@@ -139,7 +144,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let first_line = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the first line is `{line}`"));
@@ -156,7 +162,8 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, path: &str, key: &str) -> (u16, Value) {
-        let response = self.client.get(format!("{}{path}", self.url())).bearer_auth(key).send().await.unwrap();
+        let response =
+            self.client.get(format!("{}{path}", self.url())).bearer_auth(key).send().await.unwrap();
         let status = response.status().as_u16();
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
     }

@@ -33,7 +33,12 @@ pub(super) struct Filled {
 }
 
 /// Stores `total` events of the year before `until`.
-pub(super) async fn fill(ledger: &Ledger, until: Timestamp, total: u64, output: Output) -> Result<Filled, Failure> {
+pub(super) async fn fill(
+    ledger: &Ledger,
+    until: Timestamp,
+    total: u64,
+    output: Output,
+) -> Result<Filled, Failure> {
     output.note(&format!("telling {total} events of three invented companies"));
     for tenant in tenant_ids() {
         ledger.create_tenant(&tenant_id(tenant), &Author::Machine).await.map_err(refused)?;
@@ -46,9 +51,11 @@ pub(super) async fn fill(ledger: &Ledger, until: Timestamp, total: u64, output: 
     };
     let mut open: [Vec<DemoEvent>; 3] = Default::default();
     for event in story(until.as_micros(), total) {
-        let index = tenant_ids().iter().position(|id| *id == event.tenant).expect("the story has three tenants");
+        let index =
+            tenant_ids().iter().position(|id| *id == event.tenant).expect("the story has three tenants");
         let batch = &mut open[index];
-        let is_old = batch.first().is_some_and(|first| event.occurred_at_us - first.occurred_at_us > BATCH_AGE_US_MAX);
+        let is_old =
+            batch.first().is_some_and(|first| event.occurred_at_us - first.occurred_at_us > BATCH_AGE_US_MAX);
         if is_old || batch.len() == BATCH_EVENTS_MAX {
             filler.send(std::mem::take(batch)).await?;
         }
@@ -72,7 +79,8 @@ struct Filler<'a> {
 impl Filler<'_> {
     async fn send(&mut self, events: Vec<DemoEvent>) -> Result<(), Failure> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let accepted_at = Timestamp::from_micros(last.occurred_at_us).expect("the story's times are instants");
+        let accepted_at =
+            Timestamp::from_micros(last.occurred_at_us).expect("the story's times are instants");
         let options = AcceptOptions { tenant: Some(tenant_id(first.tenant)), ..AcceptOptions::default() };
         let mut draft = self.ledger.draft_at(options, accepted_at);
         for event in &events {
@@ -102,7 +110,12 @@ impl Filler<'_> {
         for (result, event) in results.iter().zip(events) {
             let position = match &result.status {
                 ItemStatus::Created { position, .. } => *position,
-                other => return Err(Failure::new(Exit::Bug, format!("an event of the demo was not stored: {other:?}"))),
+                other => {
+                    return Err(Failure::new(
+                        Exit::Bug,
+                        format!("an event of the demo was not stored: {other:?}"),
+                    ));
+                }
             };
             for finder in &mut self.finders {
                 finder.look_at(event, position);
@@ -132,7 +145,8 @@ struct Finder {
 
 impl Finder {
     fn new(note: &'static StoryNote, until: Timestamp) -> Self {
-        let micros = |length: std::time::Duration| i64::try_from(length.as_micros()).expect("stories last days");
+        let micros =
+            |length: std::time::Duration| i64::try_from(length.as_micros()).expect("stories last days");
         let begin_us = until.as_micros() - micros(note.before_until);
         Self { note, begin_us, end_us: begin_us + micros(note.lasts), found: None }
     }

@@ -34,13 +34,22 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     said?;
     let audited = audited.map_err(|error| match error {
         AuditError::Empty => data_folder::no_ledger(path),
-        AuditError::Journal(annals_journal::OpenError::Version { .. }) => Failure::new(Exit::Invalid, reason(&error)),
+        AuditError::Journal(annals_journal::OpenError::Version { .. }) => {
+            Failure::new(Exit::Invalid, reason(&error))
+        }
         _ => Failure::new(Exit::Unavailable, reason(&error)),
     })?;
     report.took(audited.records, began.elapsed());
-    if let Some(unknown) = tenant.filter(|tenant| !audited.logs.iter().any(|log| log.tenant.as_str() == *tenant)) {
-        return Err(Failure::new(Exit::Missing, format!("tenant `{unknown}` does not exist in `{}`", path.display())));
+    if let Some(unknown) =
+        tenant.filter(|tenant| !audited.logs.iter().any(|log| log.tenant.as_str() == *tenant))
+    {
+        return Err(Failure::new(
+            Exit::Missing,
+            format!("tenant `{unknown}` does not exist in `{}`", path.display()),
+        ));
     }
+    // One key signs all logs of a ledger; the key of one of them, or of the ledger, is what they are all held against.
+    report.widen_key(&audited.logs);
     for log in audited.logs.iter().filter(|log| tenant.is_none_or(|tenant| log.tenant.as_str() == tenant)) {
         let found = audited.verifier_key(&log.origin);
         let Some(against) = report.against(&log.origin, found.as_ref())? else { continue };
@@ -57,7 +66,12 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
 }
 
 /// Holds one log against what was accepted of it before, says how it came off, and remembers what is signed of it.
-fn judge(log: &AuditedLog, against: &Against, earlier_root: Option<annals_tree::Hash>, report: &mut Report) -> Result<(), Failure> {
+fn judge(
+    log: &AuditedLog,
+    against: &Against,
+    earlier_root: Option<annals_tree::Hash>,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let mut intact = log.intact;
     if let Some((size, root)) = against.earlier
         && earlier_root != Some(root)
@@ -115,8 +129,12 @@ fn details(finding: &Finding) -> Value {
         Finding::Head { tenant, origin, good, signed, at } => json!({
             "tenant": tenant.as_str(), "origin": origin, "good": good, "signed": signed, "file": &*at.file, "offset": at.offset,
         }),
-        Finding::Batch { at, .. } | Finding::HeadSignature { at } => json!({"file": &*at.file, "offset": at.offset}),
-        Finding::Signer { origin, signed, found } => json!({"origin": origin, "signed": signed, "found": found}),
+        Finding::Batch { at, .. } | Finding::HeadSignature { at } => {
+            json!({"file": &*at.file, "offset": at.offset})
+        }
+        Finding::Signer { origin, signed, found } => {
+            json!({"origin": origin, "signed": signed, "found": found})
+        }
         _ => json!({}),
     }
 }

@@ -43,7 +43,9 @@ impl<S: LogSource> Published<S> {
         let claimed = Note::parse(&note).map_err(Into::into).and_then(|note| Checkpoint::parse(note.text()));
         let origin = match claimed {
             Ok(checkpoint) => checkpoint.origin,
-            Err(error) => return report.finding(&format!("`checkpoint`: {error}"), json!({"file": "checkpoint"})),
+            Err(error) => {
+                return report.finding(&format!("`checkpoint`: {error}"), json!({"file": "checkpoint"}));
+            }
         };
         let found = self.source.found_key().await?;
         if let Some(other) = found.as_ref().filter(|key| key.name() != origin) {
@@ -70,7 +72,11 @@ impl<S: LogSource> Published<S> {
         let mut intact = !shrank_or_forked && walked.findings == 0;
         if walked.findings == 0 && walked.root != checkpoint.root {
             intact = false;
-            self.say(report, &origin, &Finding::of_log("the entries do not give the root that the checkpoint signs"))?;
+            self.say(
+                report,
+                &origin,
+                &Finding::of_log("the entries do not give the root that the checkpoint signs"),
+            )?;
         }
         if let (Some((size, root)), Some(found)) = (against.earlier, walked.earlier_root)
             && !shrank_or_forked
@@ -93,13 +99,24 @@ impl<S: LogSource> Published<S> {
         if intact {
             let public_key = against.key.to_string();
             let root = checkpoint.root.to_string();
-            report.remember(&Remembered { origin, public_key, size: checkpoint.size, root, checkpoint: Some(note) })?;
+            report.remember(&Remembered {
+                origin,
+                public_key,
+                size: checkpoint.size,
+                root,
+                checkpoint: Some(note),
+            })?;
         }
         Ok(())
     }
 
     /// Whether the checkpoint can extend what was accepted before, as far as that shows without reading the tree.
-    async fn check_growth(&self, checkpoint: &Checkpoint, size: u64, root: Hash) -> Result<Option<Finding>, Failure> {
+    async fn check_growth(
+        &self,
+        checkpoint: &Checkpoint,
+        size: u64,
+        root: Hash,
+    ) -> Result<Option<Finding>, Failure> {
         if checkpoint.size < size {
             return Ok(Some(Finding::of_log(shrank(size, checkpoint.size))));
         }
@@ -128,7 +145,13 @@ impl<S: LogSource> Published<S> {
                     said = self.say(report, &checkpoint.origin, &finding);
                 }
             };
-            walk(&self.source, checkpoint.size, earlier, Watch { checked: &mut |more| progress.add(more), found: &mut found }).await
+            walk(
+                &self.source,
+                checkpoint.size,
+                earlier,
+                Watch { checked: &mut |more| progress.add(more), found: &mut found },
+            )
+            .await
         };
         progress.finish();
         said?;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use annals_ledger::audit::AuditedLog;
 use annals_tree::Hash;
 use annals_tree::note::VerifierKey;
 use serde_json::{Value, json};
@@ -73,7 +74,17 @@ pub(super) struct Verdict<'a> {
 
 impl Report {
     pub(super) fn new(output: Output, log_key: Option<VerifierKey>, memory: Memory) -> Self {
-        Self { output, log_key, memory, logs: 0, events: 0, findings: 0, time: Duration::ZERO, pinned: 0, first_seen: 0 }
+        Self {
+            output,
+            log_key,
+            memory,
+            logs: 0,
+            events: 0,
+            findings: 0,
+            time: Duration::ZERO,
+            pinned: 0,
+            first_seen: 0,
+        }
     }
 
     /// Refuses to remember inside of what is checked.
@@ -81,16 +92,37 @@ impl Report {
         let absolute = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
         match (absolute(target), absolute(self.memory.folder())) {
             (Ok(target), Ok(memory)) if memory.starts_with(&target) => {
-                let message = format!("`{}`, where checkpoints are remembered, is inside of what is to be verified", memory.display());
-                Err(Failure::new(Exit::Invalid, message).with_hint("set `ANNALS_STATE` to a folder elsewhere"))
+                let message = format!(
+                    "`{}`, where checkpoints are remembered, is inside of what is to be verified",
+                    memory.display()
+                );
+                Err(Failure::new(Exit::Invalid, message)
+                    .with_hint("set `ANNALS_STATE` to a folder elsewhere"))
             }
             _ => Ok(()),
         }
     }
 
+    /// Lets a key given for one of these logs stand for them all: they are one ledger's.
+    pub(super) fn widen_key(&mut self, logs: &[AuditedLog]) {
+        let Some(key) = &self.log_key else { return };
+        let ledger = logs
+            .iter()
+            .any(|log| log.origin == key.name())
+            .then(|| key.name().rsplitn(3, '/').nth(2))
+            .flatten();
+        if let Some(widened) = ledger.and_then(|ledger| key.with_name(ledger).ok()) {
+            self.log_key = Some(widened);
+        }
+    }
+
     /// The key and earlier checkpoint for the log called `origin`, which shows `found` as its key; none when the keys
     /// contradict each other, which is then a finding.
-    pub(super) fn against(&mut self, origin: &str, found: Option<&VerifierKey>) -> Result<Option<Against>, Failure> {
+    pub(super) fn against(
+        &mut self,
+        origin: &str,
+        found: Option<&VerifierKey>,
+    ) -> Result<Option<Against>, Failure> {
         let remembered = self.memory.recall(origin)?;
         let remembered = remembered.as_ref().and_then(Remembered::parsed_with_size);
         let pinned = remembered.as_ref().map(|(key, ..)| key);
@@ -113,7 +145,8 @@ impl Report {
         };
         for (other, whose) in [(pinned, "remembered from before"), (found, "that the log shows")] {
             if other.is_some_and(|other| other.public_key() != key.public_key()) {
-                let message = format!("log {origin}: the key {whose} is another than the one it is checked with");
+                let message =
+                    format!("log {origin}: the key {whose} is another than the one it is checked with");
                 self.finding(&message, json!({"origin": origin}))?;
                 return Ok(None);
             }
@@ -213,7 +246,11 @@ impl Report {
 }
 
 fn not_holding(findings: u64) -> String {
-    if findings == 1 { "one thing does not hold".to_owned() } else { format!("{findings} things do not hold") }
+    if findings == 1 {
+        "one thing does not hold".to_owned()
+    } else {
+        format!("{findings} things do not hold")
+    }
 }
 
 /// A key under the log's origin: given so, or as the key of its ledger.

@@ -54,7 +54,10 @@ fn shelf(size: u64) -> (Shelf, Hash) {
 fn walk_all(shelf: &Shelf, size: u64, earlier: Option<u64>) -> (Walked, Vec<String>) {
     let mut findings = Vec::new();
     let mut checked = 0;
-    let watch = Watch { checked: &mut |more| checked += more, found: &mut |finding| findings.push(finding.to_string()) };
+    let watch = Watch {
+        checked: &mut |more| checked += more,
+        found: &mut |finding| findings.push(finding.to_string()),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let walked = runtime.block_on(walk(shelf, size, earlier, watch)).unwrap();
     if findings.is_empty() {
@@ -109,7 +112,10 @@ fn one_flipped_bit_anywhere_is_found_where_it_is() {
             shelf.0.get_mut(path).unwrap()[at] ^= 1;
             let (walked, findings) = walk_all(&shelf, 66_100, None);
             assert!(!findings.is_empty() && walked.findings > 0, "{path} byte {at}");
-            assert!(findings.iter().any(|finding| finding.contains(path.as_str())), "{path} byte {at}: {findings:?}");
+            assert!(
+                findings.iter().any(|finding| finding.contains(path.as_str())),
+                "{path} byte {at}: {findings:?}"
+            );
             if path.starts_with("tile/entries/") {
                 assert_eq!(walked.root, root, "the tree above shows that the entry is what changed");
             }
@@ -126,5 +132,8 @@ fn a_changed_entry_is_named_by_its_position() {
     // Entry 300 is the 45th of its bundle; the byte is in its commitment.
     bundle[46 * 44 + 2 + 20] ^= 0x80;
     let (_, findings) = walk_all(&shelf, 700, None);
-    assert_eq!(findings, ["`tile/entries/001`: position 300: the entry does not hash to leaf 44 of `tile/0/001`"]);
+    assert_eq!(
+        findings,
+        ["`tile/entries/001`: position 300: the entry does not hash to leaf 44 of `tile/0/001`"]
+    );
 }
