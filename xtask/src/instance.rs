@@ -157,12 +157,8 @@ impl Starting {
     /// Starts a server on `data`.
     pub(crate) fn spawn(binary: &Binary, data: &Path) -> Result<Self> {
         let diagnostics = data.with_extension("diagnostics");
-        // A shell between ignores SIGXFSZ for the server: it shall meet a file that is too large as an error, as it
-        // meets a full disk, and not be ended by the signal. `exec` keeps the process.
-        let mut command = Command::new("sh");
+        let mut command = Command::new(&binary.0);
         command
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(&binary.0)
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdin(Stdio::null())

@@ -1,4 +1,9 @@
 //! The two threads of a running ledger.
+//!
+//! Under load one flushes while the other applies. When nothing else waits, the journal's thread applies what it has just
+//! flushed itself: waking another thread would cost a lone sender more than the work does.
+
+use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
@@ -19,15 +24,18 @@ impl Engine {
     pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
         let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
         let next = journal.next();
+        let behind = Arc::new(AtomicUsize::new(0));
         let writer = Writer {
             shared: shared.clone(),
             journal,
             next,
             durable: sender,
+            behind: behind.clone(),
+            alone: false,
             refusing: None,
             unsaid: Vec::new(),
         };
-        let applier = Applier { shared: shared.clone(), heads_at_us: shared.clock.monotonic_us() };
+        let applier = Applier { shared: shared.clone(), behind, heads_at_us: shared.clock.monotonic_us() };
         Self { writer, applier, durable }
     }
 
@@ -43,6 +51,7 @@ impl Engine {
 
     pub(super) fn start(self) -> Vec<JoinHandle<()>> {
         let Self { mut writer, mut applier, durable } = self;
+        writer.alone = true;
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
         };
@@ -68,6 +77,10 @@ struct Writer {
     /// Everything before this place was handed on.
     next: Place,
     durable: SyncSender<Durable>,
+    /// Groups handed on and not yet applied.
+    behind: Arc<AtomicUsize>,
+    /// Whether a group may be applied on this thread; the simulation wants the two apart.
+    alone: bool,
     /// What was refused since the journal last took a group.
     refusing: Option<Refusing>,
     /// Records of annals' own that were refused, to be tried again with the one that says so.
@@ -159,10 +172,14 @@ impl Writer {
     fn hand_on(&mut self, first: Place, submissions: Vec<Submission>) {
         assert_eq!(first, self.next, "batches are handed on in the journal's order, each once");
         self.next = first.plus(submissions.len() as u64);
-        if self.durable.send(Durable { first, submissions }).is_err() {
-            // The applier stopped on a batch it cannot apply and said so; what is durable is replayed at the next start.
-            self.shared.queue.close();
+        let group = Durable { first, submissions };
+        if self.alone && self.behind.load(Ordering::Acquire) == 0 && self.shared.queue.depth().0 == 0 {
+            self.shared.apply(group);
+            return;
         }
+        self.behind.fetch_add(1, Ordering::AcqRel);
+        // The other thread ends after this one.
+        drop(self.durable.send(group));
     }
 
     /// The answer to an append was lost. What the journal acknowledges when it is read is stored, whatever was said.
@@ -260,21 +277,18 @@ impl Writer {
 /// Applies what is durable, answers, and signs heads.
 struct Applier {
     shared: Arc<Shared>,
+    behind: Arc<AtomicUsize>,
     heads_at_us: u64,
 }
 
 impl Applier {
     fn turn(&mut self, durable: &Receiver<Durable>, patience: Duration) -> Turn {
         let turn = match durable.recv_timeout(patience) {
-            Ok(group) => match self.apply(group) {
-                Ok(()) => Turn::Wrote,
-                Err(error) => {
-                    tracing::error!(%error, "a durable batch cannot be applied");
-                    self.shared.health().apply = Some(error.to_string());
-                    self.shared.queue.close();
-                    return Turn::Ended;
-                }
-            },
+            Ok(group) => {
+                self.shared.apply(group);
+                self.behind.fetch_sub(1, Ordering::AcqRel);
+                Turn::Wrote
+            }
             Err(RecvTimeoutError::Timeout) => Turn::Idle,
             Err(RecvTimeoutError::Disconnected) => {
                 // The journal is closed, so this head stands in the signer's memory alone; that is enough for the next
@@ -287,24 +301,6 @@ impl Applier {
             self.sign_heads();
         }
         turn
-    }
-
-    fn apply(&mut self, group: Durable) -> Result<(), crate::state::ApplyError> {
-        let places = (group.first.0..).map(Place);
-        for (place, submission) in places.zip(group.submissions) {
-            let began = self.shared.clock.monotonic_us();
-            let Submission { batch, events, whose } = submission;
-            let applied = self.shared.write_state().apply(place, Bytes::from(batch))?;
-            let outcomes = match applied {
-                Applied::Records(outcomes) => outcomes,
-                Applied::Genesis | Applied::Head => Vec::new(),
-            };
-            let micros = self.shared.clock.monotonic_us().saturating_sub(began);
-            self.shared.observer.applied(&outcomes, micros);
-            Submission { batch: Vec::new(), events, whose }.answer(Ok(outcomes));
-        }
-        self.shared.grown.send_modify(|groups| *groups += 1);
-        Ok(())
     }
 
     /// Signs heads over what changed and puts them into the queue.
@@ -337,6 +333,37 @@ impl Applier {
 }
 
 impl Shared {
+    /// Applies a durable group and answers its senders. After a batch that cannot be applied nothing more is: what is
+    /// durable is replayed at the next start, and its senders learn that it may be stored.
+    fn apply(&self, group: Durable) {
+        if self.health().apply.is_some() {
+            return;
+        }
+        if let Err(error) = self.try_apply(group) {
+            tracing::error!(%error, "a durable batch cannot be applied");
+            self.health().apply = Some(error.to_string());
+            self.queue.close();
+        }
+    }
+
+    fn try_apply(&self, group: Durable) -> Result<(), crate::state::ApplyError> {
+        let places = (group.first.0..).map(Place);
+        for (place, submission) in places.zip(group.submissions) {
+            let began = self.clock.monotonic_us();
+            let Submission { batch, events, whose } = submission;
+            let applied = self.write_state().apply(place, Bytes::from(batch))?;
+            let outcomes = match applied {
+                Applied::Records(outcomes) => outcomes,
+                Applied::Genesis | Applied::Head => Vec::new(),
+            };
+            let micros = self.clock.monotonic_us().saturating_sub(began);
+            self.observer.applied(&outcomes, micros);
+            Submission { batch: Vec::new(), events, whose }.answer(Ok(outcomes));
+        }
+        self.grown.send_modify(|groups| *groups += 1);
+        Ok(())
+    }
+
     pub(super) fn write_state(&self) -> std::sync::RwLockWriteGuard<'_, State> {
         self.state.write().expect("the ledger's thread does not panic while it writes")
     }

@@ -1,4 +1,4 @@
-//! A full disk and a second process.
+//! A full disk, a disk that does not flush, and a second process.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,6 +62,86 @@ pub(crate) fn file_limit(binary: &Binary, data: &Path) -> Result<Tally> {
     Ok(Tally::one())
 }
 
+/// A flush that fails ends writing until a restart, and is not tried again. `strace` makes it fail, when it may trace.
+pub(crate) fn failing_flush(binary: &Binary, data: &Path) -> Result<Tally> {
+    let server = Instance::start(binary, data)?;
+    let mut client = server.client();
+    let mut sent = 0;
+    created(&mut client, &mut sent, REQUEST_EVENTS)?;
+    let Some(tracer) = Tracer::failing_flushes(&server)? else {
+        return Ok(Tally::skipped("a flush that fails: `strace` is not there or may not trace"));
+    };
+    let (status, text) = post(&mut client, sent, 1)?;
+    require!(status == 503 && text.contains("\"uncertain\""), "a failed flush was answered with {status}: {text}");
+    tracer.detach()?;
+    for _ in 0..3 {
+        let (status, text) = post(&mut client, sent, 1)?;
+        let refused = status == 503 && text.contains("\"journal_unavailable\"");
+        require!(refused, "after a failed flush, with a disk that works again: {status}: {text}");
+    }
+    let ready = client.get("/readyz").while_doing("GET /readyz")?;
+    require!(ready.status == 503, "readiness says {} after a failed flush: {}", ready.status, ready.text());
+    reads_go_on(&mut client, sent)?;
+    let key = server.key.clone();
+    server.stop()?;
+    let mut again = Instance::start(binary, data)?;
+    again.key = key;
+    // What was in flight may be stored or not; sent again it is there once.
+    created(&mut again.client(), &mut sent, 1)?;
+    reads_go_on(&mut again.client(), sent)?;
+    again.stop()?;
+    println!("a flush that failed: uncertain, then refused until a restart, read on");
+    Ok(Tally::one())
+}
+
+/// `strace`, making system calls of a server fail while it lives.
+struct Tracer(std::process::Child);
+
+impl Tracer {
+    fn failing_flushes(server: &Instance) -> Result<Option<Self>> {
+        if !Tool::new("strace").args(["-V"]).answers() {
+            return Ok(None);
+        }
+        let id = server.id().to_string();
+        let mut tracer = std::process::Command::new("strace")
+            .args(["-f", "-q", "-o", "/dev/null", "-p", &id])
+            .args(["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .while_doing("start strace")?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if tracer.try_wait().while_doing("strace")?.is_some() {
+                return Ok(None);
+            }
+            if traced(&id)? {
+                return Ok(Some(Self(tracer)));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        fail!("strace did not attach to every thread of process {id}")
+    }
+
+    fn detach(mut self) -> Result<()> {
+        let id = i32::try_from(self.0.id()).while_doing("process id")?;
+        let process = rustix::process::Pid::from_raw(id).ok_or("a process id is not zero")?;
+        rustix::process::kill_process(process, rustix::process::Signal::INT).while_doing("SIGINT")?;
+        self.0.wait().while_doing("wait for strace")?;
+        Ok(())
+    }
+}
+
+/// Whether every thread of the process is traced.
+fn traced(id: &str) -> Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{id}/task")).while_doing("threads")? {
+        let status = std::fs::read_to_string(thread.while_doing("thread")?.path().join("status")).while_doing("status")?;
+        if status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() == "0")) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A small disk that runs full, when we may mount one.
 pub(crate) fn small_disk(binary: &Binary, disk: &Path) -> Result<Tally> {
     std::fs::create_dir_all(disk).while_doing("folder for the small disk")?;
@@ -115,6 +195,7 @@ fn post(client: &mut Client, first: usize, count: usize) -> Result<(u16, String)
     Ok((answer.status, answer.text()))
 }
 
+/// Stores events; those that were stored before count too.
 fn created(client: &mut Client, sent: &mut usize, count: usize) -> Result<()> {
     let (status, text) = post(client, *sent, count)?;
     require!(status == 200, "status {status}: {text}");

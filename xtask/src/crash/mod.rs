@@ -40,6 +40,7 @@ pub(crate) fn run(binary: &Binary, rounds: u64, seed: u64) -> Result<Tally> {
     let mut tally = kill_rounds(binary, &folder.path().join("killed"), rounds, seed)?;
     tally.add(faults::second_process(binary, &folder.path().join("locked"))?);
     tally.add(faults::file_limit(binary, &folder.path().join("limited"))?);
+    tally.add(faults::failing_flush(binary, &folder.path().join("unflushed"))?);
     tally.add(faults::small_disk(binary, &folder.path().join("small"))?);
     Ok(tally)
 }
