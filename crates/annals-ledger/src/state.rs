@@ -403,7 +403,7 @@ impl State {
             Control::KeyCreated { key, replaces } => {
                 // A reset, unlike a rotation, says nothing of an overlap.
                 if key.operator && replaces.is_empty() {
-                    keys.end_operator();
+                    keys.end_operator(now);
                 }
                 keys.insert(key);
                 for end in replaces {
