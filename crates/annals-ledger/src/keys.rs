@@ -247,7 +247,8 @@ impl Keys {
     /// Ends every operator key.
     pub(crate) fn end_operator(&mut self, now: Timestamp) {
         let operators = self.by_id.values().filter(|key| key.operator);
-        let ends: Vec<_> = operators.map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect();
+        let ends: Vec<_> =
+            operators.map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect();
         ends.iter().for_each(|end| self.expire(end, now));
     }
 

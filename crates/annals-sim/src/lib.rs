@@ -85,7 +85,7 @@ pub fn run(seed: u64, steps: u32) -> Result<Trace, Failure> {
     run_with(seed, steps, None)
 }
 
-/// As [`run`], on a journal that breaks a promise.
+/// As [`run()`], on a journal that breaks a promise.
 ///
 /// # Errors
 ///

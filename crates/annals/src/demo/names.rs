@@ -123,7 +123,7 @@ const CULTURES: [Culture; 12] = [
     },
 ];
 
-/// The name with this number, as people write it. Numbers below [`NAMES`] give different names.
+/// The name with this number, as people write it. Numbers below `NAMES` give different names.
 pub(super) fn name(number: usize) -> String {
     let culture = &CULTURES[number % CULTURES.len()];
     let pair = number / CULTURES.len() % 64;
