@@ -45,7 +45,7 @@ pub(crate) fn lints() -> Result<Tally> {
 }
 
 pub(crate) fn docs() -> Result<Tally> {
-    let docs = Tool::cargo().args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"]);
+    let docs = Tool::cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links").run()?;
     Ok(Tally::one())
 }

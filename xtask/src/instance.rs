@@ -97,6 +97,11 @@ impl Instance {
         self.child.id()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its base address.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

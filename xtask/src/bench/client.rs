@@ -1,7 +1,7 @@
 //! As little of an HTTP client as a load generator needs, so that it takes little of the shared CPU.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 /// One connection, kept open.
 pub(crate) struct Client {
@@ -11,7 +11,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects.
-    pub(crate) fn connect(address: &str) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::new() })

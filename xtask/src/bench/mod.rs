@@ -13,15 +13,16 @@
 mod client;
 mod event;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use client::Client;
 use event::Request;
+
+use crate::fault::{Fault, Result, While as _, fail};
+use crate::instance::{Binary, Instance};
 
 const BATCHES: [usize; 3] = [1, 100, 1_000];
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
@@ -38,7 +39,7 @@ pub(crate) struct Cell {
 impl FromStr for Cell {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let parts = text
             .split_once('x')
             .and_then(|(batch, connections)| Some((batch.parse().ok()?, connections.parse().ok()?)));
@@ -48,14 +49,14 @@ impl FromStr for Cell {
 }
 
 /// Prints the table, or the cells asked for.
-pub(crate) fn run(duration: Duration, mut cells: Vec<Cell>) -> crate::fault::Result<()> {
+pub(crate) fn run(duration: Duration, mut cells: Vec<Cell>) -> Result<()> {
     if cells.is_empty() {
         cells = BATCHES
             .iter()
             .flat_map(|batch| CONNECTIONS.map(|connections| Cell { batch: *batch, connections }))
             .collect();
     }
-    let binary = build()?;
+    let binary = Binary::build(true)?;
     println!("one event is {} bytes; each cell runs {} s", event::event(0).len(), duration.as_secs());
     println!(
         "| events a request | connections | events/s | server CPU s per M | client CPU s per M | ack p50 ms | ack p99 ms |"
@@ -77,21 +78,6 @@ pub(crate) fn run(duration: Duration, mut cells: Vec<Cell>) -> crate::fault::Res
     Ok(())
 }
 
-/// Builds the release binary and says where it is.
-fn build() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "--package", "annals"]).status();
-    if !built.map_err(|error| format!("cargo: {error}"))?.success() {
-        return Err("the release build failed".to_owned());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release/annals"))
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
-}
-
 struct Found {
     events_per_s: f64,
     server_cpu_s_per_m: f64,
@@ -100,10 +86,11 @@ struct Found {
     p99_ms: f64,
 }
 
-fn measure(binary: &Path, Cell { batch, connections }: Cell, duration: Duration) -> Result<Found, String> {
-    let server = Server::start(binary)?;
+fn measure(binary: &Binary, Cell { batch, connections }: Cell, duration: Duration) -> Result<Found> {
+    let folder = tempfile::tempdir().while_doing("temporary folder")?;
+    let server = Instance::start(binary, &folder.path().join("data"))?;
     let stop = AtomicBool::new(false);
-    let (address, key, pid) = (server.address.as_str(), server.key.as_str(), server.child.id());
+    let (address, key, pid) = (server.address(), server.key.as_str(), server.id());
     let server_cpu = cpu_seconds(pid)?;
     let client_cpu = cpu_seconds(std::process::id())?;
     let began = Instant::now();
@@ -120,7 +107,7 @@ fn measure(binary: &Path, Cell { batch, connections }: Cell, duration: Duration)
         for sender in senders {
             all.extend(sender.join().map_err(|_| "a sender panicked".to_owned())??);
         }
-        Ok::<_, String>(all)
+        Ok::<_, Fault>(all)
     })?;
     let seconds = began.elapsed().as_secs_f64();
     let millions = (latencies.len() * batch) as f64 / 1e6;
@@ -139,68 +126,30 @@ fn measure(binary: &Path, Cell { batch, connections }: Cell, duration: Duration)
 
 /// Sends until it is told to stop; gives the time of each acknowledged request, in microseconds.
 fn send(
-    address: &str,
+    address: SocketAddr,
     key: &str,
     connection: usize,
     batch: usize,
     stop: &AtomicBool,
-) -> Result<Vec<u64>, String> {
-    let mut client = Client::connect(address).map_err(|error| format!("connect: {error}"))?;
+) -> Result<Vec<u64>> {
+    let mut client = Client::connect(address).while_doing("connect")?;
     let mut request = Request::new(key, connection, batch);
     let mut latencies = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let bytes = request.next();
         let began = Instant::now();
-        let answer = client.exchange(bytes).map_err(|error| format!("send: {error}"))?;
+        let answer = client.exchange(bytes).while_doing("send")?;
         latencies.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         let expected = format!("{{\"created\":{batch},\"duplicate\":0,\"rejected\":0,");
         if !answer.starts_with(expected.as_bytes()) {
-            return Err(format!("answered {}", String::from_utf8_lossy(&answer[..answer.len().min(300)])));
+            fail!("answered {}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
         }
     }
     Ok(latencies)
 }
 
-/// The binary on an empty folder, ended when dropped.
-struct Server {
-    child: Child,
-    address: String,
-    key: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(binary: &Path) -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut child = Command::new(binary)
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{}: {error}", binary.display()))?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it was piped");
-        BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
-        let ready: serde_json::Value =
-            serde_json::from_str(&line).map_err(|_| format!("serve said `{line}`"))?;
-        let member =
-            |name: &str| ready[name].as_str().map(str::to_owned).ok_or(format!("no `{name}` in `{line}`"));
-        let address = member("url")?.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Ok(Self { key: member("operator_key")?, child, address, _folder: folder })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Ended by a signal it cannot refuse: its folder is thrown away.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 /// User and system time of a process so far. Source: proc(5), `/proc/PID/stat`, fields 14 and 15, in ticks of 1/100 s.
-fn cpu_seconds(pid: u32) -> Result<f64, String> {
+fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .map_err(|error| format!("process {pid}: {error}"))?;
     let after_name = stat.rsplit_once(") ").ok_or("the process's stat has no name")?.1;

@@ -72,7 +72,10 @@ pub(crate) fn failing_flush(binary: &Binary, data: &Path) -> Result<Tally> {
         return Ok(Tally::skipped("a flush that fails: `strace` is not there or may not trace"));
     };
     let (status, text) = post(&mut client, sent, 1)?;
-    require!(status == 503 && text.contains("\"uncertain\""), "a failed flush was answered with {status}: {text}");
+    require!(
+        status == 503 && text.contains("\"uncertain\""),
+        "a failed flush was answered with {status}: {text}"
+    );
     tracer.detach()?;
     for _ in 0..3 {
         let (status, text) = post(&mut client, sent, 1)?;
@@ -141,8 +144,12 @@ impl Tracer {
 /// Whether every thread of the process is traced.
 fn traced(id: &str) -> Result<bool> {
     for thread in std::fs::read_dir(format!("/proc/{id}/task")).while_doing("threads")? {
-        let status = std::fs::read_to_string(thread.while_doing("thread")?.path().join("status")).while_doing("status")?;
-        if status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() == "0")) {
+        let status = std::fs::read_to_string(thread.while_doing("thread")?.path().join("status"))
+            .while_doing("status")?;
+        if status
+            .lines()
+            .any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() == "0"))
+        {
             return Ok(false);
         }
     }
