@@ -66,6 +66,8 @@ pub struct Acceptor {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     secrets: Mutex<Secrets>,
+    /// Buffers of requests that are done, for those to come.
+    workspaces: Mutex<Vec<Workspace>>,
     state: Arc<RwLock<State>>,
     id_key: [u8; 16],
     event_bytes_max: usize,
@@ -92,15 +94,29 @@ struct Taken {
     warnings: Vec<Warning>,
 }
 
+/// Workspaces kept; more requests at once than this make their own.
+const WORKSPACES_MAX: usize = 16;
+
+/// A workspace with more bytes of events than this is not kept.
+const WORKSPACE_BYTES_MAX: usize = 1 << 20;
+
+/// The buffers of one request.
+#[derive(Default)]
+struct Workspace {
+    scratch: Scratch,
+    normalised: Normalised,
+    commits: Commits,
+    /// Canonical bytes of the events taken, one after the other.
+    arena: Vec<u8>,
+}
+
 /// The events of one request, read one after another.
 pub struct Draft<'a> {
     acceptor: &'a Acceptor,
     options: AcceptOptions,
     accepted_at: Timestamp,
     rules: Rules,
-    scratch: Scratch,
-    normalised: Normalised,
-    arena: Vec<u8>,
+    work: Workspace,
     tenants: Vec<TenantId>,
     tenant_index: BTreeMap<TenantId, u16>,
     entries: Vec<Entry>,
@@ -140,7 +156,7 @@ impl Acceptor {
         id_key: [u8; 16],
         event_bytes_max: usize,
     ) -> Self {
-        Self { clock, entropy, secrets: Mutex::default(), state, id_key, event_bytes_max }
+        Self { clock, entropy, secrets: Mutex::default(), workspaces: Mutex::default(), state, id_key, event_bytes_max }
     }
 
     /// Begins a request.
@@ -172,9 +188,7 @@ impl Acceptor {
             acceptor: self,
             accepted_at,
             rules,
-            scratch: Scratch::default(),
-            normalised: Normalised::default(),
-            arena: Vec::new(),
+            work: self.workspaces.lock().expect("no holder of this lock panics").pop().unwrap_or_default(),
             tenants: Vec::new(),
             tenant_index: BTreeMap::new(),
             entries: Vec::new(),
@@ -213,15 +227,15 @@ impl Draft<'_> {
     }
 
     fn take(&mut self, raw: &[u8]) -> Result<Taken, (Option<String>, ItemError)> {
-        normalise(raw, &self.rules, &mut self.scratch, &mut self.normalised)
+        normalise(raw, &self.rules, &mut self.work.scratch, &mut self.work.normalised)
             .map_err(|rejection| (None, ItemError::from(rejection)))?;
-        let sent_id = self.normalised.id().map(str::to_owned);
+        let sent_id = self.work.normalised.id().map(str::to_owned);
         let tenant = self.tenant().map_err(|error| (sent_id.clone(), error))?;
         let id = match sent_id {
             Some(id) => id,
             None => self.give_id(),
         };
-        let event = &self.normalised;
+        let event = &self.work.normalised;
         let mut warnings = event.warnings().to_vec();
         let ahead_us =
             event.occurred_at().map_or(0, |at| at.as_micros().saturating_sub(self.accepted_at.as_micros()));
@@ -244,10 +258,10 @@ impl Draft<'_> {
             );
             (hash, source.seq)
         });
-        let start = self.arena.len();
-        self.arena.extend_from_slice(event.bytes());
+        let start = self.work.arena.len();
+        self.work.arena.extend_from_slice(event.bytes());
         Ok(Taken {
-            bytes: (start, self.arena.len()),
+            bytes: (start, self.work.arena.len()),
             id_at: batch::id_range(event.id_text()),
             id,
             tenant,
@@ -266,7 +280,7 @@ impl Draft<'_> {
             Some(key) => idempotent_id(key, index),
             None => self.ids.next(self.accepted_at, &*self.acceptor.entropy),
         };
-        self.normalised.insert_id(&id).expect("a UUID is an event id");
+        self.work.normalised.insert_id(&id).expect("a UUID is an event id");
         id
     }
 
@@ -277,7 +291,7 @@ impl Draft<'_> {
             pointer: "/tenant".to_owned(),
             message: message.to_owned(),
         };
-        let tenant = match (&self.options.tenant, self.normalised.tenant()) {
+        let tenant = match (&self.options.tenant, self.work.normalised.tenant()) {
             (Some(bound), Some(named)) if bound != named => {
                 return Err(error("tenant_mismatch", "`tenant` is another than the key's; leave it out"));
             }
@@ -341,18 +355,18 @@ impl Draft<'_> {
         let roots: Vec<SecretRoot> = leases.iter().map(|lease| SecretRoot::from_bytes(lease.seed)).collect();
         // Counters are handed out in order, first to the events, so that their secrets are derived in sequence.
         let mut refs = leases.iter().enumerate().flat_map(|(root, lease)| {
-            let root = u8::try_from(root).expect("at most 8 roots a request");
+            let root = u8::try_from(root).expect("30,000 secrets at most take 9 roots");
             lease.counters().map(move |counter| SecretRef { root, counter })
         });
         let mut secrets = leases
             .iter()
             .zip(&roots)
             .flat_map(|(lease, root)| root.secrets(lease.from).take(usize::from(lease.count)));
-        let mut commits = Commits::default();
+        let Workspace { commits, arena, .. } = &mut self.work;
         let mut items = Vec::with_capacity(taken.len());
         for taken in &taken {
             let secret = secrets.next().expect("a secret was leased for every event");
-            let event = &self.arena[taken.bytes.0..taken.bytes.1];
+            let event = &arena[taken.bytes.0..taken.bytes.1];
             let commitment = commits.commit(event, &secret).expect("the bytes were normalised a moment ago");
             let id = &event[taken.id_at.0 as usize..][..usize::from(taken.id_at.1)];
             items.push(Item {
@@ -389,13 +403,24 @@ impl Draft<'_> {
             tenants,
             items,
         };
-        let mut out = Vec::with_capacity(self.arena.len() + ITEM_HEADER_BYTES_MAX * taken.len() + 256);
+        let mut out = Vec::with_capacity(arena.len() + ITEM_HEADER_BYTES_MAX * taken.len() + 256);
         batch::encode_records(
             &records,
-            |index| &self.arena[taken[index].bytes.0..taken[index].bytes.1],
+            |index| &arena[taken[index].bytes.0..taken[index].bytes.1],
             &mut out,
         );
         out
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        let mut work = std::mem::take(&mut self.work);
+        work.arena.clear();
+        let mut kept = self.acceptor.workspaces.lock().expect("no holder of this lock panics");
+        if kept.len() < WORKSPACES_MAX && work.arena.capacity() <= WORKSPACE_BYTES_MAX {
+            kept.push(work);
+        }
     }
 }
 

@@ -217,7 +217,7 @@ pub fn encode_records<'a>(records: &Records, bytes_of: impl Fn(usize) -> &'a [u8
     out.extend([VERSION, KIND_RECORDS]);
     out.extend(records.accepted_at.as_micros().to_be_bytes());
     out.push(if records.atomic { BATCH_ATOMIC } else { 0 });
-    out.push(u8::try_from(records.roots.len()).expect("10,000 items use at most 8 roots"));
+    out.push(u8::try_from(records.roots.len()).expect("10,000 items use at most 9 roots"));
     for root in &records.roots {
         out.extend(root);
     }
