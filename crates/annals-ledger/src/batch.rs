@@ -28,7 +28,7 @@
 //!
 //! Limits: 255 roots, 65,535 tenants and [`ITEMS_MAX`] items a batch; the journal bounds its bytes.
 
-use annals_event::{TenantId, Timestamp};
+use annals_event::{Operation, TenantId, Timestamp};
 use annals_tree::note::VerifierKey;
 pub use annals_tree::origin::LogKind;
 use annals_tree::{Counter, Hash};
@@ -78,7 +78,7 @@ pub struct Genesis {
     pub public_key: [u8; 32],
     /// When the ledger was made.
     pub created_at: Timestamp,
-    /// First part of every log's origin, 1 to 200 bytes.
+    /// First part of every log's origin, 1 to 220 bytes.
     pub name: String,
     /// Log ids of `_annals`: events, access.
     pub control_logs: (LogId, LogId),
@@ -378,6 +378,9 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
         return Err(input.bad("item flags"));
     }
     let operation = input.u8()?;
+    if Operation::from_code(operation).is_none() {
+        return Err(input.bad("operation"));
+    }
     let secret = input.secret(roots)?;
     let commitment = Hash(input.array()?);
     let id_hash = u64::from_be_bytes(input.array()?);
@@ -474,7 +477,7 @@ pub(crate) fn id_range(range: std::ops::Range<usize>) -> (u32, u16) {
 }
 
 fn put_short_text(out: &mut Vec<u8>, text: &str) {
-    out.push(u8::try_from(text.len()).expect("ids and names are at most 200 bytes"));
+    out.push(u8::try_from(text.len()).expect("tenants and names are at most 220 bytes"));
     out.extend_from_slice(text.as_bytes());
 }
 

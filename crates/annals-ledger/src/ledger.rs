@@ -5,7 +5,8 @@
 //!                                               └─> ledger thread: State::apply, answers, heads each second
 //! ```
 //!
-//! The two overlap: while one group is flushed, the one before is applied. A sender is answered after both, so whatever was
+//! The two overlap: while one group is flushed, the one before is applied (by the journal's own thread when nothing else
+//! waits). A sender is answered after both, so whatever was
 //! acknowledged is durable and is in the next read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -475,12 +476,13 @@ impl Ledger {
         position: Position,
         size: Option<u64>,
     ) -> Result<String, ProveError> {
-        let newest = || self.checkpoint(log);
+        let newest = self.feed_size(&FeedScope::Log(log.clone())).ok_or(ProveError::TenantMissing)?;
         let (size, checkpoint) = match size {
-            Some(size) if Some(size) != self.feed_size(&FeedScope::Log(log.clone())) => {
-                (size, self.shared.signing.checkpoint_at(&self.state(), log, size)?)
+            Some(size) if size > newest => {
+                return Err(ProveError::Beyond { what: "size", asked: size, limit: newest });
             }
-            _ => newest()?,
+            Some(size) if size < newest => (size, self.shared.signing.checkpoint_at(&self.state(), log, size)?),
+            _ => self.checkpoint(log)?,
         };
         let hashes = self.inclusion(log, position, size)?;
         Ok(TlogProof { index: position.0, hashes, extra: None, checkpoint }.to_text())

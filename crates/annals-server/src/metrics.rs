@@ -69,7 +69,7 @@ struct LedgerGauges {
     ready: Gauge<i64, AtomicI64>,
 }
 
-/// 50 µs to 26 s, in steps of √10 or so.
+/// 50 µs to 26 s, each twice the one before.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -69,7 +69,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let mut response = next.run(request).instrument(span.clone()).await;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Problem>().is_none()
     {
-        response = method_not_allowed(&response);
+        response = method_not_allowed(&method, &response);
     }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         app.metrics.problem(problem.code().as_str());
@@ -93,12 +93,11 @@ fn set_headers(headers: &mut HeaderMap, id: &RequestId) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-fn method_not_allowed(response: &Response) -> Response {
-    let allow = response.headers().get(header::ALLOW).cloned();
-    let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default();
-    let mut problem = Problem::new(Code::Method, format!("this route takes {allowed}")).into_response();
-    if let Some(allow) = allow {
-        problem.headers_mut().insert(header::ALLOW, allow);
+fn method_not_allowed(method: &Method, response: &Response) -> Response {
+    let detail = format!("this route does not take {method}; the header `Allow` names what it takes");
+    let mut problem = Problem::new(Code::Method, detail).into_response();
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
     }
     problem
 }

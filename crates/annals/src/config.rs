@@ -180,7 +180,7 @@ pub(crate) struct TlsFiles {
 /// The flags that set settings; the same for every command that reads them.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct SettingFlags {
-    /// Folder that holds everything; made when missing [default: annals-data]
+    /// Folder that holds everything; made when missing [default: annals-data; a temporary one for `demo`]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<String>,
     /// Address and port to listen on [default: 127.0.0.1:4722]

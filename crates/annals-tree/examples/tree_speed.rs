@@ -1,7 +1,7 @@
 //! How long commitments, leaves, proofs and signatures take here.
 //!
 //! ```text
-//! cargo run --release -p annals-tree --example speed
+//! cargo run --release -p annals-tree --example tree_speed
 //! ```
 
 #![expect(clippy::print_stdout, reason = "its output is the point")]

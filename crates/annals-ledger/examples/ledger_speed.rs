@@ -1,7 +1,7 @@
 //! Where the time of one event goes, in process: reading and committing, appending, applying, proving.
 //!
 //! ```text
-//! cargo run --release -p annals-ledger --example speed
+//! cargo run --release -p annals-ledger --example ledger_speed
 //! ```
 //!
 //! Events of about 800 bytes with the members of a busy web application, in requests of 1,000, over a file journal in a

@@ -1,7 +1,7 @@
 //! Prints how many events a second one core normalises and splits into units.
 //!
 //! ```text
-//! cargo run --release -p annals-event --example speed
+//! cargo run --release -p annals-event --example event_speed
 //! ```
 //!
 //! The events have about 800 bytes and the members of a busy web application; each is different.

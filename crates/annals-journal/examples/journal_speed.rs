@@ -1,6 +1,6 @@
 //! Prints how fast a file journal appends, and how fast it opens and reads.
 //!
-//! `cargo run --release -p annals-journal --example speed -- FOLDER` (a folder on the disk to measure; it must be empty
+//! `cargo run --release -p annals-journal --example journal_speed -- FOLDER` (a folder on the disk to measure; it must be empty
 //! or missing, and is left behind).
 #![expect(
     clippy::print_stdout,
