@@ -17,7 +17,7 @@ const RUNS: [(usize, usize, usize); 5] =
     [(1_000, 1, 2_000), (1_000, 10, 2_000), (100_000, 1, 500), (100_000, 100, 500), (1_000_000, 10, 200)];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).ok_or("usage: speed FOLDER")?;
+    let folder = std::env::args().nth(1).ok_or("usage: journal_speed FOLDER")?;
     let options = Options::new(JournalId(*b"speed of journal"));
     for (run, (group_bytes, batches, groups)) in RUNS.into_iter().enumerate() {
         let open = || -> Result<FileJournal, Box<dyn Error>> {

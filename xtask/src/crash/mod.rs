@@ -34,10 +34,19 @@ const LOAD_MS_MAX: u64 = 600;
 /// Whole histories are read back after this many rounds, and at the end; else what is new.
 const WHOLE_ROUNDS: u64 = 10;
 
+/// Rounds on one ledger. The whole history is replayed at each start, so it is begun anew before that takes all the time.
+const LEDGER_ROUNDS: usize = 25;
+
 /// Kills the server `rounds` times; then fills its disk and starts it twice.
 pub(crate) fn run(binary: &Binary, rounds: u64, seed: u64) -> Result<Tally> {
     let folder = tempfile::tempdir().while_doing("temporary folder")?;
-    let mut tally = kill_rounds(binary, &folder.path().join("killed"), rounds, seed)?;
+    let mut tally = Tally::default();
+    for (ledger, first) in (0..).zip((0..rounds).step_by(LEDGER_ROUNDS)) {
+        let data = folder.path().join("killed");
+        tally.add(kill_rounds(binary, &data, (rounds - first).min(LEDGER_ROUNDS as u64), seed + ledger)?);
+        std::fs::remove_dir_all(&data).while_doing("remove the data folder")?;
+        std::fs::remove_dir_all(data.with_extension("state")).while_doing("remove its memory")?;
+    }
     tally.add(faults::second_process(binary, &folder.path().join("locked"))?);
     tally.add(faults::file_limit(binary, &folder.path().join("limited"))?);
     tally.add(faults::failing_flush(binary, &folder.path().join("unflushed"))?);
