@@ -156,7 +156,15 @@ impl Acceptor {
         id_key: [u8; 16],
         event_bytes_max: usize,
     ) -> Self {
-        Self { clock, entropy, secrets: Mutex::default(), workspaces: Mutex::default(), state, id_key, event_bytes_max }
+        Self {
+            clock,
+            entropy,
+            secrets: Mutex::default(),
+            workspaces: Mutex::default(),
+            state,
+            id_key,
+            event_bytes_max,
+        }
     }
 
     /// Begins a request.
@@ -404,11 +412,7 @@ impl Draft<'_> {
             items,
         };
         let mut out = Vec::with_capacity(arena.len() + ITEM_HEADER_BYTES_MAX * taken.len() + 256);
-        batch::encode_records(
-            &records,
-            |index| &arena[taken[index].bytes.0..taken[index].bytes.1],
-            &mut out,
-        );
+        batch::encode_records(&records, |index| &arena[taken[index].bytes.0..taken[index].bytes.1], &mut out);
         out
     }
 }

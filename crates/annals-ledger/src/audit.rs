@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use annals_event::{Position, TenantId};
+use annals_event::model::ACTION_PREFIX_RESERVED;
+use annals_event::{Normalised, Position, Rules, Scratch, TenantId, normalise};
 use annals_journal::{
     Damage, Disk, Journal as _, MemoryJournal, OpenError, Place, Scan, Scanned, format::FRAME_HEADER_BYTES,
 };
@@ -560,6 +561,8 @@ fn position_of(outcome: &Outcome) -> Option<Position> {
 #[derive(Default)]
 struct Checks {
     commits: Commits,
+    scratch: Scratch,
+    normalised: Normalised,
     /// The secrets that follow the one used last: in order they cost two hashes, out of order twelve.
     following: Option<([u8; 32], Counter, Secrets)>,
 }
@@ -573,7 +576,24 @@ impl Checks {
 
     fn matches(&mut self, records: &Records, item: &Item, batch: &[u8]) -> bool {
         let secret = self.secret(&records.roots[usize::from(item.secret.root)], item.secret.counter);
-        self.commits.commit(item.event(batch), &secret) == Some(item.commitment)
+        let event = item.event(batch);
+        self.commits.commit(event, &secret) == Some(item.commitment) && self.header_follows(item, event)
+    }
+
+    /// Whether what stands beside the event is what its bytes say: nothing of it is committed to by itself.
+    fn header_follows(&mut self, item: &Item, event: &[u8]) -> bool {
+        let rules = Rules::default().for_system().with_event_bytes_max(usize::MAX);
+        if normalise(event, &rules, &mut self.scratch, &mut self.normalised).is_err() {
+            return false;
+        }
+        let found = &self.normalised;
+        found.bytes() == event
+            && item.id_at == batch::id_range(found.id_text())
+            && item.operation == found.operation().code()
+            && item.derived == found.operation_is_derived()
+            && item.occurred_at == found.occurred_at()
+            && item.source.map(|(_, seq)| seq) == found.source().map(|source| source.seq)
+            && item.system == found.action().starts_with(ACTION_PREFIX_RESERVED)
     }
 
     fn secret(&mut self, root: &[u8; 32], counter: Counter) -> Secret {

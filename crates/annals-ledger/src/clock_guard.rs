@@ -25,11 +25,9 @@ impl ClockGuard {
         (jump.saturating_abs() > CLOCK_JUMP_US_MAX).then_some(jump)
     }
 
-    /// Believes the clock as it is now, and tells how far it had jumped.
-    pub(crate) fn confirm(&self, clock: &dyn Clock) -> Option<i64> {
-        let jump = self.jump_us(clock)?;
+    /// Believes the clock as it is now.
+    pub(crate) fn confirm(&self, clock: &dyn Clock) {
         *self.offset_us.lock().expect("no holder of this lock panics") = offset_us(clock);
-        Some(jump)
     }
 }
 

@@ -35,6 +35,9 @@ pub enum Control {
         version: String,
         /// The run before this one did not say that it stopped.
         unclean: bool,
+        /// Heads were signed before, and the signer remembers none of them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        signer_memory_lost: bool,
     },
     /// The service stopped as it was told to.
     ServerStopped,
@@ -127,6 +130,20 @@ impl Control {
             "action": self.action(), "operation": self.operation(), "category": "annals",
             "actor": actor, "targets": targets, "metadata": {"control": self},
         })
+    }
+
+    /// Checks what the form alone does not: a key that names a tenant is bound to one.
+    ///
+    /// # Errors
+    ///
+    /// The tenant's id is none; read as absent, it would make the key one for all tenants.
+    pub(crate) fn check(&self) -> Result<(), serde_json::Error> {
+        match self {
+            Self::KeyCreated { key, .. } if key.tenant.is_some() && key.tenant_id().is_none() => {
+                Err(serde::de::Error::custom("the key's tenant is no tenant id"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The change that a record of `_annals` makes.

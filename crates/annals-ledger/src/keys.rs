@@ -224,12 +224,17 @@ impl Keys {
     #[must_use]
     pub fn find(&self, secret: &KeySecret, now: Timestamp) -> Option<&KeyRecord> {
         let hash = secret.hash();
-        let key = self.by_id.get(&hash.key_id())?;
-        let same = bool::from(key.hash.0.ct_eq(&hash.0));
-        (same && key.is_live(now) && !self.ended.contains(&key.id)).then_some(key)
+        let key = self.live(&hash.key_id(), now)?;
+        bool::from(key.hash.0.ct_eq(&hash.0)).then_some(key)
     }
 
-    /// The key with this public name.
+    /// The key with this public name, if it is in force.
+    #[must_use]
+    pub fn live(&self, id: &KeyId, now: Timestamp) -> Option<&KeyRecord> {
+        self.by_id.get(id).filter(|key| key.is_live(now) && !self.ended.contains(&key.id))
+    }
+
+    /// The key with this public name, ended or not.
     #[must_use]
     pub fn by_id(&self, id: &KeyId) -> Option<&KeyRecord> {
         self.by_id.get(id)

@@ -173,7 +173,7 @@ struct Shared {
     health: Mutex<Health>,
     /// What was refused since the clock jumped.
     clock_refused: Mutex<Option<threads::Refusing>>,
-    /// Changes whenever records were added; carries the number of batches applied.
+    /// Changes whenever records were added; carries the number of groups applied.
     grown: watch::Sender<u64>,
     stopping: AtomicBool,
 }
@@ -218,6 +218,12 @@ impl Ledger {
         if key.verifier_key().public_key() != &genesis.public_key {
             return Err(OpenError::OtherKey);
         }
+        let signer_memory_lost = memory.is_empty() && state.has_heads();
+        if signer_memory_lost {
+            tracing::error!(
+                "the signer remembers nothing of what this ledger signed; was its folder lost or left out of a restore?"
+            );
+        }
         let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
         if let Some((origin, signed_size, found)) = signing.disagreement(&state, &genesis.name) {
             return Err(OpenError::SignedOtherwise { origin, signed_size, found });
@@ -254,7 +260,8 @@ impl Ledger {
             let batch = shared.control_batch(&operator_key_created(secret), &Author::System);
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
         }
-        let started = Control::ServerStarted { version: options.version.clone(), unclean };
+        let started =
+            Control::ServerStarted { version: options.version.clone(), unclean, signer_memory_lost };
         let batch = shared.control_batch(&started, &Author::System);
         match append(&mut *parts.journal, &mut shared.write_state(), batch.clone()) {
             Ok(()) => {}
@@ -355,10 +362,12 @@ impl Ledger {
     ///
     /// [`CommitError`].
     pub async fn confirm_clock(&self, author: &Author) -> Result<bool, CommitError> {
-        let Some(jump_us) = self.shared.clock_guard.confirm(&*self.shared.clock) else { return Ok(false) };
-        self.shared.note_clock();
+        let Some(jump_us) = self.shared.clock_guard.jump_us(&*self.shared.clock) else { return Ok(false) };
+        // First on record, then believed: a confirmation that cannot be written changes nothing.
         let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us }, author);
         self.shared.change(batch).await?;
+        self.shared.clock_guard.confirm(&*self.shared.clock);
+        self.shared.note_clock();
         Ok(true)
     }
 
@@ -376,7 +385,7 @@ impl Ledger {
             return Ok(());
         }
         let batch = self.shared.system_batch(tenant, LogKind::Access, event);
-        self.shared.submit(batch, 1).await.map(drop)
+        self.shared.submit(batch, 0).await.map(drop)
     }
 
     /// The keys, to check requests against.
@@ -442,11 +451,11 @@ impl Ledger {
     #[must_use]
     pub fn log_info(&self, log: &TenantLog) -> Option<LogInfo> {
         let state = self.state();
-        let ledger = &state.genesis()?.name;
+        let genesis = state.genesis()?;
         let log = state.log(log)?;
-        let origin = log.origin(ledger);
+        let origin = log.origin(&genesis.name);
         let public_key =
-            self.shared.signing.verifier_key().with_name(&origin).expect("an origin is a key's name");
+            VerifierKey::new(&origin, &genesis.public_key).expect("the ledger opened with this key");
         let log_id = log.name().to_string()[2..].to_owned();
         Some(LogInfo { origin, log_id, public_key, size: log.size() })
     }
@@ -457,6 +466,9 @@ impl Ledger {
     ///
     /// [`ProveError`]. Blocks while the signer writes its memory.
     pub fn checkpoint(&self, log: &TenantLog) -> Result<(u64, String), ProveError> {
+        if let Some(reason) = self.shared.health().apply.clone() {
+            return Err(ProveError::Refused(reason));
+        }
         let checkpoint = self.shared.signing.checkpoint(&self.shared.state, log);
         if let Err(ProveError::Refused(reason)) = &checkpoint {
             self.shared.health().signer = Some(reason.clone());
@@ -478,11 +490,25 @@ impl Ledger {
     ) -> Result<String, ProveError> {
         let newest = self.feed_size(&FeedScope::Log(log.clone())).ok_or(ProveError::TenantMissing)?;
         let (size, checkpoint) = match size {
-            Some(size) if size > newest => {
-                return Err(ProveError::Beyond { what: "size", asked: size, limit: newest });
+            None => self.checkpoint(log)?,
+            Some(asked) if asked > newest => {
+                return Err(ProveError::Beyond { what: "size", asked, limit: newest });
             }
-            Some(size) if size < newest => (size, self.shared.signing.checkpoint_at(&self.state(), log, size)?),
-            _ => self.checkpoint(log)?,
+            Some(asked) => {
+                let kept = self.shared.signing.checkpoint_at(&self.state(), log, asked);
+                match kept {
+                    Ok(kept) => (asked, kept),
+                    // One of everything is made, unless a record has come in between.
+                    Err(missing) if asked == newest => {
+                        let (size, checkpoint) = self.checkpoint(log)?;
+                        if size != asked {
+                            return Err(missing);
+                        }
+                        (size, checkpoint)
+                    }
+                    Err(missing) => return Err(missing),
+                }
+            }
         };
         let hashes = self.inclusion(log, position, size)?;
         Ok(TlogProof { index: position.0, hashes, extra: None, checkpoint }.to_text())
@@ -495,7 +521,13 @@ impl Ledger {
     /// [`ProveError`].
     pub fn inclusion(&self, log: &TenantLog, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
         let state = self.state();
-        signing::inclusion(&state, state.log(log).ok_or(ProveError::TenantMissing)?, position, size)
+        let found = state.log(log).ok_or(ProveError::TenantMissing)?;
+        // The tree shows that the entry is in the log; that the stored event is what the entry commits to is looked at here.
+        if state.entry(log, position).is_some_and(|entry| !entry.intact) {
+            let origin = found.origin(&state.genesis().expect("an open ledger has its genesis").name);
+            return Err(ProveError::Damaged { origin, position: Some(position.0) });
+        }
+        signing::inclusion(&state, found, position, size)
     }
 
     /// RFC 6962 consistency proof between two sizes.

@@ -6,6 +6,7 @@ use annals_tree::{Counter, Hash, LeafSource, Tree, entry, leaf_hash};
 use bytes::Bytes;
 
 use crate::batch::{LogId, LogKind};
+use crate::sources::Sources;
 
 /// Index of a batch in the ledger's tail.
 pub(crate) type Chunk = u32;
@@ -53,7 +54,7 @@ impl Row {
     }
 }
 
-/// The entry's time: milliseconds, rounded down. Our clock is never before 1970 (the acceptor asserts it).
+/// The entry's time: milliseconds since 1970, rounded down; 0 for a clock that stands before it.
 pub(crate) fn received_at_ms(at: Timestamp) -> u64 {
     u64::try_from(at.as_micros().div_euclid(1000)).unwrap_or(0)
 }
@@ -64,12 +65,13 @@ pub(crate) struct Log {
     pub(crate) kind: LogKind,
     pub(crate) tenant: TenantId,
     pub(crate) tree: Tree,
+    pub(crate) sources: Sources,
     rows: Vec<Row>,
 }
 
 impl Log {
     pub(crate) fn new(id: LogId, kind: LogKind, tenant: TenantId) -> Self {
-        Self { id, kind, tenant, tree: Tree::new(), rows: Vec::new() }
+        Self { id, kind, tenant, tree: Tree::new(), sources: Sources::default(), rows: Vec::new() }
     }
 
     pub(crate) fn name(&self) -> LogName {

@@ -90,6 +90,11 @@ impl State {
         self.running
     }
 
+    /// Whether the journal so far has a signed head.
+    pub(crate) fn has_heads(&self) -> bool {
+        self.last_head_at.is_some()
+    }
+
     pub(crate) fn has_operator_key(&self) -> bool {
         self.keys.read().expect("no holder of this lock panics").iter().any(|key| key.operator)
     }

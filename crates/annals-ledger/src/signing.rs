@@ -6,7 +6,7 @@ use std::sync::{Mutex, RwLock, RwLockReadGuard};
 use annals_event::Position;
 use annals_journal::{Journal, Place};
 use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
-use annals_tree::note::{KeyError, SigningKey, VerifierKey};
+use annals_tree::note::{KeyError, SigningKey};
 use annals_tree::origin::LogName;
 use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
 use annals_tree::tile::{Tile, TileKind, encode_bundle, read_tile};
@@ -26,7 +26,10 @@ const HEAD_LOGS: usize = 1024;
 const _: () = assert!(HEAD_LOGS <= HEAD_LOGS_MAX);
 
 /// Batches of the signer's memory after which it is written anew.
-const MEMORY_BATCHES_MAX: u64 = 100_000;
+const MEMORY_BATCHES_MAX: u64 = 20_000;
+
+/// Batches after which writing it anew is tried again, where that failed.
+const COMPACT_EACH: u64 = 1_000;
 
 /// Why a checkpoint or proof is not given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +85,7 @@ impl ProveError {
 /// What the signer signed last, in a journal of its own.
 ///
 /// A batch is n × (u16 length, origin | u64 size | 32B root), big-endian; a later entry replaces an earlier one of the same
-/// origin. After [`MEMORY_BATCHES_MAX`] batches one batch with everything is appended and the rest trimmed.
+/// origin. After [`MEMORY_BATCHES_MAX`] batches everything is appended anew, in batches of [`HEAD_LOGS`], and the rest trimmed.
 pub struct JournalMemory {
     journal: Box<dyn Journal>,
     heads: BTreeMap<String, TreeHead>,
@@ -105,17 +108,29 @@ impl JournalMemory {
                 heads.insert(origin, head);
             }
         }
-        let mut memory = Self { journal, heads };
-        if memory.journal.next().0 - memory.journal.first().0 > MEMORY_BATCHES_MAX {
-            memory.rewrite()?;
+        Ok(Self { journal, heads })
+    }
+
+    /// Writes everything anew once there is much that later batches replaced.
+    fn compact(&mut self) {
+        let batches = self.journal.next().0 - self.journal.first().0;
+        let wanted = batches > MEMORY_BATCHES_MAX + (self.heads.len() / HEAD_LOGS) as u64;
+        if !wanted || !batches.is_multiple_of(COMPACT_EACH) {
+            return;
         }
-        Ok(memory)
+        if let Err(error) = self.rewrite() {
+            // What is remembered is there all the same, only longer; a full disk comes to mind.
+            tracing::warn!(error, "the signer's memory could not be written anew");
+        }
     }
 
     fn rewrite(&mut self) -> Result<(), String> {
         let all: Vec<_> = self.heads.iter().map(|(origin, head)| (origin.clone(), *head)).collect();
-        let first = self.append(&all)?;
-        // A crash here leaves both the old batches and the new one, which says the same.
+        let first = self.journal.next();
+        for part in all.chunks(HEAD_LOGS) {
+            self.append(part)?;
+        }
+        // A crash here leaves both the old batches and the new ones, which say the same.
         self.journal.trim(first).map_err(|error| error.to_string())
     }
 
@@ -133,6 +148,11 @@ impl JournalMemory {
         }
         let next = self.journal.next();
         self.journal.append(next, &[&batch]).map_err(|error| error.to_string())
+    }
+
+    /// Whether nothing was ever signed, as far as is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heads.is_empty()
     }
 
     /// All that was signed last.
@@ -163,12 +183,14 @@ impl SignerMemory for JournalMemory {
             entries.iter().filter(|(origin, head)| self.heads.get(origin) != Some(head)).cloned().collect();
         self.append(&changed)?;
         self.heads.extend(changed);
+        self.compact();
         Ok(())
     }
 }
 
 /// The signer and the checkpoints it signed lately.
 pub(crate) struct Signing {
+    /// Locked before the state, never while it is held: the state is read under it.
     signer: Mutex<Signer<JournalMemory>>,
     kept: Mutex<VecDeque<Kept>>,
 }
@@ -182,10 +204,6 @@ struct Kept {
 impl Signing {
     pub(crate) fn new(key: SigningKey, memory: JournalMemory) -> Result<Self, KeyError> {
         Ok(Self { signer: Mutex::new(Signer::new(key, memory)?), kept: Mutex::default() })
-    }
-
-    pub(crate) fn verifier_key(&self) -> VerifierKey {
-        self.signer().verifier_key()
     }
 
     /// The first log that is not what was signed before: shorter, or with another root.

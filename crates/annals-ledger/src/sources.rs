@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Most sources that are followed at once; beyond it a new source is stored but not watched, so that names made up by a
-/// client cannot fill the memory. 40 bytes each.
-pub(crate) const SOURCES_MAX: usize = 200_000;
+/// Most sources of a tenant that are followed at once; beyond it a new source's events are stored but not watched, so that
+/// names made up by a client can neither fill the memory nor blind us to other tenants' sources. 40 bytes each.
+pub(crate) const SOURCES_MAX: usize = 10_000;
 
 /// Numbers a source did not send: `from` to `to`, both missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Hole {
     pub(crate) to: u64,
 }
 
-/// The highest number seen of each source, by the source's keyed hash.
+/// The highest number seen of each source of a tenant, by the source's keyed hash.
 #[derive(Default)]
 pub(crate) struct Sources {
     last: BTreeMap<u64, u64>,

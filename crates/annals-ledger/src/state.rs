@@ -20,7 +20,6 @@ use crate::ids::{self, Found, IdIndex};
 use crate::keys::Keys;
 use crate::log::{Chunk, Log, Row};
 use crate::order::Order;
-use crate::sources::Sources;
 use crate::system::{self, SystemEvents};
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
@@ -148,14 +147,13 @@ pub struct State {
     ids: IdIndex,
     pub(crate) order: Order,
     pub(crate) roots: Roots,
-    sources: Sources,
     pub(crate) keys: Arc<RwLock<Keys>>,
     system: SystemEvents,
     /// Logs that changed since the last head that was made.
     pub(crate) unsigned: BTreeSet<u32>,
     /// The last run has started and not stopped.
     pub(crate) running: bool,
-    last_head_at: Option<i64>,
+    pub(crate) last_head_at: Option<i64>,
     pub(crate) next: Place,
 }
 
@@ -179,7 +177,6 @@ impl State {
             ids: IdIndex::default(),
             order: Order::default(),
             roots: Roots::default(),
-            sources: Sources::default(),
             keys: Arc::default(),
             system: SystemEvents::default(),
             unsigned: BTreeSet::new(),
@@ -293,6 +290,7 @@ impl State {
         {
             let control = Control::from_event(&event)
                 .map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
+            control.check().map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
             if let Some(refusal) = self.refuse_control(batch, &control) {
                 return Ok(Outcome::Refused(refusal));
             }
@@ -302,7 +300,7 @@ impl State {
         }
         let (position, leaf) = self.store(batch, log, item.id_hash, row);
         if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
-            && let Some(hole) = self.sources.advance(source, seq)
+            && let Some(hole) = self.logs[log as usize].sources.advance(source, seq)
         {
             let made = system::source_gap(&event, hole);
             self.add_system(batch, log, spare, &made);

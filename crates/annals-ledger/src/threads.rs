@@ -55,10 +55,30 @@ impl Engine {
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
         };
-        vec![
-            spawn("annals-journal", Box::new(move || while writer.turn(TICK) != Turn::Ended {})),
-            spawn("annals-ledger", Box::new(move || while applier.turn(&durable, TICK) != Turn::Ended {})),
-        ]
+        let (writing, applying) = (Watched(writer.shared.clone()), Watched(applier.shared.clone()));
+        let write = move || {
+            let _watched = writing;
+            while writer.turn(TICK) != Turn::Ended {}
+        };
+        let apply = move || {
+            let _watched = applying;
+            while applier.turn(&durable, TICK) != Turn::Ended {}
+        };
+        vec![spawn("annals-journal", Box::new(write)), spawn("annals-ledger", Box::new(apply))]
+    }
+}
+
+/// Says so when a thread of the ledger panics: nothing would be written any more, and readiness must not stay green.
+struct Watched(Arc<Shared>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut health = self.0.health.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            health.apply = Some("a thread of the ledger ended by a bug; restart".to_owned());
+            drop(health);
+            self.0.queue.close();
+        }
     }
 }
 
@@ -227,7 +247,8 @@ impl Writer {
         for submission in group {
             match submission.whose {
                 Whose::Sender(_) => {
-                    refusing.requests += 1;
+                    // Changes and access records are requests without events, and say so themselves.
+                    refusing.requests += u64::from(submission.events > 0);
                     refusing.events += submission.events;
                     self.shared.observer.refused(submission.events, answer.code());
                     submission.answer(Err(answer.clone()));
@@ -306,6 +327,10 @@ impl Applier {
     /// Signs heads over what changed and puts them into the queue.
     fn sign_heads(&mut self) {
         self.heads_at_us = self.shared.clock.monotonic_us();
+        if self.shared.health().apply.is_some() {
+            // What was applied in part is not to be signed.
+            return;
+        }
         let changed: Vec<u32> = std::mem::take(&mut self.shared.write_state().unsigned).into_iter().collect();
         if changed.is_empty() {
             return;
@@ -390,7 +415,7 @@ impl Shared {
 
     /// Submits a batch with one change and gives its outcome.
     pub(super) async fn change(&self, batch: Vec<u8>) -> Result<Outcome, CommitError> {
-        let outcomes = self.submit(batch, 1).await?;
+        let outcomes = self.submit(batch, 0).await?;
         Ok(outcomes.into_iter().next_back().expect("the batch held one item"))
     }
 

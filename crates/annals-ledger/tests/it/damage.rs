@@ -15,7 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::{TestClock, control_log, events_of, options, poll, tenant};
+use crate::support::{TestClock, World, control_log, events_of, options, poll, send, tenant};
 
 /// A small ledger: genesis, keys, tenants by request and by event, holes, duplicates, an access record, heads.
 fn history() -> &'static [Vec<u8>] {
@@ -331,4 +331,23 @@ proptest! {
         let bytes = [&[1, kind], bytes.as_slice()].concat();
         drop(decode(&bytes));
     }
+}
+
+#[tokio::test]
+async fn a_proof_of_an_event_whose_bytes_changed_is_refused_at_its_position() {
+    // Somebody who can write the folder and knows its checksums changes an event's bytes and nothing else.
+    let mut world = World::new();
+    let ledger = world.open().ledger;
+    send(&ledger, &[r#"{"id":"a","action":"user.login","actor":{"id":"u1"}}"#]).await.unwrap();
+    ledger.stop();
+    world.change_batches(|batch| {
+        if let Some(at) = batch.windows(10).position(|window| window == b"user.login") {
+            batch[at..at + 10].copy_from_slice(b"user.LOGIN");
+        }
+    });
+    let ledger = world.open().ledger;
+    let log = events_of("acme");
+    let refused = ledger.receipt(&log, Position(0), None).unwrap_err();
+    assert!(matches!(refused, annals_ledger::ProveError::Damaged { position: Some(0), .. }), "{refused}");
+    ledger.stop();
 }

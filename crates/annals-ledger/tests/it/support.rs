@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use annals_event::{TenantId, Timestamp};
-use annals_journal::MemoryJournal;
+use annals_journal::{Journal as _, MemoryJournal};
 use annals_ledger::{
     AcceptOptions, Clock, CommitError, ItemResult, ItemStatus, Ledger, LogKind, Opened, Options, Parts,
     SeededEntropy, TenantLog, Unobserved,
@@ -61,6 +61,17 @@ impl World {
     pub(crate) fn open(&mut self) -> Opened {
         self.opens += 1;
         Ledger::open(self.parts(), &options()).expect("the ledger opens")
+    }
+
+    /// Writes the journal anew with changed batches, as somebody could who may write the folder.
+    pub(crate) fn change_batches(&mut self, change: impl Fn(&mut Vec<u8>)) {
+        let mut changed = MemoryJournal::new();
+        for batch in self.journal.read(self.journal.first()).expect("it reads") {
+            let (place, mut bytes) = batch.expect("it reads");
+            change(&mut bytes);
+            changed.append(place, &[&bytes]).expect("memory has room");
+        }
+        self.journal = changed;
     }
 
     pub(crate) fn parts(&self) -> Parts {
