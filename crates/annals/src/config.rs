@@ -9,6 +9,7 @@ mod quantity;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -205,12 +206,15 @@ impl SettingFlags {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or holds a key that is no setting.
+    /// The file cannot be read, or holds a key that is no setting; a variable is not UTF-8.
     pub(crate) fn layers(&self) -> Result<Layers, Failure> {
-        self.layers_with(|name| std::env::var(name).ok())
+        self.layers_with(variable)
     }
 
-    fn layers_with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Layers, Failure> {
+    fn layers_with(
+        &self,
+        variable: impl Fn(&str) -> Result<Option<String>, Failure>,
+    ) -> Result<Layers, Failure> {
         let mut layers: Layers = SETTINGS
             .iter()
             .filter_map(|setting| Some((setting.key, Given::one(setting.default?, Origin::Default))))
@@ -220,7 +224,7 @@ impl SettingFlags {
         }
         for setting in SETTINGS {
             let name = setting.variable();
-            if let Some(value) = variable(&name) {
+            if let Some(value) = variable(&name)? {
                 let mut given = Given::one(value, Origin::Variable(name));
                 if setting.key == "behind_proxy" {
                     given.values = given.values[0].split(',').map(|part| part.trim().to_owned()).collect();
@@ -229,8 +233,8 @@ impl SettingFlags {
                 layers.insert(setting.key, given);
             }
         }
-        let listen_is_set = self.listen.is_some() || variable("ANNALS_LISTEN").is_some();
-        if let (false, Some(port)) = (listen_is_set, variable("PORT")) {
+        let listen_is_set = self.listen.is_some() || variable("ANNALS_LISTEN")?.is_some();
+        if let (false, Some(port)) = (listen_is_set, variable("PORT")?) {
             let host =
                 layers["listen"].values[0].rsplit_once(':').map_or("127.0.0.1", |(host, _)| host).to_owned();
             layers
@@ -261,6 +265,22 @@ impl SettingFlags {
     /// A [`Failure`] that names the place of the value that does not fit.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         Config::check(&self.layers()?)
+    }
+}
+
+/// An environment variable, if it is set.
+///
+/// # Errors
+///
+/// `Invalid`, when it is not UTF-8: going on without it would be to do something else than was asked for.
+pub(crate) fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(value)) => {
+            let message = format!("environment variable `{name}`: `{}` is not UTF-8", value.display());
+            Err(Failure::new(Exit::Invalid, message))
+        }
     }
 }
 

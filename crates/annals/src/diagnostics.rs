@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::config;
 use crate::exit::{Exit, Failure};
 
 const DEFAULT: &str = "info";
@@ -13,9 +14,9 @@ const DEFAULT: &str = "info";
 ///
 /// # Errors
 ///
-/// `ANNALS_LOG` is no filter.
+/// `ANNALS_LOG` is no filter, or not UTF-8.
 pub(crate) fn start() -> Result<(), Failure> {
-    let filter = std::env::var("ANNALS_LOG").unwrap_or_else(|_| DEFAULT.to_owned());
+    let filter = config::variable("ANNALS_LOG")?.unwrap_or_else(|| DEFAULT.to_owned());
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
         Failure::new(Exit::Invalid, format!("environment variable `ANNALS_LOG`: `{filter}`: {error}"))
             .with_hint("use a level such as `info`, or `annals_server=debug,warn`")

@@ -11,7 +11,7 @@ fn check(file: &str, environment: &[(&str, &str)], flags: &SettingFlags, expecte
     std::fs::write(&path, file).unwrap();
     let flags = SettingFlags { config: Some(path), ..flags.clone() };
     let layers = flags.layers_with(|name| {
-        environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        Ok(environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     });
     let shown = match layers.and_then(|layers| Config::check(&layers).map(|_| layers)) {
         Ok(layers) => layers
@@ -209,7 +209,7 @@ fn the_example_with_every_line_taken_in_is_a_file_that_passes() {
 
 #[test]
 fn defaults_pass() {
-    let config = Config::check(&SettingFlags::default().layers_with(|_| None).unwrap()).unwrap();
+    let config = Config::check(&SettingFlags::default().layers_with(|_| Ok(None)).unwrap()).unwrap();
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 4722)));
     assert_eq!(config.shutdown, Duration::from_secs(25));
 }

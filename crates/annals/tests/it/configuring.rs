@@ -1,5 +1,8 @@
 //! `annals config`, and settings as commands see them.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use expect_test::expect;
 
 use crate::support::World;
@@ -70,6 +73,19 @@ fn a_misspelt_variable_is_remarked() {
         --- stderr
         warning: environment variable `ANNALS_LISEN` is not known and does nothing; did you mean `ANNALS_LISTEN`?
     "#]].assert_eq(&said.masked(&world));
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_named() {
+    let world = World::new();
+    let path = OsStr::from_bytes(b"caf\xe9");
+    let said = World::finished(world.command(&["config", "check"]).env("ANNALS_DATA", path));
+    expect![[r#"
+        exit 2
+        --- stderr
+        error: environment variable `ANNALS_DATA`: `caf�` is not UTF-8
+    "#]]
+    .assert_eq(&said.masked(&world));
 }
 
 #[test]
