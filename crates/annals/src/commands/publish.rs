@@ -183,7 +183,7 @@ impl Shelf<'_> {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.path(name);
-        let made = std::fs::create_dir_all(path.parent().unwrap_or(self.folder));
+        let made = files::make_folder(path.parent().unwrap_or(self.folder));
         made.and_then(|()| files::replace(&path, bytes)).map_err(|error| Failure::io("write", &path, &error))
     }
 }

@@ -99,7 +99,7 @@ impl Memory {
         let path = self.path(&newest.origin);
         let folder = path.parent().expect("it is in a folder of ours");
         let failed = |error: std::io::Error| Failure::io("remember the checkpoint in", &path, &error);
-        fs::create_dir_all(folder).map_err(failed)?;
+        files::make_folder(folder).map_err(failed)?;
         let lock = File::create(self.folder.join("lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         if self.recall(&newest.origin)?.is_some_and(|known| known.size >= newest.size) {
