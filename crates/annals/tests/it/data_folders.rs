@@ -1,5 +1,7 @@
 //! `annals verify` on a data folder.
 
+use std::io::Write as _;
+
 use expect_test::expect;
 
 use crate::support::{World, copy, find, flip};
@@ -109,6 +111,23 @@ async fn a_journal_that_lost_its_end_is_an_alarm() {
     assert!(
         findings.iter().any(|finding| finding["signed"] == 305 && finding["found"] == 300),
         "{findings:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_short_is_said_and_is_no_damage() {
+    let world = World::new();
+    data_folder(&world).await;
+    let file = world.path("data").join(JOURNAL);
+    let mut journal = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+    journal.write_all(&[1; 100]).unwrap();
+    let said = world.run(&["verify", "data", "--json"]);
+    let result = said.result();
+    assert_eq!((said.code, &result["tail_bytes"]), (Some(0), &100.into()), "{result}");
+    assert!(
+        said.stderr.contains("100 bytes of a write that is under way or was cut short"),
+        "{}",
+        said.stderr
     );
 }
 

@@ -56,12 +56,7 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
         let earlier_root = against.earlier.and_then(|(size, _)| audited.root_at(&log.origin, size));
         judge(log, &against, earlier_root, report)?;
     }
-    if audited.tail_bytes > 0 {
-        report.output.note(&format!(
-            "note: the journal ends with {} bytes of a write that is under way or was cut short; nothing of it was acknowledged",
-            audited.tail_bytes
-        ));
-    }
+    report.tail(audited.tail_bytes);
     Ok(())
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Report {
     pinned: u64,
     /// Logs without an earlier checkpoint to hold them against.
     first_seen: u64,
+    /// Bytes at the journal's end that are no whole batch; none when no journal was looked at.
+    tail_bytes: Option<u64>,
 }
 
 /// Where the key of a log comes from.
@@ -84,6 +86,7 @@ impl Report {
             time: Duration::ZERO,
             pinned: 0,
             first_seen: 0,
+            tail_bytes: None,
         }
     }
 
@@ -212,6 +215,16 @@ impl Report {
         self.time += time;
     }
 
+    /// So many bytes at the journal's end are no whole batch. Whether any of it was acknowledged cannot be known from them.
+    pub(super) fn tail(&mut self, bytes: u64) {
+        self.tail_bytes = Some(bytes);
+        if bytes > 0 {
+            self.output.note(&format!(
+                "note: the journal ends with {bytes} bytes of a write that is under way or was cut short"
+            ));
+        }
+    }
+
     /// The last line, and the exit code.
     pub(super) fn finish(self) -> Result<ExitCode, Failure> {
         let seconds = self.time.as_secs_f64();
@@ -221,7 +234,7 @@ impl Report {
             let line = json!({
                 "type": "result", "verdict": if intact { "ok" } else { "damaged" }, "logs": self.logs, "events": self.events,
                 "findings": self.findings, "keys_pinned": self.pinned, "first_seen": self.first_seen,
-                "seconds": seconds, "events_per_second": rate.round(),
+                "tail_bytes": self.tail_bytes, "seconds": seconds, "events_per_second": rate.round(),
             });
             self.output.raw(&line.to_string())?;
         }
