@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use annals_ledger::Ledger;
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use crate::exit::{Exit, Failure, reason};
 
@@ -24,6 +25,9 @@ pub(crate) const KEY_RESET: &str = "key reset";
 
 /// Longest line either way, bytes.
 const LINE_BYTES_MAX: u64 = 4096;
+
+/// Connections that may wait for their turn.
+const BACKLOG: u32 = 16;
 
 /// Time for one exchange.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +61,13 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let socket = UnixSocket::new_stream()?;
+        // On Linux the file gets the mode that the socket has, so that it is never open to others; elsewhere this is refused.
+        if let Err(error) = rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR) {
+            tracing::debug!(%error, "the control socket gets its mode only once it is there");
+        }
+        socket.bind(&path)?;
+        let listener = socket.listen(BACKLOG)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         Ok(Self { listener, path })
     }

@@ -90,6 +90,7 @@ impl DataFolder {
             LockError::Io(error) => Failure::io("lock the data folder", path, &error),
             other => Failure::new(Exit::Unavailable, reason(&other)),
         })?;
+        close_to_others(path)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -150,7 +151,7 @@ impl DataFolder {
                 Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
                     .with_hint("restore it from a backup; the ledger does not open with another key")
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches()? => {
                 let key = KeyFile::new(name.unwrap_or_else(random_name));
                 self.write_key(&path, &key)
                     .map_err(|error| Failure::io("write the signing key", &path, &error))?;
@@ -165,9 +166,14 @@ impl DataFolder {
         }
     }
 
-    fn has_batches(&self) -> bool {
-        let files = RealDisk::existing(self.path.join(JOURNAL)).and_then(|disk| disk.list());
-        files.is_ok_and(|files| files.iter().any(|name| name.ends_with(".journal")))
+    /// Whether the ledger was begun; a journal that cannot be read may well hold one.
+    fn has_batches(&self) -> Result<bool, Failure> {
+        let path = self.path.join(JOURNAL);
+        match RealDisk::existing(&path).and_then(|disk| disk.list()) {
+            Ok(files) => Ok(files.iter().any(|name| name.ends_with(".journal"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Failure::io("read the folder", &path, &error)),
+        }
     }
 
     /// A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
@@ -196,6 +202,24 @@ pub(crate) fn folders_to_audit(path: &Path) -> Option<annals_ledger::audit::Fold
     let signer = RealDisk::existing(path.join(SIGNER)).ok();
     let signer = signer.map(|disk| Arc::new(disk) as Arc<dyn annals_journal::Disk>);
     Some(annals_ledger::audit::Folders { journal: Arc::new(journal), signer })
+}
+
+/// Takes from group and others what they may do in the folder. One that belongs to somebody else, as a mounted volume may,
+/// stays as it is: the files in it are closed by their own modes.
+fn close_to_others(path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::io("look at the data folder", path, &error);
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let (folder, mode, closed) = (path.display(), format!("{mode:04o}"), mode & !0o077);
+    match fs::set_permissions(path, fs::Permissions::from_mode(closed)) {
+        Ok(()) => tracing::warn!(%folder, mode, "the data folder was open to other users; it no longer is"),
+        Err(error) => {
+            tracing::warn!(%folder, mode, %error, "the data folder is open to other users, and stays so")
+        }
+    }
+    Ok(())
 }
 
 fn looks_ours(path: &Path) -> Result<bool, Failure> {
@@ -249,6 +273,23 @@ mod tests {
             assert_eq!((read.seed, read.name.as_str()), (key.seed, "log.example"));
         }
         assert!(KeyFile::parse("PRIVATE+KEY+log.example+00000000+AAAA").is_none());
+    }
+
+    #[test]
+    fn a_folder_open_to_others_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        DataFolder::create(folder.path(), "testing").unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o700);
+    }
+
+    #[test]
+    fn no_signing_key_is_made_when_the_journal_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::create(folder.path(), "testing").unwrap();
+        fs::write(folder.path().join(JOURNAL), "not a folder").unwrap();
+        assert_eq!(data.signing_key(None).err().unwrap().exit, Exit::Unavailable);
+        assert!(!folder.path().join(SIGNING_KEY).exists());
     }
 
     #[test]

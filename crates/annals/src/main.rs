@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `commands` | one module for each command |
 //! | `config` | settings from flags, environment and file |
-//! | `data_folder`, `running`, `control` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket |
+//! | `data_folder`, `running`, `control`, `tls` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket, its certificate |
 //! | `verify` | checking logs; `api` is the client of a server |
 //! | `exit`, `output` | how a command ends, and what it says |
 //! | `demo` | the invented year of events |
@@ -20,6 +20,7 @@ mod exit;
 mod files;
 mod output;
 mod running;
+mod tls;
 mod verify;
 
 use std::process::ExitCode;

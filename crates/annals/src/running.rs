@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::data_folder::{DataFolder, LedgerOptions};
 use crate::exit::{Exit, Failure};
+use crate::tls;
 
 /// A server that is bound and has its ledger open, but takes no connections yet.
 pub(crate) struct Running {
@@ -37,6 +38,11 @@ impl Running {
     /// Whatever keeps the server from starting; nothing runs then.
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let signals = Signals::listen()?;
+        let listening = listening(config);
+        // Before a ledger is begun: its operator key is given once, and a start that fails after that would lose it.
+        if let Some(files) = &listening.tls {
+            tls::check(files)?;
+        }
         // Whether the address is free is looked at after the folder: who starts the same server twice is to hear about
         // the first one, not about its port.
         let bound = TcpListener::bind(config.listen).await;
@@ -54,11 +60,10 @@ impl Running {
             observer: metrics.clone(),
         };
         let Opened { ledger, operator_key } = folder.open_ledger(options)?;
-        let server =
-            Server::new(ledger.clone(), metrics, settings(config), listening(config)).map_err(|error| {
-                ledger.stop();
-                Failure::new(Exit::Invalid, error.to_string())
-            })?;
+        let server = Server::new(ledger.clone(), metrics, settings(config), listening).map_err(|error| {
+            ledger.stop();
+            Failure::new(Exit::Invalid, error.to_string())
+        })?;
         let url = url(config, address);
         Ok(Self { ledger, operator_key, url, server, listener, signals, folder })
     }
@@ -106,7 +111,11 @@ impl Running {
         };
         tokio::select! {
             () = settled => {}
-            code = signals.second() => return Ok(code),
+            code = signals.second() => {
+                // The ledger's threads may still write: the folder stays ours until the process is gone.
+                std::mem::forget(folder);
+                return Ok(code);
+            }
         }
         drop(control);
         drop(folder);

@@ -21,12 +21,13 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
 
     let server = world.serve(&[]);
     assert_eq!(server.first_line.get("operator_key"), None);
+    let mode = |name: &str| std::fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data/control.sock"), 0o600);
     let (status, page) = server.get("/v1/feed?tenant=acme", &key).await;
     assert_eq!((status, &page["size"]), (200, &3.into()), "{page}");
     assert_eq!(page["records"][2]["id"], "event-2");
     server.stop();
 
-    let mode = |name: &str| std::fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("data"), mode("data/signing.key")), (0o700, 0o600));
     assert!(!world.path("data/control.sock").exists(), "a stopped server leaves no socket");
 }
@@ -144,6 +145,40 @@ async fn tls_is_served_from_files_and_read_again_on_hangup() {
         tries += 1;
         assert!(tries < 2000, "the new certificate is never served");
     }
+    server.stop();
+}
+
+#[test]
+fn a_first_start_with_bad_tls_files_does_not_lose_the_operator_key() {
+    let world = World::new();
+    std::fs::write(world.path("cert.pem"), "no certificate").unwrap();
+    let tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let mut args = vec!["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    args.extend(tls);
+    world.check(
+        &args,
+        &expect![[r#"
+        exit 2
+        --- stderr
+        error: cert.pem: holds no certificate
+    "#]],
+    );
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(world.path("cert.pem"), issued.cert.pem()).unwrap();
+    std::fs::write(world.path("key.pem"), other.signing_key.serialize_pem()).unwrap();
+    world.check(
+        &args,
+        &expect![[r#"
+        exit 2
+        --- stderr
+        error: the TLS certificate and key do not fit: keys may not be consistent: KeyMismatch
+    "#]],
+    );
+    assert!(!world.path("data").exists(), "nothing is begun");
+    std::fs::write(world.path("key.pem"), issued.signing_key.serialize_pem()).unwrap();
+    let server = world.serve(&tls);
+    assert!(!server.operator_key().is_empty());
     server.stop();
 }
 
