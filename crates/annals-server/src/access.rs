@@ -3,6 +3,9 @@
 //! One record per (key, route, filter) and minute. It goes to the access log of the tenant that was read; reads over all
 //! tenants and of access logs, and requests without a valid key, go to the access log of `_annals`. Network addresses are
 //! not recorded: behind a proxy they are somebody else's, and nobody sent them as part of an event.
+//!
+//! With `access.strict` a read waits until it stands on record and is refused if it cannot; requests at the same time may then
+//! each have a record.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +25,9 @@ pub const FILTERS_A_MINUTE_MAX: usize = 1_000;
 
 /// (key, route) pairs told apart within a minute; beyond it records are lost and counted as a gap.
 const PAIRS_A_MINUTE_MAX: usize = 10_000;
+
+/// Memory for the filters of a minute, bytes; beyond it they are not told apart either.
+const FILTER_BYTES_A_MINUTE_MAX: usize = 16 << 20;
 
 /// Records on their way to the journal; beyond it they are lost and counted as a gap.
 const WRITING_MAX: usize = 1_000;
@@ -66,8 +72,69 @@ pub(crate) struct AccessLog {
 #[derive(Default)]
 struct Minute {
     number: i64,
-    /// By key and route: the filters recorded.
-    seen: HashMap<(String, String), Vec<String>>,
+    /// By key and route.
+    seen: HashMap<(String, String), Filters>,
+    /// Length of all filters in `seen`.
+    filter_bytes: usize,
+}
+
+/// The filters of one key and route that were recorded.
+#[derive(Default)]
+struct Filters {
+    told: Vec<String>,
+    /// One more record stands for all others.
+    unlisted: bool,
+}
+
+/// By what one attempt is told from another.
+#[derive(Clone)]
+struct Mark {
+    minute: i64,
+    pair: (String, String),
+    told: String,
+}
+
+/// What the current minute knows of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Recorded,
+    New {
+        /// The record stands for more filters than its own.
+        unlisted: bool,
+    },
+    /// There is no room to remember it.
+    Full,
+}
+
+impl Minute {
+    fn look(&self, mark: &Mark) -> Look {
+        let Some(filters) = self.seen.get(&mark.pair) else {
+            let unlisted = !self.has_room(mark);
+            return if self.seen.len() < PAIRS_A_MINUTE_MAX { Look::New { unlisted } } else { Look::Full };
+        };
+        if filters.unlisted || filters.told.contains(&mark.told) {
+            return Look::Recorded;
+        }
+        Look::New { unlisted: filters.told.len() >= FILTERS_A_MINUTE_MAX || !self.has_room(mark) }
+    }
+
+    fn has_room(&self, mark: &Mark) -> bool {
+        self.filter_bytes + mark.told.len() <= FILTER_BYTES_A_MINUTE_MAX
+    }
+
+    /// Remembers what was looked at as new, unless its minute has passed.
+    fn keep(&mut self, mark: Mark, unlisted: bool) {
+        if self.number != mark.minute {
+            return;
+        }
+        let filters = self.seen.entry(mark.pair).or_default();
+        if unlisted {
+            filters.unlisted = true;
+        } else if !filters.told.contains(&mark.told) {
+            self.filter_bytes += mark.told.len();
+            filters.told.push(mark.told);
+        }
+    }
 }
 
 /// Records that could not be written since the last one that could.
@@ -86,17 +153,18 @@ struct Access {
 impl App {
     /// Checks that the key may do `verb` to the subject, and puts the attempt on record.
     ///
-    /// `filter` is what the request narrowed its question to.
+    /// `filter` is what the request narrowed its question to. False when there is nothing to put it on record in, as the tenant
+    /// does not exist.
     pub(crate) async fn enter(
         &self,
         asker: &Asker,
         verb: Verb,
         subject: &Subject,
         filter: Map<String, Value>,
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
         let allowed = asker.caller.require(verb.scope());
-        self.access.note(asker, verb, subject, filter, allowed.as_ref().err()).await?;
-        allowed
+        let on_record = self.access.note(asker, verb, subject, filter, allowed.as_ref().err()).await?;
+        allowed.map(|()| on_record)
     }
 
     /// The subject of a request, where finding it may be refused; a refusal is put on record.
@@ -138,7 +206,7 @@ impl AccessLog {
         }
     }
 
-    /// Records an attempt unless the same was recorded within the minute.
+    /// Records an attempt unless the same was recorded within the minute. False when the tenant does not exist.
     async fn note(
         self: &Arc<Self>,
         asker: &Asker,
@@ -146,11 +214,27 @@ impl AccessLog {
         subject: &Subject,
         filter: Map<String, Value>,
         refused: Option<&Problem>,
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
+        let tenant = match subject {
+            Subject::Log(TenantLog { tenant, kind: LogKind::Tenant }) => tenant.clone(),
+            _ => TenantId::annals(),
+        };
+        if !self.ledger.knows(&tenant) {
+            return Ok(false);
+        }
         let caller = &asker.caller;
         let what = refused.map_or(verb.scope().as_str(), |_| "refused");
         let told = format!("{what} {} {}", subject_text(subject), Value::Object(filter.clone()));
-        let Some(unlisted) = self.is_new(&caller.key_id.0, &asker.call, told) else { return Ok(()) };
+        let mark = self.mark(&caller.key_id.0, &asker.call, told);
+        let unlisted = match self.look(&mark, !self.strict) {
+            Look::Recorded => return Ok(true),
+            Look::New { unlisted } => unlisted,
+            Look::Full if self.strict => return Err(unrecorded()),
+            Look::Full => {
+                self.forgo();
+                return Ok(true);
+            }
+        };
         let mut actor = json!({"type": "api_key", "id": caller.key_id});
         // Another tenant's people are nobody's business.
         let foreign =
@@ -167,37 +251,33 @@ impl AccessLog {
         } else if !filter.is_empty() {
             event["metadata"]["filter"] = Value::Object(filter);
         }
-        let tenant = match subject {
-            Subject::Log(TenantLog { tenant, kind: LogKind::Tenant }) => tenant.clone(),
-            _ => TenantId::annals(),
-        };
-        self.record(Access { tenant, event }).await
+        let access = Access { tenant, event };
+        if self.strict {
+            self.record_first(access, mark, unlisted).await?;
+        } else {
+            self.record(access);
+        }
+        Ok(true)
     }
 
     /// Records that somebody came without a valid key.
-    pub(crate) async fn unknown_key(self: &Arc<Self>, call: &Call) {
-        if self.is_new("", call, "unauthenticated".to_owned()).is_none() {
-            return;
+    pub(crate) fn unknown_key(self: &Arc<Self>, call: &Call) {
+        let mark = self.mark("", call, "unauthenticated".to_owned());
+        match self.look(&mark, true) {
+            Look::Recorded => return,
+            Look::Full => return self.forgo(),
+            Look::New { .. } => {}
         }
         let problem = Problem::new(Code::Unauthenticated, "");
         let event = event("annals.access.refused", json!({"type": "unknown"}), call, Some(&problem));
-        // The request is refused whether or not this can be written.
-        drop(self.record(Access { tenant: TenantId::annals(), event }).await);
+        // Not waited for even with `strict`: the request is refused whether or not this can be written.
+        self.record(Access { tenant: TenantId::annals(), event });
     }
 
-    async fn record(self: &Arc<Self>, access: Access) -> Result<(), Problem> {
-        if self.strict {
-            return self.write(access).await.map_err(|()| {
-                Problem::new(
-                    Code::AccessUnrecorded,
-                    "the read could not be put on record, and `access.strict` is set",
-                )
-            });
-        }
-        if self.writing.fetch_add(1, Ordering::SeqCst) >= WRITING_MAX {
-            self.lost();
-            self.done();
-            return Ok(());
+    /// Writes a record while the request goes on.
+    fn record(self: &Arc<Self>, access: Access) {
+        if !self.begin() {
+            return self.lost();
         }
         let this = self.clone();
         drop(tokio::spawn(async move {
@@ -205,7 +285,29 @@ impl AccessLog {
             this.write(access).await.unwrap_or_default();
             this.done();
         }));
-        Ok(())
+    }
+
+    /// Writes a record before the request goes on. Only what is written is remembered as such.
+    async fn record_first(
+        self: &Arc<Self>,
+        access: Access,
+        mark: Mark,
+        unlisted: bool,
+    ) -> Result<(), Problem> {
+        if !self.begin() {
+            return Err(unrecorded());
+        }
+        let this = self.clone();
+        // A task of its own, which goes on when the client does not wait for its answer.
+        let writing = tokio::spawn(async move {
+            let written = this.write(access).await;
+            if written.is_ok() {
+                this.minute().keep(mark, unlisted);
+            }
+            this.done();
+            written
+        });
+        writing.await.unwrap_or(Err(())).map_err(|()| unrecorded())
     }
 
     async fn write(&self, access: Access) -> Result<(), ()> {
@@ -234,6 +336,15 @@ impl AccessLog {
         }
     }
 
+    /// Whether one more record may be on its way; it is until [`AccessLog::done`].
+    fn begin(&self) -> bool {
+        let fits = self.writing.fetch_add(1, Ordering::SeqCst) < WRITING_MAX;
+        if !fits {
+            self.done();
+        }
+        fits
+    }
+
     fn done(&self) {
         self.writing.fetch_sub(1, Ordering::SeqCst);
         self.written.notify_waiters();
@@ -241,7 +352,12 @@ impl AccessLog {
 
     /// One record less than there should be; the minute starts anew, so that the next read is recorded again.
     fn lost(&self) {
-        self.minute().seen.clear();
+        *self.minute() = Minute::default();
+        self.forgo();
+    }
+
+    /// One record less than there should be.
+    fn forgo(&self) {
         self.widen(Gap { since_us: self.ledger.clock().now().as_micros(), records: 1 });
     }
 
@@ -253,26 +369,25 @@ impl AccessLog {
         });
     }
 
-    /// Whether this was not recorded within the minute; if so, whether its filter stands for more than itself.
-    fn is_new(&self, key_id: &str, call: &Call, told: String) -> Option<bool> {
-        let now_us = self.ledger.clock().now().as_micros();
-        let number = now_us.div_euclid(60_000_000);
+    fn mark(&self, key_id: &str, call: &Call, told: String) -> Mark {
+        Mark {
+            minute: self.ledger.clock().now().as_micros().div_euclid(60_000_000),
+            pair: (key_id.to_owned(), format!("{} {}", call.method, call.route)),
+            told,
+        }
+    }
+
+    /// Whether this was recorded within the minute; with `keep`, what is new counts as recorded from now on.
+    fn look(&self, mark: &Mark, keep: bool) -> Look {
         let mut minute = self.minute();
-        if minute.number != number {
-            *minute = Minute { number, seen: HashMap::new() };
+        if minute.number != mark.minute {
+            *minute = Minute { number: mark.minute, ..Minute::default() };
         }
-        let pair = (key_id.to_owned(), format!("{} {}", call.method, call.route));
-        if minute.seen.len() >= PAIRS_A_MINUTE_MAX && !minute.seen.contains_key(&pair) {
-            drop(minute);
-            self.widen(Gap { since_us: now_us, records: 1 });
-            return None;
+        let look = minute.look(mark);
+        if let (Look::New { unlisted }, true) = (look, keep) {
+            minute.keep(mark.clone(), unlisted);
         }
-        let filters = minute.seen.entry(pair).or_default();
-        if filters.contains(&told) || filters.len() > FILTERS_A_MINUTE_MAX {
-            return None;
-        }
-        filters.push(told);
-        Some(filters.len() > FILTERS_A_MINUTE_MAX)
+        look
     }
 
     fn minute(&self) -> MutexGuard<'_, Minute> {
@@ -282,6 +397,10 @@ impl AccessLog {
     fn gap(&self) -> MutexGuard<'_, Option<Gap>> {
         self.gap.lock().expect("no holder of this lock panics")
     }
+}
+
+fn unrecorded() -> Problem {
+    Problem::new(Code::AccessUnrecorded, "the read could not be put on record, and `access.strict` is set")
 }
 
 fn event(action: &str, actor: Value, call: &Call, refused: Option<&Problem>) -> Value {
@@ -306,5 +425,47 @@ fn log_name(kind: LogKind) -> &'static str {
     match kind {
         LogKind::Tenant => "events",
         LogKind::Access => "access_log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(key: usize, told: String) -> Mark {
+        Mark { minute: 0, pair: (format!("key_{key}"), "GET /v1/feed".to_owned()), told }
+    }
+
+    fn see(minute: &mut Minute, mark: &Mark) -> Look {
+        let look = minute.look(mark);
+        if let Look::New { unlisted } = look {
+            minute.keep(mark.clone(), unlisted);
+        }
+        look
+    }
+
+    #[test]
+    fn beyond_the_filters_of_a_minute_one_record_stands_for_the_rest() {
+        let mut minute = Minute::default();
+        for filter in 0..FILTERS_A_MINUTE_MAX {
+            assert_eq!(see(&mut minute, &mark(0, filter.to_string())), Look::New { unlisted: false });
+        }
+        assert_eq!(see(&mut minute, &mark(0, "one more".to_owned())), Look::New { unlisted: true });
+        assert_eq!(see(&mut minute, &mark(0, "and one".to_owned())), Look::Recorded);
+        assert_eq!(see(&mut minute, &mark(1, "another key".to_owned())), Look::New { unlisted: false });
+    }
+
+    #[test]
+    fn memory_for_a_minute_is_bounded() {
+        let mut minute = Minute::default();
+        let long = "x".repeat(FILTER_BYTES_A_MINUTE_MAX / 2);
+        for (key, unlisted) in [(0, false), (1, false), (2, true)] {
+            assert_eq!(see(&mut minute, &mark(key, long.clone())), Look::New { unlisted });
+        }
+        assert_eq!(minute.filter_bytes, FILTER_BYTES_A_MINUTE_MAX);
+        for key in 3..PAIRS_A_MINUTE_MAX {
+            see(&mut minute, &mark(key, String::new()));
+        }
+        assert_eq!(see(&mut minute, &mark(PAIRS_A_MINUTE_MAX, String::new())), Look::Full);
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
-use annals_ledger::{Author, KeyId, KeySecret, LogKind, Scope, TenantLog};
+use annals_ledger::{Author, KeyId, KeySecret, Scope};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
-use crate::query::{self, Params};
+use crate::query::Params;
 use crate::request::RequestId;
 
 /// The key that came with a request.
@@ -24,6 +24,8 @@ pub(crate) struct Caller {
     pub(crate) tenant: Option<TenantId>,
     /// What it may do.
     pub(crate) scopes: Vec<Scope>,
+    /// Vendors whose read permission it also grants.
+    pub(crate) dialects: Vec<String>,
 }
 
 impl Caller {
@@ -124,7 +126,7 @@ impl FromRequestParts<Arc<App>> for Asker {
         match authenticate(app, &parts.headers) {
             Ok(caller) => Ok(Self { caller, call }),
             Err(problem) => {
-                app.access.unknown_key(&call).await;
+                app.access.unknown_key(&call);
                 Err(problem)
             }
         }
@@ -155,27 +157,16 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Pro
         name: key.name.clone(),
         tenant: key.tenant_id(),
         scopes: key.scopes.clone(),
+        dialects: key.dialects.clone(),
     })
 }
 
 impl App {
     /// Whether a key that opened a stream is still good.
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
-        let now = self.ledger.clock().now().as_micros();
         let keys = self.ledger.keys();
         let keys = keys.read().expect("no holder of this lock panics");
-        keys.by_id(&caller.key_id).is_some_and(|key| key.expires_at_us.is_none_or(|at| now < at))
-    }
-
-    /// The tenant's log that `log=` names; it must exist.
-    pub(crate) fn log(&self, tenant: TenantId, params: &Params) -> Result<TenantLog, Problem> {
-        let kind = match params.text("log") {
-            None | Some("events") => LogKind::Tenant,
-            Some("access") => LogKind::Access,
-            Some(_) => return Err(query::value("log", "must be `events` or `access`")),
-        };
-        self.known(&tenant)?;
-        Ok(TenantLog { tenant, kind })
+        keys.live(&caller.key_id, self.ledger.clock().now()).is_some()
     }
 
     /// Refuses a tenant that does not exist.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use annals_event::check_event_id;
 use annals_ledger::{LogKind, Record, TenantLog};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -55,9 +56,12 @@ pub(crate) async fn find(
 ) -> Result<(TenantLog, Record), Problem> {
     let tenant = app.entering(asker, verb, asker.caller.one_tenant(params.tenant()?)).await?;
     let log = TenantLog { tenant, kind: LogKind::Tenant };
-    let filter: Map<String, Value> = [("id".to_owned(), json!(id))].into_iter().collect();
-    app.enter(asker, verb, &Subject::Log(log.clone()), filter).await?;
-    let record = app.ledger.by_id(&log, id);
+    // What cannot be an id is no filter either: it may be of any length.
+    let id = Some(id).filter(|id| check_event_id(id).is_ok());
+    let filter: Map<String, Value> = id.map(|id| ("id".to_owned(), json!(id))).into_iter().collect();
+    let on_record = app.enter(asker, verb, &Subject::Log(log.clone()), filter).await?;
+    // A tenant that begins only now has its first event found by a request that can be put on record.
+    let record = id.filter(|_| on_record).and_then(|id| app.ledger.by_id(&log, id));
     let record =
         record.ok_or_else(|| Problem::new(Code::EventUnknown, "the tenant has no event with this id"))?;
     Ok((log, record))

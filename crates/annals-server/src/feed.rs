@@ -49,6 +49,8 @@ pub(crate) struct Feed {
     pub(crate) scope: FeedScope,
     /// Records name their tenant.
     pub(crate) for_platform: bool,
+    /// That it is read stands on record; a tenant that does not exist yet has nothing to put it on.
+    on_record: bool,
 }
 
 impl Feed {
@@ -67,13 +69,13 @@ impl Feed {
         let tenant = app.entering(asker, Verb::Read, tenant).await?;
         let log = |tenant: TenantId| TenantLog { tenant, kind };
         let subject = tenant.clone().map_or(Subject::All, |tenant| Subject::Log(log(tenant)));
-        app.enter(asker, Verb::Read, &subject, Map::new()).await?;
+        let on_record = app.enter(asker, Verb::Read, &subject, Map::new()).await?;
         // A key's own tenant may have no event yet: its feed is empty, and can be waited on.
         if let Some(tenant) = tenant.as_ref().filter(|_| asker.caller.is_platform()) {
             app.known(tenant)?;
         }
         let scope = tenant.map_or(FeedScope::All, |tenant| FeedScope::Log(log(tenant)));
-        Ok(Self { scope, for_platform: asker.caller.is_platform() })
+        Ok(Self { scope, for_platform: asker.caller.is_platform(), on_record })
     }
 
     /// Puts on record that a feed entered before is read on.
@@ -82,7 +84,7 @@ impl Feed {
             FeedScope::All => Subject::All,
             FeedScope::Log(log) => Subject::Log(log.clone()),
         };
-        app.enter(asker, Verb::Read, &subject, Map::new()).await
+        app.enter(asker, Verb::Read, &subject, Map::new()).await.map(drop)
     }
 
     /// How many records there are; none yet when the tenant has no event.
@@ -190,6 +192,10 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
         }
     }
     let page = feed.page(app, from, limit);
+    if !feed.on_record && !page.records.is_empty() {
+        // The tenant began after the request was let in.
+        Feed::enter_again(app, asker, &feed).await?;
+    }
     Ok(write_page(page, wants_lines(headers), feed.for_platform))
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_event::TenantId;
 use annals_event::json::{Shape, lines, shape, split_array, write_string};
 use annals_ledger::accept::IDEMPOTENCY_KEY_BYTES_MAX;
 use annals_ledger::batch::ITEMS_MAX;
 use annals_ledger::{
     AcceptOptions, CommitError, Draft, ItemResult, ItemStatus, Ledger, LogKind, Scope, Sealed, TenantLog,
 };
+use annals_tree::proof::TlogProof;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -175,7 +177,7 @@ fn wish(app: &App, asker: &Asker, headers: &HeaderMap) -> Result<Wish, Problem> 
         Some(_) => return Err(query::value("wait", "must be `checkpoint` or left out")),
     };
     let tenant = asker.caller.tenant_or_all(params.tenant()?)?;
-    if tenant.as_ref().is_some_and(annals_event::TenantId::is_annals) {
+    if tenant.as_ref().is_some_and(TenantId::is_annals) {
         return Err(query::value("tenant", "is annals' own; nobody writes to it"));
     }
     let options = AcceptOptions {
@@ -358,7 +360,7 @@ async fn answer(
         true => {
             let ledger = app.ledger.clone();
             blocking(move || {
-                let receipts = results.iter().map(|result| receipt(&ledger, result)).collect();
+                let receipts = receipts_of(&ledger, &results);
                 (results, receipts)
             })
             .await
@@ -368,18 +370,30 @@ async fn answer(
     Ok(json(counts.status(), Body::from(body)))
 }
 
-/// The receipt of a stored item; none when it is not stored, or when the signer does not sign at the moment: the event is
-/// kept all the same, and its receipt can be had later.
-fn receipt(ledger: &Ledger, result: &ItemResult) -> Option<String> {
-    let (ItemStatus::Created { position, .. } | ItemStatus::Duplicate { position, .. }) = &result.status
-    else {
-        return None;
-    };
-    let log = TenantLog { tenant: result.tenant.clone()?, kind: LogKind::Tenant };
-    ledger
-        .receipt(&log, *position, None)
-        .inspect_err(|error| tracing::error!(%error, "no receipt was given"))
-        .ok()
+/// The receipts of stored items, all of a tenant's against one checkpoint; none for an item that is not stored, or when the
+/// signer does not sign at the moment: the event is kept all the same, and its receipt can be had later.
+fn receipts_of(ledger: &Ledger, results: &[ItemResult]) -> Vec<Option<String>> {
+    let mut checkpoints: BTreeMap<&TenantId, Option<(u64, String)>> = BTreeMap::new();
+    let receipts = results.iter().map(|result| {
+        let (ItemStatus::Created { position, .. } | ItemStatus::Duplicate { position, .. }) = &result.status
+        else {
+            return None;
+        };
+        let tenant = result.tenant.as_ref()?;
+        let log = TenantLog { tenant: tenant.clone(), kind: LogKind::Tenant };
+        let checkpoint = checkpoints.entry(tenant).or_insert_with(|| {
+            let checkpoint = ledger.checkpoint(&log);
+            checkpoint.inspect_err(|error| tracing::error!(%error, "no receipts were given")).ok()
+        });
+        let (size, checkpoint) = checkpoint.as_ref()?;
+        let hashes = ledger
+            .inclusion(&log, *position, *size)
+            .inspect_err(|error| tracing::error!(%error, "no receipt was given"))
+            .ok()?;
+        let proof = TlogProof { index: position.0, hashes, extra: None, checkpoint: checkpoint.clone() };
+        Some(proof.to_text())
+    });
+    receipts.collect()
 }
 
 fn write_results(

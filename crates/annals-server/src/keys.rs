@@ -1,7 +1,7 @@
 //! API keys: made, listed, rotated, ended. Each change is a record of `_annals`.
 //!
 //! A key cannot give what it does not have: who makes, rotates or ends a key has the scope `admin`, has every scope of that
-//! key, and is a platform key or bound to the same tenant.
+//! key, has `read` or every dialect of it, and is a platform key or bound to the same tenant.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +206,7 @@ pub(crate) async fn rotate(
     let rotation: Rotation = body::small_json(&app, body, &headers).await?;
     let overlap = overlap(&rotation)?;
     let old = known(&app, &asker.caller, &id)?;
-    check_rights(&asker.caller, &old.scopes)?;
+    check_rights(&asker.caller, &old.scopes, &old.dialects)?;
     let now = app.ledger.clock().now().as_micros();
     let end = KeyEnd { key_id: old.id.clone(), expires_at_us: now.saturating_add(overlap) };
     let secret = app.ledger.new_key_secret();
@@ -238,7 +238,7 @@ pub(crate) async fn end(
     asker.caller.require(Scope::Admin)?;
     asker.params(&[])?;
     let key = known(&app, &asker.caller, &id)?;
-    check_rights(&asker.caller, &key.scopes)?;
+    check_rights(&asker.caller, &key.scopes, &key.dialects)?;
     let end = KeyEnd { key_id: key.id, expires_at_us: app.ledger.clock().now().as_micros() };
     if app.ledger.change_keys(Control::KeyEnded { end }, &asker.caller.author()).await? {
         Ok(StatusCode::NO_CONTENT)
@@ -255,7 +255,7 @@ fn checked(app: &App, caller: &Caller, new: NewKey) -> Result<(KeySecret, KeyRec
     if scopes.is_empty() && new.dialects.is_empty() {
         return Err(wrong("/scopes", "`scopes` is empty; the key could do nothing".to_owned()));
     }
-    check_rights(caller, &scopes)?;
+    check_rights(caller, &scopes, &new.dialects)?;
     let named = new.tenant.as_deref().map(TenantId::new).transpose();
     let named = named.map_err(|error| wrong("/tenant", format!("`tenant` {error}")))?;
     let tenant = caller.tenant_or_all(named).map_err(|_| {
@@ -300,25 +300,27 @@ fn checked(app: &App, caller: &Caller, new: NewKey) -> Result<(KeySecret, KeyRec
 }
 
 /// A key cannot give, replace or end what it does not have itself.
-fn check_rights(caller: &Caller, scopes: &[Scope]) -> Result<(), Problem> {
-    match scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
-        None => Ok(()),
-        Some(scope) => {
-            let detail = format!("the key lacks the scope `{}` itself", scope.as_str());
-            Err(Problem::new(Code::RightsExceeded, detail).at("/scopes"))
-        }
+fn check_rights(caller: &Caller, scopes: &[Scope], dialects: &[String]) -> Result<(), Problem> {
+    if let Some(scope) = scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
+        let detail = format!("the key lacks the scope `{}` itself", scope.as_str());
+        return Err(Problem::new(Code::RightsExceeded, detail).at("/scopes"));
     }
+    // A dialect is a way to read, so who may read may give any.
+    let may_read = caller.scopes.contains(&Scope::Read);
+    if !may_read && dialects.iter().any(|dialect| !caller.dialects.contains(dialect)) {
+        let detail = "the key has neither the scope `read` nor each of the `dialects` itself";
+        return Err(Problem::new(Code::RightsExceeded, detail).at("/dialects"));
+    }
+    Ok(())
 }
 
 /// The live key of this name, if it is one that the caller may know of.
 fn known(app: &App, caller: &Caller, id: &str) -> Result<KeyRecord, Problem> {
-    let now = app.ledger.clock().now().as_micros();
     let keys = app.ledger.keys();
     let keys = keys.read().expect("no holder of this lock panics");
-    let key = keys.by_id(&KeyId(id.to_owned())).filter(|key| {
-        caller.tenant.as_ref().is_none_or(|own| key.tenant.as_deref() == Some(own.as_str()))
-            && key.expires_at_us.is_none_or(|at| now < at)
-    });
+    let key = keys
+        .live(&KeyId(id.to_owned()), app.ledger.clock().now())
+        .filter(|key| caller.tenant.as_ref().is_none_or(|own| key.tenant.as_deref() == Some(own.as_str())));
     key.cloned().ok_or_else(key_unknown)
 }
 

@@ -58,8 +58,10 @@ pub(crate) struct ConsistencyAnswer {
 /// The log that the key, `tenant=` and `log=` name, put on record as verified.
 async fn enter(app: &App, asker: &Asker, params: &Params) -> Result<TenantLog, Problem> {
     let tenant = app.entering(asker, Verb::Verify, asker.caller.one_tenant(params.tenant()?)).await?;
-    let log = app.log(tenant, params)?;
+    let log = TenantLog { tenant, kind: params.log_kind()? };
     app.enter(asker, Verb::Verify, &Subject::Log(log.clone()), filter(params)).await?;
+    // Only now: whether a tenant exists is for those who may ask about it.
+    app.known(&log.tenant)?;
     Ok(log)
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use annals_event::TenantId;
+use annals_ledger::LogKind;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
@@ -90,6 +91,15 @@ impl Params {
         parse_duration(text).filter(|duration| *duration <= max).ok_or_else(|| {
             value(name, &format!("must be a time with its unit, such as `30s`, at most `{}s`", max.as_secs()))
         })
+    }
+
+    /// The log named by `log`.
+    pub(crate) fn log_kind(&self) -> Result<LogKind, Problem> {
+        match self.text("log") {
+            None | Some("events") => Ok(LogKind::Tenant),
+            Some("access") => Ok(LogKind::Access),
+            Some(_) => Err(value("log", "must be `events` or `access`")),
+        }
     }
 
     /// The tenant named by `tenant`.

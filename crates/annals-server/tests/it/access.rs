@@ -208,7 +208,44 @@ async fn strict_access_refuses_what_it_cannot_record() {
     "#]],
     )
     .await;
+    let again = site.ask("GET /v1/feed", "acme", b"").await;
+    assert_eq!(again.code(), "access_unrecorded", "what failed does not count as recorded");
     site.faults.set_no_space(false);
     site.until("GET /readyz", "", |answer| answer.status == 200).await;
-    assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.status, 200);
+    }
+    assert_eq!(access_log(&site, "acme", 1).await.len(), 1, "what was written counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_before_the_first_event_does_not_hide_the_one_after() {
+    let site = Site::new().await;
+    let polled = async {
+        let poll = site.ask("GET /v1/feed?wait=30s", "acme", b"").await.json();
+        assert_eq!(poll["records"].as_array().unwrap().len(), 1);
+    };
+    let first = async {
+        assert_eq!(site.ask("GET /v1/feed", "acme", b"").await.json()["size"], 0);
+        site.post("acme", &event("e1")).await;
+    };
+    tokio::join!(polled, first);
+    site.ask("GET /v1/feed", "acme", b"").await;
+    assert_eq!(access_log(&site, "acme", 1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_an_id_is_not_put_on_record() {
+    let site = Site::new().await;
+    site.post("acme", &event("e1")).await;
+    for id in ["x".repeat(201), "%00".to_owned()] {
+        for path in [format!("/v1/events/{id}"), format!("/v1/events/{id}/proof")] {
+            assert_eq!(site.ask(&format!("GET {path}"), "acme", b"").await.code(), "event_unknown", "{path}");
+        }
+    }
+    let records = access_log(&site, "acme", 2).await;
+    assert!(
+        records.len() == 2 && records.iter().all(|record| record.get("metadata").is_none()),
+        "{records:?}"
+    );
 }

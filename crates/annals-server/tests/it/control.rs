@@ -129,6 +129,11 @@ async fn a_key_cannot_give_what_it_does_not_have() {
         let answer = site.ask(&head, "small", body.as_bytes()).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{head} {body}");
     }
+    site.make_key("maker", r#"{"tenant":"acme","scopes":["admin"],"dialects":["frameio"]}"#).await;
+    let other_dialect = site.ask("POST /v1/keys", "maker", br#"{"scopes":[],"dialects":["okta"]}"#).await;
+    assert_eq!(other_dialect.code(), "rights_exceeded", "a dialect is a way to read");
+    site.make_key_as("maker", "same", r#"{"scopes":[],"dialects":["frameio"]}"#).await;
+    site.make_key_as("small", "reads anyhow", r#"{"scopes":[],"dialects":["okta"]}"#).await;
     let own = site.make_key_as("small", "mine", r#"{"scopes":["read"]}"#).await;
     assert_eq!(own["tenant"], "acme", "a tenant's key makes keys for its tenant");
     let seen = site.ask("GET /v1/keys", "small", b"").await.text();

@@ -124,6 +124,31 @@ async fn tiles_are_served_as_c2sp_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_receipts_of_a_request_are_against_one_checkpoint_a_tenant() {
+    let site = Site::new().await;
+    let with = |tenant: &str, id: &str| event(id).replacen('{', &format!(r#"{{"tenant":"{tenant}","#), 1);
+    let body = format!("[{},{},{}]", with("acme", "a"), with("globex", "b"), with("acme", "c"));
+    let answer = site.ask("POST /v1/events?wait=checkpoint", "operator", body.as_bytes()).await.json();
+    let receipt =
+        |index: usize| TlogProof::parse(answer["results"][index]["receipt"].as_str().unwrap()).unwrap();
+    assert_eq!(receipt(0).checkpoint, receipt(2).checkpoint);
+    assert_ne!(receipt(0).checkpoint, receipt(1).checkpoint);
+    let (key, info) = key(&site).await;
+    for index in [0, 2] {
+        let leaf = hash(&answer["results"][index]["leaf"]);
+        receipt(index).verify(&leaf, &key, info["origin"].as_str().unwrap()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_tenant_exists_is_not_told_without_the_scope() {
+    let mut site = Site::new().await;
+    site.make_key("reader", r#"{"scopes":["read"]}"#).await;
+    assert_eq!(site.ask("GET /v1/log?tenant=nobody", "reader", b"").await.code(), "scope");
+    assert_eq!(site.ask("GET /v1/log?tenant=nobody", "operator", b"").await.code(), "tenant_unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn proofs_need_the_scope_verify() {
     let mut site = Site::new().await;
     site.post("acme", &event("e1")).await;
