@@ -18,11 +18,18 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// What is said is beside the point: a server runs on when nobody reads its words.
+    serving: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, serving: false }
+    }
+
+    /// The words of a server: whoever started it may read the first line and go.
+    pub(crate) fn of_server(self) -> Self {
+        Self { serving: true, ..self }
     }
 
     pub(crate) fn is_json(self) -> bool {
@@ -50,6 +57,7 @@ impl Output {
         let written =
             out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.serving => Ok(()),
             // Whoever read the output has seen enough, as in `annals … | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) => {

@@ -41,6 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
+    let output = output.of_server();
     let mut config = args.settings.config()?;
     // Dropped, and so removed, after the server has stopped.
     let temporary = match &args.settings.data {

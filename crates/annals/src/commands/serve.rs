@@ -29,6 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
+    let output = output.of_server();
     let config = args.settings.config()?;
     diagnostics::start()?;
     let running = Running::open(&config).await?;

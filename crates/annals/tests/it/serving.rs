@@ -225,6 +225,31 @@ fn resetting_the_key_of_nothing_makes_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_runs_on_when_nobody_reads_what_it_says() {
+    let world = World::new();
+    let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    // The text form says several lines; the reader leaves before the first.
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    let socket = world.path("data/control.sock");
+    for _ in 0..400 {
+        if socket.exists() && world.run(&["key", "reset", "--data", "data"]).code == Some(0) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert_eq!(
+        world.run(&["key", "reset", "--data", "data", "--json"]).code,
+        Some(0),
+        "it answers on its socket"
+    );
+    assert_eq!(child.try_wait().unwrap(), None, "it runs");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
 async fn the_demo_fills_itself_once_and_tells_its_keys() {
     let world = World::new();
     let demo = || {
