@@ -1,11 +1,12 @@
-//! Asking a server: one log of it, as `verify` and `publish` need it.
+//! Asking a server, and one log of it as `verify` and `publish` need it.
 
 use std::time::Duration;
 
 use annals_tree::tile::Tile;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::exit::{Exit, Failure, reason};
 
@@ -15,6 +16,40 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Time for a connection, and between two pieces of an answer.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const READ_MAX: Duration = Duration::from_secs(30);
+
+/// Which server, with which key, about whom: the same flags for every command that asks one.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerFlags {
+    /// The server
+    #[arg(long, value_name = "URL", env = "ANNALS_URL", default_value = "http://127.0.0.1:4722")]
+    pub(crate) url: String,
+    /// API key to ask it with
+    #[arg(long, value_name = "KEY", env = "ANNALS_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    /// The tenant; not needed with a tenant's key
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+}
+
+impl ServerFlags {
+    /// The server. Nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Api::new`].
+    pub(crate) fn api(&self) -> Result<Api, Failure> {
+        Api::new(&self.url, self.key.clone())
+    }
+
+    /// The query parameter that names the tenant, if one was named.
+    pub(crate) fn tenant_parameter(&self) -> Query {
+        self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())).collect()
+    }
+}
+
+/// Query parameters in order.
+pub(crate) type Query = Vec<(String, String)>;
 
 /// A server and the key to ask it with.
 #[derive(Clone, Debug)]
@@ -126,7 +161,8 @@ impl Api {
         serde_json::from_slice(&bytes).map_err(|error| self.senseless(path, &error.to_string()))
     }
 
-    fn senseless(&self, path: &str, why: &str) -> Failure {
+    /// An answer that no server of annals gives.
+    pub(crate) fn senseless(&self, path: &str, why: &str) -> Failure {
         Failure::new(Exit::Unavailable, format!("`{}{path}` answers what annals does not: {why}", self.base))
     }
 
@@ -136,30 +172,70 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.client.get(url.clone());
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
+        let response = self.answer(self.authorised(self.client.get(url))).await?;
+        self.body(response, path).await
+    }
+
+    /// A request for what lies under these segments of a path.
+    pub(crate) fn request(&self, method: Method, path: &[&str], query: &Query) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("the base was checked").pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
-        let unreached = |error: reqwest::Error| {
-            let failure = Failure::new(
-                Exit::Unavailable,
-                format!("no answer from `{}`: {}", self.base, reason(&error.without_url())),
-            );
-            failure.with_hint("is the server running, and is the URL right?")
-        };
-        let mut response = request.send().await.map_err(unreached)?;
+        self.authorised(self.client.request(method, url))
+    }
+
+    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    /// Asks, and gives the answer once it is known to be a success.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: no answer. What the server refuses is of the kind that the refusal has, in the server's words.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreached(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = self.body(response, "").await?;
+        Err(refusal(status, &body, self.key.is_some()))
+    }
+
+    /// Asks for one JSON value.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::answer`]; and `Unavailable` when the answer is no JSON.
+    pub(crate) async fn value(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let response = self.answer(request).await?;
+        let path = response.url().path().trim_start_matches('/').to_owned();
+        let body = self.body(response, &path).await?;
+        serde_json::from_slice(&body).map_err(|error| self.senseless(&path, &error.to_string()))
+    }
+
+    /// No answer, or one that broke off.
+    pub(crate) fn unreached(&self, error: reqwest::Error) -> Failure {
+        let message = format!("no answer from `{}`: {}", self.base, reason(&error.without_url()));
+        Failure::new(Exit::Unavailable, message).with_hint("is the server running, and is the URL right?")
+    }
+
+    /// All of an answer.
+    pub(crate) async fn body(&self, mut response: Response, path: &str) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(unreached)? {
+        while let Some(piece) = response.chunk().await.map_err(|error| self.unreached(error))? {
             if body.len() + piece.len() > ANSWER_BYTES_MAX {
                 return Err(self.senseless(path, &format!("more than {ANSWER_BYTES_MAX} bytes")));
             }
             body.extend_from_slice(&piece);
         }
-        if response.status().is_success() {
-            Ok(body)
-        } else {
-            Err(refusal(&response, &body, self.key.is_some()))
-        }
+        Ok(body)
     }
 }
 
@@ -198,9 +274,8 @@ impl LogApi {
 }
 
 /// A refusal in the server's words.
-fn refusal(response: &Response, body: &[u8], with_key: bool) -> Failure {
+fn refusal(status: StatusCode, body: &[u8], with_key: bool) -> Failure {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let status = response.status();
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Denied,
         StatusCode::NOT_FOUND => Exit::Missing,
@@ -217,6 +292,11 @@ fn refusal(response: &Response, body: &[u8], with_key: bool) -> Failure {
         _ => Exit::Invalid,
     };
     let words = [&problem.detail, &problem.title].into_iter().find(|words| !words.is_empty());
+    // What was meant is for a line of its own.
+    let (words, meant) = match words.and_then(|words| words.rsplit_once("; did you mean ")) {
+        Some((words, meant)) => (Some(words), Some(meant)),
+        None => (words.map(String::as_str), None),
+    };
     let words =
         words.map_or_else(|| format!("HTTP status {status}"), |words| format!("{words} ({})", problem.code));
     let failure = Failure::new(exit, format!("the server refuses: {words}"));
@@ -225,6 +305,9 @@ fn refusal(response: &Response, body: &[u8], with_key: bool) -> Failure {
         StatusCode::BAD_REQUEST if problem.code == "tenant_required" => {
             failure.with_hint("name the tenant with `--tenant`")
         }
-        _ => failure,
+        _ => match meant {
+            Some(meant) => failure.with_hint(format!("did you mean {meant}")),
+            None => failure,
+        },
     }
 }
