@@ -27,6 +27,7 @@
 //! ```
 
 mod code;
+pub mod filter;
 mod ids;
 pub mod json;
 pub mod model;
