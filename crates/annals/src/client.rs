@@ -1,0 +1,3 @@
+//! What the commands that write to a server share. (Reading from one is `api`.)
+
+pub(crate) mod ingest;
