@@ -22,6 +22,7 @@ use crate::operation::Operation;
 use crate::time::Timestamp;
 
 mod decimal;
+mod display;
 mod evaluate;
 mod fold;
 mod group;
@@ -37,7 +38,7 @@ pub use fold::fold;
 pub use matcher::Matcher;
 pub use needles::Needles;
 pub use parameters::{
-    Parameter, ParameterError, ParameterKind, from_parameters, parameter_names, parameters,
+    Parameter, ParameterError, ParameterKind, ParameterProblem, from_parameters, parameter_names, parameters,
 };
 pub use scim::{FilterError, parse, parse_field};
 pub use words::{Phrase, WordsError, each_word, parse_words};
@@ -237,6 +238,14 @@ impl Path {
     pub fn new(names: &[&str]) -> Self {
         assert!((1..=PATH_NAMES_MAX).contains(&names.len()), "a path has 1 to {PATH_NAMES_MAX} names");
         Self(names.iter().map(|name| (*name).into()).collect())
+    }
+
+    /// Shows each value at the path below `root`, arrays passed through.
+    pub fn each(&self, root: Value<'_>, see: &mut dyn FnMut(Value<'_>)) {
+        evaluate::any_at(root, self, &mut |value| {
+            see(value);
+            false
+        });
     }
 
     /// The names, from the outside in.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use annals_event::filter::Matcher;
 use annals_event::{Position, TenantId, Timestamp, Warning};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_tree::Hash;
@@ -29,14 +30,17 @@ use crate::batch::{Genesis, LogKind, encode_genesis, encode_head};
 use crate::clock::{Clock, Entropy};
 use crate::clock_guard::ClockGuard;
 use crate::control::{Author, Control};
+use crate::cursor::{Cursor, CursorError};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
 use crate::queue::{Queue, Submission, Whose, Work};
-use crate::read::{Entry, FeedPage, FeedScope, Sizes, TenantLog};
+use crate::read::{Entry, FeedPage, FeedScope, Sift, Sizes, TenantLog};
 use crate::record::Record;
+use crate::search::{Search, SearchError, SearchPage, Walk};
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
 use crate::state::{Applied, Outcome, Refusal, State};
+use crate::summary::{Counts, Summary, Tally};
 
 #[path = "threads.rs"]
 mod threads;
@@ -166,6 +170,8 @@ struct Shared {
     acceptor: Acceptor,
     queue: Queue,
     signing: Signing,
+    /// Signs cursors.
+    cursor_key: [u8; 16],
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     clock_guard: ClockGuard,
@@ -247,6 +253,7 @@ impl Ledger {
             acceptor,
             queue: Queue::default(),
             signing,
+            cursor_key: genesis.id_key,
             clock_guard: ClockGuard::new(&*parts.clock),
             clock: parts.clock,
             entropy: parts.entropy,
@@ -416,6 +423,70 @@ impl Ledger {
     #[must_use]
     pub fn feed_size(&self, scope: &FeedScope) -> Option<u64> {
         self.state().feed_size(scope)
+    }
+
+    /// A page of what a search finds. Blocks for as long as it takes, up to about `us_max` µs: [`SearchPage::partial`].
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`].
+    pub fn search(&self, search: &Search<'_>, us_max: u64) -> Result<SearchPage, SearchError> {
+        let until = self.until(us_max);
+        let mut walk = Walk::new(&self.state(), search)?;
+        while walk.step(&self.state()) && self.shared.clock.monotonic_us() < until {}
+        walk.finish()
+    }
+
+    /// Counts what satisfies a condition. Blocks for as long as it takes, up to about `us_max` µs.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`].
+    pub fn summarise(&self, summary: &Summary<'_>, us_max: u64) -> Result<Counts, SearchError> {
+        let until = self.until(us_max);
+        let mut tally = Tally::new(&self.state(), summary)?;
+        while tally.step(&self.state())? {
+            if self.shared.clock.monotonic_us() >= until {
+                return Err(SearchError::Busy);
+            }
+        }
+        tally.finish()
+    }
+
+    /// As [`Ledger::feed`], with only those records that satisfy the condition. Blocks until `limit` are found, the end is
+    /// reached, or about `us_max` µs are over; the page says where to go on.
+    #[must_use]
+    pub fn feed_matching(
+        &self,
+        scope: &FeedScope,
+        from: u64,
+        limit: usize,
+        matcher: &Matcher,
+        us_max: u64,
+    ) -> Option<FeedPage> {
+        let until = self.until(us_max);
+        let mut sift = Sift::new(&self.state(), scope, from, limit)?;
+        while sift.step(&self.state(), matcher) && self.shared.clock.monotonic_us() < until {}
+        Some(sift.finish())
+    }
+
+    fn until(&self, us_max: u64) -> u64 {
+        self.shared.clock.monotonic_us().saturating_add(us_max)
+    }
+
+    /// A cursor as text; none when its question is too long for one.
+    #[must_use]
+    pub fn write_cursor(&self, cursor: &Cursor) -> Option<String> {
+        cursor.to_text(&self.shared.cursor_key)
+    }
+
+    /// Reads a cursor that this ledger wrote, whenever that was.
+    ///
+    /// # Errors
+    ///
+    /// [`CursorError`].
+    pub fn read_cursor(&self, text: &str) -> Result<Cursor, CursorError> {
+        Cursor::from_text(text, &self.shared.cursor_key)
     }
 
     /// Waits until the feed has more than `size` records, or for ever.

@@ -6,6 +6,7 @@
 //! | [`batch`] | what a journal batch holds, byte by byte |
 //! | [`state`] | applies batches, one after another: the pure state machine |
 //! | [`ledger`] | runs it: two threads, group commit, heads each second |
+//! | [`search`], [`summary`], [`cursor`] | finds records, counts them, remembers where a search goes on |
 //! | [`control`], [`keys`] | the control plane, itself an audited log |
 //!
 //! Until segments exist, the journal is all of the store and the whole history is in memory.
@@ -17,8 +18,10 @@ pub mod clock;
 mod clock_guard;
 mod commit;
 pub mod control;
+pub mod cursor;
 pub mod error;
 mod ids;
+pub mod intervals;
 pub mod keys;
 pub mod ledger;
 mod log;
@@ -27,21 +30,29 @@ mod order;
 mod queue;
 pub mod read;
 pub mod record;
+mod scan;
+pub mod search;
 mod secrets;
 pub mod signing;
 mod sources;
 pub mod state;
+pub mod summary;
 mod system;
+mod times;
 
 pub use accept::{AcceptOptions, Draft, ItemError, Sealed};
 pub use annals_tree::origin::LogKind;
 pub use clock::{Clock, Entropy, SeededEntropy};
 pub use control::{Author, Control};
+pub use cursor::{Cursor, CursorError};
 pub use error::{CommitError, ErrorKind, OpenError};
+pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts};
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
+pub use search::{Direction, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
 pub use signing::ProveError;
 pub use state::{Outcome, State};
+pub use summary::{Counts, FieldCounts, Histogram, Summary};

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::batch::{LogId, LogKind};
 use crate::sources::Sources;
+use crate::times::Times;
 
 /// Index of a batch in the ledger's tail.
 pub(crate) type Chunk = u32;
@@ -21,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) id_at: (u32, u16),
     pub(crate) operation: u8,
     pub(crate) derived: bool,
+    /// Written by annals itself.
+    pub(crate) system: bool,
     pub(crate) class: u16,
     pub(crate) root: u32,
     pub(crate) counter: Counter,
@@ -40,6 +43,16 @@ impl Row {
     /// The row as an entry of its log.
     pub(crate) fn entry(&self) -> [u8; 44] {
         entry::encode_event(self.class, received_at_ms(self.received_at), &self.commitment)
+    }
+
+    /// The client's time, or where it sent none the time of receipt: what searches order by.
+    pub(crate) fn occurred_at(&self) -> Timestamp {
+        self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// The event's canonical bytes.
+    pub(crate) fn event_bytes<'a>(&self, chunks: &'a [Bytes]) -> &'a [u8] {
+        &chunks[self.chunk as usize][self.bytes.0 as usize..self.bytes.1 as usize]
     }
 
     /// The event's canonical bytes, without a copy.
@@ -66,12 +79,22 @@ pub(crate) struct Log {
     pub(crate) tenant: TenantId,
     pub(crate) tree: Tree,
     pub(crate) sources: Sources,
+    /// Positions by the time of occurrence.
+    pub(crate) times: Times,
     rows: Vec<Row>,
 }
 
 impl Log {
     pub(crate) fn new(id: LogId, kind: LogKind, tenant: TenantId) -> Self {
-        Self { id, kind, tenant, tree: Tree::new(), sources: Sources::default(), rows: Vec::new() }
+        Self {
+            id,
+            kind,
+            tenant,
+            tree: Tree::new(),
+            sources: Sources::default(),
+            times: Times::default(),
+            rows: Vec::new(),
+        }
     }
 
     pub(crate) fn name(&self) -> LogName {
@@ -116,6 +139,7 @@ impl Log {
         let position = Position(self.size());
         let leaf = row.leaf();
         self.tree.push(leaf);
+        self.times.push(row.occurred_at(), position.0);
         self.rows.push(row);
         assert_eq!(self.rows.len() as u64, self.tree.size(), "a position is a row and a leaf");
         (position, leaf)

@@ -40,6 +40,11 @@ impl Order {
         self.next
     }
 
+    /// The record with this number.
+    pub(crate) fn at(&self, seq: u64) -> Option<Found> {
+        self.from(seq).next().map(|(_, found)| found)
+    }
+
     /// The records from ledger number `from` on.
     pub(crate) fn from(&self, from: u64) -> impl Iterator<Item = (LedgerSeq, Found)> + '_ {
         let first = self.runs.partition_point(|run| run.seq <= from).saturating_sub(1);

@@ -1,5 +1,7 @@
 //! What can be asked of the state.
 
+use annals_event::filter::Matcher;
+use annals_event::json::Document;
 use annals_event::{LedgerSeq, Operation, Position, TenantId};
 use annals_journal::Place;
 use annals_tree::{Hash, SecretRoot};
@@ -10,6 +12,7 @@ use crate::ids::{Found, id_hash};
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::record::Record;
+use crate::scan::Scan;
 use crate::state::State;
 
 /// One log of one tenant.
@@ -111,8 +114,11 @@ impl State {
     }
 
     pub(crate) fn log(&self, name: &TenantLog) -> Option<&Log> {
-        let index = self.tenants.get(&name.tenant)? + u32::from(name.kind == LogKind::Access);
-        Some(&self.logs[index as usize])
+        Some(&self.logs[self.log_index(name)? as usize])
+    }
+
+    pub(crate) fn log_index(&self, name: &TenantLog) -> Option<u32> {
+        Some(self.tenants.get(&name.tenant)? + u32::from(name.kind == LogKind::Access))
     }
 
     pub(crate) fn logs(&self) -> &[Log] {
@@ -137,7 +143,7 @@ impl State {
                 self.order.from(from).take(limit).map(|(_, found)| self.record(found)).collect()
             }
             FeedScope::Log(name) => {
-                let log = self.tenants[&name.tenant] + u32::from(name.kind == LogKind::Access);
+                let log = self.log_index(name)?;
                 let end = size.min(from.saturating_add(limit as u64));
                 (from..end).map(|position| self.record(Found { log, position: Position(position) })).collect()
             }
@@ -149,7 +155,7 @@ impl State {
     /// The record at a position of a log.
     #[must_use]
     pub fn at(&self, name: &TenantLog, position: Position) -> Option<Record> {
-        let log = self.tenants.get(&name.tenant)? + u32::from(name.kind == LogKind::Access);
+        let log = self.log_index(name)?;
         self.logs[log as usize].row(position)?;
         Some(self.record(Found { log, position }))
     }
@@ -158,7 +164,7 @@ impl State {
     #[must_use]
     pub fn by_id(&self, name: &TenantLog, id: &str) -> Option<Record> {
         let genesis = self.genesis.as_ref()?;
-        let log = self.tenants.get(&name.tenant)? + u32::from(name.kind == LogKind::Access);
+        let log = self.log_index(name)?;
         let mut escaped = Vec::new();
         annals_event::json::write_string(id, &mut escaped);
         let id = escaped.get(1..escaped.len() - 1)?;
@@ -166,7 +172,7 @@ impl State {
         self.find(log, hash, id).map(|found| self.record(found))
     }
 
-    fn record(&self, found: Found) -> Record {
+    pub(crate) fn record(&self, found: Found) -> Record {
         let log = &self.logs[found.log as usize];
         let row = log.row(found.position).expect("whoever asks knows that the record exists");
         Record {
@@ -190,6 +196,43 @@ impl State {
         let secret = SecretRoot::from_bytes(self.roots.seeds[row.root as usize]).secret(row.counter);
         let rebuilt = Commits::default().commit(&row.event(&self.chunks), &secret);
         Some(Entry { bytes: row.entry(), leaf: row.leaf(), intact: rebuilt == Some(row.commitment) })
+    }
+}
+
+/// A stretch of a feed that is being sifted.
+pub(crate) struct Sift<'a> {
+    scope: &'a FeedScope,
+    scan: Scan,
+    document: Document,
+    limit: usize,
+    page: FeedPage,
+}
+
+impl<'a> Sift<'a> {
+    pub(crate) fn new(state: &State, scope: &'a FeedScope, from: u64, limit: usize) -> Option<Self> {
+        let size = state.feed_size(scope)?;
+        let mut scan = Scan::by_number(false, size);
+        if let Some(before) = from.checked_sub(1) {
+            scan.after((0, before));
+        }
+        let page = FeedPage { records: Vec::new(), next: from, size };
+        Some(Self { scope, scan, document: Document::default(), limit, page })
+    }
+
+    /// Takes one step. False when there is nothing left to do.
+    pub(crate) fn step(&mut self, state: &State, matcher: &Matcher) -> bool {
+        let Self { scope, scan, document, limit, page } = self;
+        scan.step(state, scope, |passed| {
+            if passed.satisfies(matcher, document) {
+                page.records.push(state.record(passed.found));
+            }
+            page.next = passed.number + 1;
+            page.records.len() < *limit
+        })
+    }
+
+    pub(crate) fn finish(self) -> FeedPage {
+        self.page
     }
 }
 

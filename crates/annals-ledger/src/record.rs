@@ -1,9 +1,13 @@
 //! A record as it is read: the event's bytes as they are committed, and what annals knows beside them.
 
+use annals_event::json::Limits;
 use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
 use bytes::Bytes;
 
 use crate::batch::LogKind;
+
+/// Limits to parse stored events with: they were met when the events were taken.
+pub(crate) const LIMITS: Limits = Limits { depth_max: usize::MAX };
 
 /// One record. Cloning it copies no event bytes.
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ use crate::keys::Keys;
 use crate::log::{Chunk, Log, Row};
 use crate::order::Order;
 use crate::system::{self, SystemEvents};
+use crate::times::Times;
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
 const CONTROL_LOG: u32 = 0;
@@ -146,6 +147,8 @@ pub struct State {
     pub(crate) chunk_bytes: u64,
     ids: IdIndex,
     pub(crate) order: Order,
+    /// Ledger numbers by the time of occurrence.
+    pub(crate) times: Times,
     pub(crate) roots: Roots,
     pub(crate) keys: Arc<RwLock<Keys>>,
     system: SystemEvents,
@@ -176,6 +179,7 @@ impl State {
             chunk_bytes: 0,
             ids: IdIndex::default(),
             order: Order::default(),
+            times: Times::default(),
             roots: Roots::default(),
             keys: Arc::default(),
             system: SystemEvents::default(),
@@ -315,6 +319,7 @@ impl State {
             id_at: item.id_at,
             operation: item.operation,
             derived: item.derived,
+            system: item.system,
             class: 0,
             root: batch.roots[usize::from(item.secret.root)],
             counter: item.secret.counter,
@@ -336,7 +341,9 @@ impl State {
     fn store(&mut self, batch: &mut InHand, log: u32, id_hash: u64, mut row: Row) -> (Position, Hash) {
         let found = Found { log, position: Position(self.logs[log as usize].size()) };
         if self.logs[log as usize].kind == LogKind::Tenant {
-            row.seq = Some(self.order.push(found).0);
+            let seq = self.order.push(found).0;
+            row.seq = Some(seq);
+            self.times.push(row.occurred_at(), seq);
         }
         let (position, leaf) = self.logs[log as usize].push(row);
         self.ids.insert(id_hash, found);
@@ -358,6 +365,7 @@ impl State {
             id_at: made.id_at,
             operation: Operation::Other.code(),
             derived: false,
+            system: true,
             class: 0,
             root,
             counter: secret.counter,

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::{Comparison, Condition, Field, Known, Literal, Part, Path, Subject, Test, fold, words};
+use super::fold::with_folded;
+use super::{Comparison, Condition, Field, Known, Literal, Part, Path, Subject, Test, words};
 use crate::json::{Kind, Value};
 use crate::time::Timestamp;
 
@@ -89,7 +90,7 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
 }
 
 /// Whether `f` says yes to some value at the path. Arrays are passed through, at the end too.
-fn any_at(root: Value<'_>, path: &Path, f: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+pub(super) fn any_at(root: Value<'_>, path: &Path, f: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
     any_below(root, &path.0, f)
 }
 
@@ -154,7 +155,7 @@ impl Test {
                 value.compare(literal).is_some_and(|order| comparison.allows(order))
             }
             Self::Text { part, text, folded } => match value {
-                Scalar::Text(value) if *folded => part.is(&fold(value), text),
+                Scalar::Text(value) if *folded => with_folded(value, |value| part.is(value, text)),
                 Scalar::Text(value) => part.is(value, text),
                 _ => false,
             },

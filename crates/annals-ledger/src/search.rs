@@ -1,0 +1,426 @@
+//! Finding records: pages of what satisfies a condition, in a stated order, as of a stated size.
+//!
+//! A search walks over the records in its order and holds each against the condition, so a page ends as soon as it is full.
+//! The walk is made in steps, between which nothing is held: a writer waits for one step at most. Where the walk is, is
+//! remembered as a place in the order, which stays what it is however many records are added meanwhile.
+//!
+//! An order by anything but one time needs all matches before it can name the first: such a page costs a walk over all
+//! records in the range, and memory for one page.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use annals_event::filter::Matcher;
+use annals_event::json::Document;
+
+use crate::read::FeedScope;
+use crate::record::Record;
+use crate::scan::{Passed, Scan};
+use crate::state::State;
+use crate::times::Moment;
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    /// Where.
+    pub scope: &'a FeedScope,
+    /// What a record must satisfy.
+    pub matcher: &'a Matcher,
+    /// In which order.
+    pub order: &'a Order,
+    /// Leaves out what annals itself has written.
+    pub sent_only: bool,
+    /// As of which size: only the first so many records, by position or ledger number. None is all there are by now.
+    pub size: Option<u64>,
+    /// Where the page begins.
+    pub start: &'a Start,
+    /// Records of a full page.
+    pub limit: usize,
+    /// Whether to count all that match.
+    pub count: bool,
+}
+
+/// The order of what is found: by one key after another. What is equal in all of them stands in the order of the numbers, in
+/// the direction of the last key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order(Vec<(SortKey, Direction)>);
+
+/// What records are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// The client's time, or where it sent none the time of receipt.
+    OccurredAt,
+    /// The order of receipt: by position, or over all tenants by ledger number.
+    Received,
+    /// `request.status_code`; events without one come as if it were -1.
+    StatusCode,
+}
+
+/// Which comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest.
+    Rising,
+    /// The largest.
+    Falling,
+}
+
+/// A record's place in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its value for each key: µs, a number, or a status code.
+    pub keys: Vec<i64>,
+    /// Its position, or over all tenants its ledger number.
+    pub number: u64,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the first record of the order.
+    #[default]
+    First,
+    /// With what follows this place.
+    After(Place),
+    /// With what makes the page end right before this place.
+    Before(Place),
+}
+
+/// A page of what was found.
+#[derive(Clone, Debug)]
+pub struct SearchPage {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// The place after which the next page begins; none at the end.
+    pub next: Option<Place>,
+    /// The place before which the previous page ends; none at the beginning.
+    pub previous: Option<Place>,
+    /// As of which size.
+    pub size: u64,
+    /// How many match in all, where that was asked for and the time was enough.
+    pub total: Option<u64>,
+    /// The time was up before the page was full, or before all were counted.
+    pub partial: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// There is no such tenant.
+    #[error("the tenant does not exist")]
+    TenantMissing,
+    /// The time was up.
+    #[error("the question takes more work than one answer may; ask for a shorter time or for fewer values")]
+    Busy,
+    /// The size is more than there is.
+    #[error(
+        "the answer was to be as of {size} records, but there are only {known}; records that were known are lost"
+    )]
+    Beyond {
+        /// What was asked for.
+        size: u64,
+        /// What there is.
+        known: u64,
+    },
+    /// More distinct values than are counted, or more intervals than are told.
+    #[error("the answer would have more than {max} {what}; ask for a shorter time or a longer interval")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: u64,
+    },
+}
+
+impl Order {
+    /// By these keys, one after another.
+    ///
+    /// # Panics
+    ///
+    /// Without a key.
+    #[must_use]
+    pub fn new(keys: Vec<(SortKey, Direction)>) -> Self {
+        assert!(!keys.is_empty(), "an order has a key");
+        Self(keys)
+    }
+
+    /// By the time of occurrence.
+    #[must_use]
+    pub fn occurred(direction: Direction) -> Self {
+        Self(vec![(SortKey::OccurredAt, direction)])
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &[(SortKey, Direction)] {
+        &self.0
+    }
+
+    fn reversed(&self) -> Self {
+        Self(self.0.iter().map(|(key, direction)| (*key, direction.reversed())).collect())
+    }
+
+    fn last(&self) -> Direction {
+        self.0.last().expect("an order has a key").1
+    }
+
+    /// Numbers that compare as places do in this order.
+    fn rank(&self, place: &Place) -> Vec<i128> {
+        let signed = |direction: Direction, value: i128| match direction {
+            Direction::Rising => value,
+            Direction::Falling => -value,
+        };
+        let keys =
+            self.0.iter().zip(&place.keys).map(|((_, direction), key)| signed(*direction, (*key).into()));
+        keys.chain([signed(self.last(), place.number.into())]).collect()
+    }
+
+    fn place(&self, passed: &Passed<'_>, document: &mut Document) -> Place {
+        let keys = self.0.iter().map(|(key, _)| match key {
+            SortKey::OccurredAt => passed.row.occurred_at().as_micros(),
+            SortKey::Received => 0,
+            SortKey::StatusCode => status_code(passed.event, document),
+        });
+        Place { keys: keys.collect(), number: passed.number }
+    }
+}
+
+impl Direction {
+    /// The other one.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Rising => Self::Falling,
+            Self::Falling => Self::Rising,
+        }
+    }
+}
+
+fn status_code(event: &[u8], document: &mut Document) -> i64 {
+    let event = document.parse(event, crate::record::LIMITS).ok();
+    let code = event.and_then(|event| event.get("request")?.get("status_code")?.as_u64());
+    code.and_then(|code| i64::try_from(code).ok()).unwrap_or(-1)
+}
+
+/// A search on its way.
+pub(crate) struct Walk<'a> {
+    search: &'a Search<'a>,
+    /// The order in which it walks; against the page's where that is read from its end.
+    order: Order,
+    size: u64,
+    stage: Stage,
+    scan: Scan,
+    document: Document,
+    /// The walk's last place.
+    reached: Option<Place>,
+    hits: Vec<(Place, Record)>,
+    best: BinaryHeap<Ranked>,
+    counted: u64,
+    total: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Fills the page in the order of the walk.
+    Page,
+    /// Looks for the best of all.
+    Best,
+    /// Counts.
+    Count,
+    Done,
+}
+
+/// A hit, ordered by its rank.
+struct Ranked {
+    rank: Vec<i128>,
+    place: Place,
+    record: Record,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(state: &State, search: &'a Search<'a>) -> Result<Self, SearchError> {
+        let known = state.feed_size(search.scope).ok_or(SearchError::TenantMissing)?;
+        let size = search.size.unwrap_or(known);
+        if size > known {
+            return Err(SearchError::Beyond { size, known });
+        }
+        let order = match search.start {
+            Start::Before(_) => search.order.reversed(),
+            _ => search.order.clone(),
+        };
+        let condition = search.matcher.condition();
+        let falling = order.last() == Direction::Falling;
+        let (stage, scan) = match order.keys() {
+            [(SortKey::OccurredAt, _)] => (Stage::Page, Scan::by_time(condition, falling, size)),
+            [(SortKey::Received, _)] => (Stage::Page, Scan::by_number(falling, size)),
+            _ => (Stage::Best, Scan::by_time(condition, falling, size)),
+        };
+        let mut walk = Self {
+            search,
+            order,
+            size,
+            stage,
+            scan,
+            document: Document::default(),
+            reached: None,
+            hits: Vec::new(),
+            best: BinaryHeap::new(),
+            counted: 0,
+            total: None,
+        };
+        if let (Stage::Page, Start::After(place) | Start::Before(place)) = (stage, search.start) {
+            walk.scan.after(moment(place));
+        }
+        Ok(walk)
+    }
+
+    /// Takes one step. False when there is nothing left to do.
+    pub(crate) fn step(&mut self, state: &State) -> bool {
+        match self.stage {
+            Stage::Page => self.step_page(state),
+            Stage::Best => self.step_best(state),
+            Stage::Count => self.step_count(state),
+            Stage::Done => {}
+        }
+        self.stage != Stage::Done
+    }
+
+    fn step_page(&mut self, state: &State) {
+        let Self { search, order, scan, document, hits, reached, .. } = self;
+        let mut last = None;
+        let more = scan.step(state, search.scope, |passed| {
+            if wanted(search, &passed, document) {
+                let place = order.place(&passed, document);
+                hits.push((place, state.record(passed.found)));
+            }
+            last = Some((passed.number, passed.row.occurred_at()));
+            hits.len() <= search.limit
+        });
+        if let Some((number, occurred_at)) = last {
+            let keys = order.0.iter().map(|(key, _)| match key {
+                SortKey::OccurredAt => occurred_at.as_micros(),
+                SortKey::Received | SortKey::StatusCode => 0,
+            });
+            *reached = Some(Place { keys: keys.collect(), number });
+        }
+        if more {
+            return;
+        }
+        let ended = hits.len() <= search.limit;
+        if ended && *search.start == Start::First {
+            self.total = Some(self.hits.len() as u64);
+        }
+        self.stage = if search.count && self.total.is_none() {
+            self.scan = Scan::by_time(search.matcher.condition(), true, self.size);
+            Stage::Count
+        } else {
+            Stage::Done
+        };
+    }
+
+    fn step_best(&mut self, state: &State) {
+        let Self { search, order, scan, document, best, counted, .. } = self;
+        let beyond = match search.start {
+            Start::First => None,
+            Start::After(place) | Start::Before(place) => Some(order.rank(place)),
+        };
+        let more = scan.step(state, search.scope, |passed| {
+            if !wanted(search, &passed, document) {
+                return true;
+            }
+            *counted += 1;
+            let place = order.place(&passed, document);
+            let rank = order.rank(&place);
+            if beyond.as_ref().is_none_or(|beyond| rank > *beyond) {
+                if best.len() <= search.limit || best.peek().is_some_and(|worst| rank < worst.rank) {
+                    best.push(Ranked { rank, place, record: state.record(passed.found) });
+                }
+                if best.len() > search.limit + 1 {
+                    best.pop();
+                }
+            }
+            true
+        });
+        if !more {
+            let best = std::mem::take(&mut self.best).into_sorted_vec();
+            self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.record)).collect();
+            self.total = Some(self.counted);
+            self.stage = Stage::Done;
+        }
+    }
+
+    fn step_count(&mut self, state: &State) {
+        let Self { search, scan, document, counted, .. } = self;
+        let more = scan.step(state, search.scope, |passed| {
+            *counted += u64::from(wanted(search, &passed, document));
+            true
+        });
+        if !more {
+            self.total = Some(self.counted);
+            self.stage = Stage::Done;
+        }
+    }
+
+    /// The page as far as the walk has come.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::Busy`] when the walk has not ended and nothing of it can be told.
+    pub(crate) fn finish(mut self) -> Result<SearchPage, SearchError> {
+        let partial = self.stage != Stage::Done;
+        if self.stage == Stage::Best {
+            return Err(SearchError::Busy);
+        }
+        let more = self.hits.len() > self.search.limit;
+        self.hits.truncate(self.search.limit);
+        let beyond = match self.stage {
+            // The next page begins after what was looked at, whether or not it matched.
+            Stage::Page => self.reached.clone(),
+            _ => self.hits.last().filter(|_| more).map(|(place, _)| place.clone()),
+        };
+        let first = self.hits.first().map(|(place, _)| place.clone());
+        let (next, previous) = match self.search.start {
+            Start::First => (beyond, None),
+            Start::After(place) => (beyond, Some(first.unwrap_or_else(|| place.clone()))),
+            Start::Before(place) => {
+                // Read from its end: the last of the page was met first.
+                self.hits.reverse();
+                let last = self.hits.last().map(|(place, _)| place.clone());
+                (Some(last.unwrap_or_else(|| place.clone())), beyond)
+            }
+        };
+        let records = self.hits.into_iter().map(|(_, record)| record).collect();
+        let total = self.total.filter(|_| self.search.count);
+        Ok(SearchPage { records, next, previous, size: self.size, total, partial })
+    }
+}
+
+fn wanted(search: &Search<'_>, passed: &Passed<'_>, document: &mut Document) -> bool {
+    !(search.sent_only && passed.row.system) && passed.satisfies(search.matcher, document)
+}
+
+/// Where a walk by one key goes on.
+fn moment(place: &Place) -> Moment {
+    (place.keys.first().copied().unwrap_or(0), place.number)
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
