@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// Largest exponent that is read, up or down. A number beyond it, as nobody measures, is no [`Decimal`].
-pub const EXPONENT_MAX: i64 = 1_000_000_000_000_000_000;
+const EXPONENT_MAX: i64 = 1_000_000_000_000_000_000;
 
 /// A number of JSON by its value: every digit counts, however it was written. `1.0` is `1`, `-0` is `0`, and `1e400` is above
 /// every shorter number.
@@ -20,7 +20,7 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// The number a JSON token says. `None` when it is not one, or has an exponent beyond ±[`EXPONENT_MAX`].
+    /// The number a JSON token says. `None` when it is not one, or has an exponent beyond ±10^18.
     #[must_use]
     pub fn parse(token: &str) -> Option<Self> {
         let parts = Parts::of(token)?;
@@ -149,11 +149,8 @@ impl<'a> Parts<'a> {
         if self.second.is_empty() && other.second.is_empty() {
             return self.first.cmp(other.first);
         }
-        let digits = |parts: &Self| parts.first.bytes().chain(parts.second.bytes());
-        let (a, b) =
-            (self.first.bytes().chain(self.second.bytes()), other.first.bytes().chain(other.second.bytes()));
-        let _ = digits;
-        a.cmp(b)
+        let digits = self.first.bytes().chain(self.second.bytes());
+        digits.cmp(other.first.bytes().chain(other.second.bytes()))
     }
 }
 

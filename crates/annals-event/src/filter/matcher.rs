@@ -1,15 +1,20 @@
 //! A condition made ready for many events.
 
+use std::fmt;
+
 use super::{Condition, Known, Needles, Subject};
 use crate::json::{Document, Limits};
 
-/// A condition made ready for many events.
+/// A condition made ready for many events: it looks no closer at an event than it has to.
 pub struct Matcher {
     condition: Condition,
     needles: Needles,
 }
 
 impl Matcher {
+    /// Deeper than [`Rules::depth_max`](crate::Rules::depth_max) lets any event be.
+    const LIMITS: Limits = Limits { depth_max: 1 << 10 };
+
     /// Makes a condition ready.
     #[must_use]
     pub fn new(condition: Condition) -> Self {
@@ -17,25 +22,30 @@ impl Matcher {
         Self { condition, needles }
     }
 
-    /// Whether the condition holds for the event with these canonical bytes, as [`Condition::holds`] says. `document` is
-    /// working memory. Bytes that are not JSON satisfy nothing; whoever read them has checked them.
+    /// Whether the condition holds for the event with these canonical bytes; what [`Condition::holds`] says. `document` is
+    /// working memory, and nothing else is allocated once it has grown.
+    ///
+    /// Bytes that are no event satisfy nothing but what is known without them; whoever read them has checked them.
     #[must_use]
     pub fn matches(&self, document: &mut Document, canonical: &[u8], known: &Known<'_>) -> bool {
         if let Some(decided) = self.condition.decide(known) {
             return decided;
         }
-        if !self.needles.may_match(canonical) {
-            return false;
-        }
-        match document.parse(canonical, Limits { depth_max: usize::MAX }) {
-            Ok(event) => self.condition.holds(&Subject { event, known: *known }),
-            Err(_) => false,
-        }
+        self.needles.may_match(canonical)
+            && document
+                .parse(canonical, Self::LIMITS)
+                .is_ok_and(|event| self.condition.holds(&Subject { event, known: *known }))
     }
 
     /// The condition.
     #[must_use]
     pub fn condition(&self) -> &Condition {
         &self.condition
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matcher").field("condition", &self.condition).field("needles", &self.needles).finish()
     }
 }

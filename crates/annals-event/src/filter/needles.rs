@@ -1,39 +1,188 @@
-//! Bytes that an event must contain to satisfy a condition: most events are passed over without being parsed.
+//! Bytes that an event must contain to satisfy a condition, so that most events are passed over without being parsed.
+//!
+//! What makes it sound: canonical bytes escape each text in one way, character by character (RFC 8785), so a part of a text is
+//! a part of its token; they have no white space, so a member `a` is `"a":`; and what folds to ASCII letters is ASCII itself
+//! wherever the whole event is (elsewhere it may be `K` or `ſ`). Below a `not` nothing is required.
+
+use std::fmt;
 
 use memchr::memmem::Finder;
 
-use super::{Condition, Field, Literal, Test};
-use crate::json::write_string;
+use super::names::json_text;
+use super::{Condition, Field, Literal, Part, Path, Phrase, Test};
 
 /// What an event's canonical bytes contain when a condition holds for it.
-pub struct Needles(Vec<Finder<'static>>);
+#[derive(Debug)]
+pub struct Needles {
+    need: Need,
+    /// Whether something in `need` asks if the event is ASCII.
+    folded: bool,
+}
 
 impl Needles {
     /// What a condition asks for.
     #[must_use]
     pub fn of(condition: &Condition) -> Self {
-        let mut found = Vec::new();
-        collect(condition, &mut found);
-        Self(found)
+        let need = Need::of(condition);
+        Self { folded: need.is_folded(), need }
     }
 
-    /// False only for an event that does not satisfy the condition.
+    /// False only for an event that does not satisfy the condition. `canonical` are its canonical bytes.
     #[must_use]
     pub fn may_match(&self, canonical: &[u8]) -> bool {
-        self.0.iter().all(|needle| needle.find(canonical).is_some())
+        self.need.is_met(canonical, self.folded && canonical.is_ascii())
     }
 }
 
-fn collect(condition: &Condition, found: &mut Vec<Finder<'static>>) {
-    match condition {
-        Condition::All(all) => all.iter().for_each(|condition| collect(condition, found)),
-        Condition::Field(Field::Member(_), Test::In(literals)) => {
-            if let [Literal::Text(text)] = literals.as_slice() {
-                let mut token = Vec::new();
-                write_string(text, &mut token);
-                found.push(Finder::new(&token).into_owned());
-            }
+enum Need {
+    Nothing,
+    All(Vec<Need>),
+    Any(Vec<Need>),
+    /// These bytes.
+    Bytes(Box<Finder<'static>>),
+    /// In an event that is ASCII, this text in any case.
+    Folded(Caseless),
+    /// Something beyond ASCII.
+    Beyond,
+}
+
+impl Need {
+    /// More alternatives take longer to look for than an event takes to parse.
+    const ALTERNATIVES_MAX: usize = 16;
+
+    fn of(condition: &Condition) -> Self {
+        match condition {
+            Condition::All(all) => Self::all(all.iter().map(Self::of)),
+            Condition::Any(any) => Self::any(any.iter().map(Self::of)),
+            Condition::Field(Field::Member(path), test) => match Self::of_test(test) {
+                Self::Nothing => Self::member(path),
+                need => need,
+            },
+            Condition::Field(..) | Condition::Not(_) => Self::Nothing,
+            Condition::Element(path, condition) => match Self::of(condition) {
+                Self::Nothing => Self::member(path),
+                need => need,
+            },
+            Condition::Words(phrases) => Self::all(phrases.iter().map(Self::of_phrase)),
         }
-        _ => {}
+    }
+
+    fn of_test(test: &Test) -> Self {
+        match test {
+            Test::In(literals) => Self::any(literals.iter().map(|literal| match literal {
+                Literal::Text(text) => Self::bytes(&json_text(text)),
+                Literal::Number(_) | Literal::Bool(_) | Literal::Time(_) => Self::Nothing,
+            })),
+            Test::Text { text, .. } if text.is_empty() => Self::Nothing,
+            Test::Text { part, text, folded } => {
+                let token = json_text(text);
+                let token = match part {
+                    Part::Whole => token.as_str(),
+                    Part::Start => &token[..token.len() - 1],
+                    Part::End => &token[1..],
+                    Part::Anywhere => &token[1..token.len() - 1],
+                };
+                if *folded { Self::folded(token) } else { Self::bytes(token) }
+            }
+            Test::Present | Test::Order(..) | Test::Network(_) => Self::Nothing,
+        }
+    }
+
+    /// The longest word of a phrase.
+    fn of_phrase(phrase: &Phrase) -> Self {
+        phrase.words().max_by_key(|word| word.len()).map_or(Self::Nothing, Self::folded)
+    }
+
+    /// The innermost member of a path: it is there when anything about it holds.
+    fn member(path: &Path) -> Self {
+        path.names().last().map_or(Self::Nothing, |name| Self::bytes(&format!("{}:", json_text(name))))
+    }
+
+    fn bytes(bytes: &str) -> Self {
+        Self::Bytes(Box::new(Finder::new(bytes).into_owned()))
+    }
+
+    fn folded(text: &str) -> Self {
+        if text.is_ascii() { Self::Folded(Caseless::new(text)) } else { Self::Beyond }
+    }
+
+    fn all(needs: impl Iterator<Item = Self>) -> Self {
+        let mut needs: Vec<Self> = needs.filter(|need| !matches!(need, Self::Nothing)).collect();
+        match needs.len() {
+            0 => Self::Nothing,
+            1 => needs.remove(0),
+            _ => Self::All(needs),
+        }
+    }
+
+    fn any(needs: impl Iterator<Item = Self>) -> Self {
+        let mut needs: Vec<Self> = needs.collect();
+        if needs.len() > Self::ALTERNATIVES_MAX || needs.iter().any(|need| matches!(need, Self::Nothing)) {
+            return Self::Nothing;
+        }
+        if needs.len() == 1 { needs.remove(0) } else { Self::Any(needs) }
+    }
+
+    fn is_folded(&self) -> bool {
+        match self {
+            Self::All(needs) | Self::Any(needs) => needs.iter().any(Self::is_folded),
+            Self::Folded(_) | Self::Beyond => true,
+            Self::Nothing | Self::Bytes(_) => false,
+        }
+    }
+
+    fn is_met(&self, canonical: &[u8], is_ascii: bool) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::All(needs) => needs.iter().all(|need| need.is_met(canonical, is_ascii)),
+            Self::Any(needs) => needs.iter().any(|need| need.is_met(canonical, is_ascii)),
+            Self::Bytes(finder) => finder.find(canonical).is_some(),
+            Self::Folded(text) => !is_ascii || text.is_in(canonical),
+            Self::Beyond => !is_ascii,
+        }
+    }
+}
+
+impl fmt::Debug for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::All(needs) => f.debug_tuple("all").field(needs).finish(),
+            Self::Any(needs) => f.debug_tuple("any").field(needs).finish(),
+            Self::Bytes(finder) => f.write_str(&String::from_utf8_lossy(finder.needle())),
+            Self::Folded(text) => write!(f, "{} in any case", String::from_utf8_lossy(&text.text)),
+            Self::Beyond => f.write_str("something beyond ASCII"),
+        }
+    }
+}
+
+/// A text in ASCII that is looked for in any case.
+struct Caseless {
+    /// Without capitals. Not empty.
+    text: Box<[u8]>,
+    /// Where its rarest byte is.
+    rare_at: usize,
+}
+
+impl Caseless {
+    fn new(text: &str) -> Self {
+        // Letters of English by how often they occur; what is none of them is rarer still.
+        const FREQUENT: &[u8] = b"zqxjkvbpygfwmucldrhsnioate";
+        let rank = |byte: u8| FREQUENT.iter().position(|other| *other == byte).map_or(0, |rank| rank + 1);
+        let text: Box<[u8]> = text.to_ascii_lowercase().into_bytes().into();
+        // Quotes are everywhere in JSON.
+        let ranks = text.iter().map(|byte| if *byte == b'"' { usize::MAX } else { rank(*byte) });
+        let rare_at = ranks.enumerate().min_by_key(|(_, rank)| *rank).map_or(0, |(at, _)| at);
+        Self { text, rare_at }
+    }
+
+    fn is_in(&self, canonical: &[u8]) -> bool {
+        let Some(window) = canonical.get(self.rare_at..) else { return false };
+        let rare = self.text[self.rare_at];
+        memchr::memchr2_iter(rare, rare.to_ascii_uppercase(), window).any(|start| {
+            canonical
+                .get(start..start + self.text.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(&self.text))
+        })
     }
 }

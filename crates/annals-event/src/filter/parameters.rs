@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::names::{Holds, holds};
-use super::scim::{network, parse_ungrouped};
+use super::names::{self, Holds, holds};
+use super::scim::{any_of, check_word, is_integer_to, network, parse_ungrouped};
 use super::{
     Comparison, Condition, Decimal, FILTER_TESTS_MAX, Field, Literal, Path, Test, group, parse_words,
 };
@@ -14,16 +14,24 @@ use crate::time::Timestamp;
 /// A parameter that is a condition.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its name: the member's path joined by `_`.
+    /// Its name. That of a member is its path joined by `_`.
     pub name: String,
     /// What it takes.
     pub kind: ParameterKind,
-    /// What it is compared with.
     field: Option<Field>,
+}
+
+impl Parameter {
+    /// What it is compared with; nothing for `q` and `filter`.
+    #[must_use]
+    pub fn field(&self) -> Option<&Field> {
+        self.field.as_ref()
+    }
 }
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ParameterKind {
     /// A text.
     Text,
@@ -33,39 +41,55 @@ pub enum ParameterKind {
     Bool,
     /// An integer from 0 to this one.
     Integer(u64),
-    /// An address or a network, or any text without `/`.
+    /// A network, such as `10.0.0.0/8`, or a text without `/`.
     Address,
-    /// A time (RFC 3339 with an offset).
-    Time,
-    /// Words: [`parse_words`].
+    /// An RFC 3339 time with an offset; what is found is at or after it.
+    Since,
+    /// An RFC 3339 time with an offset; what is found is before it.
+    Until,
+    /// Words and phrases: [`parse_words`].
     Words,
     /// A filter: [`parse`](super::parse).
     Filter,
 }
 
-/// A parameter's value is refused.
+/// Why a request's parameters are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParameterError {
-    /// Which one.
+    /// The parameter.
     pub parameter: String,
-    /// For people.
+    /// What is the matter with it.
+    pub problem: ParameterProblem,
+    /// For people: lower case, the thing first, then what is wrong with it, then a way out.
     pub message: String,
 }
 
+/// What is the matter with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParameterProblem {
+    /// There is none of this name.
+    Unknown,
+    /// It cannot have this value, or not beside the others.
+    Value,
+    /// The filter is wrong at this byte.
+    Filter {
+        /// Bytes from its start.
+        at: usize,
+    },
+}
+
 static PARAMETERS: LazyLock<Vec<Parameter>> = LazyLock::new(|| {
-    let mut parameters = Vec::new();
-    let special = [
-        ("since", ParameterKind::Time),
-        ("until", ParameterKind::Time),
-        ("received_since", ParameterKind::Time),
-        ("received_until", ParameterKind::Time),
-        ("q", ParameterKind::Words),
-        ("filter", ParameterKind::Filter),
+    let special = |name: &str, kind, field| Parameter { name: name.to_owned(), kind, field };
+    let mut parameters = vec![
+        special("since", ParameterKind::Since, Some(Field::OccurredAt)),
+        special("until", ParameterKind::Until, Some(Field::OccurredAt)),
+        special("received_since", ParameterKind::Since, Some(Field::ReceivedAt)),
+        special("received_until", ParameterKind::Until, Some(Field::ReceivedAt)),
+        special("q", ParameterKind::Words, None),
+        special("filter", ParameterKind::Filter, None),
     ];
-    for (name, kind) in special {
-        parameters.push(Parameter { name: name.to_owned(), kind, field: None });
-    }
     add_members(&mut parameters, &mut Vec::new(), model::EVENT);
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
     parameters
@@ -74,21 +98,22 @@ static PARAMETERS: LazyLock<Vec<Parameter>> = LazyLock::new(|| {
 static NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| PARAMETERS.iter().map(|parameter| parameter.name.as_str()).collect());
 
-fn add_members(parameters: &mut Vec<Parameter>, path: &mut Vec<&'static str>, members: &'static [Member]) {
-    for member in members {
+/// Adds a parameter for each scalar member.
+fn add_members(parameters: &mut Vec<Parameter>, path: &mut Vec<&'static str>, table: &'static [Member]) {
+    for member in table {
         path.push(member.name);
-        let kind = match (member.kind, holds(member.kind)) {
-            (MemberKind::Tenant | MemberKind::Time | MemberKind::Reserved | MemberKind::State, _) => None,
-            (_, Holds::Members(_, members)) => {
-                add_members(parameters, path, members);
-                None
-            }
-            _ if path[..] == ["context", "ip"] => Some(ParameterKind::Address),
-            (_, Holds::Text) => Some(ParameterKind::Text),
-            (_, Holds::Word(words)) => Some(ParameterKind::Word(words)),
-            (_, Holds::Bool) => Some(ParameterKind::Bool),
-            (_, Holds::Integer(max)) => Some(ParameterKind::Integer(max)),
-            (_, Holds::Time | Holds::Anything) => None,
+        if let Some(table) = names::members(member.kind) {
+            add_members(parameters, path, table);
+        }
+        // `tenant` is the route's own, and times have `since` and `until`.
+        let kind = match holds(member.kind) {
+            _ if matches!(member.kind, MemberKind::Tenant) => None,
+            Holds::Text if path[..] == ["context", "ip"] => Some(ParameterKind::Address),
+            Holds::Text => Some(ParameterKind::Text),
+            Holds::Word(words) => Some(ParameterKind::Word(words)),
+            Holds::Bool => Some(ParameterKind::Bool),
+            Holds::Integer(max) => Some(ParameterKind::Integer(max)),
+            Holds::Time | Holds::Anything | Holds::Object | Holds::Array => None,
         };
         if let Some(kind) = kind {
             let field = match member.kind {
@@ -101,7 +126,8 @@ fn add_members(parameters: &mut Vec<Parameter>, path: &mut Vec<&'static str>, me
     }
 }
 
-/// Every parameter that is a condition, by name.
+/// Every parameter that is a condition, sorted by name: one for each scalar member of the model, `since`, `until`,
+/// `received_since`, `received_until`, `q` and `filter`.
 #[must_use]
 pub fn parameters() -> &'static [Parameter] {
     &PARAMETERS
@@ -113,81 +139,172 @@ pub fn parameter_names() -> &'static [&'static str] {
     &NAMES
 }
 
-fn parameter(name: &str) -> Option<&'static Parameter> {
+fn named(name: &str) -> Option<(usize, &'static Parameter)> {
     let at = PARAMETERS.binary_search_by(|parameter| parameter.name.as_str().cmp(name)).ok()?;
-    Some(&PARAMETERS[at])
+    Some((at, &PARAMETERS[at]))
 }
 
-/// The field that a parameter of this name is compared with.
+/// The field that a parameter of this name is equal to.
 pub(super) fn field(name: &str) -> Option<Field> {
-    parameter(name)?.field.clone()
+    let (_, parameter) = named(name)?;
+    if matches!(parameter.kind, ParameterKind::Since | ParameterKind::Until) {
+        return None;
+    }
+    parameter.field.clone()
 }
 
-/// The condition that a request's parameters ask for: several hold all together, a repeated one is any of its values.
+/// The condition that a request's parameters ask for. Different ones hold all together, over `filter` too for one and the same
+/// element of an array; one that is repeated is any of its values.
 ///
 /// # Errors
 ///
-/// [`ParameterError`] for the first one that is unknown or has a value it cannot have.
+/// [`ParameterError`] for an unknown name, a value that the member never has, an empty value, an empty span of time, a `q` or
+/// `filter` that does not parse, a second one of these, and more than [`FILTER_TESTS_MAX`] tests over all.
 pub fn from_parameters(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<Condition, ParameterError> {
-    let mut fields: Vec<(&'static Parameter, Condition)> = Vec::new();
+    let mut given: Vec<(usize, &'static Parameter, Vec<Condition>)> = Vec::new();
     let mut tests = 0;
     for (name, value) in pairs {
         let (name, value) = (name.as_ref(), value.as_ref());
-        let error = |message: String| ParameterError { parameter: name.to_owned(), message };
-        let parameter =
-            parameter(name).ok_or_else(|| error(format!("unknown parameter `{}`", shown(name))))?;
-        tests += 1;
+        let refused = |problem, message| ParameterError { parameter: shown(name), problem, message };
+        let Some((order, parameter)) = named(name) else {
+            let near = names::nearest(name, NAMES.iter().copied());
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let message = format!("unknown parameter `{}`{hint}", shown(name));
+            return Err(refused(ParameterProblem::Unknown, message));
+        };
+        let condition =
+            parameter.condition(value).map_err(|Refused(problem, message)| refused(problem, message))?;
+        tests += count(&condition);
         if tests > FILTER_TESTS_MAX {
-            return Err(error(format!("the request has more than {FILTER_TESTS_MAX} tests")));
+            let message = format!("the request has more than {FILTER_TESTS_MAX} tests");
+            return Err(refused(ParameterProblem::Value, message));
         }
-        let condition = condition(parameter, value).map_err(error)?;
-        match fields.iter_mut().find(|(other, _)| other.name == parameter.name) {
-            Some((_, Condition::Any(any))) => any.push(condition),
-            Some((_, other)) => {
-                let first = std::mem::replace(other, Condition::everything());
-                *other = Condition::Any(vec![first, condition]);
-            }
-            None => fields.push((parameter, condition)),
+        match given.iter_mut().find(|(other, ..)| *other == order) {
+            None => given.push((order, parameter, vec![condition])),
+            Some((.., values)) => match parameter.once() {
+                None => values.push(condition),
+                Some(hint) => {
+                    let message = format!("`{name}` stands more than once; {hint}");
+                    return Err(refused(ParameterProblem::Value, message));
+                }
+            },
         }
     }
-    let all = fields.into_iter().map(|(_, condition)| condition);
+    refuse_empty_spans(pairs)?;
+    let all = given.into_iter().map(|(.., values)| any_of(values));
     Ok(group::group(all.fold(Condition::everything(), Condition::and)))
 }
 
-fn condition(parameter: &Parameter, value: &str) -> Result<Condition, String> {
-    let text = || Test::In(vec![Literal::Text(value.into())]);
-    let time =
-        || Timestamp::parse(value).map(Literal::Time).map_err(|error| format!("`{}` {error}", shown(value)));
-    let test = match parameter.kind {
-        ParameterKind::Text => text(),
-        ParameterKind::Word(words) if words.contains(&value) => text(),
-        ParameterKind::Word(words) => {
-            return Err(format!("`{}` is not one of {}", shown(value), words.join(", ")));
+impl Parameter {
+    fn condition(&self, value: &str) -> Result<Condition, Refused> {
+        if value.is_empty() {
+            let hint = match &self.field {
+                Some(Field::Member(path)) => {
+                    let path = path.names().collect::<Vec<_>>().join(".");
+                    format!("; an empty text is found by `filter={path} eq \"\"`")
+                }
+                _ => String::new(),
+            };
+            return Err(format!("`{}` is empty; leave it out{hint}", self.name).into());
         }
-        ParameterKind::Bool => match value {
-            "true" | "false" => Test::In(vec![Literal::Bool(value == "true")]),
-            _ => return Err(format!("`{}` is neither `true` nor `false`", shown(value))),
-        },
-        ParameterKind::Integer(max) => match Decimal::parse(value) {
-            Some(number) if number.is_whole() && number <= max.into() && number >= 0.into() => {
-                Test::In(vec![Literal::Number(number)])
+        let test = match self.kind {
+            ParameterKind::Text => Test::In(vec![Literal::Text(value.into())]),
+            ParameterKind::Word(words) => {
+                check_word(value, words)?;
+                Test::In(vec![Literal::Text(value.into())])
             }
-            _ => return Err(format!("`{}` is not an integer from 0 to {max}", shown(value))),
-        },
-        ParameterKind::Address if value.contains('/') => Test::Network(vec![network(value)?]),
-        ParameterKind::Address => text(),
-        ParameterKind::Time => {
-            let order =
-                if parameter.name.ends_with("since") { Comparison::AtLeast } else { Comparison::Below };
-            let field =
-                if parameter.name.starts_with("received") { Field::ReceivedAt } else { Field::OccurredAt };
-            return Ok(Condition::Field(field, Test::Order(order, time()?)));
+            ParameterKind::Bool => match value {
+                "true" | "false" => Test::In(vec![Literal::Bool(value == "true")]),
+                _ => return Err(format!("`{}` is neither `true` nor `false`", shown(value)).into()),
+            },
+            ParameterKind::Integer(max) => match Decimal::parse(value) {
+                Some(number) if is_integer_to(&number, max) => Test::In(vec![Literal::Number(number)]),
+                _ => return Err(format!("`{}` is not an integer from 0 to {max}", shown(value)).into()),
+            },
+            ParameterKind::Address if value.contains('/') => Test::Network(vec![network(value)?]),
+            ParameterKind::Address => Test::In(vec![Literal::Text(value.into())]),
+            ParameterKind::Since => Test::Order(Comparison::AtLeast, Literal::Time(time(value)?)),
+            ParameterKind::Until => Test::Order(Comparison::Below, Literal::Time(time(value)?)),
+            ParameterKind::Words => {
+                return parse_words(value)
+                    .map(Condition::Words)
+                    .map_err(|error| format!("`q` {error}").into());
+            }
+            ParameterKind::Filter => {
+                return parse_ungrouped(value)
+                    .map_err(|error| Refused(ParameterProblem::Filter { at: error.at }, error.message));
+            }
+        };
+        let field = self.field.clone().expect("a parameter that is compared has a field");
+        Ok(Condition::Field(field, test))
+    }
+
+    /// What to do instead of giving it twice, where several values would not be any of them.
+    fn once(&self) -> Option<&'static str> {
+        match self.kind {
+            ParameterKind::Since | ParameterKind::Until => Some("give the narrower time alone"),
+            ParameterKind::Words => Some("put all words into one, with spaces between"),
+            ParameterKind::Filter => Some("join the filters by `and` or `or`"),
+            _ => None,
         }
-        ParameterKind::Words => {
-            return parse_words(value).map(Condition::Words).map_err(|error| error.to_string());
+    }
+}
+
+/// Why a value is refused, and in what words.
+struct Refused(ParameterProblem, String);
+
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self(ParameterProblem::Value, message)
+    }
+}
+
+fn time(value: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(value).map_err(|error| {
+        // In a URL `+` is a space.
+        let meant = value.replacen(' ', "+", 1);
+        if Timestamp::parse(&meant).is_ok() {
+            let written = meant.replace('+', "%2B");
+            return format!(
+                "`{}` has a space where a `+` was lost; in a URL it is written `{written}`",
+                shown(value)
+            );
         }
-        ParameterKind::Filter => return parse_ungrouped(value).map_err(|error| error.to_string()),
+        format!("`{}` {error}", shown(value))
+    })
+}
+
+/// Refuses a span of time that no event can lie in.
+fn refuse_empty_spans(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<(), ParameterError> {
+    let at = |wanted: &str| {
+        let value =
+            pairs.iter().find(|(name, _)| name.as_ref() == wanted).map(|(_, value)| value.as_ref())?;
+        Some((value, Timestamp::parse(value).ok()?))
     };
-    let field = parameter.field.clone().expect("a parameter that is not special has a field");
-    Ok(Condition::Field(field, test))
+    for (since, until) in [("since", "until"), ("received_since", "received_until")] {
+        if let (Some((from, from_at)), Some((to, to_at))) = (at(since), at(until))
+            && from_at >= to_at
+        {
+            let message = format!(
+                "`{}` is not after `{since}`, which is `{}`: no event lies between; `{until}` is where the span ends, itself left out",
+                shown(to),
+                shown(from)
+            );
+            let problem = ParameterProblem::Value;
+            return Err(ParameterError { parameter: until.to_owned(), problem, message });
+        }
+    }
+    Ok(())
+}
+
+/// How many tests a condition makes.
+fn count(condition: &Condition) -> usize {
+    match condition {
+        Condition::All(several) | Condition::Any(several) => several.iter().map(count).sum(),
+        Condition::Not(inner) | Condition::Element(_, inner) => count(inner),
+        Condition::Field(_, Test::In(literals)) => literals.len(),
+        Condition::Field(_, Test::Network(networks)) => networks.len(),
+        Condition::Field(..) => 1,
+        Condition::Words(phrases) => phrases.len(),
+    }
 }

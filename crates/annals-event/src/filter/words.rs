@@ -2,8 +2,9 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{WORDS_BYTES_MAX, WORDS_MAX, fold};
-use crate::json::{Kind, Value};
+use super::fold::with_folded;
+use super::{WORDS_BYTES_MAX, WORDS_MAX};
+use crate::json::Value;
 
 /// Words that stand in a row within one text, folded. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,80 +22,76 @@ impl Phrase {
 #[non_exhaustive]
 pub enum WordsError {
     /// Nothing to look for.
-    #[error("there is no word to look for: letters or digits")]
+    #[error("holds no word to look for, which has letters or digits")]
     Empty,
     /// Longer than [`WORDS_BYTES_MAX`].
-    #[error("the words take {bytes} bytes, at most {WORDS_BYTES_MAX} are allowed")]
+    #[error("has {bytes} bytes, at most {WORDS_BYTES_MAX} are allowed")]
     Bytes {
-        /// What they take.
+        /// What it has.
         bytes: usize,
     },
     /// More than [`WORDS_MAX`].
-    #[error("there are {words} words, at most {WORDS_MAX} are allowed")]
+    #[error("has {words} words, at most {WORDS_MAX} are allowed")]
     Words {
         /// How many there are.
         words: usize,
     },
     /// A phrase without an end.
-    #[error("the quote at byte {at} has no other one; a phrase stands between two: `\"two words\"`")]
+    #[error("has a quote at byte {at} without its other one; a phrase stands between two: `\"two words\"`")]
     Quote {
         /// Where.
         at: usize,
     },
 }
 
-/// Hands over the folded words of a text, in their order.
+/// Hands over the words of a text in their order, [folded](super::fold()).
+///
+/// The folded text is cut at everything in ASCII that is neither letter nor digit, what is left at the bounds of words that
+/// Unicode (UAX 29) sees, and at punctuation that it keeps inside a word. A word has a letter, a digit or a picture:
+///
+/// | text | words |
+/// |---|---|
+/// | `video.update` | video, update |
+/// | `ana@example.com` | ana, example, com |
+/// | `It's 9:41` | it, s, 9, 41 |
+/// | `हिन्दी में` | हिन्दी, में |
+/// | `東京` | 東, 京 |
+/// | `ไทย` | ไ, ท, ย |
+///
+/// Where a language puts no space between words, each character is one; looking for several looks for them in a row.
 pub fn each_word(text: &str, word: &mut dyn FnMut(&str)) {
-    let folded = fold(text);
-    if folded.is_ascii() {
-        folded.split(|c: char| !c.is_ascii_alphanumeric()).filter(|run| !run.is_empty()).for_each(word);
-        return;
-    }
-    for segment in folded.split_word_bounds() {
-        for part in segment.split(is_cut) {
-            if part.contains(is_said) {
-                word(part);
+    with_folded(text, |folded| {
+        let runs = folded.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric());
+        for run in runs.filter(|run| !run.is_empty()) {
+            if run.is_ascii() {
+                word(run);
+            } else {
+                run.split_word_bounds()
+                    .flat_map(|part| part.split(joins))
+                    .filter(|part| part.contains(speaks))
+                    .for_each(&mut *word);
             }
         }
-    }
+    });
 }
 
-/// Punctuation that UAX 29 keeps inside words (`MidLetter`, `MidNum`, `MidNumLet`, the quotes, `ExtendNumLet`), as far as NFKC
-/// leaves it.
-fn is_cut(c: char) -> bool {
-    matches!(
-        c,
-        '\'' | '"'
-            | ','
-            | '.'
-            | ':'
-            | ';'
-            | '_'
-            | '\u{b7}'
-            | '\u{55f}'
-            | '\u{589}'
-            | '\u{5f4}'
-            | '\u{60c}'
-            | '\u{60d}'
-            | '\u{66c}'
-            | '\u{7f8}'
-            | '\u{2018}'
-            | '\u{2019}'
-            | '\u{2027}'
-            | '\u{203f}'
-            | '\u{2040}'
-            | '\u{2044}'
-            | '\u{2054}'
-    )
+/// Punctuation beyond ASCII that UAX 29 keeps inside words (`MidLetter`, `MidNum`, `MidNumLet`, `ExtendNumLet`), as far as
+/// NFKC leaves it.
+fn joins(c: char) -> bool {
+    const JOINING: [char; 15] = [
+        '\u{b7}', '\u{55f}', '\u{589}', '\u{5f4}', '\u{60c}', '\u{60d}', '\u{66c}', '\u{7f8}', '\u{2018}',
+        '\u{2019}', '\u{2027}', '\u{203f}', '\u{2040}', '\u{2044}', '\u{2054}',
+    ];
+    JOINING.contains(&c)
 }
 
-/// Letters, digits, and pictures, which people put into titles and look for.
-fn is_said(c: char) -> bool {
+/// Letters, digits, and the blocks of pictures, which people put into titles.
+fn speaks(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Reads a `q`: bare words, and `"words in a row"`. What UAX 29 takes for one word and what a token joins, such as
-/// `video.update`, is several words in a row.
+/// Reads a `q`: words between spaces, and phrases between quotes. What stands without a space, such as `video.update`, is a
+/// phrase of its [words](each_word).
 ///
 /// # Errors
 ///
@@ -103,8 +100,7 @@ pub fn parse_words(q: &str) -> Result<Vec<Phrase>, WordsError> {
     if q.len() > WORDS_BYTES_MAX {
         return Err(WordsError::Bytes { bytes: q.len() });
     }
-    let mut phrases = Vec::new();
-    let mut words = 0;
+    let (mut phrases, mut words) = (Vec::new(), 0);
     let mut add = |text: &str| {
         let mut phrase = Vec::new();
         each_word(text, &mut |word| phrase.push(word.into()));
@@ -113,23 +109,16 @@ pub fn parse_words(q: &str) -> Result<Vec<Phrase>, WordsError> {
             phrases.push(Phrase(phrase));
         }
     };
-    let mut quoted_at = None;
-    let mut from = 0;
-    for (at, part) in q.split('"').map(|part| {
-        let at = from;
-        from += part.len() + 1;
-        (at, part)
-    }) {
-        if quoted_at.take().is_some() {
-            add(part);
-        } else {
-            part.split_whitespace().for_each(&mut add);
-            quoted_at = Some(at + part.len());
-        }
+    let mut rest = q;
+    while let Some((bare, after)) = rest.split_once('"') {
+        bare.split_whitespace().for_each(&mut add);
+        let Some((phrase, after)) = after.split_once('"') else {
+            return Err(WordsError::Quote { at: q.len() - after.len() - 1 });
+        };
+        add(phrase);
+        rest = after;
     }
-    if let Some(at) = quoted_at.filter(|at| *at < q.len()) {
-        return Err(WordsError::Quote { at });
-    }
+    rest.split_whitespace().for_each(&mut add);
     match words {
         0 => Err(WordsError::Empty),
         words if words > WORDS_MAX => Err(WordsError::Words { words }),
@@ -139,20 +128,65 @@ pub fn parse_words(q: &str) -> Result<Vec<Phrase>, WordsError> {
 
 /// Whether each phrase occurs in some text at or below `root`.
 pub(super) fn all_occur(phrases: &[Phrase], root: Value<'_>) -> bool {
-    phrases.iter().all(|phrase| any_text(root, &mut |text| occurs(phrase, text)))
+    let mut rest = phrases;
+    while !rest.is_empty() {
+        let Some((mut search, after)) = Search::of(rest) else { return false };
+        if !root.strings().any(|text| search.is_done_after(text)) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }
 
-fn occurs(phrase: &Phrase, text: &str) -> bool {
-    let mut words = Vec::new();
-    each_word(text, &mut |word| words.push(word.to_owned()));
-    words.windows(phrase.0.len()).any(|window| window.iter().zip(&phrase.0).all(|(a, b)| **a == **b))
+/// Most words in one [`Search`]: the bits of its state.
+const SEARCH_WORDS_MAX: usize = 64;
+
+/// A walk through texts, word by word, looking for several phrases at once.
+///
+/// The phrases' words stand in a row, a bit for each. `state` has the bits of those words that the text ended with so far, with
+/// all before them in their phrase.
+struct Search<'p> {
+    words: [&'p str; SEARCH_WORDS_MAX],
+    len: usize,
+    /// Words that begin a phrase, that end one, and that ended one in some text so far.
+    starts: u64,
+    ends: u64,
+    found: u64,
 }
 
-fn any_text(value: Value<'_>, f: &mut dyn FnMut(&str) -> bool) -> bool {
-    match value.kind() {
-        Kind::String => value.as_str().is_some_and(f),
-        Kind::Array => value.items().any(|item| any_text(item, f)),
-        Kind::Object => value.members().any(|(_, member)| any_text(member, f)),
-        _ => false,
+impl<'p> Search<'p> {
+    /// A search for as many phrases as fit, and those left. None when the first alone does not.
+    fn of(phrases: &'p [Phrase]) -> Option<(Self, &'p [Phrase])> {
+        let mut search = Self { words: [""; SEARCH_WORDS_MAX], len: 0, starts: 0, ends: 0, found: 0 };
+        let mut taken = 0;
+        for phrase in phrases {
+            let end = search.len + phrase.0.len();
+            if phrase.0.is_empty() || end > SEARCH_WORDS_MAX {
+                break;
+            }
+            search.starts |= 1 << search.len;
+            search.ends |= 1 << (end - 1);
+            for word in phrase.words() {
+                search.words[search.len] = word;
+                search.len += 1;
+            }
+            taken += 1;
+        }
+        (taken > 0).then_some((search, &phrases[taken..]))
+    }
+
+    /// Whether each phrase has occurred once this text is read too.
+    fn is_done_after(&mut self, text: &str) -> bool {
+        let mut state = 0;
+        each_word(text, &mut |word| {
+            let words = self.words[..self.len].iter().enumerate();
+            let same = words.fold(0, |same, (bit, other)| same | u64::from(*other == word) << bit);
+            state = (state << 1 | self.starts) & same;
+            self.found |= state & self.ends;
+        });
+        self.found == self.ends
     }
 }
+
+const _: () = assert!(WORDS_MAX <= SEARCH_WORDS_MAX, "each phrase of a `q` fits into one search");

@@ -159,6 +159,22 @@ impl<'a> Value<'a> {
         self.children_of(Kind::Array).iter().map(move |child| self.at(child.node))
     }
 
+    /// Every string at or below this value, in the order of the text; names of members are left out.
+    pub fn strings(self) -> impl Iterator<Item = &'a str> {
+        let end = self.node().end;
+        let below = self.document.nodes[self.node as usize..].iter().take_while(move |node| node.start < end);
+        // Nodes stand in the order of the text, each name right before its value: only a name has a colon behind it.
+        let bytes = self.text.as_bytes();
+        let is_name = move |node: &Node| {
+            let behind =
+                bytes[node.end as usize..].iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+            behind == Some(&b':')
+        };
+        below
+            .filter(move |node| node.kind == Kind::String && !is_name(node))
+            .map(move |node| self.document.string(self.text, node))
+    }
+
     /// The member `name` of an object.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Value<'a>> {
