@@ -37,7 +37,7 @@ use crate::observer::Observer;
 use crate::queue::{Queue, Submission, Whose, Work};
 use crate::read::{Entry, FeedPage, FeedScope, Sift, Sizes, TenantLog};
 use crate::record::Record;
-use crate::search::{Search, SearchError, SearchPage, Walk};
+use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
 use crate::state::{Applied, Outcome, Refusal, State};
 use crate::summary::{Counts, Summary, Tally};
@@ -425,28 +425,36 @@ impl Ledger {
         self.state().feed_size(scope)
     }
 
-    /// A page of what a search finds. Blocks for as long as it takes, up to about `us_max` µs: [`SearchPage::partial`].
+    /// A page of what a search finds. Blocks for as long as it takes, up to the effort: [`SearchPage::partial`].
     ///
     /// # Errors
     ///
     /// [`SearchError`].
-    pub fn search(&self, search: &Search<'_>, us_max: u64) -> Result<SearchPage, SearchError> {
-        let until = self.until(us_max);
+    pub fn search<'e>(
+        &self,
+        search: &Search<'_>,
+        effort: impl Into<Effort<'e>>,
+    ) -> Result<SearchPage, SearchError> {
+        let goes_on = self.goes_on(effort.into());
         let mut walk = Walk::new(&self.state(), search)?;
-        while walk.step(&self.state()) && self.shared.clock.monotonic_us() < until {}
+        while walk.step(&self.state()) && goes_on() {}
         walk.finish()
     }
 
-    /// Counts what satisfies a condition. Blocks for as long as it takes, up to about `us_max` µs.
+    /// Counts what satisfies a condition. Blocks for as long as it takes, up to the effort.
     ///
     /// # Errors
     ///
     /// [`SearchError`].
-    pub fn summarise(&self, summary: &Summary<'_>, us_max: u64) -> Result<Counts, SearchError> {
-        let until = self.until(us_max);
+    pub fn summarise<'e>(
+        &self,
+        summary: &Summary<'_>,
+        effort: impl Into<Effort<'e>>,
+    ) -> Result<Counts, SearchError> {
+        let goes_on = self.goes_on(effort.into());
         let mut tally = Tally::new(&self.state(), summary)?;
         while tally.step(&self.state())? {
-            if self.shared.clock.monotonic_us() >= until {
+            if !goes_on() {
                 return Err(SearchError::Busy);
             }
         }
@@ -454,24 +462,29 @@ impl Ledger {
     }
 
     /// As [`Ledger::feed`], with only those records that satisfy the condition. Blocks until `limit` are found, the end is
-    /// reached, or about `us_max` µs are over; the page says where to go on.
+    /// reached, or the effort is spent; the page says where to go on.
     #[must_use]
-    pub fn feed_matching(
+    pub fn feed_matching<'e>(
         &self,
         scope: &FeedScope,
         from: u64,
         limit: usize,
         matcher: &Matcher,
-        us_max: u64,
+        effort: impl Into<Effort<'e>>,
     ) -> Option<FeedPage> {
-        let until = self.until(us_max);
+        let goes_on = self.goes_on(effort.into());
         let mut sift = Sift::new(&self.state(), scope, from, limit)?;
-        while sift.step(&self.state(), matcher) && self.shared.clock.monotonic_us() < until {}
+        while sift.step(&self.state(), matcher) && goes_on() {}
         Some(sift.finish())
     }
 
-    fn until(&self, us_max: u64) -> u64 {
-        self.shared.clock.monotonic_us().saturating_add(us_max)
+    /// Asked after each step whether another one is to be taken.
+    fn goes_on<'e>(&'e self, effort: Effort<'e>) -> impl Fn() -> bool + 'e {
+        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
+        move || {
+            let abandoned = effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed));
+            !abandoned && self.shared.clock.monotonic_us() < until
+        }
     }
 
     /// A cursor as text; none when its question is too long for one.

@@ -82,6 +82,14 @@ impl Scan {
         }
     }
 
+    /// The moment up to which it has come, whether or not there was something to show; none before the first step.
+    pub(crate) fn reached(&self) -> Option<Moment> {
+        match if self.falling { self.high } else { self.low } {
+            Bound::Excluded(moment) => Some(moment),
+            Bound::Included(_) | Bound::Unbounded => None,
+        }
+    }
+
     /// Takes one step and shows each record to `see`, which says whether to go on. False at the end of the walk; a walk that
     /// `see` has ended is not to be continued.
     pub(crate) fn step(

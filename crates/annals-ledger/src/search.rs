@@ -9,6 +9,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicBool;
 
 use annals_event::filter::Matcher;
 use annals_event::json::Document;
@@ -38,6 +39,21 @@ pub struct Search<'a> {
     pub limit: usize,
     /// Whether to count all that match.
     pub count: bool,
+}
+
+/// How much work one answer may take. At least one step is taken always, so whoever goes on where an answer ended gets ahead.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort<'a> {
+    /// About so many µs.
+    pub us_max: u64,
+    /// Set when nobody waits for the answer any more.
+    pub abandoned: Option<&'a AtomicBool>,
+}
+
+impl From<u64> for Effort<'_> {
+    fn from(us_max: u64) -> Self {
+        Self { us_max, abandoned: None }
+    }
 }
 
 /// The order of what is found: by one key after another. What is equal in all of them stands in the order of the numbers, in
@@ -212,8 +228,6 @@ pub(crate) struct Walk<'a> {
     stage: Stage,
     scan: Scan,
     document: Document,
-    /// The walk's last place.
-    reached: Option<Place>,
     hits: Vec<(Place, Record)>,
     best: BinaryHeap<Ranked>,
     counted: u64,
@@ -263,7 +277,6 @@ impl<'a> Walk<'a> {
             stage,
             scan,
             document: Document::default(),
-            reached: None,
             hits: Vec::new(),
             best: BinaryHeap::new(),
             counted: 0,
@@ -287,23 +300,14 @@ impl<'a> Walk<'a> {
     }
 
     fn step_page(&mut self, state: &State) {
-        let Self { search, order, scan, document, hits, reached, .. } = self;
-        let mut last = None;
+        let Self { search, order, scan, document, hits, .. } = self;
         let more = scan.step(state, search.scope, |passed| {
             if wanted(search, &passed, document) {
                 let place = order.place(&passed, document);
                 hits.push((place, state.record(passed.found)));
             }
-            last = Some((passed.number, passed.row.occurred_at()));
             hits.len() <= search.limit
         });
-        if let Some((number, occurred_at)) = last {
-            let keys = order.0.iter().map(|(key, _)| match key {
-                SortKey::OccurredAt => occurred_at.as_micros(),
-                SortKey::Received | SortKey::StatusCode => 0,
-            });
-            *reached = Some(Place { keys: keys.collect(), number });
-        }
         if more {
             return;
         }
@@ -376,7 +380,7 @@ impl<'a> Walk<'a> {
         self.hits.truncate(self.search.limit);
         let beyond = match self.stage {
             // The next page begins after what was looked at, whether or not it matched.
-            Stage::Page => self.reached.clone(),
+            Stage::Page => self.scan.reached().map(|(time, number)| Place { keys: vec![time], number }),
             _ => self.hits.last().filter(|_| more).map(|(place, _)| place.clone()),
         };
         let first = self.hits.first().map(|(place, _)| place.clone());

@@ -16,6 +16,7 @@ use crate::access::AccessLog;
 use crate::body::Budget;
 use crate::metrics::Metrics;
 use crate::request::{self, RequestIds};
+use crate::searching::Turns;
 use crate::{events, feed, ingest, keys, live, openapi, operate, prove, tenants};
 
 /// Shared by all requests.
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) bodies: Arc<Budget>,
     /// As many batches are read at once as there are cores; more would only take turns.
     pub(crate) reading: Semaphore,
+    /// At searches and what else looks through records.
+    pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
     pub(crate) openapi: OnceLock<Bytes>,
 }
@@ -77,6 +80,7 @@ impl App {
             stage: watch::Sender::new(Stage::Serving),
             bodies: Arc::default(),
             reading: Semaphore::new(cores),
+            turns: Turns::new(cores),
             request_ids: RequestIds::new(u64::from_be_bytes(prefix)),
             openapi: OnceLock::new(),
         })

@@ -8,6 +8,7 @@
 //! | `auth`, `access` | who may ask, and the record that they did |
 //! | `ingest`, `body` | the way in: `POST /v1/events` |
 //! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
+//! | `searching` | what looks through records: in turns, bounded in time |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
 //! | `problem` | every code, its kind, and the one place where a kind becomes a status |
@@ -32,6 +33,7 @@ mod problem;
 mod prove;
 mod query;
 mod request;
+mod searching;
 mod server;
 mod system;
 mod tenants;
@@ -44,6 +46,7 @@ pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;
 pub use problem::{Code, Problem, item_codes};
+pub use searching::{SEARCH_US_MAX, SEARCHES_WAITING_MAX};
 pub use server::{Handle, Server};
 pub use system::{SystemClock, SystemEntropy};
 pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,176 @@
+//! Work that looks through records: off the threads that serve connections, as much at once as there are cores, bounded in
+//! time, and given up when nobody waits for it any more. `GET /v1/events` and the dialects search through here alike.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use annals_event::filter::Matcher;
+use annals_ledger::search::Effort;
+use annals_ledger::{FeedScope, Ledger, Order, Search, SearchError, SearchPage, Start};
+use tokio::sync::Semaphore;
+
+use crate::app::{App, blocking};
+use crate::problem::{Code, Problem};
+
+/// Longest work for one answer, µs.
+pub const SEARCH_US_MAX: u64 = 5_000_000;
+
+/// Requests that wait for their turn; more are told to come back.
+pub const SEARCHES_WAITING_MAX: usize = 64;
+
+/// Longest wait for a turn.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A search that outlives its request's borrows.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Where.
+    pub(crate) scope: FeedScope,
+    /// What a record must satisfy.
+    pub(crate) matcher: Matcher,
+    /// In which order.
+    pub(crate) order: Order,
+    /// Leaves out what annals itself has written.
+    pub(crate) sent_only: bool,
+    /// As of which size; none is all there is by now.
+    pub(crate) size: Option<u64>,
+    /// Where the page begins.
+    pub(crate) start: Start,
+    /// Records of a full page.
+    pub(crate) limit: usize,
+    /// Whether to count all that match.
+    pub(crate) count: bool,
+}
+
+/// Turns at work that takes long. Those who wait get theirs in the order in which they came.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// For answers to single requests.
+    searches: Arc<Semaphore>,
+    /// Those at work and those who wait.
+    admitted: Arc<Semaphore>,
+    /// For streams, whose number is bounded by that of the connections; they keep nobody else waiting.
+    streams: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// As many at once as there are `cores`.
+    pub(crate) fn new(cores: usize) -> Self {
+        Self {
+            searches: Arc::new(Semaphore::new(cores)),
+            admitted: Arc::new(Semaphore::new(cores + SEARCHES_WAITING_MAX)),
+            streams: Arc::new(Semaphore::new(cores)),
+        }
+    }
+}
+
+/// One page of what a search finds. A tenant without records has an empty one.
+///
+/// With [`SearchPage::partial`] the time was up before the page was full or the count was complete; who cannot say so in an
+/// answer refuses with [`too_much_work`].
+///
+/// # Errors
+///
+/// `busy` when too many wait or an order needs all matches and the time was up, `out_of_range` for a size beyond the log.
+pub(crate) async fn search(app: &App, asked: Asked) -> Result<SearchPage, Problem> {
+    let found = work(app, move |ledger, effort| {
+        let search = Search {
+            scope: &asked.scope,
+            matcher: &asked.matcher,
+            order: &asked.order,
+            sent_only: asked.sent_only,
+            size: asked.size,
+            start: &asked.start,
+            limit: asked.limit,
+            count: asked.count,
+        };
+        ledger.search(&search, effort)
+    });
+    match found.await? {
+        Err(SearchError::TenantMissing) => Ok(SearchPage {
+            records: Vec::new(),
+            next: None,
+            previous: None,
+            size: 0,
+            total: Some(0),
+            partial: false,
+        }),
+        found => Ok(found?),
+    }
+}
+
+/// Runs work on the ledger's records in this request's turn, and tells it when it is no longer wanted.
+///
+/// # Errors
+///
+/// `busy` when too many wait, or the wait is too long.
+pub(crate) async fn work<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let admitted = app.turns.admitted.clone().try_acquire_owned().map_err(|_| crowded())?;
+    let turn = tokio::time::timeout(WAIT_MAX, app.turns.searches.clone().acquire_owned());
+    let turn = turn.await.map_err(|_| crowded())?.expect("nobody closes this semaphore");
+    Ok(run(app, (admitted, turn), SEARCH_US_MAX, work).await)
+}
+
+/// As [`work`], for a stream: waits for as long as it takes, and works for at most `us_max` µs.
+pub(crate) async fn stream_work<T: Send + 'static>(
+    app: &App,
+    us_max: u64,
+    work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
+) -> T {
+    let turn = app.turns.streams.clone().acquire_owned().await.expect("nobody closes this semaphore");
+    run(app, turn, us_max, work).await
+}
+
+/// The turn ends with the work, not with the request: a request that is given up takes its work with it at the next step.
+async fn run<T: Send + 'static>(
+    app: &App,
+    turn: impl Send + 'static,
+    us_max: u64,
+    work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
+) -> T {
+    let ledger = app.ledger.clone();
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let _wanted = Wanted(abandoned.clone());
+    blocking(move || {
+        let done = work(&ledger, Effort { us_max, abandoned: Some(&abandoned) });
+        drop(turn);
+        done
+    })
+    .await
+}
+
+/// While it lives, somebody waits for the work.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn crowded() -> Problem {
+    Problem::new(Code::Busy, "too many searches wait for their turn; try again in a moment")
+}
+
+/// The time was up. `way_out` is what the caller can do about it.
+pub(crate) fn too_much_work(way_out: &str) -> Problem {
+    let seconds = SEARCH_US_MAX / 1_000_000;
+    Problem::new(Code::Busy, format!("the question was not answered within {seconds} s; {way_out}"))
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        let code = match error {
+            SearchError::TenantMissing => Code::TenantUnknown,
+            SearchError::Busy => return too_much_work("ask for a shorter time with `since` and `until`"),
+            SearchError::Beyond { .. } => Code::OutOfRange,
+            SearchError::TooMany { .. } => Code::ParameterValue,
+            _ => Code::Bug,
+        };
+        Self::new(code, error.to_string())
+    }
+}
