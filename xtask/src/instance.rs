@@ -44,8 +44,14 @@ impl Binary {
         Self(repo::target().join(profile).join("annals"))
     }
 
-    fn command(&self) -> Tool {
+    /// The binary, with nothing of the developer's settings.
+    pub(crate) fn command(&self) -> Tool {
         Tool::new(&self.0).without_our_variables()
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// `annals verify` of a data folder, all logs in it, with its memory of keys and checkpoints in `state`.
@@ -89,6 +95,12 @@ impl Instance {
     /// What it says besides its first line goes to `data` with `.diagnostics` behind its name.
     pub(crate) fn start(binary: &Binary, data: &Path) -> Result<Self> {
         let mut starting = Starting::spawn(binary, data)?;
+        starting.ready()
+    }
+
+    /// As [`Instance::start`], listening on `address`.
+    pub(crate) fn start_on(binary: &Binary, data: &Path, address: SocketAddr) -> Result<Self> {
+        let mut starting = Starting::spawn_on(binary, data, address)?;
         starting.ready()
     }
 
@@ -159,12 +171,17 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    /// Starts a server on `data`.
+    /// Starts a server on `data`, on a port that is free.
     pub(crate) fn spawn(binary: &Binary, data: &Path) -> Result<Self> {
+        Self::spawn_on(binary, data, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts a server on `data`, listening on `address`.
+    pub(crate) fn spawn_on(binary: &Binary, data: &Path, address: SocketAddr) -> Result<Self> {
         let diagnostics = data.with_extension("diagnostics");
         let mut command = Command::new(&binary.0);
         command
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--json", "--listen", &address.to_string(), "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

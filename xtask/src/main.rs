@@ -11,6 +11,7 @@ mod foreign;
 mod http;
 mod instance;
 mod real_data;
+mod relay;
 mod repo;
 mod rng;
 mod sim;
@@ -77,6 +78,23 @@ enum Command {
     /// `ANNALS_REAL_DATA` names a folder of NDJSON files, one event a line as `POST /v1/events` takes them, or of vendor
     /// files with a `to_canonical.py` that turns one into such lines; `../shared/data` beside the repository by default.
     RealData,
+    /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
+    Relay {
+        /// How often something is killed
+        #[arg(long, default_value_t = 200)]
+        rounds: u64,
+        /// Seed of the choices
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// The product of `relay`, as a process that can be killed
+    #[command(hide = true)]
+    Product {
+        /// Where its database is
+        database: String,
+        /// Seed of its choices
+        seed: u64,
+    },
     /// Check logs that the real binary published with programs by others, in Go and Python
     Verifiers,
 }
@@ -108,6 +126,11 @@ fn run(command: Command) -> Result<()> {
             let binary = Binary::build(false)?;
             stages.run("real data", || real_data::run(&binary));
         }
+        Command::Relay { rounds, seed } => {
+            let binary = Binary::build(false)?;
+            stages.run("relay", || relay::run(&binary, rounds, seed));
+        }
+        Command::Product { database, seed } => return relay::product::run(&database, seed),
         Command::Verifiers => {
             let binary = Binary::build(false)?;
             stages.run("verifiers by others", || foreign::run(&binary));

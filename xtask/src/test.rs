@@ -2,10 +2,13 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, foreign, real_data, sim, tidy};
+use crate::{check, crash, foreign, real_data, relay, sim, tidy};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
+
+/// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
+const RELAY_ROUNDS: u64 = 15;
 
 /// Simulated runs of a test run, each run twice; `cargo xtask sim` explores more.
 const SIM_SEEDS: u64 = 40;
@@ -27,6 +30,7 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("examples in docs", check::doc_tests);
     stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
+    stages.run("relay", || relay::run(&binary, RELAY_ROUNDS, 1));
     stages.run("real data", || real_data::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));
 }

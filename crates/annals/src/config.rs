@@ -4,7 +4,7 @@
 //! key in the file, and a value that does not fit, are errors that name the place.
 
 mod file;
-mod quantity;
+pub(crate) mod quantity;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,8 @@ use ipnet::IpNet;
 use crate::exit::{Exit, Failure};
 
 /// Variables of ours that are no settings.
-const OTHER_VARIABLES: &[&str] = &["ANNALS_CONFIG", "ANNALS_KEY", "ANNALS_LOG", "ANNALS_STATE", "ANNALS_URL"];
+const OTHER_VARIABLES: &[&str] =
+    &["ANNALS_CONFIG", "ANNALS_KEY", "ANNALS_LOG", "ANNALS_OUTBOX", "ANNALS_STATE", "ANNALS_URL"];
 
 /// One setting.
 #[derive(Debug)]

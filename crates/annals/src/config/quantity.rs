@@ -29,7 +29,7 @@ pub(super) fn size_within(text: &str, min: usize, max: usize) -> Result<usize, S
 }
 
 /// A length of time.
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     quantity(text, DURATIONS)
         .map(Duration::from_millis)
         .ok_or("must be a length of time such as `500ms`, `25s` or `15m`")
