@@ -253,3 +253,6 @@ impl Path {
         self.0.iter().map(AsRef::as_ref)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::{Field, PATH_NAMES_MAX, Path};
-use crate::code::shown;
 use crate::model::{self, Member, MemberKind};
 use crate::operation::Operation;
 
@@ -274,6 +273,19 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.chars().all(is_bare)
         && !["and", "or", "not"].iter().any(|word| name.eq_ignore_ascii_case(word))
+}
+
+/// The beginning of a text for a message: quotes stay, control characters are made visible.
+pub(super) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 64;
+    let mut out = String::new();
+    for c in text.chars().take(CHARACTERS_MAX) {
+        if matches!(c, '"' | '\'') { out.push(c) } else { out.extend(c.escape_debug()) }
+    }
+    if text.chars().nth(CHARACTERS_MAX).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// A text in quotes.

@@ -2,12 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::names::{self, Holds, holds};
+use super::names::{self, Holds, holds, shown};
 use super::scim::{any_of, check_word, is_integer_to, network, parse_ungrouped};
 use super::{
     Comparison, Condition, Decimal, FILTER_TESTS_MAX, Field, Literal, Path, Test, group, parse_words,
 };
-use crate::code::shown;
 use crate::model::{self, Member, MemberKind};
 use crate::time::Timestamp;
 

@@ -16,13 +16,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::names::{Holds, Name, Root, dotted, is_bare, json_text, nearest, resolve};
+use super::names::{Holds, Name, Root, dotted, is_bare, json_text, nearest, resolve, shown};
 use super::{
     Comparison, Condition, Decimal, FILTER_BYTES_MAX, FILTER_DEPTH_MAX, FILTER_TESTS_MAX, Field, Literal,
     Part, Test, fold, group,
 };
 use crate::Code;
-use crate::code::shown;
 use crate::json::{Document, Limits};
 use crate::time::Timestamp;
 
@@ -219,7 +218,9 @@ impl<'a> Parser<'a> {
                 names.push(Name { text: self.string()?, quoted: true, at });
             } else {
                 let word = self.word();
-                if word.is_empty() {
+                let joins =
+                    names.is_empty() && ["and", "or"].iter().any(|join| word.eq_ignore_ascii_case(join));
+                if word.is_empty() || joins {
                     return Err(self.no_name());
                 }
                 self.at += word.len();
