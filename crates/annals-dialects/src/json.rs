@@ -1,0 +1,96 @@
+//! JSON with its members in a stated order: answers are compared byte for byte, and some clients are written by hand.
+
+use annals_event::json::{Value, write_string};
+
+/// An object that is being written.
+#[derive(Debug)]
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+/// Appends an object.
+pub fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    write(&mut Object { out, first: true });
+    out.push(b'}');
+}
+
+impl Object<'_> {
+    /// Appends the member's name; what is appended next is its value.
+    pub fn member(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        write_string(name, self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    /// A text.
+    pub fn text(&mut self, name: &str, text: &str) {
+        write_string(text, self.member(name));
+    }
+
+    /// A text, or `null`.
+    pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self.null(name),
+        }
+    }
+
+    /// A whole number.
+    pub fn integer(&mut self, name: &str, number: u64) {
+        self.member(name).extend_from_slice(number.to_string().as_bytes());
+    }
+
+    /// `null`.
+    pub fn null(&mut self, name: &str) {
+        self.member(name).extend_from_slice(b"null");
+    }
+
+    /// An object.
+    pub fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        object(self.member(name), write);
+    }
+
+    /// An array whose items are written already, with commas between.
+    pub fn array(&mut self, name: &str, items: &[u8]) {
+        let out = self.member(name);
+        out.push(b'[');
+        out.extend_from_slice(items);
+        out.push(b']');
+    }
+}
+
+/// The value at a path of members.
+#[must_use]
+pub fn at<'a>(root: Value<'a>, path: &[&str]) -> Option<Value<'a>> {
+    path.iter().try_fold(root, |value, name| value.get(name))
+}
+
+/// The text at a path of members; empty where there is none.
+#[must_use]
+pub fn text_at<'a>(root: Value<'a>, path: &[&str]) -> &'a str {
+    at(root, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_stand_in_the_order_written_and_texts_are_escaped() {
+        let mut out = Vec::new();
+        object(&mut out, |all| {
+            all.text("b", "a \"quote\"\n");
+            all.integer("a", u64::MAX);
+            all.object("none", |_| {});
+            all.text_or_null("x", None);
+            all.array("items", b"1,2");
+        });
+        let expected = r#"{"b":"a \"quote\"\n","a":18446744073709551615,"none":{},"x":null,"items":[1,2]}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

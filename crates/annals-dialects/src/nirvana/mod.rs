@@ -1,0 +1,270 @@
+//! Nirvana Labs: `GET /v1/audit_logs` and `GET /v1/audit_logs/{audit_log_id}`. `README.md` beside this file says what is
+//! documented, and how we read what is not.
+
+use annals_event::Timestamp;
+use annals_event::filter::{Comparison, Condition, Decimal, Field, Literal, Part, Path, Subject, Test, fold};
+use annals_event::json::Value;
+
+use crate::Vendor;
+use crate::json::{at, object, text_at};
+use crate::list::{Direction, List, Page, PageSize, SortKey};
+use crate::params::{Params, Refusal};
+
+/// Where it is, and what its errors look like.
+pub const VENDOR: Vendor = Vendor {
+    name: "nirvana",
+    root: "/v1/audit_logs",
+    page_size: PageSize { default: 10, min: 10, max: 100 },
+    write_error,
+};
+
+/// The parameter that says the size of a page.
+pub const LIMIT: &str = "limit";
+
+/// The parameter with a cursor, in either direction.
+pub const CURSOR: &str = "cursor";
+
+/// Every parameter that counts.
+///
+/// Source: `nirvana-go`, `AuditLogListParams`; the page on the web has `cursor` and `limit` alone.
+pub const PARAMETERS: &[&str] = &[
+    "action",
+    "actor_id",
+    "actor_type",
+    "client_ip",
+    "created_at_max",
+    "created_at_min",
+    CURSOR,
+    LIMIT,
+    "method",
+    "path",
+    "sort",
+    "status_code_max",
+    "status_code_min",
+    "target_id",
+    "target_type",
+];
+
+/// Types of actor that the vendor knows.
+const USER: &str = "user";
+const API_KEY: &str = "api_key";
+
+/// How the vendor's API is answered, where that can be set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nirvana {
+    /// What `created_at` is.
+    pub time: CreatedAt,
+    /// How actors are shown that are neither `user` nor `api_key`.
+    pub actor_type_other: ActorTypeOther,
+}
+
+/// What `created_at` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CreatedAt {
+    /// The client's time, or where it sent none the time of receipt.
+    #[default]
+    Occurred,
+    /// The time of receipt: who polls by time misses no late event.
+    Received,
+}
+
+/// How actors are shown that are neither `user` nor `api_key`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActorTypeOther {
+    /// With the type that was sent.
+    #[default]
+    AsSent,
+    /// As `api_key`.
+    ApiKey,
+}
+
+impl Nirvana {
+    /// Reads what a request for a list asks for.
+    ///
+    /// # Errors
+    ///
+    /// A time, number or sort that cannot be read.
+    pub fn read(&self, mut params: Params) -> Result<List, Refusal> {
+        let limit = VENDOR.page_size.read(&params, LIMIT)?;
+        params.take(LIMIT);
+        let cursor = params.take(CURSOR);
+        let order = self.order(params.text("sort"))?;
+        Ok(List { condition: self.condition(&params)?, order, limit, cursor, asked: params })
+    }
+
+    /// Every filter finds what its member shows; all of them together.
+    fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
+        let is = |name: &str, path: &[&str]| params.text(name).map(|text| Condition::texts(path, [text]));
+        let created_at = |comparison, at| {
+            let field = match self.time {
+                CreatedAt::Occurred => Field::OccurredAt,
+                CreatedAt::Received => Field::ReceivedAt,
+            };
+            Condition::Field(field, Test::Order(comparison, Literal::Time(at)))
+        };
+        let all = [
+            is("action", &["action"]),
+            is("actor_id", &["actor", "id"]),
+            params.text("actor_type").map(|text| self.actor_type_is(text)),
+            is("client_ip", &["context", "ip"]),
+            params.time("created_at_min")?.map(|at| created_at(Comparison::AtLeast, at)),
+            params.time("created_at_max")?.map(|at| created_at(Comparison::AtMost, at)),
+            is("method", &["request", "method"]),
+            params.text("path").map(path_contains),
+            params.integer("status_code_min")?.map(|code| status_code(Comparison::AtLeast, code)),
+            params.integer("status_code_max")?.map(|code| status_code(Comparison::AtMost, code)),
+            target(params),
+        ];
+        Ok(Condition::All(all.into_iter().flatten().collect()))
+    }
+
+    fn actor_type_is(&self, text: &str) -> Condition {
+        let sent = |text| Condition::texts(&["actor", "type"], [text]);
+        match (self.actor_type_other, text) {
+            (ActorTypeOther::AsSent, _) | (_, USER) => sent(text),
+            (ActorTypeOther::ApiKey, API_KEY) => sent(USER).negated(),
+            (ActorTypeOther::ApiKey, _) => Condition::Any(Vec::new()),
+        }
+    }
+
+    /// Reads `field:asc|desc`, commas between; the newest first when nothing is said.
+    fn order(&self, sort: Option<&str>) -> Result<Vec<(SortKey, Direction)>, Refusal> {
+        let wrong = |problem: &str| Refusal::new("sort", problem);
+        let mut order = Vec::new();
+        for part in sort.unwrap_or("created_at:desc").split(',') {
+            let Some((field, direction)) = part.trim().split_once(':') else {
+                return Err(wrong(
+                    "must be fields with their directions, such as `created_at:desc`, commas between",
+                ));
+            };
+            let key = match (field, self.time) {
+                ("created_at", CreatedAt::Occurred) => SortKey::OccurredAt,
+                ("created_at", CreatedAt::Received) => SortKey::ReceivedAt,
+                ("status_code", _) => SortKey::StatusCode,
+                _ => return Err(wrong("takes the fields `created_at` and `status_code`")),
+            };
+            let direction = match direction {
+                "asc" => Direction::Rising,
+                "desc" => Direction::Falling,
+                _ => return Err(wrong("takes the directions `asc` and `desc`")),
+            };
+            if order.iter().any(|(named, _)| *named == key) {
+                return Err(wrong("names a field twice"));
+            }
+            order.push((key, direction));
+        }
+        Ok(order)
+    }
+
+    /// Writes a record as an entry of a list, or the answer about it alone.
+    pub fn write_entry(&self, record: &Subject<'_>, out: &mut Vec<u8>) {
+        let event = record.event;
+        let created_at = match self.time {
+            CreatedAt::Occurred => record.known.occurred_at,
+            CreatedAt::Received => record.known.received_at,
+        };
+        let actor_type = match (text_at(event, &["actor", "type"]), self.actor_type_other) {
+            (USER, _) => USER,
+            (sent, ActorTypeOther::AsSent) => sent,
+            (_, ActorTypeOther::ApiKey) => API_KEY,
+        };
+        object(out, |entry| {
+            entry.text("id", text_at(event, &["id"]));
+            entry.text("action", text_at(event, &["action"]));
+            entry.object("actor", |actor| {
+                actor.text("id", text_at(event, &["actor", "id"]));
+                actor.text("name", text_at(event, &["actor", "name"]));
+                actor.text("type", actor_type);
+            });
+            entry.text("client_ip", text_at(event, &["context", "ip"]));
+            entry.text("created_at", &time(created_at));
+            entry.text("method", text_at(event, &["request", "method"]));
+            entry.text("path", text_at(event, &["request", "path"]));
+            let code = at(event, &["request", "status_code"]).and_then(Value::as_u64);
+            entry.integer("status_code", code.unwrap_or(0));
+            entry.text("user_agent", text_at(event, &["context", "user_agent"]));
+            match event.get("targets").and_then(|targets| targets.items().next()) {
+                Some(first) => entry.object("target", |target| {
+                    target.text("id", text_at(first, &["id"]));
+                    target.text("type", text_at(first, &["type"]));
+                }),
+                None => entry.null("target"),
+            }
+        });
+    }
+}
+
+/// Writes a page around entries that have commas between.
+#[must_use]
+pub fn write_list(entries: &[u8], page: &Page<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries.len() + 1024);
+    object(&mut out, |list| {
+        list.array("items", entries);
+        list.object("pagination", |pagination| {
+            pagination.text_or_null("next_cursor", page.next);
+            pagination.text_or_null("previous_cursor", page.previous);
+            pagination.integer("total_count", page.total);
+        });
+    });
+    out
+}
+
+fn write_error(status: u16, message: &str) -> Vec<u8> {
+    let code = match status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        422 => "unprocessable_entity",
+        429 => "too_many_requests",
+        400..=499 => "bad_request",
+        503 => "unavailable",
+        _ => "internal_error",
+    };
+    let mut out = Vec::new();
+    object(&mut out, |error| {
+        error.text("message", message);
+        error.text("code", code);
+    });
+    out
+}
+
+/// The instant as the vendor's server, written in Go, prints one: without the zeros that end its fraction.
+fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+    format!("{digits}Z")
+}
+
+fn path_contains(text: &str) -> Condition {
+    let test = Test::Text { part: Part::Anywhere, text: fold(text).into(), folded: true };
+    Condition::Field(Field::Member(Path::new(&["request", "path"])), test)
+}
+
+/// A code on this side of a bound. An event without one is shown with 0 and found as such.
+fn status_code(comparison: Comparison, bound: i64) -> Condition {
+    let path = || Field::Member(Path::new(&["request", "status_code"]));
+    let number = Decimal::parse(&bound.to_string()).expect("an integer's digits are a number");
+    let within = Condition::Field(path(), Test::Order(comparison, Literal::Number(number)));
+    let zero_is_within = match comparison {
+        Comparison::AtLeast => bound <= 0,
+        _ => bound >= 0,
+    };
+    if zero_is_within {
+        let none = Condition::Field(path(), Test::Present).negated();
+        return Condition::Any(vec![within, none]);
+    }
+    within
+}
+
+/// One and the same target has this id and this type.
+fn target(params: &Params) -> Option<Condition> {
+    let parts = [("target_id", "id"), ("target_type", "type")];
+    let given =
+        parts.iter().filter_map(|(name, member)| Some(Condition::texts(&[member], [params.text(name)?])));
+    let all: Vec<_> = given.collect();
+    (!all.is_empty()).then(|| Condition::Element(Path::new(&["targets"]), Box::new(Condition::All(all))))
+}
+
+#[cfg(test)]
+mod tests;
