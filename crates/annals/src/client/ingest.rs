@@ -368,6 +368,9 @@ impl<'a> Waiting<'a> {
 
     fn given_up(&self, trouble: Trouble, waited: Duration) -> Failure {
         let mut failure = trouble.failure;
+        if let Some(asked) = trouble.pause {
+            failure.message = format!("{}; it asks to wait {} s", failure.message, asked.as_secs());
+        }
         if self.tries > 1 {
             failure.message =
                 format!("{}; tried {} times in {:.0} s", failure.message, self.tries, waited.as_secs_f64());

@@ -101,8 +101,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
 
 /// The tenant, known to be one before anything is sent.
 fn tenant(text: &str) -> Result<TenantId, Failure> {
-    TenantId::new(text)
-        .map_err(|error| Failure::new(Exit::Invalid, format!("`--tenant`: `{text}` {error}")))
+    TenantId::new(text).map_err(|error| Failure::new(Exit::Invalid, format!("`--tenant`: `{text}` {error}")))
 }
 
 fn origins(files: &[OsString]) -> Result<Vec<Origin>, Failure> {

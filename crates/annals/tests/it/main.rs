@@ -5,5 +5,6 @@
 mod configuring;
 mod data_folders;
 mod publishing;
+mod sending;
 mod serving;
 mod support;

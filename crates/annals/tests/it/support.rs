@@ -111,6 +111,9 @@ fn mask(text: &str, world: &World) -> String {
         if masked.starts_with("checked ") {
             masked = "checked [COUNT] records in [TIME]".to_owned();
         }
+        if let (true, Some(end)) = (masked.starts_with("sent "), masked.rfind("; ")) {
+            masked.replace_range(end.., "; [TIME]");
+        }
         if let (Some(since), Some(end)) = (masked.find(" since "), masked.rfind('Z')) {
             masked.replace_range(since + " since ".len()..=end, "[INSTANT]");
         }

@@ -1,3 +1,5 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -41,4 +43,96 @@ proptest! {
             prop_assert!(part.len() == 1 || bytes <= BATCH_BYTES_MAX);
         }
     }
+}
+
+/// Answers one request each with what the script says, and gives back the lines it was sent.
+fn scripted(
+    script: &'static [(&'static str, &'static str)],
+) -> (Sender, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let answer = |(head, body): &(&str, &str)| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let line = line.trim().to_ascii_lowercase();
+                if let Some(value) = line.strip_prefix("content-length: ") {
+                    length = value.parse().unwrap();
+                }
+                if line.is_empty() {
+                    break;
+                }
+            }
+            let mut sent = vec![0; length];
+            reader.read_exact(&mut sent).unwrap();
+            if *head != "hang up" {
+                let length = body.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+            String::from_utf8(sent).unwrap()
+        };
+        script.iter().map(answer).collect()
+    });
+    let sending = Sending { strict: false, retry_for: Duration::from_secs(20), output: Output::new(false) };
+    (Sender::new(Api::new(&url, None).unwrap(), sending), thread)
+}
+
+const CREATED: &str = r#"{"results":[{"status":"created","id":"e","position":7,"leaf":"00"}]}"#;
+
+#[tokio::test]
+async fn what_may_not_have_arrived_is_sent_again_byte_for_byte() {
+    let (sender, thread) = scripted(&[
+        ("hang up", ""),
+        ("503 Unavailable\r\nretry-after: 0", r#"{"code":"uncertain"}"#),
+        ("503 Unavailable\r\nretry-after: 1", r#"{"code":"busy"}"#),
+        ("429 Too Many Requests", ""),
+        ("502 Bad Gateway", "<html>"),
+        ("200 OK", CREATED),
+    ]);
+    let answers = sender.send(&["{}"]).await.unwrap();
+    let expected = ItemAnswer { status: ItemStatus::Created, id: Some("e".to_owned()), position: Some(7) };
+    assert_eq!(answers, [expected]);
+    assert_eq!(thread.join().unwrap(), ["{}\n"; 6]);
+    assert_eq!(sender.resent(), 3, "refused ones and those that waited cannot be stored");
+}
+
+#[tokio::test]
+async fn what_waiting_does_not_mend_ends_at_once() {
+    for (script, exit) in [
+        (&[("401 Unauthorized", r#"{"code":"unauthenticated"}"#)], Exit::Denied),
+        (&[("403 Forbidden", r#"{"code":"scope"}"#)], Exit::Denied),
+        (&[("404 Not Found", "")], Exit::Missing),
+        (&[("400 Bad Request", r#"{"code":"parameter_unknown"}"#)], Exit::Invalid),
+        (&[("500 Internal Server Error", r#"{"code":"bug"}"#)], Exit::Bug),
+        (&[("200 OK", r#"{"results":[]}"#)], Exit::Unavailable),
+        (&[("503 Unavailable\r\nretry-after: 21", r#"{"code":"disk_full"}"#)], Exit::Unavailable),
+    ] {
+        let (sender, thread) = scripted(script);
+        assert_eq!(sender.send(&["{}"]).await.unwrap_err().exit, exit, "{script:?}");
+        thread.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_sent_in_halves_and_one_event_that_is_rejected() {
+    const TOO_LARGE: (&str, &str) = ("413 Too Large", r#"{"code":"batch_bytes","detail":"too large"}"#);
+    const TWO: &str = r#"{"results":[{"status":"created"},{"status":"duplicate"}]}"#;
+    let (sender, thread) = scripted(&[TOO_LARGE, TOO_LARGE, ("200 OK", CREATED), TOO_LARGE, ("200 OK", TWO)]);
+    let answers = sender.send(&["1", "2", "3", "4"]).await.unwrap();
+    assert_eq!(thread.join().unwrap(), ["1\n2\n3\n4\n", "1\n2\n", "1\n", "2\n", "3\n4\n"]);
+    let rejected =
+        Rejected { code: "batch_bytes".to_owned(), pointer: String::new(), detail: "too large".to_owned() };
+    let statuses: Vec<_> = answers.into_iter().map(|answer| answer.status).collect();
+    assert_eq!(
+        statuses,
+        [ItemStatus::Created, ItemStatus::Rejected(rejected), ItemStatus::Created, ItemStatus::Duplicate]
+    );
 }

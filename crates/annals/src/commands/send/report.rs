@@ -34,6 +34,7 @@ pub(super) struct Report {
     by_bytes: bool,
     rejects: Option<Rejects>,
     awaited: RefCell<Option<(String, bool)>>,
+    document: Document,
     created: u64,
     duplicate: u64,
     rejected: u64,
@@ -71,6 +72,7 @@ impl Report {
             by_bytes: length.is_some(),
             rejects: rejects.map(|path| Rejects::create(path, origins)).transpose()?,
             awaited: RefCell::new(None),
+            document: Document::default(),
             created: 0,
             duplicate: 0,
             rejected: 0,
@@ -108,6 +110,8 @@ impl Report {
         };
         self.rejected += 1;
         self.conflicts += u64::from(rejected.code == "conflict");
+        // The server names the id only when nothing was wrong before it came to that.
+        let id = id.or_else(|| self.id_of(event));
         self.name_rejected(event, id.as_deref(), &rejected)?;
         match &mut self.rejects {
             Some(rejects) => rejects.write(&self.names[event.input], event, &rejected),
@@ -121,6 +125,11 @@ impl Report {
             Some(last) if self.by_bytes => self.progress.set(last.read_bytes),
             _ => self.progress.add(batch.len() as u64),
         }
+    }
+
+    fn id_of(&mut self, event: &Event) -> Option<String> {
+        let value = self.document.parse(&event.text, Limits { depth_max: DEPTH_MAX }).ok()?;
+        value.get("id")?.as_str().map(str::to_owned)
     }
 
     fn name_rejected(&self, event: &Event, id: Option<&str>, rejected: &Rejected) -> Result<(), Failure> {
@@ -204,9 +213,11 @@ impl Report {
         // What it could not do first is said.
         drop(self.close_rejects());
         self.say_unnamed();
-        let so_far = self.so_far();
+        let so_far = (self.total() > 0).then(|| self.so_far());
         self.progress.finish();
-        self.output.note(&so_far);
+        if let Some(so_far) = so_far {
+            self.output.note(&so_far);
+        }
         failure
     }
 

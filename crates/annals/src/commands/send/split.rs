@@ -267,11 +267,10 @@ impl Splitter {
                 return Err(self.broken("misses a comma between items"));
             }
             b'"' => self.in_string = true,
-            b'{' | b'[' => {
-                if !self.levels.open(byte == b'{') {
-                    return Err(self.broken(&format!("nests deeper than {LEVELS_MAX} levels")));
-                }
+            b'{' | b'[' if self.levels.depth == LEVELS_MAX => {
+                return Err(self.broken(&format!("nests deeper than {LEVELS_MAX} levels")));
             }
+            b'{' | b'[' => self.levels.open(byte == b'{'),
             b'}' | b']' => {
                 if !self.levels.close(byte == b'}') {
                     return Err(self.broken("has brackets that do not match"));
@@ -331,10 +330,7 @@ fn form(head: &[u8], is_enough: bool) -> Option<Form> {
             let Some(end) = text.iter().position(|&byte| byte == b'\n') else {
                 return is_enough.then_some(Form::Lines);
             };
-            let goes_on = text[..end].trim_ascii_end().ends_with(b"{")
-                || text[..end].trim_ascii_end().ends_with(b"[")
-                || text[..end].trim_ascii_end().ends_with(b",")
-                || text[..end].trim_ascii_end().ends_with(b":");
+            let goes_on = matches!(text[..end].trim_ascii_end().last(), Some(b'{' | b'[' | b',' | b':'));
             Some(if goes_on { Form::Objects } else { Form::Lines })
         }
         _ => Some(Form::Lines),
@@ -349,11 +345,7 @@ struct Levels {
 }
 
 impl Levels {
-    /// False when there are too many.
-    fn open(&mut self, is_object: bool) -> bool {
-        if self.depth == LEVELS_MAX {
-            return false;
-        }
+    fn open(&mut self, is_object: bool) {
         if self.depth / 64 == self.words.len() {
             self.words.push(0);
         }
@@ -364,7 +356,6 @@ impl Levels {
             *word &= !bit
         }
         self.depth += 1;
-        true
     }
 
     /// False when the innermost is of the other kind, or none is open.
