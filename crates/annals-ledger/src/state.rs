@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use annals_event::{Operation, Position, TenantId, Timestamp};
+use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_tree::head::SignedHead;
 use annals_tree::origin::LogName;
@@ -363,7 +363,7 @@ impl State {
             chunk: u32::try_from(self.chunks.len()).expect("batches in memory are far below 2^32"),
             bytes: (0, u32::try_from(made.bytes.len()).expect("our own events are small")),
             id_at: made.id_at,
-            operation: Operation::Other.code(),
+            operation: made.operation.code(),
             derived: false,
             system: true,
             class: 0,

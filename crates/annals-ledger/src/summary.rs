@@ -215,11 +215,14 @@ fn filled(
     let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
     let mut stretches = Vec::new();
     let mut at = first;
-    while let Some(instant) = Timestamp::from_micros(at).filter(|_| at <= last) {
+    while let Some(instant) = Timestamp::from_micros(at) {
+        let (start, end) = histogram.interval.around(instant, &histogram.zone);
+        if start > last {
+            break;
+        }
         if stretches.len() == STRETCHES_MAX {
             return Err(SearchError::TooMany { what: "intervals", max: STRETCHES_MAX as u64 });
         }
-        let (start, end) = histogram.interval.around(instant, &histogram.zone);
         let start_at = Timestamp::from_micros(start).unwrap_or(instant);
         stretches.push((start_at, counted.get(&start).copied().unwrap_or(0)));
         at = end;

@@ -1,7 +1,7 @@
 //! Events that annals makes by itself: committed, stored and read like any other.
 
 use annals_event::json::{Document, Limits};
-use annals_event::{Normalised, Rules, Scratch, normalise};
+use annals_event::{Normalised, Operation, Rules, Scratch, normalise};
 use annals_tree::{Hash, Secret};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ pub(crate) struct Made {
     /// Range of the id's text in the bytes.
     pub(crate) id_at: (u32, u16),
     pub(crate) commitment: Hash,
+    pub(crate) operation: Operation,
 }
 
 /// Makes events; keeps its buffers between them.
@@ -45,7 +46,8 @@ impl SystemEvents {
         self.normalised.insert_id(&id).expect("a UUID is an event id");
         let bytes = self.normalised.bytes().to_vec();
         let commitment = self.commits.commit(&bytes, secret).expect("the bytes were normalised a moment ago");
-        Made { id, id_at: batch::id_range(self.normalised.id_text()), commitment, bytes }
+        let operation = self.normalised.operation();
+        Made { id, id_at: batch::id_range(self.normalised.id_text()), commitment, bytes, operation }
     }
 }
 

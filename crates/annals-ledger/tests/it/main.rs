@@ -4,4 +4,5 @@ mod basics;
 mod damage;
 mod faults;
 mod model;
+mod searching;
 mod support;
