@@ -15,9 +15,10 @@ use utoipa_axum::routes;
 use crate::access::AccessLog;
 use crate::body::Budget;
 use crate::metrics::Metrics;
+use crate::origin::Origin;
 use crate::request::{self, RequestIds};
 use crate::searching::Turns;
-use crate::{events, feed, ingest, keys, live, openapi, operate, prove, tenants};
+use crate::{events, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants};
 
 /// Shared by all requests.
 pub(crate) struct App {
@@ -33,6 +34,7 @@ pub(crate) struct App {
     /// At searches and what else looks through records.
     pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
+    pub(crate) origin: Origin,
     pub(crate) openapi: OnceLock<Bytes>,
 }
 
@@ -65,7 +67,12 @@ impl Default for Settings {
 }
 
 impl App {
-    pub(crate) fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(
+        ledger: Ledger,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        origin: Origin,
+    ) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut prefix = [0; 8];
         // Ids only tell requests apart; a start without randomness may repeat those of another.
@@ -82,6 +89,7 @@ impl App {
             reading: Semaphore::new(cores),
             turns: Turns::new(cores),
             request_ids: RequestIds::new(u64::from_be_bytes(prefix)),
+            origin,
             openapi: OnceLock::new(),
         })
     }
@@ -97,8 +105,9 @@ impl App {
 /// Every route with its description. A handler has no other way in.
 pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::document())
-        .routes(routes!(ingest::post_events))
+        .routes(routes!(ingest::post_events, search::events))
         .routes(routes!(events::event))
+        .routes(routes!(summary::summary))
         .routes(routes!(feed::feed))
         .routes(routes!(live::live))
         .routes(routes!(feed::access))
@@ -175,7 +184,12 @@ mod tests {
             observer: metrics.clone(),
         };
         let options = Options { name: None, event_bytes_max: 1 << 18, version: "1.2.3".to_owned() };
-        App::new(Ledger::open(parts, &options).unwrap().ledger, metrics, Settings::default())
+        App::new(
+            Ledger::open(parts, &options).unwrap().ledger,
+            metrics,
+            Settings::default(),
+            Origin::default(),
+        )
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Uri, header};
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
-use crate::query::Params;
+use crate::query::{Known, Params};
 use crate::request::RequestId;
 
 /// The key that came with a request.
@@ -102,6 +102,11 @@ pub(crate) struct Call {
 impl Asker {
     /// The query parameters, of which only `known` may be there.
     pub(crate) fn params(&self, known: &[&str]) -> Result<Params, Problem> {
+        self.asked(&Known { once: known, ..Known::default() })
+    }
+
+    /// As [`Asker::params`], where some may repeat or are conditions.
+    pub(crate) fn asked(&self, known: &Known<'_>) -> Result<Params, Problem> {
         Params::parse(self.call.uri.query(), known)
     }
 }

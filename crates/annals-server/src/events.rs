@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use crate::access::{Subject, Verb};
 use crate::app::{self, App};
 use crate::auth::Asker;
-use crate::feed::write_record;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Params, PathText};
 
@@ -42,7 +41,7 @@ pub(crate) async fn event(
     let params = asker.params(&["tenant"])?;
     let (_, record) = find(&app, &asker, &params, Verb::Read, &id).await?;
     let mut out = Vec::with_capacity(record.event.len() + 160);
-    write_record(&record, asker.caller.is_platform(), &mut out);
+    record.write_json(asker.caller.is_platform(), &mut out);
     Ok(app::json(StatusCode::OK, out))
 }
 

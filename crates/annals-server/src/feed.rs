@@ -1,24 +1,25 @@
 //! Records by position, for machines that poll: `GET /v1/feed`, and the access log, which is read in the same way.
 
-use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_event::TenantId;
-use annals_ledger::{FeedPage, FeedScope, LogKind, Record, TenantLog};
-use axum::body::Body;
+use annals_event::filter::Matcher;
+use annals_ledger::search::Effort;
+use annals_ledger::{FeedPage, Ledger, LogKind};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::stream;
-use serde_json::{Map, Value};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::Value;
 
-use crate::access::{Subject, Verb};
 use crate::app::App;
 use crate::auth::Asker;
+use crate::conditions::Conditions;
+use crate::page::{Page, wants_lines};
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::query::Params;
+use crate::query::{Known, Params};
+use crate::reading::Reading;
+use crate::searching::{SEARCH_US_MAX, stream_work};
 
 /// Records of a page when no `limit` is given, and at most.
 const LIMIT: usize = 100;
@@ -26,9 +27,6 @@ const LIMIT_MAX: usize = 1_000;
 
 /// Longest `wait`.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// A page is written in pieces of about this size, each when the one before is on its way.
-const PIECE_BYTES: usize = 64 << 10;
 
 /// A page of a feed.
 #[derive(utoipa::ToSchema)]
@@ -45,16 +43,14 @@ pub(crate) struct FeedAnswer {
 
 /// A feed that a request may read.
 pub(crate) struct Feed {
-    /// What it runs over.
-    pub(crate) scope: FeedScope,
-    /// Records name their tenant.
-    pub(crate) for_platform: bool,
-    /// That it is read stands on record; a tenant that does not exist yet has nothing to put it on.
-    on_record: bool,
+    /// Which records it runs over.
+    pub(crate) reading: Reading,
+    /// Those that are wanted; none for all.
+    matcher: Option<Arc<Matcher>>,
 }
 
 impl Feed {
-    /// The feed that the key and `tenant=` name, put on record as read.
+    /// The feed that the key and the parameters name, put on record as read.
     pub(crate) async fn enter(
         app: &App,
         asker: &Asker,
@@ -62,43 +58,55 @@ impl Feed {
         kind: LogKind,
     ) -> Result<Self, Problem> {
         let named = params.tenant()?;
+        let conditions = &params.conditions;
+        let matcher = (!conditions.is_empty()).then(|| conditions.matcher().map(Arc::new)).transpose()?;
         let tenant = match kind {
             LogKind::Tenant => asker.caller.tenant_or_all(named),
             LogKind::Access => asker.caller.one_tenant(named).map(Some),
         };
-        let tenant = app.entering(asker, Verb::Read, tenant).await?;
-        let log = |tenant: TenantId| TenantLog { tenant, kind };
-        let subject = tenant.clone().map_or(Subject::All, |tenant| Subject::Log(log(tenant)));
-        let on_record = app.enter(asker, Verb::Read, &subject, Map::new()).await?;
-        // A key's own tenant may have no event yet: its feed is empty, and can be waited on.
-        if let Some(tenant) = tenant.as_ref().filter(|_| asker.caller.is_platform()) {
-            app.known(tenant)?;
-        }
-        let scope = tenant.map_or(FeedScope::All, |tenant| FeedScope::Log(log(tenant)));
-        Ok(Self { scope, for_platform: asker.caller.is_platform(), on_record })
-    }
-
-    /// Puts on record that a feed entered before is read on.
-    pub(crate) async fn enter_again(app: &App, asker: &Asker, feed: &Self) -> Result<(), Problem> {
-        let subject = match &feed.scope {
-            FeedScope::All => Subject::All,
-            FeedScope::Log(log) => Subject::Log(log.clone()),
-        };
-        app.enter(asker, Verb::Read, &subject, Map::new()).await.map(drop)
+        let reading = Reading::enter(app, asker, tenant, kind, conditions.on_record()).await?;
+        Ok(Self { reading, matcher })
     }
 
     /// How many records there are; none yet when the tenant has no event.
     pub(crate) fn size(&self, app: &App) -> u64 {
-        app.ledger.feed_size(&self.scope).unwrap_or(0)
+        app.ledger.feed_size(&self.reading.scope).unwrap_or(0)
     }
 
-    /// At most `limit` records from `from` on.
-    pub(crate) fn page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
-        app.ledger.feed(&self.scope, from, limit).unwrap_or(FeedPage {
-            records: Vec::new(),
-            next: from,
-            size: 0,
-        })
+    /// At most `limit` of the wanted records from `from` on. With conditions it looks for them for a bounded time, and `next`
+    /// says how far it has come.
+    pub(crate) async fn page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
+        let page = match self.matcher.clone() {
+            None => app.ledger.feed(&self.reading.scope, from, limit),
+            Some(matcher) => {
+                let scope = self.reading.scope.clone();
+                let sift = move |ledger: &Ledger, effort: Effort<'_>| {
+                    ledger.feed_matching(&scope, from, limit, &matcher, effort)
+                };
+                stream_work(app, SEARCH_US_MAX, sift).await
+            }
+        };
+        page.unwrap_or(FeedPage { records: Vec::new(), next: from, size: 0 })
+    }
+
+    /// The first page that has a record, or what there is when `wait` is over.
+    async fn next_page(&self, app: &App, from: u64, limit: usize, wait: Duration) -> FeedPage {
+        let mut page = self.page(app, from, limit).await;
+        let over = tokio::time::sleep(wait);
+        let mut over = pin!(over);
+        while page.records.is_empty() && !wait.is_zero() {
+            tokio::select! {
+                () = app.ledger.wait_beyond(&self.reading.scope, page.next) => {}
+                () = &mut over => break,
+                () = app.stopped() => break,
+            }
+            let (from, size) = (page.next, page.size);
+            page = tokio::select! {
+                page = self.page(app, from, limit) => page,
+                () = &mut over => FeedPage { records: Vec::new(), next: from, size },
+            };
+        }
+        page
     }
 
     /// Refuses to start beyond the end: a cursor from elsewhere, or from before data was lost, must not wait in silence.
@@ -118,7 +126,8 @@ impl Feed {
 ///
 /// All records, late and old ones included, each exactly once. A tenant's key reads its tenant by position; a platform key
 /// reads all tenants by ledger number, or with `tenant=` that tenant by position. With `wait`, an answer without records
-/// comes only after that time. `Accept: application/x-ndjson` gives one record a line, and `next` and `size` as the headers
+/// comes only after that time. With conditions only the records that satisfy them are given, and `next` moves past the others:
+/// a page may have fewer than `limit` records, or none, before `next` has reached `size`. `Accept: application/x-ndjson` gives one record a line, and `next` and `size` as the headers
 /// `annals-next` and `annals-size`.
 #[utoipa::path(
     get, path = "/v1/feed", tag = "events",
@@ -127,6 +136,7 @@ impl Feed {
         ("limit" = Option<u64>, Query, description = "At most so many records; 100 by default, up to 1,000"),
         ("wait" = Option<String>, Query, description = "Wait up to this long for a record, such as `30s`; up to `60s`"),
         ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
+        Conditions,
     ),
     responses(
         (status = 200, description = "A page", body = FeedAnswer),
@@ -156,6 +166,7 @@ pub(crate) async fn feed(
         ("limit" = Option<u64>, Query, description = "At most so many records; 100 by default, up to 1,000"),
         ("wait" = Option<String>, Query, description = "Wait up to this long for a record, such as `30s`; up to `60s`"),
         ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        Conditions,
     ),
     responses(
         (status = 200, description = "A page", body = FeedAnswer),
@@ -175,104 +186,31 @@ pub(crate) async fn access(
 }
 
 async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> Result<Response, Problem> {
-    let params = asker.params(&["from", "limit", "wait", "tenant"])?;
+    let known = Known { once: &["from", "limit", "wait", "tenant"], many: &[], conditions: true };
+    let params = asker.asked(&known)?;
     let from = params.number("from")?.unwrap_or(0);
     let limit = params.limit(LIMIT, LIMIT_MAX)?;
     let wait = params.duration("wait", WAIT_MAX)?;
     let feed = Feed::enter(app, asker, &params, kind).await?;
     feed.check_from(app, from, "from")?;
-    if !wait.is_zero() && feed.size(app) == from {
-        tokio::select! {
-            () = app.ledger.wait_beyond(&feed.scope, from) => {}
-            () = tokio::time::sleep(wait) => {}
-            () = app.stopped() => {}
-        }
-        if !app.is_live(&asker.caller) {
-            return Err(Problem::new(Code::Unauthenticated, "the key has ended while the request waited"));
-        }
+    let page = feed.next_page(app, from, limit, wait).await;
+    if !app.is_live(&asker.caller) {
+        return Err(Problem::new(Code::Unauthenticated, "the key has ended while the request waited"));
     }
-    let page = feed.page(app, from, limit);
-    if !feed.on_record && !page.records.is_empty() {
+    if !feed.reading.on_record && !page.records.is_empty() {
         // The tenant began after the request was let in.
-        Feed::enter_again(app, asker, &feed).await?;
+        feed.reading.enter_again(app, asker).await?;
     }
-    Ok(write_page(page, wants_lines(headers), feed.for_platform))
-}
-
-/// Whether the sender prefers one record a line.
-fn wants_lines(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|range| {
-        let essence = range.split(';').next().unwrap_or_default().trim();
-        ["application/x-ndjson", "application/ndjson", "application/jsonl"]
-            .iter()
-            .any(|lines| essence.eq_ignore_ascii_case(lines))
-    })
-}
-
-fn write_page(page: FeedPage, lines: bool, for_platform: bool) -> Response {
-    let bytes: usize = page.records.iter().map(|record| record.event.len() + 128).sum();
-    let (next, size) = (page.next, page.size);
-    let mut writer = PageWriter { page, at: 0, lines, for_platform, ended: false };
-    let body = if bytes <= PIECE_BYTES {
-        Body::from(writer.piece(usize::MAX).unwrap_or_default())
-    } else {
-        Body::from_stream(stream::unfold(writer, |mut writer| async move {
-            writer.piece(PIECE_BYTES).map(|piece| (Ok::<_, Infallible>(Bytes::from(piece)), writer))
-        }))
+    let FeedPage { records, next, size } = page;
+    let page = Page {
+        records,
+        for_platform: feed.reading.for_platform,
+        lines: wants_lines(headers),
+        opening: "{\"records\":[",
+        closing: format!("],\"next\":{next},\"size\":{size}}}"),
     };
-    let kind = if lines { "application/x-ndjson" } else { "application/json" };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::HeaderName::from_static("annals-next"), next.into()),
-        (header::HeaderName::from_static("annals-size"), size.into()),
-    ];
-    (StatusCode::OK, headers, body).into_response()
-}
-
-/// Writes a page piece by piece. The records share the ledger's bytes, so a page of large ones costs no copy of them all.
-struct PageWriter {
-    page: FeedPage,
-    at: usize,
-    lines: bool,
-    for_platform: bool,
-    ended: bool,
-}
-
-impl PageWriter {
-    fn piece(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        if self.ended {
-            return None;
-        }
-        let mut out = Vec::new();
-        if self.at == 0 && !self.lines {
-            out.extend_from_slice(b"{\"records\":[");
-        }
-        while out.len() < bytes
-            && let Some(record) = self.page.records.get(self.at)
-        {
-            if self.at > 0 && !self.lines {
-                out.push(b',');
-            }
-            write_record(record, self.for_platform, &mut out);
-            if self.lines {
-                out.push(b'\n');
-            }
-            self.at += 1;
-        }
-        if self.at == self.page.records.len() {
-            self.ended = true;
-            if !self.lines {
-                out.extend_from_slice(
-                    format!("],\"next\":{},\"size\":{}}}", self.page.next, self.page.size).as_bytes(),
-                );
-            }
-        }
-        Some(out)
-    }
-}
-
-/// A record on one line.
-pub(crate) fn write_record(record: &Record, for_platform: bool, out: &mut Vec<u8>) {
-    record.write_json(for_platform, out);
+    let mut headers = HeaderMap::new();
+    headers.insert("annals-next", next.into());
+    headers.insert("annals-size", size.into());
+    Ok(page.answer(headers))
 }

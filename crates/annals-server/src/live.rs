@@ -4,10 +4,11 @@
 //! back with `Last-Event-ID` goes on where it was, without a skip or a repeat.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_ledger::LogKind;
+use annals_ledger::{FeedScope, LogKind, Record};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,9 +18,11 @@ use futures_util::stream;
 
 use crate::app::App;
 use crate::auth::Asker;
-use crate::feed::{Feed, write_record};
+use crate::conditions::Conditions;
+use crate::feed::Feed;
 use crate::metrics::Counted;
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::query::Known;
 
 /// Silence after which a comment is sent, so that proxies keep the connection and a gone client is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -33,8 +36,10 @@ struct Live {
     app: Arc<App>,
     asker: Asker,
     feed: Feed,
-    /// The next record to send.
+    /// The next record to look at.
     from: u64,
+    /// From where the client goes on if it comes back now.
+    told: u64,
     greeted: bool,
     _counted: Counted,
 }
@@ -43,13 +48,14 @@ struct Live {
 ///
 /// Server-sent events: `id` is the position, or with a platform key over all tenants the ledger number; `data` is the record.
 /// Starts after `Last-Event-ID`, or at `from`, or with what comes next. Ends when the server stops or the key ends; a client
-/// that reconnects goes on where it was.
+/// that reconnects goes on where it was. With conditions only the records that satisfy them come.
 #[utoipa::path(
     get, path = "/v1/feed/live", tag = "events",
     params(
         ("from" = Option<u64>, Query, description = "First position or ledger number; what comes next by default"),
         ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last `id` seen; goes before `from`"),
+        Conditions,
     ),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
@@ -65,7 +71,7 @@ pub(crate) async fn live(
     asker: Asker,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = asker.params(&["from", "tenant"])?;
+    let params = asker.asked(&Known { once: &["from", "tenant"], many: &[], conditions: true })?;
     let asked = params.number("from")?;
     let resumed = last_event_id(&headers)?;
     let feed = Feed::enter(&app, &asker, &params, LogKind::Tenant).await?;
@@ -82,7 +88,7 @@ pub(crate) async fn live(
         (None, None) => feed.size(&app),
     };
     let counted = app.metrics.stream();
-    let live = Live { app, asker, feed, from, greeted: false, _counted: counted };
+    let live = Live { app, asker, feed, from, told: from, greeted: false, _counted: counted };
     let body = Body::from_stream(stream::unfold(live, |mut live| async move {
         let piece = live.piece().await?;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), live))
@@ -114,29 +120,62 @@ impl Live {
             // Opens the stream at the client before the first record comes.
             return Some(b"retry: 1000\n\n".to_vec());
         }
-        let waited = tokio::select! {
-            () = self.app.ledger.wait_beyond(&self.feed.scope, self.from) => true,
-            () = tokio::time::sleep(HEARTBEAT) => false,
-            () = self.app.stopped() => return None,
-        };
-        if !self.app.is_live(&self.asker.caller) {
-            return None;
+        let mut heartbeat = pin!(tokio::time::sleep(HEARTBEAT));
+        loop {
+            let scope = &self.feed.reading.scope;
+            let waited = tokio::select! {
+                () = self.app.ledger.wait_beyond(scope, self.from) => true,
+                () = &mut heartbeat => false,
+                () = self.app.stopped() => return None,
+            };
+            if !self.app.is_live(&self.asker.caller) {
+                return None;
+            }
+            if !waited {
+                return Some(self.still_here());
+            }
+            // A stream that lasts for days stands on record for each minute in which it was read.
+            self.feed.reading.enter_again(&self.app, &self.asker).await.ok()?;
+            let page = self.feed.page(&self.app, self.from, RECORDS_AT_ONCE).await;
+            // Looking for what is rare may take a while.
+            if !self.app.is_live(&self.asker.caller) {
+                return None;
+            }
+            self.from = page.next;
+            if !page.records.is_empty() {
+                return Some(self.write(&page.records));
+            }
         }
-        if !waited {
-            return Some(b": still here\n\n".to_vec());
-        }
-        // A stream that lasts for days stands on record for each minute in which it was read.
-        Feed::enter_again(&self.app, &self.asker, &self.feed).await.ok()?;
+    }
+
+    fn write(&mut self, records: &[Record]) -> Vec<u8> {
         let mut out = Vec::new();
-        for record in self.feed.page(&self.app, self.from, RECORDS_AT_ONCE).records {
+        for record in records {
+            let number = match &self.feed.reading.scope {
+                FeedScope::Log(_) => record.position.0,
+                FeedScope::All => record.seq.expect("records of events have a ledger number").0,
+            };
             if out.len() >= BYTES_AT_ONCE {
+                self.from = number;
                 break;
             }
-            out.extend_from_slice(format!("id: {}\ndata: ", self.from).as_bytes());
-            write_record(&record, self.feed.for_platform, &mut out);
+            out.extend_from_slice(format!("id: {number}\ndata: ").as_bytes());
+            record.write_json(self.feed.reading.for_platform, &mut out);
             out.extend_from_slice(b"\n\n");
-            self.from += 1;
+            self.told = number + 1;
         }
-        Some(out)
+        out
+    }
+
+    /// A sign of life. Where records were passed over that are not wanted, it also moves the `id` from which a client that
+    /// comes back goes on: a message without data is none to it.
+    fn still_here(&mut self) -> Vec<u8> {
+        match self.from.checked_sub(1).filter(|_| self.from > self.told) {
+            Some(last) => {
+                self.told = self.from;
+                format!("id: {last}\n\n").into_bytes()
+            }
+            None => b": still here\n\n".to_vec(),
+        }
     }
 }

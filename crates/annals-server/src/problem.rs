@@ -53,6 +53,9 @@ macro_rules! codes {
 codes! {
     ParameterUnknown = "parameter_unknown", Invalid, "the query parameter is not known here";
     ParameterValue = "parameter_value", Invalid, "the query parameter's value is not allowed";
+    Filter = "filter", Invalid, "the filter does not parse";
+    Cursor = "cursor", Invalid, "the cursor is not one of this server's";
+    CursorMismatch = "cursor_mismatch", Invalid, "the cursor continues another question";
     OutOfRange = "out_of_range", Invalid, "the number is beyond what the log has";
     TenantRequired = "tenant_required", Invalid, "a platform key must name the tenant";
     Json = "json", Invalid, "the body is not JSON";

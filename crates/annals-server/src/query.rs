@@ -4,13 +4,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use annals_event::TenantId;
+use annals_event::filter::{self, FILTER_TESTS_MAX};
 use annals_ledger::LogKind;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
+use crate::conditions::Conditions;
 use crate::problem::{Code, Problem};
 
-/// Most parameters looked at.
+/// Most parameters of a request, but for conditions.
 const PARAMETERS_MAX: usize = 64;
 
 /// The one parameter in a route's path, percent-decoded.
@@ -27,33 +29,63 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// The parameters of one request, each at most once.
+/// Which parameters a route takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'a> {
+    /// At most once.
+    pub(crate) once: &'a [&'a str],
+    /// Any number of times.
+    pub(crate) many: &'a [&'a str],
+    /// [`Conditions`] too.
+    pub(crate) conditions: bool,
+}
+
+/// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
+    /// What they narrow the question to.
+    pub(crate) conditions: Conditions,
 }
 
 impl Params {
-    /// Reads a query string in which only the names in `known` may stand.
-    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+    /// Reads a query string in which only known names may stand.
+    pub(crate) fn parse(query: Option<&str>, known: &Known<'_>) -> Result<Self, Problem> {
         let mut pairs: Vec<(String, String)> = Vec::new();
+        let mut conditions = Vec::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if !known.contains(&&*name) {
+            if known.conditions && Conditions::knows(&name) {
+                if conditions.len() == FILTER_TESTS_MAX {
+                    let detail = format!("the request has more than {FILTER_TESTS_MAX} conditions");
+                    return Err(Problem::new(Code::ParameterValue, detail).in_parameter(name));
+                }
+                conditions.push((name.into_owned(), value.into_owned()));
+                continue;
+            }
+            let repeats = known.many.contains(&&*name);
+            if !repeats && !known.once.contains(&&*name) {
                 return Err(unknown(&name, known));
             }
-            if pairs.len() == PARAMETERS_MAX || pairs.iter().any(|(seen, _)| *seen == *name) {
-                return Err(
-                    Problem::new(Code::ParameterValue, format!("`{name}` is given twice")).in_parameter(name)
-                );
+            if pairs.len() == PARAMETERS_MAX {
+                let detail = format!("the request has more than {PARAMETERS_MAX} parameters");
+                return Err(Problem::new(Code::ParameterValue, detail).in_parameter(name));
+            }
+            if !repeats && pairs.iter().any(|(seen, _)| *seen == *name) {
+                return Err(self::value(&name, "is given twice"));
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }
-        Ok(Self { pairs })
+        Ok(Self { pairs, conditions: Conditions::new(conditions) })
     }
 
     /// The value of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.texts(name).next()
+    }
+
+    /// The values of a parameter, in the order given.
+    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// `true` or `false`; false when left out.
@@ -131,17 +163,26 @@ pub(crate) fn value(name: &str, what: &str) -> Problem {
     Problem::new(Code::ParameterValue, format!("`{name}` {what}")).in_parameter(name)
 }
 
-fn unknown(name: &str, known: &[&str]) -> Problem {
+fn unknown(name: &str, known: &Known<'_>) -> Problem {
     let shown: String = name.chars().take(64).collect();
-    let near = known
+    let own = [known.once, known.many].concat();
+    let conditions = if known.conditions { filter::parameter_names() } else { &[] };
+    let near = own
         .iter()
+        .chain(conditions)
         .map(|known| (distance(&shown, known), known))
         .min()
         .filter(|(distance, _)| *distance <= 2);
-    let hint = match (near, known) {
+    let hint = match (near, own.as_slice()) {
         (Some((_, near)), _) => format!("did you mean `{near}`?"),
         (None, []) => "this route takes none".to_owned(),
-        (None, _) => format!("this route takes `{}`", known.join("`, `")),
+        (None, _) if known.conditions => {
+            format!(
+                "this route takes `{}`, and conditions such as `actor_id`, `since` and `filter`",
+                own.join("`, `")
+            )
+        }
+        (None, _) => format!("this route takes `{}`", own.join("`, `")),
     };
     Problem::new(Code::ParameterUnknown, format!("`{shown}` is not a parameter of this route; {hint}"))
         .in_parameter(shown)
@@ -169,11 +210,29 @@ mod tests {
 
     #[test]
     fn an_unknown_parameter_is_named_with_the_nearest_known_one() {
-        let told = |query| Params::parse(Some(query), &["from", "limit"]).unwrap_err().body("r");
-        let told = |query| String::from_utf8(told(query)).unwrap();
-        assert!(told("limt=3").contains("did you mean `limit`?"));
-        assert!(told("colour=3").contains("this route takes `from`, `limit`"));
-        assert!(told("from=1&from=2").contains("given twice"));
+        let told = |query, conditions| {
+            let known = Known { once: &["from", "limit"], many: &["by"], conditions };
+            String::from_utf8(Params::parse(Some(query), &known).unwrap_err().body("r")).unwrap()
+        };
+        assert!(told("limt=3", false).contains("did you mean `limit`?"));
+        assert!(told("colour=3", false).contains("this route takes `from`, `limit`, `by`\""));
+        assert!(told("from=1&from=2", false).contains("given twice"));
+        assert!(told("actor.id=u", true).contains("did you mean `actor_id`?"));
+        assert!(told("colour=3", true).contains("and conditions such as"));
+        assert!(told("action=a", false).contains("is not a parameter of this route"));
+        let many = format!("limit=1{}", "&by=a".repeat(64));
+        assert!(told(&many, true).contains("more than 64 parameters"));
+    }
+
+    #[test]
+    fn conditions_and_what_is_known_to_repeat_may_stand_more_than_once() {
+        let known = Known { once: &["limit"], many: &["by"], conditions: true };
+        let params = Params::parse(Some("by=a&action=2&limit=1&by=b&action=1&action=2"), &known).unwrap();
+        assert_eq!(params.texts("by").collect::<Vec<_>>(), ["a", "b"]);
+        let same = Params::parse(Some("action=1&action=2"), &known).unwrap();
+        assert_eq!(params.conditions, same.conditions, "neither order nor repetition matters");
+        let many = Params::parse(Some(&"&action=1".repeat(FILTER_TESTS_MAX + 1)), &known);
+        assert_eq!(many.unwrap_err().code(), Code::ParameterValue);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::app::{App, Settings, Stage, router};
 use crate::listen::{Connections, Listening};
 use crate::metrics::Metrics;
+use crate::origin::Origin;
 use crate::tls::{Tls, TlsError};
 
 /// A server that is ready to take connections.
@@ -34,7 +35,7 @@ impl Server {
         listening: Listening,
     ) -> Result<Self, TlsError> {
         let tls = listening.tls.clone().map(Tls::open).transpose()?;
-        let app = App::new(ledger, metrics.clone(), settings);
+        let app = App::new(ledger, metrics.clone(), settings, Origin::of(&listening));
         let connections = Connections::new(router(app.clone()), metrics, tls, listening);
         Ok(Self { app, connections })
     }

@@ -77,8 +77,21 @@ async fn documented_parameters_are_the_known_ones() {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
             let name = parameter["name"].as_str().unwrap();
-            let answer = site.ask(&format!("{method} {filled}?{name}=%00"), "operator", b"{}").await;
+            let head = format!("{method} {filled}?{name}=%00");
+            // A live feed that takes it does not end.
+            if site.open(&head, "operator", b"{}").await.status() == 200 {
+                continue;
+            }
+            let answer = site.ask(&head, "operator", b"{}").await;
             assert!(!answer.text().contains("parameter_unknown"), "{method} {path} does not take `{name}`");
+        }
+        let mut names: Vec<_> =
+            parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{method} {path}: {names:?}");
+        if names.contains(&"filter") {
+            let missing = annals_event::filter::parameter_names().iter().find(|name| !names.contains(name));
+            assert_eq!(missing, None, "{method} {path}");
         }
         let answer = site.ask(&format!("{method} {filled}?colour=red"), "operator", b"{}").await;
         assert_eq!(answer.code(), "parameter_unknown", "{method} {path}: {}", answer.text());
