@@ -1,5 +1,9 @@
 //! Asking a server, and one log of it as `verify` and `publish` need it.
 
+pub(crate) mod again;
+pub(crate) mod lines;
+pub(crate) mod live;
+
 use std::time::Duration;
 
 use annals_tree::tile::Tile;
@@ -75,17 +79,6 @@ pub(crate) struct LogAnswer {
 }
 
 #[derive(Deserialize)]
-struct TenantsAnswer {
-    tenants: Vec<TenantAnswer>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct TenantAnswer {
-    id: String,
-}
-
-#[derive(Deserialize)]
 struct ConsistencyAnswer {
     hashes: Vec<String>,
 }
@@ -142,18 +135,8 @@ impl Api {
 
     /// All tenants that the key may see.
     pub(crate) async fn tenants(&self) -> Result<Vec<String>, Failure> {
-        let mut all = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let mut query = vec![("limit", "1000".to_owned())];
-            query.extend(after.map(|after| ("after", after)));
-            let page: TenantsAnswer = self.json("v1/tenants", &query).await?;
-            all.extend(page.tenants.into_iter().map(|tenant| tenant.id));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(all),
-            }
-        }
+        let tenants = self.all(&["v1", "tenants"], "tenants", &Query::new()).await?;
+        Ok(tenants.iter().filter_map(|tenant| tenant["id"].as_str().map(str::to_owned)).collect())
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
@@ -205,7 +188,12 @@ impl Api {
         }
         let status = response.status();
         let body = self.body(response, "").await?;
-        Err(refusal(status, &body, self.key.is_some()))
+        Err(self.refusal(status, &body))
+    }
+
+    /// A refusal in the server's words.
+    pub(crate) fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
+        refusal(status, body, self.key.is_some())
     }
 
     /// Asks for one JSON value.
@@ -218,6 +206,47 @@ impl Api {
         let path = response.url().path().trim_start_matches('/').to_owned();
         let body = self.body(response, &path).await?;
         serde_json::from_slice(&body).map_err(|error| self.senseless(&path, &error.to_string()))
+    }
+
+    /// Whether events are taken, and if not, why. Both are answers, of different status.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::value`].
+    pub(crate) async fn readiness(&self) -> Result<Value, Failure> {
+        let request = self.request(Method::GET, &["readyz"], &Query::new());
+        let response = request.send().await.map_err(|error| self.unreached(error))?;
+        let body = self.body(response, "readyz").await?;
+        serde_json::from_slice(&body).map_err(|error| self.senseless("readyz", &error.to_string()))
+    }
+
+    /// Every item of a list that comes in pages.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::value`].
+    pub(crate) async fn all(
+        &self,
+        path: &[&str],
+        list: &str,
+        filters: &Query,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut query = filters.clone();
+            query.push(("limit".to_owned(), "1000".to_owned()));
+            query.extend(after.map(|after| ("after".to_owned(), after)));
+            let mut page = self.value(self.request(Method::GET, path, &query)).await?;
+            match page[list].take() {
+                Value::Array(items) => all.extend(items),
+                _ => return Err(self.senseless(&path.join("/"), &format!("no `{list}`"))),
+            }
+            after = page["next"].as_str().map(str::to_owned);
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// No answer, or one that broke off.

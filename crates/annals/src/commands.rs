@@ -1,8 +1,17 @@
 //! The commands, one module each.
 
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod feed;
+pub(crate) mod get;
 pub(crate) mod key;
 pub(crate) mod publish;
+pub(crate) mod relay;
+pub(crate) mod search;
+pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod tail;
+pub(crate) mod tenant;
 pub(crate) mod verify;

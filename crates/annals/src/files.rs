@@ -22,7 +22,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
 /// Puts a file in place, durably: after a crash there is the old one or the new one. Readable by everybody: for what is
 /// published or public.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".annals-").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;

@@ -5,11 +5,14 @@
 //! | `commands` | one module for each command |
 //! | `config` | settings from flags, environment and file |
 //! | `data_folder`, `running`, `control`, `tls` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket, its certificate |
-//! | `verify` | checking logs; `api` is the client of a server |
+//! | `verify` | checking logs |
+//! | `api`, `client` | asking a server, sending to one |
 //! | `exit`, `output` | how a command ends, and what it says |
+//! | `show` | texts, instants, tables and events as people see them |
 //! | `demo` | the invented year of events |
 
 mod api;
+mod client;
 mod commands;
 mod config;
 mod control;
@@ -20,12 +23,13 @@ mod exit;
 mod files;
 mod output;
 mod running;
+mod show;
 mod tls;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -45,6 +49,7 @@ const AFTER: &str = "\
 Examples:
   annals demo                        a server full of invented events, to look around
   annals serve --data ./annals-data  a server on your own folder
+  annals search operation=delete     find events; `annals tail` shows them as they come
   annals verify ./annals-data        check everything that is stored in it
 
 Exit codes: 0 done, 2 invalid, 3 denied, 4 missing, 5 conflict, 6 busy, 7 unavailable, 8 damaged, 70 bug.";
@@ -53,10 +58,19 @@ Exit codes: 0 done, 2 invalid, 3 denied, 4 missing, 5 conflict, 6 busy, 7 unavai
 enum Command {
     Serve(commands::serve::Args),
     Demo(commands::demo::Args),
+    Search(commands::search::Args),
+    Get(commands::get::Args),
+    Tail(commands::tail::Args),
+    Feed(commands::feed::Args),
+    Send(commands::send::Args),
     Verify(commands::verify::Args),
     Publish(commands::publish::Args),
+    Relay(commands::relay::Args),
+    Status(commands::status::Args),
+    Tenant(commands::tenant::Args),
     Key(commands::key::Args),
     Config(commands::config::Args),
+    Completions(commands::completions::Args),
     /// Print the version
     #[command(after_help = "Example:\n  annals version --json")]
     Version,
@@ -87,10 +101,19 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
         match command {
             Command::Serve(args) => commands::serve::run(&args, output).await,
             Command::Demo(args) => commands::demo::run(&args, output).await,
+            Command::Search(args) => commands::search::run(&args, output).await,
+            Command::Get(args) => commands::get::run(&args, output).await,
+            Command::Tail(args) => commands::tail::run(&args, output).await,
+            Command::Feed(args) => commands::feed::run(&args, output).await,
+            Command::Send(args) => commands::send::run(&args, output).await,
             Command::Verify(args) => commands::verify::run(&args, output).await,
             Command::Publish(args) => commands::publish::run(&args, output).await,
+            Command::Relay(args) => commands::relay::run(&args, output).await,
+            Command::Status(args) => commands::status::run(&args, output).await,
+            Command::Tenant(args) => commands::tenant::run(&args, output).await,
             Command::Key(args) => commands::key::run(&args, output).await,
             Command::Config(args) => commands::config::run(&args, output),
+            Command::Completions(args) => commands::completions::run(&args, Cli::command(), output),
             Command::Version => version(output),
         }
     });

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
+use crate::show::text::safe_lines;
 
 /// Between two lines of progress when nobody watches a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -53,10 +54,13 @@ impl Output {
 
     /// One line as it is.
     pub(crate) fn raw(self, line: &str) -> Result<(), Failure> {
+        self.bytes(&[line.as_bytes(), b"\n"].concat())
+    }
+
+    /// Whole lines as they are. They have left us when this returns.
+    pub(crate) fn bytes(self, lines: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        let written =
-            out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-        match written {
+        match out.write_all(lines).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.serving => Ok(()),
             // Whoever read the output has seen enough, as in `annals … | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -70,7 +74,7 @@ impl Output {
     /// A remark for people, on standard error.
     pub(crate) fn note(self, text: &str) {
         // Nobody is left to tell when standard error is gone.
-        drop(writeln!(io::stderr().lock(), "{text}"));
+        drop(writeln!(io::stderr().lock(), "{}", safe_lines(text)));
     }
 
     /// Says why the command failed: for people on standard error, with `--json` also as the last line of the output.
@@ -101,6 +105,18 @@ impl Output {
         }
         Progress { output: self, bar, what, watched, next_line: LINE_EVERY }
     }
+
+    /// As [`Self::progress`], over nobody knows how many things.
+    pub(crate) fn counting(self, what: &'static str) -> Progress {
+        let progress = self.progress(0, what);
+        progress.bar.unset_length();
+        if progress.watched {
+            let style = ProgressStyle::with_template("{spinner} {human_pos} {msg}, {per_sec}")
+                .expect("the template is a constant that the tests draw");
+            progress.bar.set_style(style);
+        }
+        progress
+    }
 }
 
 /// See [`Output::progress`].
@@ -129,8 +145,8 @@ impl Progress {
     fn say_when_due(&mut self) {
         if !self.watched && self.bar.elapsed() >= self.next_line {
             self.next_line += LINE_EVERY;
-            let total = self.bar.length().unwrap_or(0);
-            self.output.note(&format!("{} of {total} {}", self.bar.position(), self.what));
+            let total = self.bar.length().map(|total| format!(" of {total}")).unwrap_or_default();
+            self.output.note(&format!("{}{total} {}", self.bar.position(), self.what));
         }
     }
 

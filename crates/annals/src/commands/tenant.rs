@@ -1,0 +1,79 @@
+//! `annals tenant`.
+
+use std::process::ExitCode;
+
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use crate::api::{Query, ServerFlags};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::show::table::{self, Cell, Column};
+
+/// Tenants: list and make them
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List tenants and the sizes of their logs
+    ///
+    /// annals' own tenant `_annals` among them. A tenant's key sees its own. Needs the scope `read`.
+    #[command(after_help = "Examples:\n  annals tenant list\n  annals tenant list --json")]
+    List {
+        #[command(flatten)]
+        server: ServerFlags,
+    },
+    /// Make a tenant; making one that exists changes nothing
+    ///
+    /// There is no way to remove one. Needs a platform key with the scope `admin`.
+    #[command(after_help = "Example:\n  annals tenant create acme")]
+    Create {
+        /// 1 to 128 bytes of `A–Z a–z 0–9 . _ -`, not starting with `_` or `.`
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        server: ServerFlags,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    Column { title: "TENANT", least: 8, typical: 0, leaves: 0 },
+    Column { title: "RECORDS", least: 7, typical: 0, leaves: 1 },
+];
+
+pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
+    match &args.command {
+        Command::List { server } => {
+            let mut tenants = server.api()?.all(&["v1", "tenants"], "tenants", &Query::new()).await?;
+            // The route has no such parameter: a platform key lists all.
+            tenants
+                .retain(|tenant| server.tenant.as_ref().is_none_or(|named| tenant["id"] == named.as_str()));
+            let row = |tenant: &Value| {
+                vec![
+                    Cell::new(tenant["id"].as_str().unwrap_or_default()),
+                    Cell::new(&tenant["size"].to_string()),
+                ]
+            };
+            table::print("tenant", &tenants, COLUMNS, row, output)?;
+        }
+        Command::Create { id, server } => {
+            let api = server.api()?;
+            let request = api.request(Method::POST, &["v1", "tenants"], &Query::new());
+            let request =
+                request.header(CONTENT_TYPE, "application/json").body(json!({"id": id}).to_string());
+            let response = api.answer(request).await?;
+            let created = response.status() == reqwest::StatusCode::CREATED;
+            let words = if created { "is made" } else { "was there already" };
+            output.line(
+                || format!("tenant {id} {words}"),
+                || json!({"type": "result", "id": id, "created": created}),
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
