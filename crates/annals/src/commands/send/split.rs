@@ -82,6 +82,18 @@ enum Expected {
     End,
 }
 
+/// What a byte means for the event in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    On,
+    /// It is the first of an event.
+    Begin,
+    /// It is the first after an event.
+    EndBefore,
+    /// It is the last of an event.
+    EndAfter,
+}
+
 impl Default for Splitter {
     fn default() -> Self {
         Self::new(EVENT_BYTES_MAX)
@@ -195,73 +207,85 @@ impl Splitter {
 
     /// Cuts an array, or objects that follow each other: looks only at brackets, quotes and commas.
     fn split_values(&mut self, piece: &[u8], cuts: &mut Vec<Cut>) -> Result<(), Broken> {
-        let mut at = 0;
-        while let Some(&byte) = piece.get(at) {
-            let run = match self.in_string && !self.is_escaped {
-                true => piece[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')),
-                false => Some(0),
-            };
-            let run = run.unwrap_or(piece.len() - at);
-            if run > 0 {
-                self.line += line_feeds(&piece[at..at + run]);
-                self.keep(&piece[at..at + run]);
-                (at, self.at) = (at + run, self.at + run as u64);
+        let before = self.at;
+        // Up to where line feeds are counted, and from where the event in hand is not kept yet.
+        let (mut at, mut counted, mut begin) = (0, 0, 0);
+        while at < piece.len() {
+            if self.in_string {
+                at = self.string_end(piece, at);
                 continue;
             }
-            self.take(byte, cuts)?;
-            self.line += u64::from(byte == b'\n');
-            (at, self.at) = (at + 1, self.at + 1);
+            self.at = before + at as u64;
+            match self.take(piece[at])? {
+                Step::On => {}
+                Step::Begin => {
+                    self.line += line_feeds(&piece[counted..at]);
+                    self.cut.line = self.line;
+                    (counted, begin) = (at, at);
+                }
+                Step::EndBefore => {
+                    self.keep(&piece[begin..at]);
+                    self.end_item(cuts);
+                }
+                Step::EndAfter => {
+                    self.keep(&piece[begin..=at]);
+                    self.end_item(cuts);
+                }
+            }
+            at += 1;
         }
+        if self.expected == Expected::Item {
+            self.keep(&piece[begin..]);
+        }
+        self.line += line_feeds(&piece[counted..]);
+        self.at = before + piece.len() as u64;
         Ok(())
     }
 
-    fn take(&mut self, byte: u8, cuts: &mut Vec<Cut>) -> Result<(), Broken> {
-        if self.in_string {
-            self.take_in_string(byte);
-            return Ok(());
+    /// Index after the string that `at` is in, or the end of the piece.
+    fn string_end(&mut self, piece: &[u8], mut at: usize) -> usize {
+        while let Some(&byte) = piece.get(at) {
+            at += 1;
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = true,
+                b'"' => {
+                    self.in_string = false;
+                    self.is_complete = self.levels.depth == 0;
+                    break;
+                }
+                _ => {}
+            }
         }
+        at
+    }
+
+    /// Takes a byte outside of strings.
+    fn take(&mut self, byte: u8) -> Result<Step, Broken> {
         match (self.expected, byte) {
-            (Expected::Item, _) => return self.take_in_item(byte, cuts),
-            (_, byte) if is_white_space(byte) => return Ok(()),
+            (Expected::Item, _) => return self.take_in_item(byte),
+            (_, byte) if is_white_space(byte) => {}
             (Expected::Begin, b'[') if self.form == Some(Form::Array) => self.expected = Expected::First,
-            (Expected::Begin, b'{') => return self.begin_item(byte, cuts),
             (Expected::First, b']') => self.expected = Expected::End,
             (Expected::First | Expected::Next, b',' | b']') => return Err(self.broken("misses an item")),
-            (Expected::First | Expected::Next, _) => return self.begin_item(byte, cuts),
+            (Expected::First | Expected::Next, _) | (Expected::Begin, b'{') => {
+                self.expected = Expected::Item;
+                self.is_complete = false;
+                return self.take_in_item(byte).map(|_| Step::Begin);
+            }
             (Expected::Begin | Expected::End, _) => {
                 let what = if self.form == Some(Form::Array) { "its array" } else { "an object" };
                 return Err(Broken(format!("goes on after {what}, at byte {}", self.at)));
             }
         }
-        Ok(())
+        Ok(Step::On)
     }
 
-    fn begin_item(&mut self, byte: u8, cuts: &mut Vec<Cut>) -> Result<(), Broken> {
-        self.expected = Expected::Item;
-        self.is_complete = false;
-        self.cut.line = self.line;
-        self.take_in_item(byte, cuts)
-    }
-
-    fn take_in_string(&mut self, byte: u8) {
-        self.keep(&[byte]);
-        match byte {
-            _ if self.is_escaped => self.is_escaped = false,
-            b'\\' => self.is_escaped = true,
-            b'"' => {
-                self.in_string = false;
-                self.is_complete = self.levels.depth == 0;
-            }
-            _ => {}
-        }
-    }
-
-    fn take_in_item(&mut self, byte: u8, cuts: &mut Vec<Cut>) -> Result<(), Broken> {
+    fn take_in_item(&mut self, byte: u8) -> Result<Step, Broken> {
         match byte {
             b',' | b']' if self.levels.depth == 0 && self.form == Some(Form::Array) => {
                 self.expected = if byte == b',' { Expected::Next } else { Expected::End };
-                self.end_item(cuts);
-                return Ok(());
+                return Ok(Step::EndBefore);
             }
             b'"' | b'{' | b'[' if self.is_complete => {
                 return Err(self.broken("misses a comma between items"));
@@ -276,15 +300,14 @@ impl Splitter {
                     return Err(self.broken("has brackets that do not match"));
                 }
                 self.is_complete = self.levels.depth == 0;
+                if self.is_complete && self.form == Some(Form::Objects) {
+                    self.expected = Expected::Begin;
+                    return Ok(Step::EndAfter);
+                }
             }
             _ => {}
         }
-        self.keep(&[byte]);
-        if self.is_complete && self.form == Some(Form::Objects) {
-            self.expected = Expected::Begin;
-            self.end_item(cuts);
-        }
-        Ok(())
+        Ok(Step::On)
     }
 
     /// Adds to the event in hand, as far as it is kept.
