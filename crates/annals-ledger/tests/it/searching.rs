@@ -1,5 +1,7 @@
 //! Random histories and random questions: every answer is the one of a ledger so simple that it is plainly right.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod events;
 mod naive;
 mod questions;
@@ -32,28 +34,39 @@ struct Pair {
     runtime: tokio::runtime::Runtime,
 }
 
+/// Questions to one history.
+const A_HISTORY: u64 = 250;
+
 #[test]
 fn random_questions_to_random_histories_are_answered_as_by_a_naive_ledger() {
-    let (questions, a_history) = (questions(), 250);
-    for seed in 0..questions.div_ceil(a_history) {
-        let mut rng = Rng(seed);
-        let mut world = World::new();
-        let mut pair = Pair::open(&mut world);
-        for _ in 0..rng.below(6) {
-            pair.grow(&world, &mut rng, 25);
+    let questions = questions();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    std::thread::scope(|threads| {
+        for core in 0..cores {
+            let seeds = (0..questions.div_ceil(A_HISTORY)).filter(move |seed| seed % cores == core);
+            threads.spawn(move || seeds.for_each(ask_a_history));
         }
-        for number in 0..a_history.min(questions) {
-            let question = Question::any(&mut rng);
-            let context = format!("seed {seed}, question {number}: {}", question.text());
-            pair.ask(&world, &mut rng, &question, &context);
-            if rng.one_in(100) {
-                pair.ledger.stop();
-                pair = Pair { ledger: world.open().ledger, ..pair };
-                pair.learn();
-            }
-        }
-        pair.ledger.stop();
+    });
+}
+
+fn ask_a_history(seed: u64) {
+    let mut rng = Rng(seed);
+    let mut world = World::new();
+    let mut pair = Pair::open(&mut world);
+    for _ in 0..rng.below(6) {
+        pair.grow(&world, &mut rng, 25);
     }
+    for number in 0..A_HISTORY {
+        let question = Question::any(&mut rng);
+        let context = format!("seed {seed}, question {number}: {}", question.text());
+        pair.ask(&world, &mut rng, &question, &context);
+        if rng.one_in(100) {
+            pair.ledger.stop();
+            pair = Pair { ledger: world.open().ledger, ..pair };
+            pair.learn();
+        }
+    }
+    pair.ledger.stop();
 }
 
 impl Pair {

@@ -35,11 +35,14 @@ pub(super) fn holds(part: &Part, root: &Value, known: &Known) -> bool {
 
 /// The parts of a conjunction, those of conjunctions inside it too.
 fn flat(parts: &[Part]) -> Vec<&Part> {
-    let inner = |part| match part {
-        &Part::And(ref parts) => flat(parts),
-        part => vec![part],
-    };
-    parts.iter().flat_map(inner).collect()
+    let mut all = Vec::new();
+    for part in parts {
+        match part {
+            Part::And(inner) => all.extend(flat(inner)),
+            part => all.push(part),
+        }
+    }
+    all
 }
 
 fn is_of_targets(part: &Part) -> bool {
@@ -193,7 +196,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 /// Chinese and Japanese characters are words by themselves here.
-pub(super) fn stands_alone(word: &str) -> bool {
+fn stands_alone(word: &str) -> bool {
     word.chars().all(|letter| ('\u{3040}'..='\u{9fff}').contains(&letter))
 }
 

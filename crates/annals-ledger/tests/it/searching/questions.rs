@@ -209,17 +209,12 @@ impl Part {
 /// A few words in a row of some text, as a phrase to ask for.
 fn some_words(rng: &mut Rng) -> (String, Vec<String>) {
     let pools: [&[&str]; 5] = [&TEXTS[..6], &ACTIONS, &PEOPLE, &TAGS, &ADDRESSES];
-    loop {
-        let words = {
-            let pool = pools[rng.index(pools.len())];
-            naive::words(rng.of(pool))
-        };
-        let start = rng.index(words.len());
-        let end = start + 1 + rng.index((words.len() - start).min(3));
-        let words = words[start..end].to_vec();
-        let separator = if words.iter().any(|word| naive::stands_alone(word)) { "" } else { " " };
-        return (format!("\"{}\"", words.join(separator)), words);
-    }
+    let pool = pools[rng.index(pools.len())];
+    let words = naive::words(rng.of(pool));
+    let start = rng.index(words.len());
+    let end = start + 1 + rng.index((words.len() - start).min(3));
+    let words = words[start..end].to_vec();
+    (format!("\"{}\"", words.join(" ")), words)
 }
 
 fn leaf(path: &str, operator: &'static str, value: String) -> Part {
