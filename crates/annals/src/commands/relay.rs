@@ -158,7 +158,7 @@ struct Relay<'a> {
 impl Relay<'_> {
     /// Session after session, until the table is empty with `--once`, and for ever without.
     async fn run(&mut self) -> Result<(), Failure> {
-        let mut patience = Patience::new(self.output, "PostgreSQL");
+        let mut patience = Patience::new(self.output);
         // What is wrong before anything worked is wrong with the command; what goes wrong later is waited for.
         let mut worked = false;
         loop {
@@ -176,21 +176,27 @@ impl Relay<'_> {
     /// Connects and relays until something breaks, or until the table is empty with `--once`.
     async fn session(&mut self, patience: &mut Patience, worked: &mut bool) -> Result<(), Trouble> {
         let mut outbox = Outbox::open(&self.source, &self.table).await?;
-        patience.over();
         if !outbox.lock().await? {
             self.stand_by(&outbox).await?;
         }
         outbox.listen().await?;
-        *worked = true;
-        self.output.note(&format!("relaying {} to {}", self.table, self.args.server.url));
+        if !std::mem::replace(worked, true) {
+            self.output.note(&format!("relaying {} to {}", self.table, self.args.server.url));
+        }
+        // What is inserted meanwhile is not waited for: with a busy product there would be no end.
+        let last = if self.args.once { Some(outbox.last().await?) } else { None };
         loop {
             let rows = outbox.head().await?;
+            let first = rows.first().map(|row| row.number);
+            if last.is_some_and(|last| first.is_none_or(|first| first > last)) {
+                return Ok(());
+            }
             if !rows.is_empty() {
                 let done = self.relay(&mut outbox, &rows).await?;
                 self.report(done).map_err(Trouble::Ours)?;
-            } else if self.args.once {
-                return Ok(());
-            } else {
+            }
+            patience.over();
+            if rows.is_empty() {
                 outbox.wait(self.args.poll).await;
             }
         }

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod administering;
 mod configuring;
 mod data_folders;
 mod publishing;
+mod reading;
+mod relaying;
+mod searching;
 mod sending;
 mod serving;
 mod support;

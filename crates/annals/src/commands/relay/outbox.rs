@@ -119,6 +119,12 @@ impl Outbox {
         answer(self.client.batch_execute(&self.table.listen())).await
     }
 
+    /// The highest number there is; 0 when there is none.
+    pub(super) async fn last(&self) -> Result<i64, Trouble> {
+        let last = answer(self.client.query_one(&self.table.last(), &[])).await?;
+        last.try_get(0).map_err(|error| trouble(&error))
+    }
+
     /// The first rows, in order.
     pub(super) async fn head(&self) -> Result<Vec<Row>, Trouble> {
         let rows = answer(self.client.query(&self.table.head(self.with_tenant), &[])).await?;
@@ -212,7 +218,8 @@ fn check(table: &Table, columns: &[Column]) -> Result<bool, Failure> {
     if !id.unique {
         return Err(invalid("column `id` is not unique, and rows are deleted by it"));
     }
-    need(false, "error", &["json", "jsonb"])?;
+    // Not jsonb, which takes no `\u0000`, as a pointer may have it.
+    need(false, "error", &["json"])?;
     need(false, "id", &["bigint"])?;
     need(false, "event_id", &["uuid"])?;
     need(false, "event", &[&event.form])?;

@@ -1,4 +1,4 @@
-//! Waiting for something that does not answer, and saying so.
+//! Waiting for what is not as it should be, and saying so.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,14 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 /// The pauses of one trouble, without end.
 pub(super) struct Patience {
     output: Output,
-    /// What is waited for.
-    whom: &'static str,
     next: Duration,
     /// What was said last, and when.
     noted: Option<(String, Instant)>,
 }
 
 impl Patience {
-    pub(super) fn new(output: Output, whom: &'static str) -> Self {
-        Self { output, whom, next: PAUSE_MIN, noted: None }
+    pub(super) fn new(output: Output) -> Self {
+        Self { output, next: PAUSE_MIN, noted: None }
     }
 
     /// Waits, longer each time, and says why: when the reason is new, and once a minute.
@@ -38,10 +36,10 @@ impl Patience {
         self.next = (self.next * 2).min(PAUSE_MAX);
     }
 
-    /// It answers.
+    /// Something was done again.
     pub(super) fn over(&mut self) {
         if self.noted.take().is_some() {
-            self.output.note(&format!("{} answers", self.whom));
+            self.output.note("relaying again");
         }
         self.next = PAUSE_MIN;
     }

@@ -86,6 +86,11 @@ order by id"
         )
     }
 
+    /// The highest number there is.
+    pub(super) fn last(&self) -> String {
+        format!("select coalesce(max(id), 0) from {}", self.quoted())
+    }
+
     /// Deletes rows by their numbers.
     pub(super) fn delete(&self) -> String {
         format!("delete from {} where id = any($1::bigint[])", self.quoted())
