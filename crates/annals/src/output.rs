@@ -93,29 +93,29 @@ impl Output {
 
     /// Progress over `total` things: a bar on a terminal, a line every ten seconds elsewhere.
     pub(crate) fn progress(self, total: u64, what: &'static str) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        self.begin(Some(total), what, "{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left")
+    }
+
+    /// As [`Self::progress`], over bytes.
+    pub(crate) fn progress_of_bytes(self, total: u64) -> Progress {
+        self.begin(Some(total), "bytes", "{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left")
+    }
+
+    /// As [`Self::progress`], over nobody knows how many things.
+    pub(crate) fn counting(self, what: &'static str) -> Progress {
+        self.begin(None, what, "{spinner} {human_pos} {msg}, {per_sec}")
+    }
+
+    fn begin(self, total: Option<u64>, what: &'static str, template: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let watched = io::stderr().is_terminal();
         if watched {
-            let style =
-                ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} left")
-                    .expect("the template is a constant that the tests draw");
+            let style = ProgressStyle::with_template(template).expect("our templates are constants");
             bar.set_style(style);
             bar.set_message(what);
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         Progress { output: self, bar, what, watched, next_line: LINE_EVERY }
-    }
-
-    /// As [`Self::progress`], over nobody knows how many things.
-    pub(crate) fn counting(self, what: &'static str) -> Progress {
-        let progress = self.progress(0, what);
-        progress.bar.unset_length();
-        if progress.watched {
-            let style = ProgressStyle::with_template("{spinner} {human_pos} {msg}, {per_sec}")
-                .expect("the template is a constant that the tests draw");
-            progress.bar.set_style(style);
-        }
-        progress
     }
 }
 

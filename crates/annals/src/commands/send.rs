@@ -37,26 +37,25 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Send events from files or standard input
 ///
-/// Takes one event a line (NDJSON), a JSON array of any length, or JSON objects over several lines; compressed with gzip or zstd or not.
-/// What it is is told by the content, not by the name. Events are stored in the order they are read in.
+/// Takes one event a line (NDJSON), a JSON array of any length, or JSON objects over several lines, as they are or compressed with
+/// gzip or zstd; which of them is told by the content, not by the name. Events are stored in the order they are read in. With a
+/// platform key, `--tenant` is the tenant of events that name none.
 ///
-/// An event without `id` gets one made from the input's content and the event's number in it, so the same command can be
-/// repeated after any failure: what is stored already is a duplicate, not a second event. Two events that say the same in two
-/// inputs with the same content are one event, too; give events an `id` or `occurred_at` of their own.
+/// An event without `id` gets one made from all that the input says and the event's number in it. So the same command can be
+/// repeated after any failure: what is stored already is a duplicate, not a second event. Two inputs that say exactly the same
+/// are the same events for that reason; what tells them apart is an `id` or `occurred_at`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  annals send events.ndjson
-  annals send exported/*.json.gz --url https://audit.example.com --key annals_… --rejects rejected.ndjson
-  echo '{\"action\":\"backup.run\",\"actor\":{\"id\":\"cron\"},\"occurred_at\":\"2026-11-21T02:00:00Z\"}' | annals send
+  annals send events.ndjson --tenant acme
+  annals send exported/*.json.gz --key annals_… --rejects rejected.ndjson
+  zcat old.gz | grep -v heartbeat | annals send --json
 
 Exit codes: 0 every event is stored, 2 some were rejected, 5 some have the id of another event, others as for every command.")]
 pub(crate) struct Args {
     /// Files to send; `-` is standard input, which is also read when no file is named
     #[arg(value_name = "FILE")]
     files: Vec<OsString>,
-    #[command(flatten)]
-    server: ServerFlags,
     /// Have events with unknown members rejected rather than kept with a warning
     #[arg(long)]
     strict: bool,
@@ -69,6 +68,8 @@ pub(crate) struct Args {
     /// How long to try again while the server does not answer, counted for each request
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = quantity::duration)]
     retry_for: Duration,
+    #[command(flatten)]
+    server: ServerFlags,
 }
 
 fn batch(text: &str) -> Result<usize, String> {

@@ -61,7 +61,7 @@ impl Report {
         output: Output,
     ) -> Result<Self, Failure> {
         let progress = match length {
-            Some(length) => output.progress(length, "bytes"),
+            Some(length) => output.progress_of_bytes(length),
             None => output.counting("events"),
         };
         Ok(Self {
