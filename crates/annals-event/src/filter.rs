@@ -29,6 +29,7 @@ mod group;
 mod matcher;
 mod names;
 mod needles;
+mod operator;
 mod parameters;
 mod scim;
 mod words;

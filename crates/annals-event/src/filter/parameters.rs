@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use super::names::{self, Holds, holds, shown};
-use super::scim::{any_of, check_word, is_integer_to, network, parse_ungrouped};
+use super::operator::{bound, check_word, is_integer_to, network};
+use super::scim::{any_of, parse_ungrouped};
 use super::{
     Comparison, Condition, Decimal, FILTER_TESTS_MAX, Field, Literal, Path, Test, group, parse_words,
 };
@@ -222,8 +223,8 @@ impl Parameter {
             },
             ParameterKind::Address if value.contains('/') => Test::Network(vec![network(value)?]),
             ParameterKind::Address => Test::In(vec![Literal::Text(value.into())]),
-            ParameterKind::Since => Test::Order(Comparison::AtLeast, Literal::Time(time(value)?)),
-            ParameterKind::Until => Test::Order(Comparison::Below, Literal::Time(time(value)?)),
+            ParameterKind::Since => time(Comparison::AtLeast, value)?,
+            ParameterKind::Until => time(Comparison::Below, value)?,
             ParameterKind::Words => {
                 return parse_words(value)
                     .map(Condition::Words)
@@ -258,30 +259,28 @@ impl From<String> for Refused {
     }
 }
 
-fn time(value: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(value).map_err(|error| {
+fn time(comparison: Comparison, value: &str) -> Result<Test, String> {
+    let bound = bound(comparison, value).map_err(|error| {
         // In a URL `+` is a space.
         let meant = value.replacen(' ', "+", 1);
-        if Timestamp::parse(&meant).is_ok() {
-            let written = meant.replace('+', "%2B");
-            return format!(
-                "`{}` has a space where a `+` was lost; in a URL it is written `{written}`",
-                shown(value)
-            );
+        if Timestamp::parse(&meant).is_err() {
+            return error;
         }
-        format!("`{}` {error}", shown(value))
-    })
+        let written = meant.replace('+', "%2B");
+        format!("`{}` has a space where a `+` was lost; in a URL it is written `{written}`", shown(value))
+    })?;
+    Ok(Test::Order(comparison, Literal::Time(bound)))
 }
 
 /// Refuses a span of time that no event can lie in.
 fn refuse_empty_spans(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<(), ParameterError> {
-    let at = |wanted: &str| {
-        let value =
-            pairs.iter().find(|(name, _)| name.as_ref() == wanted).map(|(_, value)| value.as_ref())?;
-        Some((value, Timestamp::parse(value).ok()?))
+    let given = |wanted: &str, comparison| {
+        let (_, value) = pairs.iter().find(|(name, _)| name.as_ref() == wanted)?;
+        Some((value.as_ref(), bound(comparison, value.as_ref()).ok()?))
     };
     for (since, until) in [("since", "until"), ("received_since", "received_until")] {
-        if let (Some((from, from_at)), Some((to, to_at))) = (at(since), at(until))
+        if let Some((from, from_at)) = given(since, Comparison::AtLeast)
+            && let Some((to, to_at)) = given(until, Comparison::Below)
             && from_at >= to_at
         {
             let message = format!(

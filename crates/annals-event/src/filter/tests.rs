@@ -250,6 +250,18 @@ fn what_annals_knows_is_asked_beside_the_members() {
 }
 
 #[test]
+fn times_finer_than_microseconds_bound_exactly() {
+    let read = |operator: &str| read(&format!("occurred_at {operator} \"2026-11-21T10:00:59.1234567Z\""));
+    assert_eq!(read("ge"), "occurred_at ge \"2026-11-21T10:00:59.123457Z\"");
+    assert_eq!(read("lt"), "occurred_at lt \"2026-11-21T10:00:59.123457Z\"");
+    assert_eq!(read("gt"), "occurred_at gt \"2026-11-21T10:00:59.123456Z\"");
+    assert_eq!(read("le"), "occurred_at le \"2026-11-21T10:00:59.123456Z\"");
+    let span = |since, until| from_parameters(&[("since", since), ("until", until)]).is_ok();
+    assert!(span("2026-11-21T10:00:59.123456Z", "2026-11-21T10:00:59.1234561Z"));
+    assert!(!span("2026-11-21T10:00:59.1234561Z", "2026-11-21T10:00:59.1234569Z"));
+}
+
+#[test]
 fn names_in_quotes_are_taken_as_they_are() {
     finds(
         true,

@@ -208,6 +208,7 @@ fn a_value_that_the_member_never_has_is_an_error() {
             r#"occurred_at gt "yesterday""#,
             r#"occurred_at gt "2026-11-21""#,
             "occurred_at gt 5",
+            r#"occurred_at eq "2026-11-21T10:00:59.1234567Z""#,
             r#"occurred_at sw "2026""#,
             "changes.complete gt true",
             r#"changes.complete eq "true""#,
@@ -244,6 +245,8 @@ fn a_value_that_the_member_never_has_is_an_error() {
                 15: `2026-11-21` is not an RFC 3339 time with an offset, such as `2026-11-21T10:00:59.123456Z`
             occurred_at gt 5
                 15: `occurred_at` is a time, not a number; write it in double quotes
+            occurred_at eq "2026-11-21T10:00:59.1234567Z"
+                15: `2026-11-21T10:00:59.1234567Z` is finer than microseconds, which no time is
             occurred_at sw "2026"
                 12: `sw` does not go with `occurred_at`, which is a time; compare it by `ge` and `lt`
             changes.complete gt true
