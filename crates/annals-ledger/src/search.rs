@@ -66,7 +66,8 @@ pub struct Order(Vec<(SortKey, Direction)>);
 pub enum SortKey {
     /// The client's time, or where it sent none the time of receipt.
     OccurredAt,
-    /// The order of receipt: by position, or over all tenants by ledger number.
+    /// The order of receipt: by position, or over all tenants by ledger number. Beside other keys the time of receipt, which
+    /// records of one batch share.
     Received,
     /// `request.status_code`; events without one come as if it were -1.
     StatusCode,
@@ -195,7 +196,9 @@ impl Order {
     fn place(&self, passed: &Passed<'_>, document: &mut Document) -> Place {
         let keys = self.0.iter().map(|(key, _)| match key {
             SortKey::OccurredAt => passed.row.occurred_at().as_micros(),
-            SortKey::Received => 0,
+            // Alone it is the order of the numbers.
+            SortKey::Received if self.0.len() == 1 => 0,
+            SortKey::Received => passed.row.received_at.as_micros(),
             SortKey::StatusCode => status_code(passed.event, document),
         });
         Place { keys: keys.collect(), number: passed.number }

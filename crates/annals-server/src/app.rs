@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use annals_dialects::Dialects;
 use annals_ledger::Ledger;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::access::AccessLog;
 use crate::body::Budget;
+use crate::dialects::{self, nirvana};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::request::{self, RequestIds};
@@ -58,11 +60,18 @@ pub struct Settings {
     pub access_strict: bool,
     /// A tenant begins with its first event; else it must be made first.
     pub tenants_on_write: bool,
+    /// How vendors' APIs are answered.
+    pub dialects: Dialects,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), access_strict: false, tenants_on_write: true }
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            access_strict: false,
+            tenants_on_write: true,
+            dialects: Dialects::default(),
+        }
     }
 }
 
@@ -111,6 +120,8 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feed::feed))
         .routes(routes!(live::live))
         .routes(routes!(feed::access))
+        .routes(routes!(nirvana::list))
+        .routes(routes!(nirvana::entry))
         .routes(routes!(prove::event_proof))
         .routes(routes!(prove::checkpoint))
         .routes(routes!(prove::inclusion))
@@ -135,7 +146,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
     app.openapi.get_or_init(|| openapi::finish(document));
-    wrapped(router, app)
+    wrapped(router.merge(dialects::aliases()), app)
 }
 
 /// Routes with all that every request passes through.

@@ -8,6 +8,7 @@
 //! | `auth`, `access` | who may ask, and the record that they did |
 //! | `ingest`, `body` | the way in: `POST /v1/events` |
 //! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
+//! | `dialects` | vendors' APIs, for their clients |
 //! | `searching` | what looks through records: in turns, bounded in time |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
@@ -21,6 +22,7 @@ mod app;
 mod auth;
 mod body;
 mod conditions;
+mod dialects;
 mod events;
 mod feed;
 mod ingest;

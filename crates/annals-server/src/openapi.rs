@@ -13,6 +13,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
     ),
     tags(
         (name = "events", description = "Events in and out"),
+        (name = "dialects", description = "Vendors' APIs, for clients that were written for them; affiliated with none"),
         (name = "prove", description = "Checkpoints and proofs"),
         (name = "control", description = "Tenants and keys"),
         (name = "operate", description = "Health and metrics"),

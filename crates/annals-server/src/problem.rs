@@ -163,6 +163,12 @@ impl Problem {
         self.code
     }
 
+    /// What happened, for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use annals_dialects::Vendor;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use crate::app::App;
+use crate::dialects;
 use crate::problem::{Code, Problem};
 
 /// Longest `X-Request-Id` taken over, bytes.
@@ -59,6 +61,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let id = app.request_ids.of(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
+    let vendor = Vendor::of_path(request.uri().path());
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -74,9 +77,14 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         app.metrics.problem(problem.code().as_str());
         span.in_scope(|| tracing::debug!(code = problem.code().as_str(), "refused"));
-        *response.body_mut() = Body::from(problem.body(id.as_str()));
-        let kind = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        match vendor {
+            Some(vendor) => dialects::refuse(vendor, &problem, &mut response),
+            None => {
+                *response.body_mut() = Body::from(problem.body(id.as_str()));
+                let kind = HeaderValue::from_static("application/problem+json");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+        }
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     set_headers(response.headers_mut(), &id);

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use annals_dialects::Dialects;
+use annals_dialects::nirvana::{ActorTypeOther, CreatedAt, Nirvana};
 use ipnet::IpNet;
 
 use crate::exit::{Exit, Failure};
@@ -105,6 +107,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "Refuse reads whose access record cannot be written, instead of recording the gap later.",
     },
     Setting {
+        key: "dialects.nirvana.time",
+        default: Some("occurred"),
+        example: "\"occurred\"",
+        about: "`created_at` of Nirvana's entries: `occurred` is the client's time, `received` that of receipt, by which a \
+                poller misses no late event.",
+    },
+    Setting {
+        key: "dialects.nirvana.actor_type_other",
+        default: Some("as_sent"),
+        example: "\"as_sent\"",
+        about: "Actors in Nirvana's entries that are neither `user` nor `api_key`: `as_sent`, or shown as `api_key`.",
+    },
+    Setting {
         key: "limits.event",
         default: Some("256KiB"),
         example: "\"256KiB\"",
@@ -170,6 +185,7 @@ pub(crate) struct Config {
     pub(crate) tenants_explicit: bool,
     pub(crate) access_strict: bool,
     pub(crate) event_bytes_max: usize,
+    pub(crate) dialects: Dialects,
 }
 
 /// Where certificate and key are.
@@ -313,6 +329,7 @@ impl Config {
                 .required("access.strict", |text| text.parse().map_err(|_| "must be `true` or `false`"))?,
             event_bytes_max: values
                 .required("limits.event", |text| quantity::size_within(text, 1 << 10, 1 << 20))?,
+            dialects: Dialects { nirvana: values.nirvana()? },
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
             let failure =
@@ -376,6 +393,21 @@ impl Values<'_> {
             (Some(_), None) => Err(self.refuse("tls.cert", "stands alone; `tls.key` is missing")),
             (None, Some(_)) => Err(self.refuse("tls.key", "stands alone; `tls.cert` is missing")),
         }
+    }
+
+    fn nirvana(&self) -> Result<Nirvana, Failure> {
+        Ok(Nirvana {
+            time: self.required("dialects.nirvana.time", |text| match text {
+                "occurred" => Ok(CreatedAt::Occurred),
+                "received" => Ok(CreatedAt::Received),
+                _ => Err("must be `occurred` or `received`"),
+            })?,
+            actor_type_other: self.required("dialects.nirvana.actor_type_other", |text| match text {
+                "as_sent" => Ok(ActorTypeOther::AsSent),
+                "api_key" => Ok(ActorTypeOther::ApiKey),
+                _ => Err("must be `as_sent` or `api_key`"),
+            })?,
+        })
     }
 
     fn refuse(&self, key: &'static str, problem: impl fmt::Display) -> Failure {
@@ -444,7 +476,7 @@ pub(crate) fn example() -> String {
         String::from("# Settings of annals. Flags win over the environment, which wins over this file.\n");
     let mut section = "";
     for setting in SETTINGS {
-        let (table, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        let (table, name) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));
         if table != section {
             section = table;
             text.push_str(&format!("\n[{table}]\n"));

@@ -137,6 +137,7 @@ fn settings(config: &Config) -> Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         access_strict: config.access_strict,
         tenants_on_write: !config.tenants_explicit,
+        dialects: config.dialects,
     }
 }
 

@@ -70,7 +70,9 @@ async fn documented_parameters_are_the_known_ones() {
     let site = Site::new().await;
     let document = site.ask("GET /openapi.json", "", b"").await.json();
     for (method, path, operation) in operations(&document) {
-        if operation["security"] == serde_json::json!([{}]) {
+        // Vendors' clients send what the vendor knows and we do not.
+        let ignores = operation["tags"] == serde_json::json!(["dialects"]);
+        if ignores || operation["security"] == serde_json::json!([{}]) {
             continue;
         }
         let filled = path.replace("{id}", "none").replace("{path}", "0/000");

@@ -4,6 +4,7 @@
 
 mod access;
 mod control;
+mod dialects;
 mod documents;
 mod faults;
 mod feed;
