@@ -248,7 +248,7 @@ impl Sender {
                 }
                 Ok(Outcome::Answered(items.into_iter().map(ItemAnswer::from).collect()))
             }
-            StatusCode::PAYLOAD_TOO_LARGE => Ok(Outcome::TooLarge(code())),
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(Outcome::TooLarge(too_large(code()))),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => again(false),
             StatusCode::SERVICE_UNAVAILABLE => again(code().code == "uncertain"),
             // A proxy that lost its server does not say what that did.
@@ -272,6 +272,15 @@ impl From<AnswerItem> for ItemAnswer {
         };
         Self { status, id: item.id, position: item.position }
     }
+}
+
+/// Why one event is too large, also when a proxy says so in no words of ours.
+fn too_large(said: Rejected) -> Rejected {
+    if !said.code.is_empty() {
+        return said;
+    }
+    let detail = "a proxy before the server takes no request of its length".to_owned();
+    Rejected { code: "body_bytes".to_owned(), pointer: String::new(), detail }
 }
 
 /// The pause that an answer asks for; dates are not looked at, as clocks differ.
