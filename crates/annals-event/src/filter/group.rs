@@ -12,10 +12,10 @@ pub(super) fn group(condition: Condition) -> Condition {
     match condition {
         Condition::All(all) => {
             let mut grouped = ARRAYS.iter().fold(all, |all, array| tie(all, array));
-            if grouped.len() == 1 {
-                return grouped.remove(0);
+            match grouped.len() {
+                1 => group(grouped.remove(0)),
+                _ => Condition::All(grouped.into_iter().map(group).collect()),
             }
-            Condition::All(grouped.into_iter().map(group).collect())
         }
         Condition::Any(any) => Condition::Any(any.into_iter().map(group).collect()),
         Condition::Not(inner) => Condition::Not(Box::new(group(*inner))),

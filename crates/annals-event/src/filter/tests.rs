@@ -435,6 +435,7 @@ fn parameters_hold_all_together_and_a_repeated_one_is_any() {
             &[("request_status_code", "200"), ("source_seq", "7"), ("outcome_result", "denied")],
             &[("received_since", "2026-11-21T10:00:00Z"), ("received_until", "2026-11-21T10:00:00.000001Z")],
             &[("actor_chain_id", "a"), ("actor_chain_type", "b")],
+            &[("filter", r#"action pr or targets.type eq "a" and targets.id eq "b""#)],
         ],
         expect![[r#"
 
@@ -457,6 +458,8 @@ fn parameters_hold_all_together_and_a_repeated_one_is_any() {
                 received_at ge "2026-11-21T10:00:00.000000Z" and received_at lt "2026-11-21T10:00:00.000001Z"
             actor_chain_id=a&actor_chain_type=b
                 actor.chain[id eq "a" and type eq "b"]
+            filter=action pr or targets.type eq "a" and targets.id eq "b"
+                action pr or targets[type eq "a" and id eq "b"]
         "#]],
     );
 }

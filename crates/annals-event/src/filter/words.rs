@@ -46,8 +46,8 @@ pub enum WordsError {
 
 /// Hands over the words of a text in their order, [folded](super::fold()).
 ///
-/// The folded text is cut at everything in ASCII that is neither letter nor digit, what is left at the bounds of words that
-/// Unicode (UAX 29) sees, and at punctuation that it keeps inside a word. A word has a letter, a digit or a picture:
+/// The folded text is cut at everything in ASCII that is neither letter nor digit and at other punctuation that Unicode keeps
+/// inside words, and what is left where Unicode (UAX 29) sees words end. A word has a letter, a digit or a picture:
 ///
 /// | text | words |
 /// |---|---|
@@ -61,15 +61,12 @@ pub enum WordsError {
 /// Where a language puts no space between words, each character is one; looking for several looks for them in a row.
 pub fn each_word(text: &str, word: &mut dyn FnMut(&str)) {
     with_folded(text, |folded| {
-        let runs = folded.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric());
+        let runs = folded.split(|c: char| if c.is_ascii() { !c.is_ascii_alphanumeric() } else { joins(c) });
         for run in runs.filter(|run| !run.is_empty()) {
             if run.is_ascii() {
                 word(run);
             } else {
-                run.split_word_bounds()
-                    .flat_map(|part| part.split(joins))
-                    .filter(|part| part.contains(speaks))
-                    .for_each(&mut *word);
+                run.split_word_bounds().filter(|part| part.contains(speaks)).for_each(&mut *word);
             }
         }
     });
