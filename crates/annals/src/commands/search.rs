@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use annals_event::json::Document;
 
+use crate::api::lines::Lines;
 use crate::api::{Api, Query, ServerFlags};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::show::event::{self, COLUMNS};
+use crate::show::event::{self, COLUMNS, TENANT};
 use crate::show::table::{Cell, Layout};
 use crate::show::{self, Stage};
 
@@ -83,7 +84,8 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     set(if args.total { "total" } else { "partial" }, "true");
     let default = if stage.is_watched() { Some(WATCHED_LIMIT) } else { None };
     let limit = if args.all { None } else { args.limit.or(default) };
-    let found = Search { api, stage, output }.show(query, limit).await?;
+    let found =
+        Search { api, stage, output, one_tenant: args.server.tenant.is_some() }.show(query, limit).await?;
     if let Some(total) = found.total {
         output.note(&format!("{} of {total} that match", found.shown));
     } else if found.more && !args.all && args.limit.is_none() {
@@ -117,13 +119,14 @@ struct Search {
     api: Api,
     stage: Stage,
     output: Output,
+    /// All are of the tenant that was named.
+    one_tenant: bool,
 }
 
 impl Search {
     /// Shows what matches, page after page.
     async fn show(&self, first: Query, limit: Option<u64>) -> Result<Found, Failure> {
         let page_max = if self.output.is_json() { LINES_MAX } else { ROWS_MAX };
-        let partial = first.iter().any(|(name, _)| name == "partial");
         let mut found = Found { shown: 0, total: None, more: true };
         let mut query = first;
         let mut layout = None;
@@ -141,13 +144,13 @@ impl Search {
             let Some(cursor) = page.next.filter(|_| limit.is_none_or(|limit| found.shown < limit)) else {
                 return Ok(found);
             };
+            // It carries the question.
             query = vec![("cursor".to_owned(), cursor)];
-            query.extend(partial.then(|| ("partial".to_owned(), "true".to_owned())));
         }
     }
 
     /// Passes a page on as it is.
-    async fn lines(&self, mut lines: crate::api::lines::Lines) -> Result<u64, Failure> {
+    async fn lines(&self, mut lines: Lines) -> Result<u64, Failure> {
         let mut out = Vec::new();
         let mut count = 0;
         while let Some(line) = lines.next().await? {
@@ -164,18 +167,18 @@ impl Search {
     }
 
     /// Shows a page as rows; the first page that has any decides how wide the columns are.
-    async fn rows(
-        &self,
-        mut lines: crate::api::lines::Lines,
-        layout: &mut Option<Layout>,
-    ) -> Result<u64, Failure> {
+    async fn rows(&self, mut lines: Lines, layout: &mut Option<Layout>) -> Result<u64, Failure> {
         let now = Some(show::now());
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         let mut document = Document::default();
         while let Some(line) = lines.next().await? {
             let event =
                 event::read(&mut document, line).map_err(|why| self.api.senseless("v1/events", &why))?;
-            rows.push(event.row(now, &self.stage));
+            let mut row = event.row(now, &self.stage);
+            if self.one_tenant {
+                row[TENANT] = Cell::default();
+            }
+            rows.push(row);
         }
         if rows.is_empty() {
             return Ok(0);

@@ -10,7 +10,7 @@ use crate::api::{Api, ServerFlags};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::show::Stage;
-use crate::show::event::{self, COLUMNS};
+use crate::show::event::{self, COLUMNS, TENANT};
 use crate::show::table::{Cell, Layout};
 
 /// Show the newest events, then each one as it comes in
@@ -57,7 +57,12 @@ async fn follow(args: &Args, output: Output) -> Result<ExitCode, Failure> {
         Some(from) => (Vec::new(), from),
         None => newest(&api, &filters, args.lines).await?,
     };
-    let mut rows = Rows { output, stage: Stage::standard(args.utc), layout: None };
+    let mut rows = Rows {
+        output,
+        stage: Stage::standard(args.utc),
+        layout: None,
+        one_tenant: args.server.tenant.is_some(),
+    };
     rows.show(&newest, &api)?;
     let mut live = Live::new(api.clone(), filters, from, output);
     loop {
@@ -86,6 +91,8 @@ struct Rows {
     output: Output,
     stage: Stage,
     layout: Option<Layout>,
+    /// All are of the tenant that was named.
+    one_tenant: bool,
 }
 
 impl Rows {
@@ -104,7 +111,14 @@ impl Rows {
             let event =
                 event::read(&mut document, record).map_err(|why| api.senseless("v1/feed/live", &why))?;
             // What stays on the screen must not say how long ago it was.
-            rows.push(event.row(None, &self.stage));
+            let mut row = event.row(None, &self.stage);
+            if self.one_tenant {
+                row[TENANT] = Cell::default();
+            }
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            return Ok(());
         }
         if self.layout.is_none() {
             let layout = Layout::ahead(COLUMNS, &rows, &self.stage);

@@ -31,6 +31,9 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column { title: "DESCRIPTION", least: 24, typical: 40, leaves: 5 },
 ];
 
+/// The column that says nothing once a tenant was named.
+pub(crate) const TENANT: usize = 1;
+
 /// Reads an event that a server gave.
 ///
 /// # Errors
@@ -282,17 +285,14 @@ fn changed(changes: Value<'_>, stage: &Stage) -> Vec<String> {
         members.into_iter().collect::<BTreeMap<_, _>>()
     };
     let (before, after) = (side("before"), side("after"));
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let (paths, same): (Vec<&String>, Vec<&String>) =
+        all.into_iter().partition(|path| before.get(*path) != after.get(*path));
     let columns = paths.iter().map(|path| width(path)).max().unwrap_or(0).min(NAMES_PADDED_MAX);
     let (old, new) = (AnsiColor::Red.on_default(), AnsiColor::Green.on_default());
     let mut lines = vec!["changes".to_owned()];
-    let mut same = 0_usize;
     for path in paths {
         let told = match (before.get(path), after.get(path)) {
-            (Some(before), Some(after)) if before == after => {
-                same += 1;
-                continue;
-            }
             (Some(before), Some(after)) => {
                 format!("{} → {}", stage.paint(old, before), stage.paint(new, after))
             }
@@ -302,11 +302,14 @@ fn changed(changes: Value<'_>, stage: &Stage) -> Vec<String> {
         };
         lines.push(format!("  {path}{}  {told}", padding(path, columns)));
     }
-    if same > 0 {
-        lines.push(format!("  {same} unchanged"));
+    if !same.is_empty() {
+        lines.push(format!("  {} unchanged", same.len()));
     }
     if changes.get("complete").and_then(Value::as_bool) == Some(true) {
         lines.push("  (whole states)".to_owned());
     }
     lines
 }
+
+#[cfg(test)]
+mod tests;

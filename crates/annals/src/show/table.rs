@@ -15,14 +15,15 @@ const GAP: usize = 2;
 const PADDED_MAX: usize = 48;
 
 /// A column.
+///
+/// `leaves` is its turn to be left out when the terminal is narrow, the highest first; 0 never is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     pub(crate) title: &'static str,
-    /// Narrower than this it is left out, or holds nothing longer.
+    /// It is not made narrower than this while others can be left out, unless it holds nothing longer.
     pub(crate) least: usize,
     /// Width to keep for rows that are still to come.
     pub(crate) typical: usize,
-    /// The column with the highest number is left out first; 0 never is.
     pub(crate) leaves: u8,
 }
 
@@ -53,28 +54,26 @@ pub(crate) struct Layout {
 impl Layout {
     /// For these rows; columns in which nothing stands are left out.
     pub(crate) fn of(columns: &[Column], rows: &[Vec<Cell>], stage: &Stage) -> Self {
-        let natural = |index: usize, column: &Column| {
-            let widest = rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0);
-            (widest > 0).then(|| widest.max(column.title.len()))
-        };
-        Self::within(
-            columns,
-            columns.iter().enumerate().map(|(i, column)| natural(i, column)).collect(),
-            stage,
-        )
+        Self::fitting(columns, rows, |_| 0, stage)
     }
 
     /// For these rows and more that are still to come.
     pub(crate) fn ahead(columns: &[Column], rows: &[Vec<Cell>], stage: &Stage) -> Self {
-        let natural = |index: usize, column: &Column| {
-            let widest = rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0);
-            Some(widest.max(column.typical))
-        };
-        Self::within(
-            columns,
-            columns.iter().enumerate().map(|(i, column)| natural(i, column)).collect(),
-            stage,
-        )
+        Self::fitting(columns, rows, |column| column.typical, stage)
+    }
+
+    fn fitting(
+        columns: &[Column],
+        rows: &[Vec<Cell>],
+        at_least: impl Fn(&Column) -> usize,
+        stage: &Stage,
+    ) -> Self {
+        let natural = columns.iter().enumerate().map(|(index, column)| {
+            let widest =
+                rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0).max(at_least(column));
+            (widest > 0).then(|| widest.max(column.title.len()))
+        });
+        Self::within(columns, natural.collect(), stage)
     }
 
     fn within(columns: &[Column], mut natural: Vec<Option<usize>>, stage: &Stage) -> Self {

@@ -33,6 +33,8 @@ fn settings_are_shown_with_where_they_come_from() {
         # log.name is not set
         tenants.create = "on-write"  # default
         access.strict = "true"  # annals.toml:3:10
+        dialects.nirvana.time = "occurred"  # default
+        dialects.nirvana.actor_type_other = "as_sent"  # default
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
     "#]]
     .assert_eq(&said.masked(&world));
@@ -123,8 +125,20 @@ fn every_command_explains_itself_with_examples() {
     for command in [
         "serve",
         "demo",
+        "search",
+        "get",
+        "tail",
+        "feed",
         "verify",
         "publish",
+        "status",
+        "tenant list",
+        "tenant create",
+        "key list",
+        "key create",
+        "key rotate",
+        "key end",
+        "completions",
         "key reset",
         "config show",
         "config check",

@@ -5,6 +5,7 @@
 mod administering;
 mod configuring;
 mod data_folders;
+mod demo;
 mod publishing;
 mod reading;
 mod relaying;

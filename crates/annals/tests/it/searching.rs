@@ -1,0 +1,342 @@
+//! `annals search`.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use crate::support::{Said, Server, World};
+
+/// Runs a command as somebody with a key would, with UTC as the local zone.
+pub(crate) fn ask(world: &World, server: &Server, key: &str, args: &[&str]) -> Said {
+    let mut command = world.command(args);
+    World::finished(command.env("ANNALS_URL", server.url()).env("ANNALS_KEY", key).env("TZ", "UTC0"))
+}
+
+/// Stores events of tenant `acme`.
+pub(crate) fn store(world: &World, server: &Server, events: &[Value]) {
+    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    std::fs::write(world.path("events.ndjson"), lines.join("\n")).unwrap();
+    let said = ask(world, server, &server.operator_key(), &["send", "--tenant", "acme", "events.ndjson"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+}
+
+/// Four events that differ in everything that a table shows.
+pub(crate) fn story() -> Vec<Value> {
+    vec![
+        json!({
+            "id": "e1", "occurred_at": "2026-03-01T09:00:00.000000Z", "action": "video.create",
+            "actor": {"type": "user", "id": "u1", "name": "Ana Example"},
+            "targets": [{"type": "video", "id": "v9", "name": "Keynote"}], "context": {"ip": "203.0.113.7"},
+            "description": "Ana made the quarterly report",
+        }),
+        json!({
+            "id": "e2", "occurred_at": "2026-03-02T09:00:00.250000Z", "action": "video.update",
+            "actor": {"type": "user", "id": "u2", "name": "漢字 太郎", "email": "taro@example.com"},
+            "targets": [{"type": "video", "id": "v9", "name": "Keynote 🎬"}, {"type": "playlist", "id": "p1"}],
+            "context": {"ip": "203.0.113.8", "location": "Kyoto"}, "outcome": {"result": "success"},
+            "changes": {"before": {"title": "Draft", "old": 1, "same": [1]}, "after": {"title": "Keynote", "new": {"a": 1.50}, "same": [1]}},
+            "metadata": {"big": 12345678901234567890_u64, "empty": {}},
+        }),
+        json!({
+            "id": "e3", "occurred_at": "2026-03-03T09:00:00.000000Z", "action": "video.delete", "actor": {"type": "api_key", "id": "k1"},
+            "targets": [{"type": "video", "id": "v9"}], "outcome": {"result": "denied", "reason": "no right to delete"},
+        }),
+        json!({
+            "id": "e4", "occurred_at": "2026-03-04T09:00:00.000000Z", "action": "user.login", "actor": {"type": "system"},
+            "description": "evil \u{1b}[2J\u{1b}]0;owned\u{7} \u{9b}31m\nnext line \u{202e}gpj.exe",
+        }),
+    ]
+}
+
+#[test]
+fn events_are_found_by_members_words_filters_and_times() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let key = server.operator_key();
+    let check = |args: &[&str], expected: expect_test::Expect| {
+        let args = [&["search", "--tenant", "acme"], args].concat();
+        expected.assert_eq(&ask(&world, &server, &key, &args).masked(&world));
+    };
+    check(
+        &[],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR               ACTION          TARGETS                            ADDRESS      DESCRIPTION
+            2026-03-04T09:00:00.000000Z  system              user.login                                                      evil \u{1b}[2J\u{1b}]0;owned\u{7} \u{9b}31m\nnext line \u{202e}gpj.exe
+            2026-03-03T09:00:00.000000Z  k1 (api_key)        ✗ video.delete  v9 (video)                                      no right to delete
+            2026-03-02T09:00:00.250000Z  漢字 太郎 (user)    video.update    Keynote 🎬 (video), p1 (playlist)  203.0.113.8
+            2026-03-01T09:00:00.000000Z  Ana Example (user)  video.create    Keynote (video)                    203.0.113.7  Ana made the quarterly report
+        "#]],
+    );
+    check(
+        &["targets_id=v9", "actor_type=user", "--oldest-first"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR               ACTION        TARGETS                            ADDRESS      DESCRIPTION
+            2026-03-01T09:00:00.000000Z  Ana Example (user)  video.create  Keynote (video)                    203.0.113.7  Ana made the quarterly report
+            2026-03-02T09:00:00.250000Z  漢字 太郎 (user)    video.update  Keynote 🎬 (video), p1 (playlist)  203.0.113.8
+        "#]],
+    );
+    check(
+        &["operation=update", "operation=delete"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR             ACTION          TARGETS                            ADDRESS      DESCRIPTION
+            2026-03-03T09:00:00.000000Z  k1 (api_key)      ✗ video.delete  v9 (video)                                      no right to delete
+            2026-03-02T09:00:00.250000Z  漢字 太郎 (user)  video.update    Keynote 🎬 (video), p1 (playlist)  203.0.113.8
+        "#]],
+    );
+    check(
+        &["quarterly report"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR               ACTION        TARGETS          ADDRESS      DESCRIPTION
+            2026-03-01T09:00:00.000000Z  Ana Example (user)  video.create  Keynote (video)  203.0.113.7  Ana made the quarterly report
+        "#]],
+    );
+    check(
+        &["--filter", "outcome.result eq \"denied\" or targets[type eq \"playlist\"]", "--limit", "1"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR         ACTION          TARGETS     DESCRIPTION
+            2026-03-03T09:00:00.000000Z  k1 (api_key)  ✗ video.delete  v9 (video)  no right to delete
+        "#]],
+    );
+    check(
+        &["--since", "2026-03-02T09:00", "--until", "2026-03-04"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR             ACTION          TARGETS                            ADDRESS      DESCRIPTION
+            2026-03-03T09:00:00.000000Z  k1 (api_key)      ✗ video.delete  v9 (video)                                      no right to delete
+            2026-03-02T09:00:00.250000Z  漢字 太郎 (user)  video.update    Keynote 🎬 (video), p1 (playlist)  203.0.113.8
+        "#]],
+    );
+    check(
+        &["nowhere"],
+        expect![[r#"
+        exit 0
+        --- stderr
+        nothing matches
+    "#]],
+    );
+    check(
+        &["targets_id=v9", "--total", "--limit", "2"],
+        expect![[r#"
+            exit 0
+            --- stdout
+            TIME                         ACTOR             ACTION          TARGETS                            ADDRESS      DESCRIPTION
+            2026-03-03T09:00:00.000000Z  k1 (api_key)      ✗ video.delete  v9 (video)                                      no right to delete
+            2026-03-02T09:00:00.250000Z  漢字 太郎 (user)  video.update    Keynote 🎬 (video), p1 (playlist)  203.0.113.8
+            --- stderr
+            2 of 3 that match
+        "#]],
+    );
+    check(
+        &["targets_id=v9", "--total", "--limit", "0"],
+        expect![[r#"
+        exit 0
+        --- stdout
+        3
+    "#]],
+    );
+    check(
+        &["targets_id=v9", "--total", "--limit", "0", "--json"],
+        expect![[r#"
+        exit 0
+        --- stdout
+        {"total":3,"type":"result"}
+    "#]],
+    );
+    server.stop();
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let key = server.operator_key();
+    let check = |args: &[&str], expected: expect_test::Expect| {
+        let args = [&["search", "--tenant", "acme"], args].concat();
+        expected.assert_eq(&ask(&world, &server, &key, &args).masked(&world));
+    };
+    check(
+        &["actor_nam=x"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: the server refuses: `actor_nam` is not a parameter of this route (parameter_unknown)
+        hint: did you mean `actor_name`?
+    "#]],
+    );
+    check(
+        &["operation=updat"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: the server refuses: `operation`: `updat` is not one of create, read, update, delete, access, authentication, snapshot, other (parameter_value)
+        hint: did you mean `update`?
+    "#]],
+    );
+    check(
+        &["--filter", "actor.nam eq \"x\""],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: the server refuses: `filter` is wrong at byte 6: unknown member `actor.nam` (filter)
+        hint: did you mean `actor.name`?
+    "#]],
+    );
+    check(
+        &["--filter", "actor.name eq"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: the server refuses: `filter` is wrong at byte 13: the filter ends where a value was expected (filter)
+    "#]],
+    );
+    check(
+        &["limit=5"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: `limit=5`: `limit` is no condition on events
+        hint: use `--limit`; to find the text itself, put it in quotes: '"limit=5"'
+    "#]],
+    );
+    check(
+        &["--since", "last week"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: `--since`: `last week` is no time
+        hint: give a time such as `7d`, `2h` or `30m` ago, `today`, `yesterday`, `2026-11-21`, `2026-11-21T14:00`, or RFC [NUMBER]
+    "#]],
+    );
+    check(
+        &["--limit", "0"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: `--limit 0` shows nothing
+        hint: with `--total` it says how many events match
+    "#]],
+    );
+    check(
+        &["--oldest-firts"],
+        expect![[r#"
+        exit 2
+        --- stderr
+        error: unexpected argument '--oldest-firts' found
+
+          tip: a similar argument exists: '--oldest-first'
+
+        Usage: annals search --tenant <TENANT> --oldest-first [TERM]...
+
+        For more information, try '--help'.
+    "#]],
+    );
+    check(
+        &["actor_nam=x", "--json"],
+        expect![[r#"
+        exit 2
+        --- stdout
+        {"hint":"did you mean `actor_name`?","kind":"invalid","message":"the server refuses: `actor_nam` is not a parameter of this route (parameter_unknown)","type":"error"}
+        --- stderr
+        error: the server refuses: `actor_nam` is not a parameter of this route (parameter_unknown)
+        hint: did you mean `actor_name`?
+    "#]],
+    );
+    server.stop();
+}
+
+#[tokio::test]
+async fn pages_are_walked_to_the_end_in_both_orders() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let key = server.operator_key();
+    server.post(&key, 0, 1_234).await;
+    let ids = |args: &[&str]| {
+        let said = ask(&world, &server, &key, &[&["search", "--tenant", "acme", "--json"], args].concat());
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let ids = said.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone());
+        ids.map(|id| id.as_str().unwrap().trim_start_matches("event-").parse().unwrap()).collect::<Vec<u64>>()
+    };
+    assert_eq!(ids(&["action=video.update"]), (0..1_234).rev().collect::<Vec<_>>());
+    assert_eq!(ids(&["--oldest-first", "--limit", "1100"]), (0..1_100).collect::<Vec<_>>());
+    let rows = ask(&world, &server, &key, &["search", "--tenant", "acme", "--oldest-first"]);
+    assert_eq!(rows.stdout.lines().count(), 1 + 1_234, "one header, and no page twice");
+    server.stop();
+}
+
+#[tokio::test]
+async fn json_lines_are_what_the_server_gave_byte_for_byte() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let key = server.operator_key();
+    let client = reqwest::Client::new();
+    let request = client.get(format!("{}/v1/events?tenant=acme", server.url())).bearer_auth(&key);
+    let given = request.header("accept", "application/x-ndjson").send().await.unwrap().text().await.unwrap();
+    let said = ask(&world, &server, &key, &["search", "--tenant", "acme", "--json"]);
+    assert_eq!(said.stdout, given);
+    assert!(given.contains('\u{9b}') && given.contains("12345678901234567890"), "{given}");
+    server.stop();
+}
+
+#[test]
+fn nothing_in_an_event_steers_the_terminal() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let key = server.operator_key();
+    let run = |args: &[&str], variable: &str| {
+        let mut command = world.command(args);
+        let command = command.env("ANNALS_URL", server.url()).env("ANNALS_KEY", &key).env(variable, "1");
+        World::finished(command)
+    };
+    for args in [&["search", "--tenant", "acme"][..], &["get", "--tenant", "acme", "e4"]] {
+        let said = run(args, "CLICOLOR_FORCE").stdout;
+        assert!(
+            said.contains(r"evil \u{1b}[2J\u{1b}]0;owned\u{7} \u{9b}31m\nnext line \u{202e}gpj.exe"),
+            "{said}"
+        );
+        // What remains are our own colours.
+        let ours = said.split("\x1b[").skip(1).all(|rest| {
+            let end = rest.find('m').unwrap_or(rest.len());
+            rest[..end].bytes().all(|byte| byte.is_ascii_digit() || byte == b';')
+        });
+        let others =
+            said.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\x1b'));
+        assert!(ours && !others && said.contains("\x1b[2m"), "{said:?}");
+        for variable in ["NO_COLOR", "TERM"] {
+            assert!(!run(args, variable).stdout.contains('\x1b'));
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn reads_are_found_in_the_access_log() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let key = server.operator_key();
+    let read = ask(&world, &server, &key, &["get", "--tenant", "acme", "e1"]);
+    assert_eq!(read.code, Some(0));
+    let said = ask(
+        &world,
+        &server,
+        &key,
+        &["search", "--access", "--tenant", "acme", "--json", "action=annals.access.read"],
+    );
+    assert_eq!((said.code, said.stdout.lines().count()), (Some(0), 1), "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("/v1/events/{id}"), "{}", said.stdout);
+    server.stop();
+}
