@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::request::{self, RequestIds};
 use crate::searching::Turns;
-use crate::{events, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants};
+use crate::{docs, events, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants};
 
 /// Shared by all requests.
 pub(crate) struct App {
@@ -140,6 +140,10 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::readyz))
         .routes(routes!(operate::metrics))
         .routes(routes!(operate::openapi))
+        .routes(routes!(docs::root))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::script))
+        .routes(routes!(docs::style))
 }
 
 /// The routes, ready to serve.

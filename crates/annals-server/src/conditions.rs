@@ -60,10 +60,10 @@ impl Conditions {
         record
     }
 
-    /// A name that the two sets differ in.
+    /// A name in which these differ from the others.
     pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         let missing = |from: &'a Self, of: &'a Self| of.0.iter().find(|pair| !from.0.contains(pair));
-        missing(self, other).or_else(|| missing(other, self)).map(|(name, _)| name.as_str())
+        missing(other, self).or_else(|| missing(self, other)).map(|(name, _)| name.as_str())
     }
 }
 

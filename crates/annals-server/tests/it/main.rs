@@ -13,5 +13,8 @@ mod http;
 mod ingest;
 mod operate;
 mod prove;
+mod searching;
 mod site;
 mod stop;
+mod summary;
+mod tenants_apart;

@@ -1,7 +1,7 @@
 //! A server for one test, and the way to ask it things.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,15 +25,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// 2026-11-21T10:00:00Z.
 const START_US: i64 = 1_795_255_200_000_000;
 
+/// Starts of servers in this process: no two have the same randomness.
+static STARTS: AtomicU64 = AtomicU64::new(0);
+
 /// A clock that a test sets.
 pub(crate) struct TestClock {
     wall_us: AtomicI64,
     monotonic_us: AtomicI64,
+    /// What passes whenever somebody looks at the clock.
+    step_us: AtomicI64,
 }
 
 impl TestClock {
     fn new() -> Self {
-        Self { wall_us: AtomicI64::new(START_US), monotonic_us: AtomicI64::new(1_000_000) }
+        Self {
+            wall_us: AtomicI64::new(START_US),
+            monotonic_us: AtomicI64::new(1_000_000),
+            step_us: AtomicI64::new(0),
+        }
     }
 
     /// Time passes.
@@ -41,6 +50,11 @@ impl TestClock {
         let micros = i64::try_from(time.as_micros()).unwrap();
         self.wall_us.fetch_add(micros, Ordering::SeqCst);
         self.monotonic_us.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// From now on so much time passes whenever somebody looks, as if all work took long.
+    pub(crate) fn crawl(&self, step: Duration) {
+        self.step_us.store(i64::try_from(step.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     /// The wall clock is set.
@@ -55,7 +69,9 @@ impl Clock for TestClock {
     }
 
     fn monotonic_us(&self) -> u64 {
-        self.monotonic_us.load(Ordering::SeqCst).try_into().unwrap()
+        let step = self.step_us.load(Ordering::SeqCst);
+        self.wall_us.fetch_add(step, Ordering::SeqCst);
+        (self.monotonic_us.fetch_add(step, Ordering::SeqCst) + step).try_into().unwrap()
     }
 }
 
@@ -175,7 +191,7 @@ impl Site {
             signer_journal,
             signing_seed: [5; 32],
             clock: clock.clone(),
-            entropy: Arc::new(SeededEntropy::new(keys.len() as u64)),
+            entropy: Arc::new(SeededEntropy::new(STARTS.fetch_add(1, Ordering::SeqCst))),
             observer: metrics.clone(),
         };
         let options = Options {
@@ -345,6 +361,9 @@ pub(crate) fn shown(answer: &Answer) -> String {
 fn masked(value: &mut Value) {
     match value {
         Value::Object(members) => {
+            if let Some(Value::String(next)) = members.get_mut("next") {
+                *next = "(cursor)".to_owned();
+            }
             if members.contains_key("code") && members.contains_key("title") {
                 members.remove("type");
                 members.remove("title");

@@ -1,0 +1,196 @@
+//! `GET /v1/summary`.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use crate::site::{Site, event};
+
+async fn filled() -> Site {
+    let site = Site::new().await;
+    let events = r#"[
+        {"id":"1","action":"video.update","actor":{"id":"u1"},"occurred_at":"2026-11-20T23:30:00Z","targets":[{"type":"video","id":"v1"},{"type":"video","id":"v2"}]},
+        {"id":"2","action":"video.update","actor":{"id":"u2"},"occurred_at":"2026-11-21T00:30:00Z","targets":[{"type":"video","id":"v1"}],"metadata":{"n":1.50}},
+        {"id":"3","action":"video.delete","actor":{"id":"u1"},"occurred_at":"2026-11-23T12:00:00Z","metadata":{"n":"\"x\""}},
+        {"id":"4","action":"login","actor":{"id":"u1"},"occurred_at":"2026-11-23T13:00:00Z"}
+    ]"#;
+    site.post("acme", events).await;
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_counted_by_value_and_by_day() {
+    let site = filled().await;
+    site.check(
+        "GET /v1/summary?by=action&by=targets.id&by=operation&interval=1d&tz=Europe/Berlin&limit=2",
+        "acme",
+        "",
+        expect![[r#"
+        200
+        {
+          "counts": {
+            "action": {
+              "distinct": 3,
+              "missing": 0,
+              "values": [
+                {
+                  "count": 2,
+                  "value": "video.update"
+                },
+                {
+                  "count": 1,
+                  "value": "login"
+                }
+              ]
+            },
+            "operation": {
+              "distinct": 3,
+              "missing": 0,
+              "values": [
+                {
+                  "count": 2,
+                  "value": "update"
+                },
+                {
+                  "count": 1,
+                  "value": "authentication"
+                }
+              ]
+            },
+            "targets.id": {
+              "distinct": 2,
+              "missing": 2,
+              "values": [
+                {
+                  "count": 2,
+                  "value": "v1"
+                },
+                {
+                  "count": 1,
+                  "value": "v2"
+                }
+              ]
+            }
+          },
+          "histogram": {
+            "buckets": [
+              {
+                "count": 2,
+                "start": "2026-11-20T23:00:00.000000Z"
+              },
+              {
+                "count": 0,
+                "start": "2026-11-21T23:00:00.000000Z"
+              },
+              {
+                "count": 2,
+                "start": "2026-11-22T23:00:00.000000Z"
+              }
+            ],
+            "interval": "1d",
+            "tz": "Europe/Berlin"
+          },
+          "size": 4,
+          "total": 4
+        }
+    "#]],
+    )
+    .await;
+    let plain = site.ask("GET /v1/summary?actor_id=u1", "acme", b"").await.json();
+    assert_eq!(plain, json!({"size": 4, "total": 3}));
+    let numbers = site.ask("GET /v1/summary?by=metadata.n&by=actor_id", "acme", b"").await.text();
+    assert!(numbers.contains(r#""metadata.n":{"values":[{"value":"\"x\"","count":1},{"value":1.50,"count":1}],"distinct":2,"missing":2}"#), "{numbers}");
+    assert!(numbers.contains(r#""actor_id":{"values":[{"value":"u1","count":3}"#), "{numbers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_histogram_begins_and_ends_where_the_question_does() {
+    let site = filled().await;
+    let query = "since=2026-11-19T00:00:00Z&until=2026-11-26T00:00:00Z&interval=1d";
+    let answer = site.ask(&format!("GET /v1/summary?{query}"), "acme", b"").await.json();
+    let counts: Vec<_> = answer["histogram"]["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bucket| bucket["count"].as_u64().unwrap())
+        .collect();
+    assert_eq!(counts, [0, 1, 1, 0, 2, 0, 0]);
+    let none = site.ask("GET /v1/summary?action=none&interval=1h&by=action", "acme", b"").await.json();
+    assert_eq!(none["histogram"]["buckets"], json!([]));
+    assert_eq!(none["counts"]["action"], json!({"values": [], "distinct": 0, "missing": 0}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_tenants_and_empty_ones_are_counted() {
+    let mut site = filled().await;
+    let more = r#"{"id":"1","tenant":"globex","action":"login","actor":{"id":"u9"}}"#;
+    site.post("operator", more).await;
+    let by_tenant = site.ask("GET /v1/summary?by=tenant&action=login", "operator", b"").await.json();
+    assert_eq!(by_tenant["total"], 2);
+    assert_eq!(by_tenant["counts"]["tenant"]["values"][0], json!({"value": "acme", "count": 1}));
+    let one = site.ask("GET /v1/summary?tenant=globex&by=actor.id", "operator", b"").await.json();
+    assert_eq!((&one["total"], &one["counts"]["actor.id"]["values"][0]["value"]), (&1.into(), &"u9".into()));
+    site.make_key("new", r#"{"tenant": "new", "scopes": ["read"]}"#).await;
+    let nothing = site.ask("GET /v1/summary?by=action&interval=1d", "new", b"").await.json();
+    let counts = json!({"action": {"values": [], "distinct": 0, "missing": 0}});
+    let histogram = json!({"interval": "1d", "tz": "UTC", "buckets": []});
+    assert_eq!(nothing, json!({"size": 0, "total": 0, "counts": counts, "histogram": histogram}));
+    let access =
+        site.until("GET /v1/summary?log=access&by=action", "acme", |answer| answer.json()["total"] != 0);
+    site.ask("GET /v1/feed", "acme", b"").await;
+    assert_eq!(access.await.json()["counts"]["action"]["values"][0]["value"], "annals.access.read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_counted_is_told() {
+    let site = Site::new().await;
+    site.post("acme", &event("e1")).await;
+    let many: Vec<String> = (0..11).map(|n| format!("by=metadata.n{n}")).collect();
+    for (query, parameter) in [
+        ("by=actr.id", "by"),
+        ("by=", "by"),
+        ("by=action&by=action", "by"),
+        ("by=actor.id&by=actor_id", "by"),
+        (many.join("&").as_str(), "by"),
+        ("interval=2h", "interval"),
+        ("interval=", "interval"),
+        ("interval=1d&tz=Nowhere/Land", "tz"),
+        ("interval=1d&tz=..%2F..%2Fetc%2Fpasswd", "tz"),
+        ("tz=", "tz"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("since=2026", "since"),
+    ] {
+        let answer = site.ask(&format!("GET /v1/summary?{query}"), "acme", b"").await;
+        let told = answer.json();
+        assert_eq!(
+            (answer.status.as_u16(), &told["code"], &told["parameter"]),
+            (400, &"parameter_value".into(), &parameter.into()),
+            "{query}: {told}"
+        );
+    }
+    let wide = "since=0001-01-01T00:00:00Z&until=2026-01-01T00:00:00Z&interval=1m";
+    let answer = site.ask(&format!("GET /v1/summary?{wide}"), "acme", b"").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (400, "parameter_value"),
+        "{}",
+        answer.text()
+    );
+    for query in ["order=asc", "cursor=x", "bye=action"] {
+        let answer = site.ask(&format!("GET /v1/summary?{query}"), "acme", b"").await;
+        assert_eq!(answer.code(), "parameter_unknown", "{query}");
+    }
+    let long = "x".repeat(200_000);
+    for index in 0..100 {
+        let body = format!(
+            r#"{{"id":"l{index}","action":"a","actor":{{"id":"u"}},"metadata":{{"text":"{index}{long}"}}}}"#
+        );
+        site.post("acme", &body).await;
+    }
+    let answer = site.ask("GET /v1/summary?by=metadata.text", "acme", b"").await;
+    assert_eq!(
+        (answer.code().as_str(), &answer.json()["parameter"]),
+        ("parameter_value", &Value::from("limit"))
+    );
+    assert_eq!(site.ask("GET /v1/summary?by=metadata.text&limit=50", "acme", b"").await.status, 200);
+}
