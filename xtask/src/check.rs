@@ -55,13 +55,13 @@ pub(crate) fn tests() -> Result<Tally> {
     if has_nextest() {
         nextest()
     } else {
-        cargo_test(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
+        cargo_test(&["test", "--workspace", "--all-targets", "--no-fail-fast"], &[])
     }
 }
 
 /// The examples in the docs, which nextest does not run.
 pub(crate) fn doc_tests() -> Result<Tally> {
-    cargo_test(&["test", "--workspace", "--doc", "--no-fail-fast"])
+    cargo_test(&["test", "--workspace", "--doc", "--no-fail-fast"], &[])
 }
 
 fn has_nextest() -> bool {
@@ -84,9 +84,12 @@ fn nextest() -> Result<Tally> {
     concluded(succeeded, tally)
 }
 
-fn cargo_test(args: &[&str]) -> Result<Tally> {
+/// Runs cargo's own runner with these arguments and variables.
+pub(crate) fn cargo_test(args: &[&str], variables: &[(&str, &str)]) -> Result<Tally> {
     let mut tally = Tally::default();
-    let succeeded = Tool::cargo().args(args).watch(Stream::Output, |line| {
+    let tool = Tool::cargo().args(args);
+    let tool = variables.iter().fold(tool, |tool, (name, value)| tool.env(name, value));
+    let succeeded = tool.watch(Stream::Output, |line| {
         if let Some(part) = cargo_test_summary(line) {
             tally.add(part);
         }

@@ -2,7 +2,10 @@
 //!
 //! The events come from a folder outside the repository, because they name real machines and people. Each file is sent
 //! to a tenant of its own in every form that ingest takes; each item is accepted, or refused for a reason that is
-//! printed; and what the feed gives back is what was sent: every digit, every `null` inside `metadata` and `changes`.
+//! printed; and what the feed gives back is what was sent: every digit, every `null` inside `metadata` and `changes`. What
+//! was sent in one form is then searched.
+
+mod search;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +21,7 @@ use crate::instance::{Binary, Instance};
 use crate::repo;
 use crate::stages::Tally;
 use crate::tool::Tool;
+use search::Loaded;
 
 /// Variable that names the folder.
 pub(crate) const SETTING: &str = "ANNALS_REAL_DATA";
@@ -42,6 +46,9 @@ const FORMS: [Form; 4] = [
     Form { name: "array-gzip", array: true, encoding: Some("gzip") },
 ];
 
+/// The form whose tenants are searched; all hold the same events.
+const SEARCHED_FORM: &str = FORMS[0].name;
+
 #[derive(Clone, Copy)]
 struct Form {
     name: &'static str,
@@ -59,21 +66,27 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     let data = folder.path().join("data");
     let server = Instance::start(binary, &data)?;
     let mut client = server.client();
-    let mut checked = 0;
+    let mut tally = Tally::default();
+    let mut loaded = Vec::new();
     for file in &files {
         let text = fs::read_to_string(file).while_doing(file.display())?;
         let events: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         for form in FORMS {
             let tenant = format!("{name}-{}", form.name);
-            let report = send_and_compare(&mut client, &tenant, form, &events)?;
+            let (report, accepted) = send_and_compare(&mut client, &tenant, form, &events)?;
             println!("{tenant}: {report}");
-            checked += 1;
+            tally.passed += 1;
+            if form.name == SEARCHED_FORM {
+                loaded.push(Loaded::new(tenant, accepted)?);
+            }
         }
     }
+    tally.add(search::check(&mut client, &loaded, folder.path())?);
     server.stop()?;
     binary.verify(&data, &folder.path().join("state"))?;
-    Ok(Tally::passed(checked + 1))
+    tally.passed += 1;
+    Ok(tally)
 }
 
 /// The folder with one NDJSON file of events for each file of real data, or why there is none.
@@ -116,8 +129,13 @@ fn vendor(file: &Path) -> Option<String> {
     VENDOR_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
 }
 
-/// Sends events to a tenant of their own, reads them back and compares; says how many were taken.
-fn send_and_compare(client: &mut Client, tenant: &str, form: Form, events: &[&str]) -> Result<String> {
+/// Sends events to a tenant of their own, reads them back and compares; says how many were taken, and gives those.
+fn send_and_compare<'a>(
+    client: &mut Client,
+    tenant: &str,
+    form: Form,
+    events: &[&'a str],
+) -> Result<(String, Vec<&'a str>)> {
     let mut accepted = Vec::new();
     let mut duplicates = 0;
     let mut refused = BTreeMap::<String, u64>::new();
@@ -137,11 +155,12 @@ fn send_and_compare(client: &mut Client, tenant: &str, form: Form, events: &[&st
     }
     compare(client, tenant, &accepted)?;
     let refused = if refused.is_empty() { "none".to_owned() } else { format!("{refused:?}") };
-    Ok(format!(
+    let report = format!(
         "{} sent, {} accepted and read back equal, {duplicates} duplicates, refused: {refused}",
         events.len(),
         accepted.len()
-    ))
+    );
+    Ok((report, accepted.into_iter().map(|(_, event)| event).collect()))
 }
 
 fn send(client: &mut Client, tenant: &str, form: Form, events: &[&str]) -> Result<Ingested> {
@@ -210,7 +229,7 @@ fn compare(client: &mut Client, tenant: &str, accepted: &[(Option<u64>, &str)]) 
 }
 
 /// A JSON value whose numbers are the texts they were written as.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Json {
     /// `null`, `true`, `false` or a number, as written.
     Token(String),
