@@ -2,6 +2,7 @@
 
 mod fill;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use annals_event::Timestamp;
@@ -15,10 +16,11 @@ use crate::diagnostics;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::running::Running;
-use fill::{Filled, fill};
+use fill::fill;
 
-/// Events in the demo's year.
-const EVENTS: u64 = 200_000;
+/// With fewer, the stories crowd out the everyday; more take minutes.
+const EVENTS_MIN: u64 = 20_000;
+const EVENTS_MAX: u64 = 2_000_000;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -36,6 +38,10 @@ Examples:
   annals demo --listen 127.0.0.1:0 --json
   annals demo --data ./demo-data")]
 pub(crate) struct Args {
+    /// How many events the year has
+    #[arg(long, value_name = "N", default_value_t = 200_000,
+        value_parser = clap::value_parser!(u64).range(EVENTS_MIN..=EVENTS_MAX))]
+    events: u64,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -55,11 +61,11 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     let mut running = Running::open(&config).await?;
     let prepared = {
         let ledger = running.ledger.clone();
-        let new = running.operator_key.is_some();
-        running.interruptible(async move { prepare(&ledger, new, output).await }).await
+        let (new, events) = (running.operator_key.is_some(), args.events);
+        running.interruptible(async move { prepare(&ledger, new, events, output).await }).await
     };
-    let prepared = match prepared {
-        Ok(Ok(prepared)) => prepared,
+    let keys = match prepared {
+        Ok(Ok(keys)) => keys,
         Ok(Err(failure)) => {
             running.ledger.stop();
             return Err(failure);
@@ -72,15 +78,21 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     let first = FirstLine {
         url: running.url.clone(),
         operator_key: key(&running),
-        tenants: prepared.as_ref().map(|prepared| prepared.keys.clone()).unwrap_or_default(),
+        tenants: keys.clone().unwrap_or_default(),
     };
     running
         .serve(async |_| {
             first.print(&config, output)?;
-            match &prepared {
-                Some(prepared) => tell(&first, prepared, output),
-                None => output.text("\nthe folder was filled before; its keys were shown then"),
+            match &keys {
+                Some(keys) => tell(&first, keys, &config.data, output)?,
+                None => output.text("\nthe folder was filled before; its keys were shown then")?,
             }
+            let end = if temporary.is_some() {
+                "ends it and removes the folder"
+            } else {
+                "ends it; the folder stays"
+            };
+            output.text(&format!("\nCtrl-C {end}"))
         })
         .await
 }
@@ -90,15 +102,11 @@ fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
     made.map_err(|error| Failure::io("make a folder in", &std::env::temp_dir(), &error))
 }
 
-/// A ledger that was filled just now.
-struct Prepared {
-    /// Tenants and their keys.
-    keys: Vec<(String, String)>,
-    filled: Filled,
-}
+/// Tenants and their keys.
+type Keys = Vec<(String, String)>;
 
 /// Fills a new ledger and makes the tenants' keys. None when this was done in an earlier run.
-async fn prepare(ledger: &Ledger, new: bool, output: Output) -> Result<Option<Prepared>, Failure> {
+async fn prepare(ledger: &Ledger, new: bool, events: u64, output: Output) -> Result<Option<Keys>, Failure> {
     if !new {
         return if keys_are_made(ledger) {
             Ok(None)
@@ -111,7 +119,7 @@ async fn prepare(ledger: &Ledger, new: bool, output: Output) -> Result<Option<Pr
     let now_us = ledger.clock().now().as_micros();
     let midnight_us = now_us - now_us.rem_euclid(DAY_US);
     let until = Timestamp::from_micros(midnight_us).expect("today's midnight is an instant");
-    let filled = fill(ledger, until, EVENTS, output).await?;
+    fill(ledger, until, events, output).await?;
     let mut keys = Vec::new();
     // The keys come last: that they are there says that the filling was finished.
     for tenant in tenant_ids() {
@@ -132,7 +140,7 @@ async fn prepare(ledger: &Ledger, new: bool, output: Output) -> Result<Option<Pr
         made.map_err(|error| Failure::new(error.kind().into(), error.to_string()))?;
         keys.push((tenant.to_owned(), secret.reveal().to_owned()));
     }
-    Ok(Some(Prepared { keys, filled }))
+    Ok(Some(keys))
 }
 
 fn keys_are_made(ledger: &Ledger) -> bool {
@@ -143,43 +151,41 @@ fn keys_are_made(ledger: &Ledger) -> bool {
     })
 }
 
-/// The keys and the stories, for people.
-fn tell(first: &FirstLine, prepared: &Prepared, output: Output) -> Result<(), Failure> {
-    output.text("\ntenants and their keys:")?;
-    for (tenant, key) in &prepared.keys {
+/// What to do with it, for people: lines for the shell, as they stand.
+fn tell(first: &FirstLine, keys: &[(String, String)], data: &Path, output: Output) -> Result<(), Failure> {
+    let (url, operator, annals) = (&first.url, first.operator_key.as_deref().unwrap_or_default(), program());
+    output.text("\ntenants' keys:")?;
+    for (tenant, key) in keys {
         output.text(&format!("  {tenant:<16} {key}"))?;
     }
-    output.text("\nworth finding:")?;
-    for (story, found) in STORIES.iter().zip(&prepared.filled.stories) {
-        output.text(&format!("\n  {} ({}, {} events)", story.title, story.tenant, story.count))?;
-        for line in crate::config::wrapped(story.what_happened, 96) {
-            output.text(&format!("    {line}"))?;
-        }
-        output.text(&format!("    Look: {}", story.how_to_find))?;
-        let key =
-            prepared.keys.iter().find(|(tenant, _)| tenant == story.tenant).map(|(_, key)| key.as_str());
-        if let (Some(key), Some((from, to))) = (key, found) {
-            output.text(&format!("    {}", curl_story(&first.url, key, story, *from, *to)))?;
-        }
+    output.text("\na year of three companies, with six stories in it. In another terminal:\n")?;
+    output.text(&format!("  export ANNALS_URL={url} ANNALS_KEY={operator}"))?;
+    for story in STORIES {
+        let StoryNote { title, tenant, days_ago, count, .. } = story;
+        output.text(&format!("\n  {title} ({tenant}, {days_ago} days ago, {count} events)"))?;
+        output.text(&format!("    {}", story.what_happened))?;
+        let terms = story.find.iter().map(|(name, value)| format!(" {name}={value}"));
+        output.text(&format!("  {annals} search --tenant {tenant}{}", terms.collect::<String>()))?;
     }
-    Ok(())
+    let data = quoted(&std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).to_string_lossy());
+    let of_vendor = keys.first().map(|(_, key)| key.as_str()).unwrap_or_default();
+    output.text("\nand more:\n")?;
+    output.text(&format!("  every route: open {url}/docs"))?;
+    output.text("  what a client written for a vendor gets, here Nirvana Labs:")?;
+    output.text(&format!("  curl -s {url}/v1/audit_logs -H 'Authorization: Bearer {of_vendor}'"))?;
+    output.text("  tampering is found: change a byte in a copy, and ask")?;
+    output.text(&format!("  cp -r {data} tampered"))?;
+    output.text("  LC_ALL=C sed -i.bak s/inv_aurora_0097/inv_aurora_0098/ tampered/journal/*.journal")?;
+    output.text(&format!("  {annals} verify tampered"))
 }
 
-/// A line for the shell that shows a story's events among their neighbours in the feed.
-fn curl_story(url: &str, key: &str, story: &StoryNote, from: u64, to: u64) -> String {
-    let mut line = format!(
-        "curl -s '{url}/v1/feed?from={from}&limit={}' -H 'Authorization: Bearer {key}' -H 'Accept: application/x-ndjson'",
-        (to - from + 1).min(fill::FEED_LIMIT_MAX)
-    );
-    // Parameters of one name mean either, of several names all.
-    for (index, (name, _)) in story.find.iter().enumerate() {
-        if story.find[..index].iter().any(|(earlier, _)| earlier == name) {
-            continue;
-        }
-        line.push_str(" | grep");
-        for (_, value) in story.find.iter().filter(|(other, _)| other == name) {
-            line.push_str(&format!(" -e '\"{value}\"'"));
-        }
-    }
-    line
+/// This program, as whoever started it may call it again.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "annals".to_owned(), |name| quoted(&name.to_string_lossy()))
+}
+
+/// One word for a shell.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

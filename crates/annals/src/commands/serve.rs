@@ -34,7 +34,14 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     diagnostics::start()?;
     let running = Running::open(&config).await?;
     let first = FirstLine { url: running.url.clone(), operator_key: key(&running), tenants: Vec::new() };
-    running.serve(async |_| first.print(&config, output)).await
+    running
+        .serve(async |_| {
+            first.print(&config, output)?;
+            output.text("\nsend an event:")?;
+            let key = first.operator_key.as_deref().unwrap_or("$ANNALS_KEY");
+            output.text(&format!("  {}", curl_event(&first.url, key)))
+        })
+        .await
 }
 
 /// The operator key to show, when the ledger is new.
@@ -62,10 +69,7 @@ impl FirstLine {
             output.text(&format!("operator key   {key}"))?;
             output.text("               keep it: it is shown this once; `annals key reset` replaces it")?;
         }
-        output.text("")?;
-        output.text("send an event:")?;
-        let key = self.operator_key.as_deref().unwrap_or("$ANNALS_KEY");
-        output.text(&format!("  {}", curl_event(&self.url, key)))
+        Ok(())
     }
 
     fn to_json(&self) -> Value {

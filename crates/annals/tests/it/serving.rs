@@ -248,27 +248,3 @@ async fn a_server_runs_on_when_nobody_reads_what_it_says() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
-
-#[tokio::test]
-async fn the_demo_fills_itself_once_and_tells_its_keys() {
-    let world = World::new();
-    let demo = || {
-        Server::start(&mut world.command(&["demo", "--json", "--data", "demo", "--listen", "127.0.0.1:0"]))
-    };
-    let server = demo();
-    let tenants = server.first_line["tenants"].as_array().unwrap().clone();
-    assert_eq!(tenants.len(), 3);
-    let mut records = 0;
-    for tenant in &tenants {
-        let (status, page) = server.get("/v1/feed?limit=1", tenant["key"].as_str().unwrap()).await;
-        assert_eq!(status, 200);
-        records += page["size"].as_u64().unwrap();
-    }
-    assert!(records >= 200_000, "{records}");
-    server.stop();
-    let server = demo();
-    assert!(server.first_line["tenants"].as_array().unwrap().is_empty());
-    let (_, page) = server.get("/v1/feed?limit=1", tenants[0]["key"].as_str().unwrap()).await;
-    assert!(page["size"].as_u64().unwrap() < 200_000, "it is not filled twice");
-    server.stop();
-}

@@ -8,16 +8,12 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use annals_event::{Position, TenantId, Timestamp};
+use annals_event::{TenantId, Timestamp};
 use annals_ledger::{AcceptOptions, Author, CommitError, ItemResult, ItemStatus, Ledger};
 
-use crate::demo::notes::{STORIES, StoryNote};
 use crate::demo::story::{DemoEvent, story, tenant_ids};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Progress};
-
-/// Most records of one page of the feed.
-pub(super) const FEED_LIMIT_MAX: u64 = 1_000;
 
 /// A batch is sent when it has so many events, or when its oldest has waited so long (in the story's time).
 const BATCH_EVENTS_MAX: usize = 64;
@@ -26,29 +22,19 @@ const BATCH_AGE_US_MAX: i64 = 10 * 60 * 1_000_000;
 /// Batches under way at once.
 const IN_FLIGHT_MAX: usize = 256;
 
-/// What filling came to.
-pub(super) struct Filled {
-    /// Of each story, in the order of [`STORIES`], the first and last position of its events.
-    pub(super) stories: Vec<Option<(u64, u64)>>,
-}
-
 /// Stores `total` events of the year before `until`.
 pub(super) async fn fill(
     ledger: &Ledger,
     until: Timestamp,
     total: u64,
     output: Output,
-) -> Result<Filled, Failure> {
+) -> Result<(), Failure> {
     output.note(&format!("telling {total} events of three invented companies"));
     for tenant in tenant_ids() {
         ledger.create_tenant(&tenant_id(tenant), &Author::Machine).await.map_err(refused)?;
     }
-    let mut filler = Filler {
-        ledger,
-        under_way: VecDeque::new(),
-        finders: STORIES.iter().map(|note| Finder::new(note, until)).collect(),
-        progress: output.progress(total, "events"),
-    };
+    let mut filler =
+        Filler { ledger, under_way: VecDeque::new(), progress: output.progress(total, "events") };
     let mut open: [Vec<DemoEvent>; 3] = Default::default();
     for event in story(until.as_micros(), total) {
         let index =
@@ -71,8 +57,7 @@ type Commit<'a> = Pin<Box<dyn Future<Output = Result<Vec<ItemResult>, CommitErro
 
 struct Filler<'a> {
     ledger: &'a Ledger,
-    under_way: VecDeque<(Commit<'a>, Vec<DemoEvent>)>,
-    finders: Vec<Finder>,
+    under_way: VecDeque<Commit<'a>>,
     progress: Progress,
 }
 
@@ -91,8 +76,8 @@ impl Filler<'_> {
         let mut commit: Commit<'_> = Box::pin(async move { ledger.commit(sealed).await });
         // The first poll puts the batch into the journal's queue, so batches are stored in the order they are sent.
         match poll_fn(|context| Poll::Ready(commit.as_mut().poll(context))).await {
-            Poll::Ready(results) => self.note(&results.map_err(refused)?, &events)?,
-            Poll::Pending => self.under_way.push_back((commit, events)),
+            Poll::Ready(results) => self.note(&results.map_err(refused)?)?,
+            Poll::Pending => self.under_way.push_back(commit),
         }
         while self.under_way.len() >= IN_FLIGHT_MAX {
             self.settle_oldest().await?;
@@ -101,71 +86,28 @@ impl Filler<'_> {
     }
 
     async fn settle_oldest(&mut self) -> Result<(), Failure> {
-        let Some((commit, events)) = self.under_way.pop_front() else { return Ok(()) };
+        let Some(commit) = self.under_way.pop_front() else { return Ok(()) };
         let results = commit.await.map_err(refused)?;
-        self.note(&results, &events)
+        self.note(&results)
     }
 
-    fn note(&mut self, results: &[ItemResult], events: &[DemoEvent]) -> Result<(), Failure> {
-        for (result, event) in results.iter().zip(events) {
-            let position = match &result.status {
-                ItemStatus::Created { position, .. } => *position,
-                other => {
-                    return Err(Failure::new(
-                        Exit::Bug,
-                        format!("an event of the demo was not stored: {other:?}"),
-                    ));
-                }
-            };
-            for finder in &mut self.finders {
-                finder.look_at(event, position);
-            }
+    fn note(&mut self, results: &[ItemResult]) -> Result<(), Failure> {
+        if let Some(other) =
+            results.iter().find(|result| !matches!(result.status, ItemStatus::Created { .. }))
+        {
+            let message = format!("an event of the demo was not stored: {:?}", other.status);
+            return Err(Failure::new(Exit::Bug, message));
         }
-        self.progress.add(events.len() as u64);
+        self.progress.add(results.len() as u64);
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Filled, Failure> {
+    async fn finish(mut self) -> Result<(), Failure> {
         while !self.under_way.is_empty() {
             self.settle_oldest().await?;
         }
         self.progress.finish();
-        Ok(Filled { stories: self.finders.iter().map(|finder| finder.found).collect() })
-    }
-}
-
-/// Notes where one story's events are stored.
-struct Finder {
-    note: &'static StoryNote,
-    /// When the story runs, µs since 1970.
-    begin_us: i64,
-    end_us: i64,
-    found: Option<(u64, u64)>,
-}
-
-impl Finder {
-    fn new(note: &'static StoryNote, until: Timestamp) -> Self {
-        let micros =
-            |length: std::time::Duration| i64::try_from(length.as_micros()).expect("stories last days");
-        let begin_us = until.as_micros() - micros(note.before_until);
-        Self { note, begin_us, end_us: begin_us + micros(note.lasts), found: None }
-    }
-
-    fn look_at(&mut self, event: &DemoEvent, Position(position): Position) {
-        let in_time = (self.begin_us..self.end_us).contains(&event.occurred_at_us);
-        if event.tenant != self.note.tenant || !in_time || !self.tells(&event.json) {
-            return;
-        }
-        let first = self.found.map_or(position, |(first, _)| first);
-        self.found = Some((first, position));
-    }
-
-    /// Whether the event has, of each parameter of the search, one of its values.
-    fn tells(&self, json: &[u8]) -> bool {
-        let text = std::str::from_utf8(json).unwrap_or_default();
-        let has = |value: &str| text.contains(&format!("\"{value}\""));
-        let find = self.note.find;
-        find.iter().all(|(name, _)| find.iter().any(|(other, value)| other == name && has(value)))
+        Ok(())
     }
 }
 
