@@ -82,7 +82,7 @@ fn ago(text: &str) -> Option<Span> {
 /// `2026-11-21`, `2026-11-21T14:00`, `2026-11-21 14:00:30.5`, and nothing with an offset: that is RFC 3339 or a mistake.
 fn civil_time(text: &str) -> Option<civil::DateTime> {
     let written = |byte: &u8| byte.is_ascii_digit() || b"-:. T".contains(byte);
-    if text.len() < "2026-11-21".len() || !text.as_bytes().iter().all(|byte| written(byte)) {
+    if text.len() < "2026-11-21".len() || !text.as_bytes().iter().all(written) {
         return None;
     }
     // A minus behind the time would be an offset.

@@ -239,10 +239,9 @@ async fn a_feed_that_nobody_reads_keeps_its_place() {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut first = String::new();
     BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    // The reader is gone; what it may not have read is not counted as read.
+    // The reader is gone, and a page is more than a pipe holds: it has not left us whole.
     child.wait().unwrap();
-    let state = std::fs::read_to_string(world.path("state.json")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains("\"next\":500,"), "{state}");
+    assert!(!world.path("state.json").exists());
     server.stop();
 }
 
