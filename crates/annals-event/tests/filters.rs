@@ -23,6 +23,8 @@ const TEXTS: &[&str] = &[
     "video.update",
     "VIDEO updated",
     "straße",
+    "ação – b",
+    "AÇÃO",
     "STRASSE",
     "\"q\"",
     "a\\b",

@@ -1,8 +1,8 @@
 //! Bytes that an event must contain to satisfy a condition, so that most events are passed over without being parsed.
 //!
 //! What makes it sound: canonical bytes escape each text in one way, character by character (RFC 8785), so a part of a text is
-//! a part of its token; they have no white space, so a member `a` is `"a":`; and what folds to ASCII letters is ASCII itself
-//! wherever the whole event is (elsewhere it may be `K` or `ſ`). Below a `not` nothing is required.
+//! a part of its token; they have no white space, so a member `a` is `"a":`; and what folds to ASCII is ASCII itself
+//! wherever the whole event is, or is in the letters of western Europe (elsewhere it may be `K` or `ſ`). Below a `not` nothing is required.
 
 use std::fmt;
 
@@ -30,7 +30,8 @@ impl Needles {
     /// False only for an event that does not satisfy the condition. `canonical` are its canonical bytes.
     #[must_use]
     pub fn may_match(&self, canonical: &[u8]) -> bool {
-        self.need.is_met(canonical, self.folded && canonical.is_ascii())
+        let letters = if self.folded { Letters::of(canonical) } else { Letters::Any };
+        self.need.is_met(canonical, letters)
     }
 }
 
@@ -40,10 +41,40 @@ enum Need {
     Any(Vec<Need>),
     /// These bytes.
     Bytes(Box<Finder<'static>>),
-    /// In an event that is ASCII, this text in any case.
+    /// In an event in which only ASCII folds to ASCII, this text in any case.
     Folded(Caseless),
     /// Something beyond ASCII.
     Beyond,
+}
+
+/// What an event is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Letters {
+    /// ASCII alone.
+    Ascii,
+    /// Also letters and marks of western Europe, none of which folds to anything in ASCII.
+    Western,
+    /// Anything: what folds to ASCII may not be ASCII.
+    Any,
+}
+
+impl Letters {
+    fn of(canonical: &[u8]) -> Self {
+        if canonical.is_ascii() {
+            return Self::Ascii;
+        }
+        let mut rest = canonical;
+        while let Some(at) = rest.iter().position(|byte| !byte.is_ascii()) {
+            rest = match &rest[at..] {
+                // U+00C0 to U+00FF, but for `ß`, which folds to `ss`.
+                [0xc3, 0x80..=0x9e | 0xa0..=0xbf, rest @ ..] => rest,
+                // Dashes, quotation marks, daggers and the bullet; not the spaces and dots between them.
+                [0xe2, 0x80, 0x90 | 0x92..=0x95 | 0x98..=0x9f | 0xa0..=0xa2, rest @ ..] => rest,
+                _ => return Self::Any,
+            };
+        }
+        Self::Western
+    }
 }
 
 impl Need {
@@ -131,14 +162,14 @@ impl Need {
         }
     }
 
-    fn is_met(&self, canonical: &[u8], is_ascii: bool) -> bool {
+    fn is_met(&self, canonical: &[u8], letters: Letters) -> bool {
         match self {
             Self::Nothing => true,
-            Self::All(needs) => needs.iter().all(|need| need.is_met(canonical, is_ascii)),
-            Self::Any(needs) => needs.iter().any(|need| need.is_met(canonical, is_ascii)),
+            Self::All(needs) => needs.iter().all(|need| need.is_met(canonical, letters)),
+            Self::Any(needs) => needs.iter().any(|need| need.is_met(canonical, letters)),
             Self::Bytes(finder) => finder.find(canonical).is_some(),
-            Self::Folded(text) => !is_ascii || text.is_in(canonical),
-            Self::Beyond => !is_ascii,
+            Self::Folded(text) => letters == Letters::Any || text.is_in(canonical),
+            Self::Beyond => letters != Letters::Ascii,
         }
     }
 }
@@ -184,5 +215,30 @@ impl Caseless {
                 .get(start..start + self.text.len())
                 .is_some_and(|found| found.eq_ignore_ascii_case(&self.text))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::fold;
+
+    #[test]
+    fn no_western_letter_folds_to_ascii() {
+        let mut western = 0;
+        for letter in
+            ('\u{80}'..=char::MAX).filter(|letter| Letters::of(letter.to_string().as_bytes()) != Letters::Any)
+        {
+            assert!(!fold(&letter.to_string()).bytes().any(|byte| byte.is_ascii()), "{letter:?}");
+            western += 1;
+        }
+        assert_eq!(western, 63 + 16);
+        for (text, letters) in [
+            ("Acao", Letters::Ascii),
+            ("A\u{e7}\u{e3}o \u{2013} 1", Letters::Western),
+            ("A\u{e7}\u{e3}o \u{212a}", Letters::Any),
+        ] {
+            assert_eq!(Letters::of(text.as_bytes()), letters, "{text}");
+        }
     }
 }
