@@ -176,7 +176,7 @@ pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use annals_journal::MemoryJournal;
     use annals_ledger::{Options, Parts, SeededEntropy};
     use axum::body::Body;
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::system::SystemClock;
 
-    fn app() -> Arc<App> {
+    pub(crate) fn app() -> Arc<App> {
         let metrics = Arc::new(Metrics::new("1.2.3"));
         let parts = Parts {
             journal: Box::new(MemoryJournal::new()),

@@ -189,7 +189,7 @@ impl Question {
         Conditions,
     ),
     responses(
-        (status = 200, description = "A page; the header `Link` leads to the first and the next one", body = EventsAnswer),
+        (status = 200, description = "A page; the header `Link` leads to the first and the next one", content((EventsAnswer = "application/json"), (String = "application/x-ndjson"))),
         (status = 400, description = "A parameter, the filter or the cursor is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
@@ -279,7 +279,6 @@ fn mismatch(name: &str) -> Problem {
 
 /// The tenant, as [`Reading::enter`] takes it, and its log: those of the cursor, with which what the key and the parameters name
 /// must agree.
-#[expect(clippy::type_complexity, reason = "the inner refusal goes on record, the outer one does not")]
 fn place(
     asker: &Asker,
     params: &Params,

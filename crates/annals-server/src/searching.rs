@@ -174,3 +174,72 @@ impl From<SearchError> for Problem {
         Self::new(code, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::app::tests::app;
+
+    #[tokio::test]
+    async fn beyond_those_who_wait_nobody_is_let_in() {
+        let app = app();
+        let cores = app.turns.searches.available_permits();
+        let (begin, begun) = mpsc::channel();
+        let (ends, end) = std::sync::mpsc::channel::<()>();
+        let end = Arc::new(std::sync::Mutex::new(end));
+        let mut held = tokio::task::JoinSet::new();
+        for _ in 0..cores + SEARCHES_WAITING_MAX {
+            let (app, begin, end) = (app.clone(), begin.clone(), end.clone());
+            held.spawn(async move {
+                let run = move |_: &Ledger, _: Effort<'_>| {
+                    begin.send(()).unwrap();
+                    end.lock().unwrap().recv().unwrap_or_default();
+                };
+                work(&app, run).await.map(drop)
+            });
+        }
+        let all = |_: &Ledger, _: Effort<'_>| ();
+        while app.turns.admitted.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(work(&app, all).await.unwrap_err().code(), Code::Busy);
+        // A stream has turns of its own.
+        stream_work(&app, SEARCH_US_MAX, all).await;
+        drop(ends);
+        while let Some(done) = held.join_next().await {
+            done.unwrap().unwrap();
+        }
+        assert_eq!(begun.try_iter().count(), cores + SEARCHES_WAITING_MAX, "those who waited had their turn");
+        work(&app, all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_ends_and_gives_its_turn_back() {
+        let app = app();
+        let turns = app.turns.searches.available_permits();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let asking = tokio::spawn({
+            let app = app.clone();
+            async move {
+                let until_abandoned = move |_: &Ledger, effort: Effort<'_>| {
+                    begin.send(()).unwrap();
+                    while !effort.abandoned.unwrap().load(Ordering::Relaxed) {
+                        std::thread::yield_now();
+                    }
+                    end.send(()).unwrap();
+                };
+                work(&app, until_abandoned).await.map(drop)
+            }
+        });
+        begun.await.unwrap();
+        assert_eq!(app.turns.searches.available_permits(), turns - 1);
+        asking.abort();
+        ended.await.unwrap();
+        while app.turns.searches.available_permits() < turns {
+            tokio::task::yield_now().await;
+        }
+    }
+}

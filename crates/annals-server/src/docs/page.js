@@ -7,7 +7,7 @@ function make(name, attributes, ...inside) {
   const element = document.createElement(tag);
   if (classes.length) element.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes || {})) element.setAttribute(key, value);
-  element.append(...inside.flat().filter((part) => part !== null && part !== undefined));
+  element.append(...inside.flat(Infinity).filter((part) => part !== null && part !== undefined));
   return element;
 }
 
@@ -217,7 +217,7 @@ function lay() {
   main.append(
     make("h1", {}, "API reference"),
     make("p.dim", {}, `${description.info.title} ${description.info.version}. `, prose(description.info.description || "")),
-    make("p", {}, prose("Send a key as `Authorization: Bearer annals_…`. Every refusal is a problem document with a stable `code`; no parameter is ever ignored.")));
+    make("p", {}, prose("Send a key as `Authorization: Bearer annals_…`. A refusal is a problem document with a stable `code`. An unknown parameter is an error, but for the vendors' routes, which do as the vendors' own.")));
   const known = (description.tags || []).map((tag) => tag.name);
   const tags = [...new Set([...known, ...routes.map((route) => route.tag)])];
   const found = [];

@@ -107,3 +107,24 @@ fn every_code_is_in_the_catalogue() {
         assert!(catalogue.contains(&format!("### `{code}`")), "`{code}` is not in docs/reference/errors.md");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_reference_takes_nothing_from_elsewhere() {
+    let site = Site::new().await;
+    assert_eq!(site.ask("GET /", "", b"").await.header("location"), "/docs");
+    let page = site.ask("GET /docs", "", b"").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+    let html = page.text();
+    for inline in ["<style", "style=", "onclick", "<script>", "javascript:"] {
+        assert!(!html.contains(inline), "the policy forbids `{inline}`");
+    }
+    let links: Vec<&str> =
+        html.split(['"']).filter(|text| text.starts_with('/') || text.contains("://")).collect();
+    assert!(links.len() >= 4, "{links:?}");
+    for link in links {
+        let answer = site.ask(&format!("GET {link}"), "", b"").await;
+        assert_eq!(answer.status, 200, "{link}");
+        assert!(link == "/openapi.json" || !answer.text().contains("http"), "{link} names another place");
+    }
+}
