@@ -262,7 +262,7 @@ impl Verifier {
 }
 
 /// Runs pip in a virtual environment of that name below the target folder; returns its folder of programs.
-fn virtual_environment(name: &str, pip: &[&str]) -> Result<PathBuf> {
+pub(crate) fn virtual_environment(name: &str, pip: &[&str]) -> Result<PathBuf> {
     let folder = repo::target().join("verifiers/venv").join(name);
     let programs = folder.join("bin");
     if !programs.join("python").exists() {

@@ -6,6 +6,7 @@ mod api;
 mod bench;
 mod check;
 mod crash;
+mod dialects;
 mod fault;
 mod foreign;
 mod http;
@@ -95,6 +96,15 @@ enum Command {
         /// Seed of its choices
         seed: u64,
     },
+    /// Have vendors' APIs of the real binary read by clients that others wrote, while events arrive
+    Dialects {
+        /// Events in the list that is walked
+        #[arg(long, default_value_t = 100_000)]
+        events: u64,
+        /// Test the release build
+        #[arg(long)]
+        release: bool,
+    },
     /// Check logs that the real binary published with programs by others, in Go and Python
     Verifiers,
 }
@@ -131,6 +141,10 @@ fn run(command: Command) -> Result<()> {
             stages.run("relay", || relay::run(&binary, rounds, seed));
         }
         Command::Product { database, seed } => return relay::product::run(&database, seed),
+        Command::Dialects { events, release } => {
+            let binary = Binary::build(release)?;
+            stages.run("dialects", || dialects::run(&binary, events));
+        }
         Command::Verifiers => {
             let binary = Binary::build(false)?;
             stages.run("verifiers by others", || foreign::run(&binary));

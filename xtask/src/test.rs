@@ -2,13 +2,16 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, foreign, real_data, relay, sim, tidy};
+use crate::{check, crash, dialects, foreign, real_data, relay, sim, tidy};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
 
 /// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
 const RELAY_ROUNDS: u64 = 15;
+
+/// Events of the list that a vendor's client walks; `cargo xtask dialects` has it walk more.
+const DIALECT_EVENTS: u64 = 10_000;
 
 /// Simulated runs of a test run, each run twice; `cargo xtask sim` explores more.
 const SIM_SEEDS: u64 = 40;
@@ -32,5 +35,6 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
     stages.run("relay", || relay::run(&binary, RELAY_ROUNDS, 1));
     stages.run("real data", || real_data::run(&binary));
+    stages.run("dialects", || dialects::run(&binary, DIALECT_EVENTS));
     stages.run("verifiers by others", || foreign::run(&binary));
 }
