@@ -139,11 +139,12 @@ impl Feed {
         Conditions,
     ),
     responses(
-        (status = 200, description = "A page", body = FeedAnswer),
+        (status = 200, description = "A page", content((FeedAnswer = "application/json"), (String = "application/x-ndjson"))),
         (status = 400, description = "A parameter is not allowed, or `from` is beyond the end", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Too many searches wait, or the read cannot be put on record", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
@@ -169,11 +170,12 @@ pub(crate) async fn feed(
         Conditions,
     ),
     responses(
-        (status = 200, description = "A page", body = FeedAnswer),
+        (status = 200, description = "A page", content((FeedAnswer = "application/json"), (String = "application/x-ndjson"))),
         (status = 400, description = "A parameter is not allowed, or `from` is beyond the end", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Too many searches wait, or the read cannot be put on record", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]

@@ -43,7 +43,7 @@ pub(crate) struct NewKey {
     /// The tenant it is bound to; a platform key when left out by a platform key.
     tenant: Option<String>,
     /// `write`, `read`, `export`, `verify`, `admin`.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<ScopeName>)]
     scopes: Vec<Scope>,
     /// Vendors whose read permission it also grants; never annals' `admin`.
     #[serde(default)]
@@ -52,6 +52,18 @@ pub(crate) struct NewKey {
     expires_at: Option<String>,
     /// A note for people, up to 200 bytes.
     name: Option<String>,
+}
+
+/// What a key may do, as requests and answers name it.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Scope, rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes what the ledger's own type reads and writes")]
+enum ScopeName {
+    Write,
+    Read,
+    Export,
+    Verify,
+    Admin,
 }
 
 /// What to do with a key that is replaced.
@@ -70,7 +82,7 @@ pub(crate) struct Key {
     /// The tenant it is bound to; null for a platform key.
     tenant: Option<String>,
     /// What it may do.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<ScopeName>)]
     scopes: Vec<Scope>,
     /// Vendors whose read permission it also grants.
     dialects: Vec<String>,
@@ -223,6 +235,7 @@ pub(crate) async fn rotate(
     params(("id" = String, Path, description = "The key's public name")),
     responses(
         (status = 204, description = "The key is refused from now on"),
+        (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `admin` or the other key's scopes", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is no such key, or it has ended", body = ProblemBody, content_type = "application/problem+json"),
