@@ -11,10 +11,12 @@ mod fault;
 mod foreign;
 mod http;
 mod instance;
+mod model;
 mod real_data;
 mod relay;
 mod repo;
 mod rng;
+mod schemathesis;
 mod sim;
 mod stages;
 mod test;
@@ -63,14 +65,17 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
-    /// Durable ingest over HTTP, measured from outside: the table of `docs/performance.md`
+    /// Durable ingest and questions over HTTP, measured from outside: the tables of `docs/performance.md`
     Bench {
-        /// Seconds a cell runs
+        /// Seconds a cell or a question runs
         #[arg(long, default_value_t = 8)]
         seconds: u64,
         /// One cell, as EVENTSxCONNECTIONS; several by repeating it
         #[arg(long)]
         only: Vec<bench::Cell>,
+        /// Questions to a ledger of so many events; several by repeating it
+        #[arg(long)]
+        queries: Vec<usize>,
     },
     /// Simulate the whole service from seeds, on one thread
     Sim(sim::Args),
@@ -79,6 +84,18 @@ enum Command {
     /// `ANNALS_REAL_DATA` names a folder of NDJSON files, one event a line as `POST /v1/events` takes them, or of vendor
     /// files with a `to_canonical.py` that turns one into such lines; `../shared/data` beside the repository by default.
     RealData,
+    /// Have somebody else's program make requests from `/openapi.json`; every answer must be as described
+    Schemathesis {
+        /// Random requests to each operation, beside a fixed set
+        #[arg(long, default_value_t = 200)]
+        examples: u64,
+    },
+    /// Random questions to random histories, each answered as by a naive ledger
+    Model {
+        /// How many
+        #[arg(long, default_value_t = 100_000)]
+        questions: u64,
+    },
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
     Relay {
         /// How often something is killed
@@ -130,12 +147,19 @@ fn run(command: Command) -> Result<()> {
             let binary = Binary::build(release)?;
             stages.run("crash", || crash::run(&binary, rounds, seed));
         }
-        Command::Bench { seconds, only } => return bench::run(std::time::Duration::from_secs(seconds), only),
+        Command::Bench { seconds, only, queries } => {
+            return bench::run(std::time::Duration::from_secs(seconds), only, &queries);
+        }
         Command::Sim(args) => stages.run("simulation", || sim::run(&args)),
         Command::RealData => {
             let binary = Binary::build(false)?;
             stages.run("real data", || real_data::run(&binary));
         }
+        Command::Schemathesis { examples } => {
+            let binary = Binary::build(false)?;
+            stages.run("schemathesis", || schemathesis::run(&binary, examples));
+        }
+        Command::Model { questions } => stages.run("model", || model::run(questions)),
         Command::Relay { rounds, seed } => {
             let binary = Binary::build(false)?;
             stages.run("relay", || relay::run(&binary, rounds, seed));

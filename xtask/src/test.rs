@@ -2,7 +2,7 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, dialects, foreign, real_data, relay, sim, tidy};
+use crate::{check, crash, dialects, foreign, model, real_data, relay, schemathesis, sim, tidy};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
@@ -10,8 +10,14 @@ const CRASH_ROUNDS: u64 = 20;
 /// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
 const RELAY_ROUNDS: u64 = 15;
 
+/// Random questions of a test run; `cargo xtask model` asks more.
+const MODEL_QUESTIONS: u64 = 20_000;
+
 /// Events of the list that a vendor's client walks; `cargo xtask dialects` has it walk more.
 const DIALECT_EVENTS: u64 = 10_000;
+
+/// Random requests to each operation of a test run; `cargo xtask schemathesis` sends more.
+const SCHEMATHESIS_EXAMPLES: u64 = 10;
 
 /// Simulated runs of a test run, each run twice; `cargo xtask sim` explores more.
 const SIM_SEEDS: u64 = 40;
@@ -31,10 +37,12 @@ pub(crate) fn run(stages: &mut Stages) {
     let Some(binary) = binary else { return };
     stages.run("tests", check::tests);
     stages.run("examples in docs", check::doc_tests);
+    stages.run("model", || model::run(MODEL_QUESTIONS));
     stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
     stages.run("relay", || relay::run(&binary, RELAY_ROUNDS, 1));
     stages.run("real data", || real_data::run(&binary));
     stages.run("dialects", || dialects::run(&binary, DIALECT_EVENTS));
+    stages.run("schemathesis", || schemathesis::run(&binary, SCHEMATHESIS_EXAMPLES));
     stages.run("verifiers by others", || foreign::run(&binary));
 }

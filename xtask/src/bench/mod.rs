@@ -1,17 +1,19 @@
-//! `cargo xtask bench`: durable ingest over HTTP, measured from outside, on this machine.
+//! `cargo xtask bench`: durable ingest and questions over HTTP, measured from outside, on this machine.
 //!
 //! ```text
-//! cargo xtask bench                     the whole table
+//! cargo xtask bench                     both tables
 //! cargo xtask bench --seconds 30        longer runs
-//! cargo xtask bench --only 1000x16      one cell: events a request x connections
+//! cargo xtask bench --only 1000x16      one cell of ingest: events a request x connections
+//! cargo xtask bench --queries 200000    questions to a ledger of so many events, and no ingest
 //! ```
 //!
-//! Each cell starts the release binary on an empty folder, sends from as many connections as it says, each request as soon
+//! Each cell of ingest starts the release binary on an empty folder, sends from as many connections as it says, each request as soon
 //! as the one before was answered, and reads the server's CPU time from the system. Client and server share the machine's
 //! cores. An answer counts only when every item is `created`.
 
 mod client;
 mod event;
+mod queries;
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -48,22 +50,33 @@ impl FromStr for Cell {
     }
 }
 
-/// Prints the table, or the cells asked for.
-pub(crate) fn run(duration: Duration, mut cells: Vec<Cell>) -> Result<()> {
+/// Prints the tables, or of one the parts asked for: cells of ingest, sizes of the ledger that is asked.
+pub(crate) fn run(duration: Duration, cells: Vec<Cell>, sizes: &[usize]) -> Result<()> {
+    let all = cells.is_empty() && sizes.is_empty();
+    let binary = Binary::build(true)?;
+    if all || !cells.is_empty() {
+        ingest(&binary, duration, cells)?;
+    }
+    if all || !sizes.is_empty() {
+        queries::run(&binary, if all { &queries::SIZES } else { sizes }, duration)?;
+    }
+    Ok(())
+}
+
+fn ingest(binary: &Binary, duration: Duration, mut cells: Vec<Cell>) -> Result<()> {
     if cells.is_empty() {
         cells = BATCHES
             .iter()
             .flat_map(|batch| CONNECTIONS.map(|connections| Cell { batch: *batch, connections }))
             .collect();
     }
-    let binary = Binary::build(true)?;
     println!("one event is {} bytes; each cell runs {} s", event::event(0).len(), duration.as_secs());
     println!(
         "| events a request | connections | events/s | server CPU s per M | client CPU s per M | ack p50 ms | ack p99 ms |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for cell in cells {
-        let found = measure(&binary, cell, duration)?;
+        let found = measure(binary, cell, duration)?;
         println!(
             "| {} | {} | {:.0} | {:.1} | {:.1} | {:.2} | {:.2} |",
             cell.batch,

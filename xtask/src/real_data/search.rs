@@ -280,8 +280,7 @@ fn leaves(client: &mut Client, tenant: &Loaded, counted: &mut Vec<Counted>) -> R
     chosen.extend(sample(&mut rng, &plain, LEAVES - chosen.len()));
     for (path, value) in &chosen {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        let expected =
-            tenant.positions(|event| event.scalars_at(&names).iter().any(|found| *found == *value));
+        let expected = tenant.positions(|event| event.scalars_at(&names).contains(value));
         let quoted: Vec<String> = path.iter().map(|name| json!(name).to_string()).collect();
         let literal = value.literal();
         found(
