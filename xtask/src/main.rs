@@ -12,6 +12,7 @@ mod foreign;
 mod http;
 mod instance;
 mod model;
+mod readme;
 mod real_data;
 mod relay;
 mod repo;
@@ -96,6 +97,8 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         questions: u64,
     },
+    /// Run every command of README, tutorial and how-tos
+    Readme,
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
     Relay {
         /// How often something is killed
@@ -160,6 +163,10 @@ fn run(command: Command) -> Result<()> {
             stages.run("schemathesis", || schemathesis::run(&binary, examples));
         }
         Command::Model { questions } => stages.run("model", || model::run(questions)),
+        Command::Readme => {
+            let binary = Binary::build(false)?;
+            stages.run("readme", || readme::run(&binary));
+        }
         Command::Relay { rounds, seed } => {
             let binary = Binary::build(false)?;
             stages.run("relay", || relay::run(&binary, rounds, seed));

@@ -6,7 +6,8 @@
 //! with `# runs until Ctrl-C` is started by itself, must print its `text`, and ends with 0 on SIGINT. One that begins with
 //! `# not run here: why` is counted as skipped.
 //!
-//! How-tos ask a server that is there already: theirs holds `xtask/src/readme/events.ndjson` in tenant `acme`.
+//! How-tos ask a server that is there already: theirs holds `xtask/src/readme/events.ndjson` in tenant `acme`,
+//! and the file lies in their folder.
 //!
 //! The pages run as they stand. Only the port is another, `cargo` runs the binary that was built, and what `annals` would read
 //! from the developer's environment is taken away.
@@ -54,8 +55,9 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     for path in FROM_NOTHING {
         tally.add(run_page(binary, path, false)?);
     }
-    let mut recipes: Vec<_> = repo::files()?.into_iter().filter(|file| file.starts_with(RECIPES)).collect();
-    recipes.sort();
+    let is_recipe =
+        |file: &PathBuf| file.starts_with(RECIPES) && file.extension().is_some_and(|end| end == "md");
+    let recipes: Vec<_> = repo::files()?.into_iter().filter(is_recipe).collect();
     require!(!recipes.is_empty(), "{RECIPES}: no recipes");
     for recipe in recipes {
         tally.add(run_page(binary, &recipe.to_string_lossy(), true)?);
@@ -70,6 +72,7 @@ fn run_page(binary: &Binary, path: &str, is_recipe: bool) -> Result<Tally> {
     let text = fs::read_to_string(repo::root().join(path)).while_doing(path)?;
     let address = server.as_ref().map_or(world.address, Instance::address).to_string();
     let page = Page::read(&text.replace(DEFAULT_ADDRESS, &address)).while_doing(path)?;
+    require!(is_recipe || !page.blocks.is_empty(), "{path}: no `sh` block");
     let mut shell = world.shell(&address, server.as_ref(), path)?;
     let mut tally = Tally::default();
     for block in &page.blocks {
@@ -137,6 +140,7 @@ impl World {
     fn shell(&self, address: &str, server: Option<&Instance>, path: &str) -> Result<Shell> {
         let page = self.folder.path().join("page");
         symlink(&self.program, page.join("target/release/annals")).while_doing("link the program")?;
+        symlink(repo::root().join("docs"), page.join("docs")).while_doing("link docs")?;
         let mut variables = vec![
             ("HOME", self.folder.path().join("home").into_os_string()),
             ("ANNALS_URL", format!("http://{address}").into()),
@@ -151,6 +155,7 @@ impl World {
         tools.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         variables.push(("PATH", std::env::join_paths(tools).while_doing("PATH")?));
         if let Some(server) = server {
+            fs::copy(repo::root().join(EVENTS), page.join("events.ndjson")).while_doing(EVENTS)?;
             variables.push(("ANNALS_KEY", server.key.clone().into()));
             variables.push(("ANNALS_DATA", self.folder.path().join("data").into_os_string()));
         }

@@ -10,7 +10,7 @@
 //!
 //! The choices follow from the seed; the moments do not, as they depend on the machine.
 
-mod postgres;
+pub(crate) mod postgres;
 pub(crate) mod product;
 mod refusals;
 

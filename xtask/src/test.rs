@@ -2,7 +2,7 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, dialects, foreign, model, real_data, relay, schemathesis, sim, tidy};
+use crate::{check, crash, dialects, foreign, model, readme, real_data, relay, schemathesis, sim, tidy};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
@@ -38,6 +38,7 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("tests", check::tests);
     stages.run("examples in docs", check::doc_tests);
     stages.run("model", || model::run(MODEL_QUESTIONS));
+    stages.run("readme", || readme::run(&binary));
     stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
     stages.run("relay", || relay::run(&binary, RELAY_ROUNDS, 1));

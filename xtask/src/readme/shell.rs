@@ -16,7 +16,7 @@ use crate::fault::{Result, While, fail, require};
 use crate::tool;
 
 /// Longest that a block may take: in the build that is tested the demo takes most of a minute.
-const BLOCK_SECONDS_MAX: u64 = 300;
+const BLOCK_SECONDS_MAX: u64 = 180;
 
 /// Between two looks at what a block has printed so far.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -4,6 +4,7 @@
 
 mod invariants;
 mod layers;
+mod links;
 mod sources;
 
 use std::fs;
@@ -27,7 +28,7 @@ pub(crate) struct Source {
 pub(crate) fn run() -> Result<Tally> {
     let sources = sources()?;
     let workspace = layers::Workspace::read()?;
-    let rules: [(&str, Findings); 8] = [
+    let rules: [(&str, Findings); 9] = [
         ("crates depend downwards only", layers::check(&workspace)),
         ("ARCHITECTURE.md draws every crate above what it uses", layers::check_picture(&workspace, &sources)),
         ("every crate takes the workspace's lints", layers::check_lints(&workspace)?),
@@ -35,6 +36,7 @@ pub(crate) fn run() -> Result<Tally> {
         ("every invariant names a test that exists", invariants::check(&sources)),
         ("every error code is explained", invariants::check_error_catalogue(&sources)),
         ("sources have headers, and fit on a few screens", sources::check_shape(&sources)),
+        ("every link in a document leads somewhere", links::check(&sources)),
         ("no word stands where it should not", sources::check_words(&sources)),
     ];
     let mut tally = Tally::default();
