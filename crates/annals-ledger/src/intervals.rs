@@ -58,7 +58,8 @@ impl Interval {
             Self::Hours(1) => Some(3600),
             _ => None,
         };
-        let instant = jiff::Timestamp::from_microsecond(us).expect("our years are within jiff's");
+        // Our last year ends 26 hours after jiff's last instant: for the zone's clocks what is later is as if it were then.
+        let instant = jiff::Timestamp::from_microsecond(us).unwrap_or(jiff::Timestamp::MAX);
         if let Some(seconds) = exact {
             let length = seconds * 1_000_000;
             let ahead = i64::from(zone.to_offset(instant).seconds()) * 1_000_000;
@@ -173,6 +174,18 @@ mod tests {
                     let next = interval.around(Timestamp::from_micros(end).unwrap(), &zone);
                     assert_eq!(next.0, end, "{interval_name} in {name}");
                     (start, end) = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_time_of_an_event_lie_in_a_stretch_too() {
+        for name in ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"] {
+            for (interval_name, interval) in Interval::ALL {
+                for at in [Timestamp::MIN, Timestamp::MAX] {
+                    let (start, end) = interval.around(at, &zone(name));
+                    assert!((start..end).contains(&at.as_micros()), "{interval_name} in {name}");
                 }
             }
         }
