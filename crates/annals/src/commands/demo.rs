@@ -158,7 +158,7 @@ fn tell(first: &FirstLine, keys: &[(String, String)], data: &Path, output: Outpu
     for (tenant, key) in keys {
         output.text(&format!("  {tenant:<16} {key}"))?;
     }
-    output.text("\na year of three companies, with six stories in it. In another terminal:\n")?;
+    output.text("\na year of three companies, with six stories in it. In another terminal:")?;
     output.text(&format!("  export ANNALS_URL={url} ANNALS_KEY={operator}"))?;
     for story in STORIES {
         let StoryNote { title, tenant, days_ago, count, .. } = story;
@@ -169,14 +169,25 @@ fn tell(first: &FirstLine, keys: &[(String, String)], data: &Path, output: Outpu
     }
     let data = quoted(&std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).to_string_lossy());
     let of_vendor = keys.first().map(|(_, key)| key.as_str()).unwrap_or_default();
-    output.text("\nand more:\n")?;
+    let query = http_query(&STORIES[0]);
+    output.text("\nand more:")?;
     output.text(&format!("  every route: open {url}/docs"))?;
+    output.text("  a search over HTTP:")?;
+    output.text(&format!(
+        r#"  curl -s "$ANNALS_URL/v1/events?{query}" -H "Authorization: Bearer $ANNALS_KEY""#
+    ))?;
     output.text("  what a client written for a vendor gets, here Nirvana Labs:")?;
     output.text(&format!("  curl -s {url}/v1/audit_logs -H 'Authorization: Bearer {of_vendor}'"))?;
     output.text("  tampering is found: change a byte in a copy, and ask")?;
     output.text(&format!("  cp -r {data} tampered"))?;
     output.text("  LC_ALL=C sed -i.bak s/inv_aurora_0097/inv_aurora_0098/ tampered/journal/*.journal")?;
     output.text(&format!("  {annals} verify tampered"))
+}
+
+/// The parameters that find a story, and count it.
+fn http_query(story: &StoryNote) -> String {
+    let terms = story.find.iter().map(|(name, value)| format!("&{name}={value}"));
+    format!("tenant={}{}&total=true", story.tenant, terms.collect::<String>())
 }
 
 /// This program, as whoever started it may call it again.

@@ -57,12 +57,19 @@ async fn every_command_that_the_demo_prints_does_what_it_says() {
     let mut count = None;
     for line in &printed {
         if let Some((_, counted)) = line.split_once(COUNT) {
-            count = counted.split(' ').next().unwrap().parse::<usize>().ok();
+            count = counted.split(' ').next().unwrap().parse::<u64>().ok();
         }
         if line.contains(" search --tenant ") {
             let found = run(&format!("{line} --json"));
             assert_eq!(found.code, Some(0), "{line}: {}", found.stderr);
-            assert_eq!(Some(found.stdout.lines().count()), count.take(), "{line}");
+            let counted = count.take();
+            assert_eq!(Some(found.stdout.lines().count() as u64), counted, "{line}");
+            // The same over HTTP.
+            let (_, terms) = line.split_once(" search --tenant ").unwrap();
+            let url = format!("$ANNALS_URL/v1/events?limit=1&total=true&tenant={}", terms.replace(' ', "&"));
+            let page = run(&format!("curl -sS \"{url}\" -H \"Authorization: Bearer $ANNALS_KEY\""));
+            let page: Value = serde_json::from_str(&page.stdout).unwrap();
+            assert_eq!(page["total"].as_u64(), counted, "{url}: {page}");
             stories += 1;
         }
     }
@@ -73,6 +80,12 @@ async fn every_command_that_the_demo_prints_does_what_it_says() {
     };
     let url = command("/docs").rsplit(' ').next().unwrap();
     assert!(run(&format!("curl -sSf {url}")).stdout.contains("<html"), "{url} is a page");
+    let page: Value = serde_json::from_str(&run(command("/v1/events?")).stdout).unwrap();
+    assert_eq!(
+        (page["total"].as_u64(), page["events"].as_array().map(Vec::len)),
+        (Some(3), Some(3)),
+        "{page}"
+    );
     let list: Value = serde_json::from_str(&run(command("/v1/audit_logs")).stdout).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 10, "{list}");
     for preparing in ["cp -r ", " sed "] {
