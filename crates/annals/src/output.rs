@@ -4,6 +4,7 @@
 //! print one line of their own form first.)
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,11 +16,23 @@ use crate::show::text::safe_lines;
 /// Between two lines of progress when nobody watches a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// The bar that stands on the terminal, if there is one: whatever else is written there must not be drawn over.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Writes with the bar taken away meanwhile.
+fn beside_the_bar<T>(write: impl FnOnce() -> T) -> T {
+    let bar = BAR.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
-    /// What is said is beside the point: a server runs on when nobody reads its words.
+    /// What is said is beside the point: the work goes on when nobody reads the words.
     serving: bool,
 }
 
@@ -28,7 +41,7 @@ impl Output {
         Self { json, serving: false }
     }
 
-    /// The words of a server: whoever started it may read the first line and go.
+    /// The words of a server, whose first line may be all that is read, or of a command whose exit code speaks of all its work.
     pub(crate) fn of_server(self) -> Self {
         Self { serving: true, ..self }
     }
@@ -59,8 +72,11 @@ impl Output {
 
     /// Whole lines as they are. They have left us when this returns.
     pub(crate) fn bytes(self, lines: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match out.write_all(lines).and_then(|()| out.flush()) {
+        let written = beside_the_bar(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(lines).and_then(|()| out.flush())
+        });
+        match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.serving => Ok(()),
             // Whoever read the output has seen enough, as in `annals … | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -74,7 +90,7 @@ impl Output {
     /// A remark for people, on standard error.
     pub(crate) fn note(self, text: &str) {
         // Nobody is left to tell when standard error is gone.
-        drop(writeln!(io::stderr().lock(), "{}", safe_lines(text)));
+        drop(beside_the_bar(|| writeln!(io::stderr().lock(), "{}", safe_lines(text))));
     }
 
     /// Says why the command failed: for people on standard error, with `--json` also as the last line of the output.
@@ -114,6 +130,7 @@ impl Output {
             bar.set_style(style);
             bar.set_message(what);
             bar.set_draw_target(ProgressDrawTarget::stderr());
+            *BAR.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(bar.clone());
         }
         Progress { output: self, bar, what, watched, next_line: LINE_EVERY }
     }
@@ -152,7 +169,13 @@ impl Progress {
 
     /// All is done; gives how long it took.
     pub(crate) fn finish(self) -> Duration {
-        self.bar.finish_and_clear();
         self.bar.elapsed()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        *BAR.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 }

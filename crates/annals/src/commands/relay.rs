@@ -102,7 +102,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
         output.raw(table.definition().trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let output = if args.once { output } else { output.of_server() };
+    let output = output.of_server();
     let source = Source::parse(args.from.as_deref().expect("clap demands it without `--print-sql`"))?;
     let retry_for = if args.once { SEND_ONCE_MAX } else { SEND_MAX };
     let sender = Sender::new(args.server.api()?, Sending { strict: false, retry_for, output });

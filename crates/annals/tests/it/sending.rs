@@ -229,6 +229,19 @@ fn of_many_rejected_events_some_are_named() {
     assert!(said.stderr.contains("\nand 30 more\nerror: 50 of 50 events rejected\n"), "{}", said.stderr);
 }
 
+#[tokio::test]
+async fn it_sends_to_the_end_although_nobody_reads_what_it_says() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let mut child = start(send_acme(&world, &server, &["--json", "--batch", "10"]).arg("-"));
+    drop(child.stdout.take());
+    let input = format!("{}{}", "{}\n".repeat(30), lines(30));
+    let written = child.stdin.take().unwrap().write_all(input.as_bytes());
+    assert_eq!(end(child).code, Some(2), "some were rejected");
+    written.unwrap();
+    assert_eq!(records(&server, &server.operator_key()).await.len(), 30);
+}
+
 #[test]
 fn another_event_under_a_known_id_is_a_conflict() {
     let world = World::new();
