@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use annals_ledger::cursor::CURSOR_BYTES_MAX;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -26,6 +27,11 @@ use crate::tls::{Tls, TlsFiles};
 
 /// Wait after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest head of an HTTP/2 request, bytes: the longest cursor fits. Over HTTP/1.1 an address has at most as many.
+const HEAD_BYTES_MAX: u32 = 64 << 10;
+
+const _: () = assert!(CURSOR_BYTES_MAX + (8 << 10) < HEAD_BYTES_MAX as usize);
 
 /// How connections are taken.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +197,7 @@ impl Connections {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.streams_max)
+            .max_header_list_size(HEAD_BYTES_MAX)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
         let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());

@@ -193,6 +193,22 @@ async fn over_tls(site: &Site, protocol: &[u8]) -> (u16, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_as_long_as_a_cursor_may_be_is_taken_over_http_2_too() {
+    let site = Site::new().await;
+    let stream = TcpStream::connect(site.address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let cursor = "x".repeat(annals_ledger::cursor::CURSOR_BYTES_MAX);
+    let mut request = site.request(&format!("GET /v1/events?cursor={cursor}"), "acme", b"");
+    *request.uri_mut() = format!("http://a.example{}", request.uri()).parse().unwrap();
+    request.headers_mut().remove("host");
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 400, "it is no cursor, but it is read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tls_is_read_again_and_a_bad_file_keeps_the_old() {
     let folder = tempfile::tempdir().unwrap();
     let files = TlsFiles { certificates: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
