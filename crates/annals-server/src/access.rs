@@ -190,7 +190,8 @@ impl App {
 
 fn named_tenant(call: &Call) -> Option<TenantId> {
     let query = call.uri.query().unwrap_or_default();
-    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tenant")?;
+    // Where it may be repeated, the last one counts.
+    let named = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "tenant").last()?;
     TenantId::from_stored(&named.1).ok()
 }
 

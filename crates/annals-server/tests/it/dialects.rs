@@ -381,6 +381,18 @@ async fn a_walk_stands_on_record_once_a_minute_with_its_filters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_stands_in_the_log_that_was_asked_for() {
+    let mut site = Site::new().await;
+    site.make_key("beta", r#"{"tenant": "beta", "scopes": ["write", "read"]}"#).await;
+    site.post("acme", &crate::site::event("e1")).await;
+    site.post("beta", &crate::site::event("e1")).await;
+    // Of a parameter that is repeated the last value counts.
+    let refused = site.ask("GET /v1/audit_logs?tenant=acme&tenant=beta", "acme", b"").await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(access(&site, "beta", 1).await[0].0, "annals.access.refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_strict_access_what_cannot_be_recorded_is_refused_in_the_vendors_form() {
     let site = Site::on_disk_with(Settings { access_strict: true, ..Settings::default() }).await;
     site.post("acme", &event("e1")).await;
