@@ -171,6 +171,10 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
                 "ask for a shorter time with `since` and `until`, or for fewer fields",
             ));
         }
+        Err(error @ SearchError::TooMany { what, .. }) => {
+            let parameter = if what == "intervals" { "interval" } else { "by" };
+            return Err(Problem::from(error).in_parameter(parameter));
+        }
         counted => counted?,
     };
     if body.len() > ANSWER_BYTES_MAX {

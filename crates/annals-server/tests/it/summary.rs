@@ -171,8 +171,8 @@ async fn what_cannot_be_counted_is_told() {
     let wide = "since=0001-01-01T00:00:00Z&until=2026-01-01T00:00:00Z&interval=1m";
     let answer = site.ask(&format!("GET /v1/summary?{wide}"), "acme", b"").await;
     assert_eq!(
-        (answer.status.as_u16(), answer.code().as_str()),
-        (400, "parameter_value"),
+        (answer.status.as_u16(), answer.code().as_str(), &answer.json()["parameter"]),
+        (400, "parameter_value", &"interval".into()),
         "{}",
         answer.text()
     );
