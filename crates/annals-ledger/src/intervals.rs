@@ -2,7 +2,7 @@
 
 use annals_event::Timestamp;
 use jiff::civil::{DateTime, Time};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Span};
 
 /// The length of a stretch of time.
@@ -106,10 +106,17 @@ impl Interval {
     }
 }
 
-/// The first instant at which the zone's clocks show `local`, or where they skip it what they show instead.
+/// The first instant at which the zone's clocks show `local`, or where they skip it the one at which they skip.
 fn to_us(local: DateTime, zone: &TimeZone) -> i64 {
-    let instant = zone.to_ambiguous_timestamp(local).compatible();
-    instant.map_or(i64::MAX, |instant| instant.as_microsecond())
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    let skipped = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
+    let Ok(instant) = ambiguous.compatible() else { return i64::MAX };
+    if !skipped {
+        return instant.as_microsecond();
+    }
+    // As much later than the skip as `local` is into it: the skip is the last change up to there.
+    let up_to = instant.checked_add(SignedDuration::from_micros(1)).unwrap_or(instant);
+    zone.preceding(up_to).next().map_or(instant, |skip| skip.timestamp()).as_microsecond()
 }
 
 #[cfg(test)]
@@ -155,6 +162,29 @@ mod tests {
         check("1d", "Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
         check("3h", "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-24T22:00:00Z", "2026-10-25T02:00:00Z");
         check("1h", "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z");
+    }
+
+    #[test]
+    fn a_stretch_whose_beginning_the_clocks_skip_begins_where_they_skip() {
+        // From 2:45 to 3:45, so that nothing is ever 3:00.
+        check(
+            "3h",
+            "Pacific/Chatham",
+            "2026-09-26T13:59:59Z",
+            "2026-09-26T11:15:00Z",
+            "2026-09-26T14:00:00Z",
+        );
+        for at in ["2026-09-26T14:00:00Z", "2026-09-26T14:05:00Z", "2026-09-26T16:14:59Z"] {
+            check("3h", "Pacific/Chatham", at, "2026-09-26T14:00:00Z", "2026-09-26T16:15:00Z");
+        }
+        // From 23:30 to 0:30: no midnight.
+        check(
+            "1d",
+            "America/Toronto",
+            "1919-03-31T04:40:00Z",
+            "1919-03-31T04:30:00Z",
+            "1919-04-01T04:00:00Z",
+        );
     }
 
     #[test]
