@@ -36,7 +36,7 @@ const ACTIONS: [&str; 12] = [
     "share.revoke",
 ];
 
-/// Days over which events occurred.
+/// Days over which events occurred, one after the other.
 const DAYS: usize = 20;
 
 /// Events of a request, and connections, while the ledger is filled.
@@ -101,7 +101,7 @@ fn fill(server: &Instance, size: usize) -> Result<()> {
     let send = |connection: usize| -> Result<()> {
         let mut client = server.client();
         for first in (connection * FILL_EVENTS..size).step_by(FILL_EVENTS * FILL_CONNECTIONS) {
-            let lines: String = (first..size.min(first + FILL_EVENTS)).map(stored).collect();
+            let lines: String = (first..size.min(first + FILL_EVENTS)).map(|n| stored(n, size)).collect();
             let headers = [("content-type", "application/x-ndjson")];
             let answer =
                 client.request("POST", "/v1/events", &headers, lines.as_bytes()).while_doing("fill")?;
@@ -118,19 +118,23 @@ fn fill(server: &Instance, size: usize) -> Result<()> {
     })
 }
 
-/// An event of the filled ledger, as a line: those of the other table, spread over tenants, actions and days.
-fn stored(n: usize) -> String {
+/// One of the `size` events of the filled ledger, as a line: those of the other table, spread over tenants and actions, and
+/// in the order of their times over days.
+fn stored(n: usize, size: usize) -> String {
     let tenant = if n.is_multiple_of(2) { TENANT.to_owned() } else { format!("tenant-{}", n / 2 % OTHERS) };
     let action = ACTIONS[n / 3 % ACTIONS.len()];
-    event::event(n)
-        .replacen("\"tenant\":\"acme\"", &format!("\"tenant\":\"{tenant}\""), 1)
-        .replacen(
-            "\"occurred_at\":\"2026-11-21",
-            &format!("\"occurred_at\":\"2026-11-{:02}", 1 + n % DAYS),
-            1,
-        )
-        .replacen("\"action\":\"video.update\"", &format!("\"action\":\"{action}\""), 1)
-        + "\n"
+    let second = n * DAYS * 86_400 / size;
+    let (day, hour, minute, second) =
+        (1 + second / 86_400, second / 3_600 % 24, second / 60 % 60, second % 60);
+    let micro = n % 1_000_000;
+    let event = event::event(n);
+    let (head, rest) = event.split_once("\"occurred_at\":\"").expect("every event has a time");
+    let (_, rest) = rest.split_once('"').expect("a text ends");
+    let head = head.replacen("\"tenant\":\"acme\"", &format!("\"tenant\":\"{tenant}\""), 1);
+    let rest = rest.replacen("\"action\":\"video.update\"", &format!("\"action\":\"{action}\""), 1);
+    format!(
+        "{head}\"occurred_at\":\"2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z\"{rest}\n"
+    )
 }
 
 /// Sends a few events at a steady rate until it is told to stop; notes what each request took, in microseconds.
