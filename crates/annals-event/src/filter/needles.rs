@@ -189,17 +189,21 @@ impl fmt::Debug for Need {
 
 /// A text in ASCII that is looked for in any case.
 struct Caseless {
-    /// Without capitals. Not empty.
+    /// Its beginning, without capitals. Not empty.
     text: Box<[u8]>,
     /// Where its rarest byte is.
     rare_at: usize,
 }
 
 impl Caseless {
+    /// Bytes of a text that are looked for. Each place in an event may be compared up to the last of them, so they are few.
+    const BYTES_MAX: usize = 32;
+
     fn new(text: &str) -> Self {
         // Letters of English by how often they occur; what is none of them is rarer still.
         const FREQUENT: &[u8] = b"zqxjkvbpygfwmucldrhsnioate";
         let rank = |byte: u8| FREQUENT.iter().position(|other| *other == byte).map_or(0, |rank| rank + 1);
+        let text = text.get(..Self::BYTES_MAX).unwrap_or(text);
         let text: Box<[u8]> = text.to_ascii_lowercase().into_bytes().into();
         // Quotes are everywhere in JSON.
         let ranks = text.iter().map(|byte| if *byte == b'"' { usize::MAX } else { rank(*byte) });
@@ -240,5 +244,15 @@ mod tests {
         ] {
             assert_eq!(Letters::of(text.as_bytes()), letters, "{text}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_looked_for_by_its_beginning() {
+        let long = format!("reason ico \"{}y\"", "z".repeat(8_000));
+        let needles = Needles::of(&crate::filter::parse(&long).unwrap());
+        let Need::Folded(text) = &needles.need else { panic!("{needles:?}") };
+        assert_eq!(text.text.len(), Caseless::BYTES_MAX);
+        assert!(needles.may_match(format!("\"{}\"", "Z".repeat(8_000)).as_bytes()));
+        assert!(!needles.may_match(format!("\"{}\"", "Z".repeat(20)).as_bytes()));
     }
 }
