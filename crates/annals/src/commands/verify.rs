@@ -52,7 +52,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     let log_key = args.log_key.as_deref().map(read_log_key).transpose()?;
     let memory = Memory::locate()?;
-    let mut report = Report::new(output, log_key, memory);
+    // Its exit code is the verdict, also to whoever has read enough of the words.
+    let mut report = Report::new(output.of_server(), log_key, memory);
     match Target::of(&args.target)? {
         Target::Server(url) => server(args, &url, &mut report).await?,
         Target::Published(path) => {

@@ -1,6 +1,7 @@
 //! `annals verify` on a data folder.
 
 use std::io::Write as _;
+use std::process::Stdio;
 
 use expect_test::expect;
 
@@ -95,6 +96,10 @@ async fn what_is_said_of_a_damaged_folder() {
         error: 2 things do not hold
         hint: leave everything as it is; a backup or a published copy may still be good, `annals verify` tells
     "#]]);
+    let mut unread = world.command(&["verify", "data"]);
+    let mut unread = unread.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(unread.stdout.take());
+    assert_eq!(unread.wait().unwrap().code(), Some(8), "also when nobody reads it");
 }
 
 #[tokio::test]
