@@ -26,7 +26,7 @@ pub(crate) struct Page {
     /// Where to go on; none at the end.
     pub(crate) next: Option<String>,
     /// Records of the log that the answer speaks of.
-    pub(crate) size: Option<u64>,
+    pub(crate) size: u64,
     /// How many match, when that was asked for and counted.
     pub(crate) total: Option<u64>,
 }
@@ -36,7 +36,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As of [`Api::answer`].
+    /// As of [`Api::answer`]; and `Unavailable` when it is not annals that answers.
     pub(crate) async fn page(&self, path: &[&str], query: &Query) -> Result<Page, Failure> {
         let request = self.request(Method::GET, path, query).header(ACCEPT, "application/x-ndjson");
         let response = self.answer(request).await?;
@@ -46,6 +46,8 @@ impl Api {
         };
         let number = |name: &str| header(name)?.parse().ok();
         let (next, size, total) = (header("annals-next"), number("annals-size"), number("annals-total"));
+        // What does not come from annals must not pass for an empty page.
+        let size = size.ok_or_else(|| self.senseless(&path.join("/"), "no `annals-size`"))?;
         Ok(Page { next, size, total, lines: self.lines(response) })
     }
 

@@ -129,10 +129,9 @@ impl Feed<'_> {
         }
         let route = if self.args.access { "access" } else { "feed" };
         let mut page = self.api.page(&["v1", route], &query).await?;
-        let senseless = || self.api.senseless(&format!("v1/{route}"), "no `annals-next` or `annals-size`");
-        let next = page.next.and_then(|next| next.parse().ok()).ok_or_else(senseless)?;
-        let size = page.size.ok_or_else(senseless)?;
-        let mut records = Records { lines: Vec::new(), count: 0, next, size };
+        let next = page.next.and_then(|next| next.parse().ok());
+        let next = next.ok_or_else(|| self.api.senseless(&format!("v1/{route}"), "no `annals-next`"))?;
+        let mut records = Records { lines: Vec::new(), count: 0, next, size: page.size };
         while let Some(line) = page.lines.next().await? {
             records.lines.extend_from_slice(&self.stage.json(line));
             records.lines.push(b'\n');

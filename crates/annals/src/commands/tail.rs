@@ -76,14 +76,13 @@ async fn newest(api: &Api, filters: &[(String, String)], count: u64) -> Result<(
     let mut query = filters.to_vec();
     query.push(("limit".to_owned(), count.max(1).to_string()));
     let mut page = api.page(&["v1", "events"], &query).await?;
-    let size = page.size.ok_or_else(|| api.senseless("v1/events", "no `annals-size`"))?;
     let mut lines = Vec::new();
     while let Some(line) = page.lines.next().await? {
         lines.push(line.to_vec());
     }
     lines.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     lines.reverse();
-    Ok((lines, size))
+    Ok((lines, page.size))
 }
 
 /// The table as it grows. What came first decides how wide the columns are.

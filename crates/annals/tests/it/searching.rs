@@ -1,5 +1,8 @@
 //! `annals search`.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -339,4 +342,36 @@ fn reads_are_found_in_the_access_log() {
     assert_eq!((said.code, said.stdout.lines().count()), (Some(0), 1), "{}{}", said.stdout, said.stderr);
     assert!(said.stdout.contains("/v1/events/{id}"), "{}", said.stdout);
     server.stop();
+}
+
+/// Answers one request with this.
+fn stranger(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    url
+}
+
+#[test]
+fn another_servers_answer_is_not_nothing_found() {
+    let world = World::new();
+    for json in [&[][..], &["--json"]] {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 8\r\n\r\nwelcome\n",
+        ] {
+            let url = stranger(answer);
+            let said = world.run(&[&["search", "--url", &url], json].concat());
+            assert_eq!(said.code, Some(7), "{}{}", said.stdout, said.stderr);
+            assert!(
+                said.stderr.contains("answers what annals does not: no `annals-size`"),
+                "{}",
+                said.stderr
+            );
+        }
+    }
 }
