@@ -7,6 +7,7 @@ pub(crate) mod live;
 use std::time::Duration;
 
 use annals_tree::tile::Tile;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -117,6 +118,8 @@ impl Api {
         let client = Client::builder()
             .connect_timeout(CONNECT_MAX)
             .read_timeout(READ_MAX)
+            // Events go to the server that was named, and nowhere else.
+            .redirect(Policy::none())
             .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
@@ -331,6 +334,9 @@ fn refusal(status: StatusCode, body: &[u8], with_key: bool) -> Failure {
     let failure = Failure::new(exit, format!("the server refuses: {words}"));
     match status {
         StatusCode::UNAUTHORIZED if !with_key => failure.with_hint("give a key with `--key` or `ANNALS_KEY`"),
+        status if status.is_redirection() => {
+            failure.with_hint("give the address that it leads to with `--url`")
+        }
         StatusCode::BAD_REQUEST if problem.code == "tenant_required" => {
             failure.with_hint("name the tenant with `--tenant`")
         }

@@ -375,3 +375,14 @@ fn another_servers_answer_is_not_nothing_found() {
         }
     }
 }
+
+#[test]
+fn nobody_is_led_elsewhere() {
+    let world = World::new();
+    let elsewhere =
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
+    let said = world.run(&["search", "--url", &stranger(elsewhere)]);
+    assert_eq!(said.code, Some(2), "{}{}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("HTTP status 307"), "{}", said.stderr);
+    assert!(said.stderr.contains("hint: give the address that it leads to with `--url`"), "{}", said.stderr);
+}
