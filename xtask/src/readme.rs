@@ -96,7 +96,12 @@ fn run_page(binary: &Binary, path: &str, is_recipe: bool) -> Result<Tally> {
         }
     }
     drop(shell);
-    println!("{path}: {} of {} blocks hold", tally.passed, page.blocks.len());
+    println!(
+        "{path}: {} of {} blocks hold, {} not run",
+        tally.passed,
+        page.blocks.len(),
+        tally.skipped.len()
+    );
     if let Some(server) = server {
         server.stop()?;
     }
