@@ -50,6 +50,10 @@ pub const FILTER_BYTES_MAX: usize = 8 << 10;
 /// Most tests in one question, over all its parameters.
 pub const FILTER_TESTS_MAX: usize = 1_000;
 
+/// Most tests in one question that fold what they look at (`ieq`, `ico`, `isw`, `iew`): each of them folds every value at its
+/// path, and folding takes far longer than comparing.
+pub const FILTER_FOLDED_MAX: usize = 32;
+
 /// Deepest nesting of parentheses, `not` and brackets.
 pub const FILTER_DEPTH_MAX: usize = 32;
 
@@ -105,7 +109,8 @@ pub struct Path(Box<[Box<str>]>);
 pub enum Test {
     /// There is a value: not `null`, not an empty text, array or object.
     Present,
-    /// Equal to one of these.
+    /// Equal to one of these. Where all are texts, what this module builds has them sorted by their bytes, each once, so that
+    /// they can be searched; what others build may have them in any order.
     In(Vec<Literal>),
     /// A text that is, begins with, ends with or contains this one.
     Text {
@@ -195,7 +200,8 @@ impl Condition {
     /// A member that is one of these texts.
     #[must_use]
     pub fn texts<'a>(path: &[&str], texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let texts = texts.into_iter().map(|text| Literal::Text(text.into())).collect();
+        let mut texts = texts.into_iter().map(|text| Literal::Text(text.into())).collect();
+        sort_texts(&mut texts);
         Self::Field(Field::Member(Path::new(path)), Test::In(texts))
     }
 
@@ -229,6 +235,19 @@ impl Condition {
     }
 }
 
+/// Sorts literals that are all texts, and leaves each once; others stay as they are.
+fn sort_texts(literals: &mut Vec<Literal>) {
+    let text = |literal: &Literal| match literal {
+        Literal::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    if let Some(mut texts) = literals.iter().map(text).collect::<Option<Vec<_>>>() {
+        texts.sort_unstable();
+        texts.dedup();
+        *literals = texts.into_iter().map(Literal::Text).collect();
+    }
+}
+
 impl Path {
     /// A path of so many names.
     ///
@@ -242,7 +261,7 @@ impl Path {
     }
 
     /// Shows each value at the path below `root`, arrays passed through.
-    pub fn each(&self, root: Value<'_>, see: &mut dyn FnMut(Value<'_>)) {
+    pub fn each<'a>(&self, root: Value<'a>, see: &mut dyn FnMut(Value<'a>)) {
         evaluate::any_at(root, self, &mut |value| {
             see(value);
             false

@@ -37,6 +37,7 @@ use crate::observer::Observer;
 use crate::queue::{Queue, Submission, Whose, Work};
 use crate::read::{Entry, FeedPage, FeedScope, Sift, Sizes, TenantLog};
 use crate::record::Record;
+use crate::scan::Work as ScanWork;
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
 use crate::state::{Applied, Outcome, Refusal, State};
@@ -49,6 +50,10 @@ pub use threads::Engine;
 
 /// How often heads are signed and a full disk is tried again.
 const TICK: Duration = Duration::from_secs(1);
+/// Bytes of events between two looks at the clock, while they are searched.
+const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
+/// What fetching records costs, as if it were so many bytes to look at.
+const BYTES_OF_A_FETCH: usize = 16 << 10;
 /// Groups between the two threads.
 const GROUPS_IN_FLIGHT: usize = 4;
 
@@ -435,9 +440,8 @@ impl Ledger {
         search: &Search<'_>,
         effort: impl Into<Effort<'e>>,
     ) -> Result<SearchPage, SearchError> {
-        let goes_on = self.goes_on(effort.into());
         let mut walk = Walk::new(&self.state(), search)?;
-        while walk.step(&self.state()) && goes_on() {}
+        self.work(&mut walk, effort.into());
         walk.finish()
     }
 
@@ -451,13 +455,8 @@ impl Ledger {
         summary: &Summary<'_>,
         effort: impl Into<Effort<'e>>,
     ) -> Result<Counts, SearchError> {
-        let goes_on = self.goes_on(effort.into());
         let mut tally = Tally::new(&self.state(), summary)?;
-        while tally.step(&self.state())? {
-            if !goes_on() {
-                return Err(SearchError::Busy);
-            }
-        }
+        self.work(&mut tally, effort.into());
         tally.finish()
     }
 
@@ -472,18 +471,35 @@ impl Ledger {
         matcher: &Matcher,
         effort: impl Into<Effort<'e>>,
     ) -> Option<FeedPage> {
-        let goes_on = self.goes_on(effort.into());
-        let mut sift = Sift::new(&self.state(), scope, from, limit)?;
-        while sift.step(&self.state(), matcher) && goes_on() {}
+        let mut sift = Sift::new(&self.state(), scope, from, limit, matcher)?;
+        self.work(&mut sift, effort.into());
         Some(sift.finish())
     }
 
-    /// Asked after each step whether another one is to be taken.
-    fn goes_on<'e>(&'e self, effort: Effort<'e>) -> impl Fn() -> bool + 'e {
-        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
-        move || {
-            let abandoned = effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed));
-            !abandoned && self.shared.clock.monotonic_us() < until
+    /// Works until all is done or the effort is spent, but looks at one record at least.
+    fn work(&self, work: &mut dyn ScanWork, effort: Effort<'_>) {
+        let clock = &self.shared.clock;
+        let until = clock.monotonic_us().saturating_add(effort.us_max);
+        let mut bytes = BYTES_BETWEEN_LOOKS;
+        let mut is_spent = |more: usize| {
+            bytes += more;
+            if bytes < BYTES_BETWEEN_LOOKS {
+                return false;
+            }
+            bytes = 0;
+            effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed))
+                || clock.monotonic_us() >= until
+        };
+        // The state is let go as soon as the records are fetched.
+        while work.fetch(&self.state()) {
+            while let Some(looked_at) = work.look() {
+                if is_spent(looked_at) {
+                    return;
+                }
+            }
+            if is_spent(BYTES_OF_A_FETCH) {
+                return;
+            }
         }
     }
 

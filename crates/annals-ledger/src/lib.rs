@@ -52,7 +52,7 @@ pub use ledger::{Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
-pub use search::{Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
+pub use search::{Counted, Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
 pub use signing::ProveError;
 pub use state::{Outcome, State};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};

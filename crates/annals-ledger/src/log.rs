@@ -50,11 +50,6 @@ impl Row {
         self.occurred_at.unwrap_or(self.received_at)
     }
 
-    /// The event's canonical bytes.
-    pub(crate) fn event_bytes<'a>(&self, chunks: &'a [Bytes]) -> &'a [u8] {
-        &chunks[self.chunk as usize][self.bytes.0 as usize..self.bytes.1 as usize]
-    }
-
     /// The event's canonical bytes, without a copy.
     pub(crate) fn event(&self, chunks: &[Bytes]) -> Bytes {
         chunks[self.chunk as usize].slice(self.bytes.0 as usize..self.bytes.1 as usize)
@@ -116,6 +111,12 @@ impl Log {
 
     pub(crate) fn rows_from(&self, position: Position) -> &[Row] {
         usize::try_from(position.0).ok().and_then(|at| self.rows.get(at..)).unwrap_or_default()
+    }
+
+    /// How many records from the first on were received at times of which `is_early` holds; it holds for none after one for
+    /// which it does not.
+    pub(crate) fn received_before(&self, is_early: impl Fn(Timestamp) -> bool) -> u64 {
+        self.rows.partition_point(|row| is_early(row.received_at)) as u64
     }
 
     pub(crate) fn last_received_at(&self) -> Option<Timestamp> {

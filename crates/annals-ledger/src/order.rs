@@ -13,10 +13,15 @@ struct Run {
     position: u64,
 }
 
+/// Every so many ledger numbers the run is noted that holds them.
+const NOTED: u64 = 64;
+
 /// Ledger number to record.
 #[derive(Default)]
 pub(crate) struct Order {
     runs: Vec<Run>,
+    /// Runs that hold the numbers 0, [`NOTED`], 2 × [`NOTED`], …
+    noted: Vec<u32>,
     next: u64,
 }
 
@@ -30,6 +35,9 @@ impl Order {
             .is_some_and(|run| run.log == record.log && run.position + (seq - run.seq) == record.position.0);
         if !continues {
             self.runs.push(Run { seq, log: record.log, position: record.position.0 });
+        }
+        if seq.is_multiple_of(NOTED) {
+            self.noted.push(u32::try_from(self.runs.len() - 1).expect("runs in memory are far below 2^32"));
         }
         self.next += 1;
         LedgerSeq(seq)
@@ -45,9 +53,23 @@ impl Order {
         self.from(seq).next().map(|(_, found)| found)
     }
 
+    /// The run that holds a number, or would.
+    fn run_of(&self, seq: u64) -> usize {
+        let note = usize::try_from(seq / NOTED).unwrap_or(usize::MAX);
+        let first = self.noted.get(note).map_or(self.runs.len(), |run| *run as usize);
+        let end = self.noted.get(note.saturating_add(1)).map_or(self.runs.len(), |run| *run as usize + 1);
+        first
+            + self
+                .runs
+                .get(first..end)
+                .unwrap_or_default()
+                .partition_point(|run| run.seq <= seq)
+                .saturating_sub(1)
+    }
+
     /// The records from ledger number `from` on.
     pub(crate) fn from(&self, from: u64) -> impl Iterator<Item = (LedgerSeq, Found)> + '_ {
-        let first = self.runs.partition_point(|run| run.seq <= from).saturating_sub(1);
+        let first = self.run_of(from);
         let runs = self.runs.get(first..).unwrap_or_default();
         let ends = runs.iter().skip(1).map(|run| run.seq).chain([self.next]);
         runs.iter().zip(ends).flat_map(move |(run, end)| {
@@ -64,7 +86,7 @@ mod tests {
 
     #[test]
     fn runs_give_back_every_record_from_any_number() {
-        let logs = [0, 0, 0, 1, 1, 0, 2, 0, 0, 1];
+        let logs = [0, 0, 0, 1, 1, 0, 2, 0, 0, 1].repeat(40);
         let mut sizes = [0; 3];
         let mut order = Order::default();
         let mut all = Vec::new();
@@ -73,9 +95,10 @@ mod tests {
             sizes[log as usize] += 1;
             all.push((order.push(found), found));
         }
-        assert_eq!(order.runs.len(), 6);
+        assert_eq!(order.runs.len(), 6 * 40);
         for from in 0..=all.len() + 1 {
             let expected = all.get(from..).unwrap_or_default();
+            assert_eq!(order.at(from as u64), expected.first().map(|(_, found)| *found), "{from}");
             assert_eq!(order.from(from as u64).collect::<Vec<_>>(), expected, "from {from}");
         }
     }

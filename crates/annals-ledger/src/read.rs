@@ -12,7 +12,7 @@ use crate::ids::{Found, id_hash};
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::record::Record;
-use crate::scan::Scan;
+use crate::scan::{Scan, Work};
 use crate::state::State;
 
 /// One log of one tenant.
@@ -189,6 +189,11 @@ impl State {
         }
     }
 
+    /// Whether annals itself has written a record.
+    pub(crate) fn is_system(&self, found: Found) -> bool {
+        self.logs[found.log as usize].row(found.position).is_some_and(|row| row.system)
+    }
+
     /// The entry at a position, and whether the event still hashes to what the entry commits to.
     #[must_use]
     pub fn entry(&self, name: &TenantLog, position: Position) -> Option<Entry> {
@@ -202,6 +207,7 @@ impl State {
 /// A stretch of a feed that is being sifted.
 pub(crate) struct Sift<'a> {
     scope: &'a FeedScope,
+    matcher: &'a Matcher,
     scan: Scan,
     document: Document,
     limit: usize,
@@ -209,30 +215,48 @@ pub(crate) struct Sift<'a> {
 }
 
 impl<'a> Sift<'a> {
-    pub(crate) fn new(state: &State, scope: &'a FeedScope, from: u64, limit: usize) -> Option<Self> {
+    pub(crate) fn new(
+        state: &State,
+        scope: &'a FeedScope,
+        from: u64,
+        limit: usize,
+        matcher: &'a Matcher,
+    ) -> Option<Self> {
         let size = state.feed_size(scope)?;
-        let mut scan = Scan::by_number(false, size);
+        let mut scan = Scan::by_number(state, scope, matcher.condition(), false, size);
         if let Some(before) = from.checked_sub(1) {
             scan.after((0, before));
         }
         let page = FeedPage { records: Vec::new(), next: from, size };
-        Some(Self { scope, scan, document: Document::default(), limit, page })
+        Some(Self { scope, matcher, scan, document: Document::default(), limit, page })
     }
 
-    /// Takes one step. False when there is nothing left to do.
-    pub(crate) fn step(&mut self, state: &State, matcher: &Matcher) -> bool {
-        let Self { scope, scan, document, limit, page } = self;
-        scan.step(state, scope, |passed| {
-            if passed.satisfies(matcher, document) {
-                page.records.push(state.record(passed.found));
-            }
-            page.next = passed.number + 1;
-            page.records.len() < *limit
-        })
-    }
-
-    pub(crate) fn finish(self) -> FeedPage {
+    pub(crate) fn finish(mut self) -> FeedPage {
+        if self.scan.has_ended() && self.page.records.len() < self.limit {
+            // What the walk left out at its end cannot match.
+            self.page.next = self.page.next.max(self.page.size);
+        }
         self.page
+    }
+}
+
+impl Work for Sift<'_> {
+    fn fetch(&mut self, state: &State) -> bool {
+        self.scan.fetch(state, self.scope);
+        !self.scan.has_ended() && self.page.records.len() < self.limit
+    }
+
+    fn look(&mut self) -> Option<usize> {
+        if self.page.records.len() == self.limit {
+            return None;
+        }
+        let passed = self.scan.next()?;
+        let bytes = passed.record.event.len();
+        self.page.next = passed.number + 1;
+        if passed.satisfies(self.matcher, &mut self.document) {
+            self.page.records.push(passed.record);
+        }
+        Some(bytes)
     }
 }
 

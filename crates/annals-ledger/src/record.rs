@@ -1,5 +1,6 @@
 //! A record as it is read: the event's bytes as they are committed, and what annals knows beside them.
 
+use annals_event::filter::Known;
 use annals_event::json::Limits;
 use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
 use bytes::Bytes;
@@ -35,6 +36,24 @@ pub struct Record {
 }
 
 impl Record {
+    /// The client's time, or where it sent none the time of receipt: what searches order by.
+    #[must_use]
+    pub fn happened_at(&self) -> Timestamp {
+        self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// What conditions see of it beside the event.
+    #[must_use]
+    pub fn known(&self) -> Known<'_> {
+        Known {
+            occurred_at: self.happened_at(),
+            received_at: self.received_at,
+            operation: self.operation,
+            position: self.position,
+            tenant: &self.tenant,
+        }
+    }
+
     /// Appends the record as one JSON object: what was sent, then `position`, `received_at` and `derived`; for a reader of
     /// all tenants also `tenant` and `ledger_seq`.
     pub fn write_json(&self, for_platform: bool, out: &mut Vec<u8>) {

@@ -1,23 +1,28 @@
-//! Walking over the records of a scope in steps, each record once, while others are added.
+//! Walking over the records of a scope, each once, while others are added.
+//!
+//! Records are fetched a few hundred at a time, while the state is held, and looked at when it is let go: whatever a condition
+//! costs, writers wait for the fetching alone.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 
-use annals_event::filter::{Comparison, Condition, Field, Known, Literal, Matcher, Test};
+use annals_event::Position;
+use annals_event::filter::{Comparison, Condition, Field, Literal, Matcher, Test};
 use annals_event::json::Document;
-use annals_event::{Operation, Position, TenantId};
 
 use crate::ids::Found;
-use crate::log::{Log, Row};
+use crate::log::Log;
 use crate::read::FeedScope;
+use crate::record::Record;
 use crate::state::State;
-use crate::times::Moment;
+use crate::times::{Moment, Times};
 
-/// Records looked at in one step, while the state is held: what a writer may have to wait for.
-pub(crate) const STEP_RECORDS: usize = 512;
+/// Records fetched at once, while the state is held: what a writer may have to wait for. They are looked at afterwards.
+const FETCHED_RECORDS: usize = 512;
 
 /// By what records are walked over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+enum Lane {
     /// By the time they occurred, then by number.
     Time,
     /// By number: position, or over all tenants ledger number.
@@ -25,7 +30,6 @@ pub(crate) enum Lane {
 }
 
 /// A walk on its way. Its place is kept as a moment, which no later record moves.
-#[derive(Debug)]
 pub(crate) struct Scan {
     lane: Lane,
     falling: bool,
@@ -33,37 +37,75 @@ pub(crate) struct Scan {
     high: Bound<Moment>,
     /// Only numbers below this one.
     size: u64,
-    numbers: Vec<u64>,
+    /// The next ones, in order.
+    fetched: VecDeque<Passed>,
+    /// There is nothing after what is fetched.
+    ended: bool,
+    /// The last one that was looked at.
+    reached: Option<Moment>,
 }
 
-/// One record on the way.
-pub(crate) struct Passed<'a> {
+/// One record on the way. It shares the ledger's bytes.
+pub(crate) struct Passed {
     /// Position, or over all tenants ledger number.
     pub(crate) number: u64,
-    pub(crate) found: Found,
-    pub(crate) row: &'a Row,
-    pub(crate) tenant: &'a TenantId,
-    /// Canonical bytes of the event.
-    pub(crate) event: &'a [u8],
+    /// Its place in the walk.
+    moment: Moment,
+    /// Written by annals itself.
+    pub(crate) is_system: bool,
+    pub(crate) record: Record,
+}
+
+/// Work that looks at records one by one, and holds the state only while it fetches them.
+pub(crate) trait Work {
+    /// Fetches what is to be looked at next. False when there is nothing left to do.
+    fn fetch(&mut self, state: &State) -> bool;
+
+    /// Looks at one record and says how many bytes it has; none when more must be fetched first.
+    fn look(&mut self) -> Option<usize>;
 }
 
 impl Scan {
     /// A walk by time over what may satisfy `condition`, which bounds it where it bounds times.
     pub(crate) fn by_time(condition: &Condition, falling: bool, size: u64) -> Self {
         let mut scan = Self::new(Lane::Time, falling, size);
-        let (from, to) = times_of(condition);
+        let (from, to) = times_of(condition, &Field::OccurredAt);
         scan.low = from.map_or(Bound::Unbounded, |us| Bound::Included((us, 0)));
         scan.high = to.map_or(Bound::Unbounded, |us| Bound::Included((us, u64::MAX)));
         scan
     }
 
-    /// A walk by number.
-    pub(crate) fn by_number(falling: bool, size: u64) -> Self {
-        Self::new(Lane::Number, falling, size)
+    /// A walk by number over what may satisfy `condition`. In one log, where times of receipt never fall, it is bounded by
+    /// those that the condition bounds.
+    pub(crate) fn by_number(
+        state: &State,
+        scope: &FeedScope,
+        condition: &Condition,
+        falling: bool,
+        size: u64,
+    ) -> Self {
+        let mut scan = Self::new(Lane::Number, falling, size);
+        if let Some(Source::Log { log, .. }) = Source::of(state, scope) {
+            let (from, to) = times_of(condition, &Field::ReceivedAt);
+            let first_after = |us: i64| log.received_before(|at| at.as_micros() <= us);
+            scan.low =
+                from.map_or(Bound::Unbounded, |us| Bound::Included((0, first_after(us.saturating_sub(1)))));
+            scan.high = to.map_or(Bound::Unbounded, |us| Bound::Excluded((0, first_after(us))));
+        }
+        scan
     }
 
     fn new(lane: Lane, falling: bool, size: u64) -> Self {
-        Self { lane, falling, low: Bound::Unbounded, high: Bound::Unbounded, size, numbers: Vec::new() }
+        Self {
+            lane,
+            falling,
+            low: Bound::Unbounded,
+            high: Bound::Unbounded,
+            size,
+            fetched: VecDeque::new(),
+            ended: false,
+            reached: None,
+        }
     }
 
     /// Goes on after this moment; in a walk by number its time is 0.
@@ -82,58 +124,53 @@ impl Scan {
         }
     }
 
-    /// The moment up to which it has come, whether or not there was something to show; none before the first step.
+    /// The moment up to which everything was looked at, whether or not there was something to show; none before the first.
     pub(crate) fn reached(&self) -> Option<Moment> {
-        match if self.falling { self.high } else { self.low } {
-            Bound::Excluded(moment) => Some(moment),
-            Bound::Included(_) | Bound::Unbounded => None,
+        self.reached
+    }
+
+    /// Whether everything was looked at.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended && self.fetched.is_empty()
+    }
+
+    /// The next record; none when more must be fetched first.
+    pub(crate) fn next(&mut self) -> Option<Passed> {
+        let passed = self.fetched.pop_front()?;
+        self.reached = Some(passed.moment);
+        Some(passed)
+    }
+
+    /// Fetches the next records, if those before were all looked at.
+    pub(crate) fn fetch(&mut self, state: &State, scope: &FeedScope) {
+        if self.ended || !self.fetched.is_empty() {
+            return;
+        }
+        let Some(source) = Source::of(state, scope) else {
+            self.ended = true;
+            return;
+        };
+        let moments = self.moments(&source);
+        self.ended = moments.len() < FETCHED_RECORDS;
+        if let Some(last) = moments.last() {
+            self.after(*last);
+        }
+        let shown = moments.iter().filter(|moment| moment.1 < self.size);
+        self.fetched.extend(shown.map(|moment| source.passed(state, *moment)));
+        if self.fetched.is_empty() {
+            // None of them is for this walk, which has passed them all the same.
+            self.reached = moments.last().copied().or(self.reached);
         }
     }
 
-    /// Takes one step and shows each record to `see`, which says whether to go on. False at the end of the walk; a walk that
-    /// `see` has ended is not to be continued.
-    pub(crate) fn step(
-        &mut self,
-        state: &State,
-        scope: &FeedScope,
-        mut see: impl FnMut(Passed<'_>) -> bool,
-    ) -> bool {
-        let Some(source) = Source::of(state, scope) else { return false };
-        let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.clear();
-        let more = self.take(&source, &mut numbers);
-        let shown = numbers.iter().filter(|number| **number < self.size).all(|number| {
-            let found = source.found(*number);
-            let log = &state.logs()[found.log as usize];
-            let row = log.row(found.position).expect("the indexes name records that exist");
-            see(Passed {
-                number: *number,
-                found,
-                row,
-                tenant: &log.tenant,
-                event: row.event_bytes(&state.chunks),
-            })
-        });
-        self.numbers = numbers;
-        shown && more
-    }
-
-    /// The numbers of the next records, and whether there may be more.
-    fn take(&mut self, source: &Source<'_>, numbers: &mut Vec<u64>) -> bool {
-        let mut last = None;
+    fn moments(&self, source: &Source<'_>) -> Vec<Moment> {
         match self.lane {
             Lane::Time => {
                 let times = source.times();
-                let mut put = |moments: &mut dyn Iterator<Item = Moment>| {
-                    for moment in moments.take(STEP_RECORDS) {
-                        numbers.push(moment.1);
-                        last = Some(moment);
-                    }
-                };
                 if self.falling {
-                    put(&mut times.falling(self.low, self.high));
+                    times.falling(self.low, self.high).take(FETCHED_RECORDS).collect()
                 } else {
-                    put(&mut times.rising(self.low, self.high));
+                    times.rising(self.low, self.high).take(FETCHED_RECORDS).collect()
                 }
             }
             Lane::Number => {
@@ -148,18 +185,14 @@ impl Scan {
                     Bound::Excluded((_, number)) => number,
                 };
                 let range = low..end.min(source.size()).min(self.size).max(low);
+                let moment = |number| (0, number);
                 if self.falling {
-                    numbers.extend(range.rev().take(STEP_RECORDS));
+                    range.rev().take(FETCHED_RECORDS).map(moment).collect()
                 } else {
-                    numbers.extend(range.take(STEP_RECORDS));
+                    range.take(FETCHED_RECORDS).map(moment).collect()
                 }
-                last = numbers.last().map(|number| (0, *number));
             }
         }
-        if let Some(last) = last {
-            self.after(last);
-        }
-        numbers.len() == STEP_RECORDS
     }
 }
 
@@ -187,52 +220,50 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn times(&self) -> &'a crate::times::Times {
+    fn times(&self) -> &'a Times {
         match self {
             Self::Log { log, .. } => &log.times,
             Self::All(state) => &state.times,
         }
     }
 
-    fn found(&self, number: u64) -> Found {
-        match self {
+    fn passed(&self, state: &State, moment: Moment) -> Passed {
+        let number = moment.1;
+        let found = match self {
             Self::Log { index, .. } => Found { log: *index, position: Position(number) },
             Self::All(state) => state.order.at(number).expect("the caller stays below the size"),
-        }
+        };
+        Passed { number, moment, is_system: state.is_system(found), record: state.record(found) }
     }
 }
 
-impl Passed<'_> {
-    /// What annals knows of it beside its bytes.
-    pub(crate) fn known(&self) -> Known<'_> {
-        Known {
-            occurred_at: self.row.occurred_at(),
-            received_at: self.row.received_at,
-            operation: Operation::from_code(self.row.operation).unwrap_or(Operation::Other),
-            position: self.found.position,
-            tenant: self.tenant,
-        }
-    }
-
+impl Passed {
     /// Whether it satisfies the condition. `document` is room to parse in.
     pub(crate) fn satisfies(&self, matcher: &Matcher, document: &mut Document) -> bool {
-        matcher.matches(document, self.event, &self.known())
+        matcher.matches(document, &self.record.event, &self.record.known())
     }
 }
 
-/// The first and the last µs at which something that satisfies the condition can have occurred.
-pub(crate) fn times_of(condition: &Condition) -> (Option<i64>, Option<i64>) {
+/// The first and the last µs that the condition leaves for a time of what satisfies it.
+pub(crate) fn times_of(condition: &Condition, field: &Field) -> (Option<i64>, Option<i64>) {
     let later = |a: Option<i64>, b: Option<i64>| a.max(b);
     let earlier = |a: Option<i64>, b: Option<i64>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
     match condition {
-        Condition::All(all) => all
-            .iter()
-            .map(times_of)
-            .fold((None, None), |(from, to), (low, high)| (later(from, low), earlier(to, high))),
-        Condition::Field(Field::OccurredAt, Test::Order(comparison, Literal::Time(at))) => {
+        Condition::All(all) => {
+            let each = all.iter().map(|condition| times_of(condition, field));
+            each.fold((None, None), |(from, to), (low, high)| (later(from, low), earlier(to, high)))
+        }
+        Condition::Field(of, Test::In(literals)) if of == field => {
+            let times = literals.iter().filter_map(|literal| match literal {
+                Literal::Time(at) => Some(at.as_micros()),
+                _ => None,
+            });
+            (times.clone().min(), times.max())
+        }
+        Condition::Field(of, Test::Order(comparison, Literal::Time(at))) if of == field => {
             let us = at.as_micros();
             match comparison {
                 Comparison::Above => (Some(us + 1), None),

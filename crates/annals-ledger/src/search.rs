@@ -1,8 +1,8 @@
 //! Finding records: pages of what satisfies a condition, in a stated order, as of a stated size.
 //!
 //! A search walks over the records in its order and holds each against the condition, so a page ends as soon as it is full.
-//! The walk is made in steps, between which nothing is held: a writer waits for one step at most. Where the walk is, is
-//! remembered as a place in the order, which stays what it is however many records are added meanwhile.
+//! Nothing is held while it does so. Where the walk is, is remembered as a place in the order, which stays what it is however
+//! many records are added meanwhile.
 //!
 //! An order by anything but one time needs all matches before it can name the first: such a page costs a walk over all
 //! records in the range, and memory for one page.
@@ -16,7 +16,7 @@ use annals_event::json::Document;
 
 use crate::read::FeedScope;
 use crate::record::Record;
-use crate::scan::{Passed, Scan};
+use crate::scan::{Passed, Scan, Work};
 use crate::state::State;
 use crate::times::Moment;
 
@@ -41,7 +41,7 @@ pub struct Search<'a> {
     pub count: bool,
 }
 
-/// How much work one answer may take. At least one step is taken always, so whoever goes on where an answer ended gets ahead.
+/// How much work one answer may take. At least one record is looked at always, so whoever goes on where an answer ended gets ahead.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort<'a> {
     /// About so many µs.
@@ -140,14 +140,37 @@ pub enum SearchError {
         /// What there is.
         known: u64,
     },
-    /// More distinct values than are counted, or more intervals than are told.
-    #[error("the answer would have more than {max} {what}; ask for a shorter time or a longer interval")]
+    /// More of something than is counted.
+    #[error("the answer would have more than {max} {of}")]
     TooMany {
         /// Of what.
-        what: &'static str,
+        of: Counted,
         /// The bound.
         max: u64,
     },
+}
+
+/// What a summary has a bounded number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Distinct values of its fields.
+    Values,
+    /// Bytes of these values.
+    ValueBytes,
+    /// Stretches of time.
+    Intervals,
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Values => "distinct values; count by fewer or by other fields, or over a shorter time",
+            Self::ValueBytes => {
+                "bytes of distinct values; count by fewer or by other fields, or over a shorter time"
+            }
+            Self::Intervals => "intervals; ask for a shorter time or a longer interval",
+        })
+    }
 }
 
 impl Order {
@@ -193,13 +216,13 @@ impl Order {
         keys.chain([signed(self.last(), place.number.into())]).collect()
     }
 
-    fn place(&self, passed: &Passed<'_>, document: &mut Document) -> Place {
+    fn place(&self, passed: &Passed, document: &mut Document) -> Place {
         let keys = self.0.iter().map(|(key, _)| match key {
-            SortKey::OccurredAt => passed.row.occurred_at().as_micros(),
+            SortKey::OccurredAt => passed.record.happened_at().as_micros(),
             // Alone it is the order of the numbers.
             SortKey::Received if self.0.len() == 1 => 0,
-            SortKey::Received => passed.row.received_at.as_micros(),
-            SortKey::StatusCode => status_code(passed.event, document),
+            SortKey::Received => passed.record.received_at.as_micros(),
+            SortKey::StatusCode => status_code(&passed.record.event, document),
         });
         Place { keys: keys.collect(), number: passed.number }
     }
@@ -233,6 +256,8 @@ pub(crate) struct Walk<'a> {
     document: Document,
     hits: Vec<(Place, Record)>,
     best: BinaryHeap<Ranked>,
+    /// What is looked for comes after this rank.
+    beyond: Option<Vec<i128>>,
     counted: u64,
     total: Option<u64>,
 }
@@ -270,7 +295,9 @@ impl<'a> Walk<'a> {
         let falling = order.last() == Direction::Falling;
         let (stage, scan) = match order.keys() {
             [(SortKey::OccurredAt, _)] => (Stage::Page, Scan::by_time(condition, falling, size)),
-            [(SortKey::Received, _)] => (Stage::Page, Scan::by_number(falling, size)),
+            [(SortKey::Received, _)] => {
+                (Stage::Page, Scan::by_number(state, search.scope, condition, falling, size))
+            }
             _ => (Stage::Best, Scan::by_time(condition, falling, size)),
         };
         let mut walk = Self {
@@ -282,91 +309,63 @@ impl<'a> Walk<'a> {
             document: Document::default(),
             hits: Vec::new(),
             best: BinaryHeap::new(),
+            beyond: None,
             counted: 0,
             total: None,
         };
-        if let (Stage::Page, Start::After(place) | Start::Before(place)) = (stage, search.start) {
-            walk.scan.after(moment(place));
+        if let Start::After(place) | Start::Before(place) = search.start {
+            match stage {
+                Stage::Page => walk.scan.after(moment(place)),
+                _ => walk.beyond = Some(walk.order.rank(place)),
+            }
         }
         Ok(walk)
     }
 
-    /// Takes one step. False when there is nothing left to do.
-    pub(crate) fn step(&mut self, state: &State) -> bool {
-        match self.stage {
-            Stage::Page => self.step_page(state),
-            Stage::Best => self.step_best(state),
-            Stage::Count => self.step_count(state),
-            Stage::Done => {}
+    fn look_for_page(&mut self, passed: Passed) {
+        if self.wants(&passed) {
+            let place = self.order.place(&passed, &mut self.document);
+            self.hits.push((place, passed.record));
         }
-        self.stage != Stage::Done
+        if self.hits.len() > self.search.limit {
+            self.end_page();
+        }
     }
 
-    fn step_page(&mut self, state: &State) {
-        let Self { search, order, scan, document, hits, .. } = self;
-        let more = scan.step(state, search.scope, |passed| {
-            if wanted(search, &passed, document) {
-                let place = order.place(&passed, document);
-                hits.push((place, state.record(passed.found)));
-            }
-            hits.len() <= search.limit
-        });
-        if more {
-            return;
-        }
-        let ended = hits.len() <= search.limit;
-        if ended && *search.start == Start::First {
+    fn end_page(&mut self) {
+        let is_all = self.hits.len() <= self.search.limit && *self.search.start == Start::First;
+        if is_all {
             self.total = Some(self.hits.len() as u64);
         }
-        self.stage = if search.count && self.total.is_none() {
-            self.scan = Scan::by_time(search.matcher.condition(), true, self.size);
+        self.stage = if self.search.count && !is_all {
+            self.scan = Scan::by_time(self.search.matcher.condition(), true, self.size);
             Stage::Count
         } else {
             Stage::Done
         };
     }
 
-    fn step_best(&mut self, state: &State) {
-        let Self { search, order, scan, document, best, counted, .. } = self;
-        let beyond = match search.start {
-            Start::First => None,
-            Start::After(place) | Start::Before(place) => Some(order.rank(place)),
-        };
-        let more = scan.step(state, search.scope, |passed| {
-            if !wanted(search, &passed, document) {
-                return true;
-            }
-            *counted += 1;
-            let place = order.place(&passed, document);
-            let rank = order.rank(&place);
-            if beyond.as_ref().is_none_or(|beyond| rank > *beyond) {
-                if best.len() <= search.limit || best.peek().is_some_and(|worst| rank < worst.rank) {
-                    best.push(Ranked { rank, place, record: state.record(passed.found) });
-                }
-                if best.len() > search.limit + 1 {
-                    best.pop();
-                }
-            }
-            true
-        });
-        if !more {
-            let best = std::mem::take(&mut self.best).into_sorted_vec();
-            self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.record)).collect();
-            self.total = Some(self.counted);
-            self.stage = Stage::Done;
+    fn look_for_best(&mut self, passed: Passed) {
+        if !self.wants(&passed) {
+            return;
+        }
+        self.counted += 1;
+        let place = self.order.place(&passed, &mut self.document);
+        let rank = self.order.rank(&place);
+        if self.beyond.as_ref().is_some_and(|beyond| rank <= *beyond) {
+            return;
+        }
+        if self.best.len() <= self.search.limit || self.best.peek().is_some_and(|worst| rank < worst.rank) {
+            self.best.push(Ranked { rank, place, record: passed.record });
+        }
+        if self.best.len() > self.search.limit + 1 {
+            self.best.pop();
         }
     }
 
-    fn step_count(&mut self, state: &State) {
-        let Self { search, scan, document, counted, .. } = self;
-        let more = scan.step(state, search.scope, |passed| {
-            *counted += u64::from(wanted(search, &passed, document));
-            true
-        });
-        if !more {
-            self.total = Some(self.counted);
-            self.stage = Stage::Done;
-        }
+    fn wants(&mut self, passed: &Passed) -> bool {
+        !(self.search.sent_only && passed.is_system)
+            && passed.satisfies(self.search.matcher, &mut self.document)
     }
 
     /// The page as far as the walk has come.
@@ -386,15 +385,14 @@ impl<'a> Walk<'a> {
             Stage::Page => self.scan.reached().map(|(time, number)| Place { keys: vec![time], number }),
             _ => self.hits.last().filter(|_| more).map(|(place, _)| place.clone()),
         };
-        let first = self.hits.first().map(|(place, _)| place.clone());
+        // The way back begins at what was met first. A page without any has none, as there is no place between two records.
+        let back = self.hits.first().map(|(place, _)| place.clone());
         let (next, previous) = match self.search.start {
             Start::First => (beyond, None),
-            Start::After(place) => (beyond, Some(first.unwrap_or_else(|| place.clone()))),
-            Start::Before(place) => {
-                // Read from its end: the last of the page was met first.
+            Start::After(_) => (beyond, back),
+            Start::Before(_) => {
                 self.hits.reverse();
-                let last = self.hits.last().map(|(place, _)| place.clone());
-                (Some(last.unwrap_or_else(|| place.clone())), beyond)
+                (back, beyond)
             }
         };
         let records = self.hits.into_iter().map(|(_, record)| record).collect();
@@ -403,8 +401,44 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn wanted(search: &Search<'_>, passed: &Passed<'_>, document: &mut Document) -> bool {
-    !(search.sent_only && passed.row.system) && passed.satisfies(search.matcher, document)
+impl Work for Walk<'_> {
+    fn fetch(&mut self, state: &State) -> bool {
+        if self.scan.has_ended() {
+            match self.stage {
+                Stage::Page => self.end_page(),
+                Stage::Best => {
+                    let best = std::mem::take(&mut self.best).into_sorted_vec();
+                    self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.record)).collect();
+                    self.total = Some(self.counted);
+                    self.stage = Stage::Done;
+                }
+                Stage::Count => {
+                    self.total = Some(self.counted);
+                    self.stage = Stage::Done;
+                }
+                Stage::Done => {}
+            }
+        }
+        if self.stage != Stage::Done {
+            self.scan.fetch(state, self.search.scope);
+        }
+        self.stage != Stage::Done
+    }
+
+    fn look(&mut self) -> Option<usize> {
+        if self.stage == Stage::Done {
+            return None;
+        }
+        let passed = self.scan.next()?;
+        let bytes = passed.record.event.len();
+        match self.stage {
+            Stage::Page => self.look_for_page(passed),
+            Stage::Best => self.look_for_best(passed),
+            Stage::Count => self.counted += u64::from(self.wants(&passed)),
+            Stage::Done => {}
+        }
+        Some(bytes)
+    }
 }
 
 /// Where a walk by one key goes on.

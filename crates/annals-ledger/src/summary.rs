@@ -1,23 +1,27 @@
 //! Counting what satisfies a condition: by the values of fields, and by stretches of time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_event::Timestamp;
-use annals_event::filter::{Field, Matcher};
+use annals_event::filter::{Field, Known, Matcher, Path};
 use annals_event::json::{Document, Kind, Value, write_string};
 use jiff::tz::TimeZone;
 
 use crate::intervals::Interval;
 use crate::read::FeedScope;
 use crate::record::LIMITS;
-use crate::scan::{Passed, Scan, times_of};
-use crate::search::SearchError;
+use crate::scan::{Passed, Scan, Work, times_of};
+use crate::search::{Counted, SearchError};
 use crate::state::State;
 
-/// Most distinct values that are counted, over all fields of one question, and the most bytes they may have together.
-pub const DISTINCT_MAX: usize = 1_000_000;
-const DISTINCT_BYTES_MAX: usize = 64 << 20;
+/// Most distinct values that are counted, over all fields of one question.
+pub const DISTINCT_MAX: usize = 100_000;
+
+/// Most memory for these values, bytes; each takes about [`VALUE_BYTES`] beside its text.
+pub const DISTINCT_BYTES_MAX: usize = 32 << 20;
+const VALUE_BYTES: usize = 64;
 
 /// Most stretches of time in one answer.
 pub const STRETCHES_MAX: usize = 10_000;
@@ -97,6 +101,11 @@ struct Counter {
 impl<'a> Tally<'a> {
     pub(crate) fn new(state: &State, summary: &'a Summary<'a>) -> Result<Self, SearchError> {
         let size = state.feed_size(summary.scope).ok_or(SearchError::TenantMissing)?;
+        let bounds = times_of(summary.matcher.condition(), &Field::OccurredAt);
+        if let (Some(histogram), (Some(_), Some(_))) = (summary.histogram, bounds) {
+            // Too many are better refused before all is counted.
+            filled(&BTreeMap::new(), histogram, bounds)?;
+        }
         Ok(Self {
             summary,
             scan: Scan::by_time(summary.matcher.condition(), false, size),
@@ -112,83 +121,94 @@ impl<'a> Tally<'a> {
         })
     }
 
-    /// Takes one step. False when all are counted.
-    ///
-    /// # Errors
-    ///
-    /// [`SearchError::TooMany`].
-    pub(crate) fn step(&mut self, state: &State) -> Result<bool, SearchError> {
-        let Self {
-            summary,
-            scan,
-            document,
-            total,
-            fields,
-            distinct,
-            distinct_bytes,
-            stretches,
-            stretch,
-            parses,
-            ..
-        } = self;
-        let mut values: BTreeSet<String> = BTreeSet::new();
-        let more = scan.step(state, summary.scope, |passed| {
-            if !passed.satisfies(summary.matcher, document) {
-                return true;
+    fn count(&mut self, passed: &Passed) {
+        self.total += 1;
+        let record = &passed.record;
+        if let Some(histogram) = self.summary.histogram {
+            let at = record.happened_at();
+            if !(self.stretch.0..self.stretch.1).contains(&at.as_micros()) {
+                self.stretch = histogram.interval.around(at, &histogram.zone);
             }
-            *total += 1;
-            if let Some(histogram) = summary.histogram {
-                let us = passed.row.occurred_at().as_micros();
-                if !(stretch.0..stretch.1).contains(&us) {
-                    *stretch = histogram.interval.around(passed.row.occurred_at(), &histogram.zone);
-                }
-                *stretches.entry(stretch.0).or_default() += 1;
+            *self.stretches.entry(self.stretch.0).or_default() += 1;
+        }
+        let event = self.parses.then(|| self.document.parse(&record.event, LIMITS).ok()).flatten();
+        for (field, counter) in self.summary.by.iter().zip(&mut self.fields) {
+            let mut values: Vec<Cow<'_, str>> = Vec::new();
+            match (field, event) {
+                (Field::Member(path), Some(event)) => values_at(path, event, &mut values),
+                (Field::Member(_), None) => {}
+                _ => values.push(known_value(field, &record.known()).into()),
             }
-            let event = parses.then(|| document.parse(passed.event, LIMITS).ok()).flatten();
-            for (field, counter) in summary.by.iter().zip(fields.iter_mut()) {
-                values.clear();
-                each_value(field, &passed, event, &mut |value| {
-                    values.insert(value);
-                });
-                counter.missing += u64::from(values.is_empty());
-                for value in &values {
-                    if let Some(count) = counter.values.get_mut(value.as_str()) {
-                        *count += 1;
-                    } else {
-                        *distinct += 1;
-                        *distinct_bytes += value.len();
-                        counter.values.insert(value.as_str().into(), 1);
-                    }
+            values.sort_unstable();
+            values.dedup();
+            counter.missing += u64::from(values.is_empty());
+            for value in values {
+                if let Some(count) = counter.values.get_mut(&*value) {
+                    *count += 1;
+                } else {
+                    self.distinct += 1;
+                    self.distinct_bytes += value.len() + VALUE_BYTES;
+                    counter.values.insert((*value).into(), 1);
                 }
             }
-            *distinct <= DISTINCT_MAX
-                && *distinct_bytes <= DISTINCT_BYTES_MAX
-                && stretches.len() <= STRETCHES_MAX
-        });
-        if self.distinct > DISTINCT_MAX || self.distinct_bytes > DISTINCT_BYTES_MAX {
-            return Err(SearchError::TooMany { what: "distinct values", max: DISTINCT_MAX as u64 });
         }
-        if self.stretches.len() > STRETCHES_MAX {
-            return Err(SearchError::TooMany { what: "intervals", max: STRETCHES_MAX as u64 });
+    }
+
+    /// What there is too much of, if anything.
+    fn excess(&self) -> Option<SearchError> {
+        let too_many = |of, max: usize| Some(SearchError::TooMany { of, max: max as u64 });
+        if self.distinct > DISTINCT_MAX {
+            too_many(Counted::Values, DISTINCT_MAX)
+        } else if self.distinct_bytes > DISTINCT_BYTES_MAX {
+            too_many(Counted::ValueBytes, DISTINCT_BYTES_MAX)
+        } else if self.stretches.len() > STRETCHES_MAX {
+            too_many(Counted::Intervals, STRETCHES_MAX)
+        } else {
+            None
         }
-        Ok(more)
     }
 
     /// The counts.
     ///
     /// # Errors
     ///
-    /// [`SearchError::TooMany`].
+    /// [`SearchError::TooMany`]; [`SearchError::Busy`] when not all were looked at.
     pub(crate) fn finish(self) -> Result<Counts, SearchError> {
+        if let Some(error) = self.excess() {
+            return Err(error);
+        }
+        if !self.scan.has_ended() {
+            return Err(SearchError::Busy);
+        }
         let stretches = match self.summary.histogram {
-            Some(histogram) => {
-                filled(&self.stretches, histogram, times_of(self.summary.matcher.condition()))?
-            }
+            Some(histogram) => filled(
+                &self.stretches,
+                histogram,
+                times_of(self.summary.matcher.condition(), &Field::OccurredAt),
+            )?,
             None => Vec::new(),
         };
         let values_max = self.summary.values_max;
         let fields = self.fields.into_iter().map(|counter| counter.finish(values_max)).collect();
         Ok(Counts { size: self.size, total: self.total, fields, stretches })
+    }
+}
+
+impl Work for Tally<'_> {
+    fn fetch(&mut self, state: &State) -> bool {
+        self.scan.fetch(state, self.summary.scope);
+        !self.scan.has_ended() && self.excess().is_none()
+    }
+
+    fn look(&mut self) -> Option<usize> {
+        if self.excess().is_some() {
+            return None;
+        }
+        let passed = self.scan.next()?;
+        if passed.satisfies(self.summary.matcher, &mut self.document) {
+            self.count(&passed);
+        }
+        Some(passed.record.event.len())
     }
 }
 
@@ -221,7 +241,7 @@ fn filled(
             break;
         }
         if stretches.len() == STRETCHES_MAX {
-            return Err(SearchError::TooMany { what: "intervals", max: STRETCHES_MAX as u64 });
+            return Err(SearchError::TooMany { of: Counted::Intervals, max: STRETCHES_MAX as u64 });
         }
         let start_at = Timestamp::from_micros(start).unwrap_or(instant);
         stretches.push((start_at, counted.get(&start).copied().unwrap_or(0)));
@@ -230,23 +250,23 @@ fn filled(
     Ok(stretches)
 }
 
-/// Shows every scalar value that a record has in a field, as JSON.
-fn each_value(field: &Field, passed: &Passed<'_>, event: Option<Value<'_>>, see: &mut dyn FnMut(String)) {
-    let known = passed.known();
+/// Every scalar value at the path, as JSON.
+fn values_at<'e>(path: &Path, event: Value<'e>, values: &mut Vec<Cow<'e, str>>) {
+    path.each(event, &mut |value| match value.kind() {
+        Kind::String | Kind::Number | Kind::Bool => values.push(value.token().into()),
+        Kind::Null | Kind::Array | Kind::Object => {}
+    });
+}
+
+/// The value of a field that is no member, as JSON.
+fn known_value(field: &Field, known: &Known<'_>) -> String {
     match field {
-        Field::Member(path) => {
-            if let Some(event) = event {
-                path.each(event, &mut |value| match value.kind() {
-                    Kind::String | Kind::Number | Kind::Bool => see(value.token().to_owned()),
-                    Kind::Null | Kind::Array | Kind::Object => {}
-                });
-            }
-        }
-        Field::OccurredAt => see(quoted(&known.occurred_at.to_string())),
-        Field::ReceivedAt => see(quoted(&known.received_at.to_string())),
-        Field::Operation => see(quoted(known.operation.as_str())),
-        Field::Position => see(known.position.0.to_string()),
-        Field::Tenant => see(quoted(known.tenant.as_str())),
+        Field::Member(_) => unreachable!("the caller looks members up in the event"),
+        Field::OccurredAt => quoted(&known.occurred_at.to_string()),
+        Field::ReceivedAt => quoted(&known.received_at.to_string()),
+        Field::Operation => quoted(known.operation.as_str()),
+        Field::Position => known.position.0.to_string(),
+        Field::Tenant => quoted(known.tenant.as_str()),
     }
 }
 

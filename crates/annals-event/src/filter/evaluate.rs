@@ -90,11 +90,11 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
 }
 
 /// Whether `f` says yes to some value at the path. Arrays are passed through, at the end too.
-pub(super) fn any_at(root: Value<'_>, path: &Path, f: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+pub(super) fn any_at<'a>(root: Value<'a>, path: &Path, f: &mut dyn FnMut(Value<'a>) -> bool) -> bool {
     any_below(root, &path.0, f)
 }
 
-fn any_below(value: Value<'_>, names: &[Box<str>], f: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+fn any_below<'a>(value: Value<'a>, names: &[Box<str>], f: &mut dyn FnMut(Value<'a>) -> bool) -> bool {
     if value.kind() == Kind::Array {
         return value.items().any(|item| any_below(item, names, f));
     }

@@ -9,8 +9,8 @@ mod questions;
 use annals_event::Timestamp;
 use annals_event::filter::{Matcher, from_parameters, parse_field};
 use annals_ledger::{
-    Direction, FeedScope, Histogram, Interval, Ledger, Order, Place, Search, SearchPage, SortKey, Start,
-    Summary,
+    Direction, FeedScope, Histogram, Interval, Ledger, Order, Place, Search, SearchError, SearchPage,
+    SortKey, Start, Summary,
 };
 use jiff::tz::TimeZone;
 
@@ -128,6 +128,9 @@ impl Pair {
             self.sift(rng, &scope, &matcher, question, context);
         }
         let asked = Asked { scope, matcher, order, sent_only, limit: 1 + rng.index(9), context };
+        if rng.one_in(10) && asked.order.keys().len() == 1 {
+            asked.crawl(&self.ledger, &expected);
+        }
         self.walk(world, rng, &asked, &expected);
     }
 
@@ -249,7 +252,33 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Walks all pages, each of which ends after a single record was looked at.
+    fn crawl(&self, ledger: &Ledger, expected: &[(String, u64)]) {
+        let (mut start, mut size, mut walked) = (Start::First, None, Vec::new());
+        loop {
+            let page = self.ask(ledger, &start, size, 0).unwrap();
+            assert!(page.records.len() <= 1, "{}", self.context);
+            size = Some(page.size);
+            walked.extend(numbers(&page));
+            match page.next {
+                Some(next) => start = Start::After(next),
+                None => break,
+            }
+        }
+        assert_eq!(walked, expected, "{}: one record at a time", self.context);
+    }
+
     fn page(&self, ledger: &Ledger, start: &Start, size: Option<u64>) -> SearchPage {
+        self.ask(ledger, start, size, NO_HURRY).unwrap_or_else(|error| panic!("{}: {error}", self.context))
+    }
+
+    fn ask(
+        &self,
+        ledger: &Ledger,
+        start: &Start,
+        size: Option<u64>,
+        us_max: u64,
+    ) -> Result<SearchPage, SearchError> {
         let search = Search {
             scope: &self.scope,
             matcher: &self.matcher,
@@ -260,7 +289,7 @@ impl Asked<'_> {
             limit: self.limit,
             count: true,
         };
-        ledger.search(&search, NO_HURRY).unwrap_or_else(|error| panic!("{}: {error}", self.context))
+        ledger.search(&search, us_max)
     }
 }
 
