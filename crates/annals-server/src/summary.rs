@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals_event::filter::{self, Field, FilterError};
 use annals_event::json::write_string;
-use annals_ledger::{Counts, Histogram, Interval, LogKind, SearchError, Summary};
+use annals_ledger::{Counted, Counts, Histogram, Interval, LogKind, SearchError, Summary};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -171,8 +171,8 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
                 "ask for a shorter time with `since` and `until`, or for fewer fields",
             ));
         }
-        Err(error @ SearchError::TooMany { what, .. }) => {
-            let parameter = if what == "intervals" { "interval" } else { "by" };
+        Err(error @ SearchError::TooMany { of, .. }) => {
+            let parameter = if of == Counted::Intervals { "interval" } else { "by" };
             return Err(Problem::from(error).in_parameter(parameter));
         }
         counted => counted?,
