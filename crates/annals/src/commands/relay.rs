@@ -99,7 +99,8 @@ fn poll(text: &str) -> Result<Duration, String> {
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     let table = Table::parse(&args.table)?;
     if args.print_sql {
-        output.raw(table.definition().trim_end())?;
+        let sql = table.definition();
+        output.line(|| sql.trim_end().to_owned(), || json!({"type": "result", "sql": sql}))?;
         return Ok(ExitCode::SUCCESS);
     }
     let output = output.of_server();

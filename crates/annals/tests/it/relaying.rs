@@ -10,6 +10,8 @@ fn the_sql_of_the_recipe_is_what_is_printed() {
     assert_eq!((said.code, &*said.stderr), (Some(0), ""));
     let recipe = include_str!("../../../../docs/how-to/outbox.md");
     assert!(recipe.contains(&format!("```sql\n{}```", said.stdout)), "docs/how-to/outbox.md has other SQL");
+    let json = World::new().run(&["relay", "--print-sql", "--json"]).result();
+    assert_eq!(json["sql"], said.stdout);
 }
 
 #[test]
