@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
-use crate::show::text::safe_lines;
+use crate::show::text::{json_for_terminal, safe_lines};
 
 /// Between two lines of progress when nobody watches a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -65,9 +65,12 @@ impl Output {
         if self.json { Ok(()) } else { self.raw(line) }
     }
 
-    /// One line as it is.
+    /// One line as it is; of JSON the same value in bytes that do not steer a terminal.
     pub(crate) fn raw(self, line: &str) -> Result<(), Failure> {
-        self.bytes(&[line.as_bytes(), b"\n"].concat())
+        let line = line.as_bytes();
+        let may_steer = self.json && io::stdout().is_terminal();
+        let line = if may_steer { json_for_terminal(line) } else { line.into() };
+        self.bytes(&[&line, &b"\n"[..]].concat())
     }
 
     /// Whole lines as they are. They have left us when this returns.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use expect_test::expect;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 use crate::support::{Said, Server, World};
@@ -240,6 +241,24 @@ async fn it_sends_to_the_end_although_nobody_reads_what_it_says() {
     assert_eq!(end(child).code, Some(2), "some were rejected");
     written.unwrap();
     assert_eq!(records(&server, &server.operator_key()).await.len(), 30);
+}
+
+#[test]
+fn json_does_not_steer_a_terminal() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    std::fs::write(world.path("turned.ndjson"), "{\"id\": \"a\u{202e}b\"}\n").unwrap();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let screen = std::fs::OpenOptions::new().write(true).open(name.to_str().unwrap()).unwrap();
+    let mut command = send_acme(&world, &server, &["--json", "turned.ndjson"]);
+    let mut child = command.stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let mut shown = vec![0; 4096];
+    let length = rustix::io::read(&terminal, &mut shown[..]).unwrap();
+    let shown = String::from_utf8(shown[..length].to_vec()).unwrap();
+    assert!(shown.contains(r#""id":"a\u202eb""#), "{shown:?}");
 }
 
 #[test]
