@@ -160,7 +160,8 @@ impl Operator {
                     ));
                 }
                 Literal::Text(text) if matches!(holds, Holds::Time) => {
-                    Test::Order(comparison, Literal::Time(bound(comparison, &text)?))
+                    let (comparison, at) = bound(comparison, &text)?;
+                    Test::Order(comparison, Literal::Time(at))
                 }
                 literal => Test::Order(comparison, literal),
             },
@@ -214,12 +215,16 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     Ok(parsed.at)
 }
 
-/// The instant to compare with, for the same answer as the text's, which may be finer than any time: between two
-/// microseconds, what is at or above it is at or above the later one.
-pub(super) fn bound(comparison: Comparison, text: &str) -> Result<Timestamp, String> {
+/// How to compare with which instant, for the same answer as the text's, which may be finer than any time: between two
+/// microseconds, what is at or above it is above the earlier one.
+pub(super) fn bound(comparison: Comparison, text: &str) -> Result<(Comparison, Timestamp), String> {
     let parsed = Timestamp::parse_noting(text).map_err(|error| format!("`{}` {error}", shown(text)))?;
-    let later = parsed.cut && matches!(comparison, Comparison::AtLeast | Comparison::Below);
-    Ok(Timestamp::from_micros(parsed.at.as_micros() + i64::from(later)).unwrap_or(parsed.at))
+    let comparison = match comparison {
+        Comparison::AtLeast if parsed.cut => Comparison::Above,
+        Comparison::Below if parsed.cut => Comparison::AtMost,
+        same => same,
+    };
+    Ok((comparison, parsed.at))
 }
 
 /// Whether the number is an integer from 0 to `max`.

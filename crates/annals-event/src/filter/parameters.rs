@@ -260,7 +260,7 @@ impl From<String> for Refused {
 }
 
 fn time(comparison: Comparison, value: &str) -> Result<Test, String> {
-    let bound = bound(comparison, value).map_err(|error| {
+    let (comparison, at) = bound(comparison, value).map_err(|error| {
         // In a URL `+` is a space.
         let meant = value.replacen(' ', "+", 1);
         if Timestamp::parse(&meant).is_err() {
@@ -269,14 +269,17 @@ fn time(comparison: Comparison, value: &str) -> Result<Test, String> {
         let written = meant.replace('+', "%2B");
         format!("`{}` has a space where a `+` was lost; in a URL it is written `{written}`", shown(value))
     })?;
-    Ok(Test::Order(comparison, Literal::Time(bound)))
+    Ok(Test::Order(comparison, Literal::Time(at)))
 }
 
 /// Refuses a span of time that no event can lie in.
 fn refuse_empty_spans(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<(), ParameterError> {
     let given = |wanted: &str, comparison| {
         let (_, value) = pairs.iter().find(|(name, _)| name.as_ref() == wanted)?;
-        Some((value.as_ref(), bound(comparison, value.as_ref()).ok()?))
+        let (comparison, at) = bound(comparison, value.as_ref()).ok()?;
+        // The first µs that lies within, or that no longer does.
+        let next = matches!(comparison, Comparison::Above | Comparison::AtMost);
+        Some((value.as_ref(), at.as_micros() + i64::from(next)))
     };
     for (since, until) in [("since", "until"), ("received_since", "received_until")] {
         if let Some((from, from_at)) = given(since, Comparison::AtLeast)

@@ -252,13 +252,31 @@ fn what_annals_knows_is_asked_beside_the_members() {
 #[test]
 fn times_finer_than_microseconds_bound_exactly() {
     let read = |operator: &str| read(&format!("occurred_at {operator} \"2026-11-21T10:00:59.1234567Z\""));
-    assert_eq!(read("ge"), "occurred_at ge \"2026-11-21T10:00:59.123457Z\"");
-    assert_eq!(read("lt"), "occurred_at lt \"2026-11-21T10:00:59.123457Z\"");
+    assert_eq!(read("ge"), "occurred_at gt \"2026-11-21T10:00:59.123456Z\"");
+    assert_eq!(read("lt"), "occurred_at le \"2026-11-21T10:00:59.123456Z\"");
     assert_eq!(read("gt"), "occurred_at gt \"2026-11-21T10:00:59.123456Z\"");
     assert_eq!(read("le"), "occurred_at le \"2026-11-21T10:00:59.123456Z\"");
     let span = |since, until| from_parameters(&[("since", since), ("until", until)]).is_ok();
     assert!(span("2026-11-21T10:00:59.123456Z", "2026-11-21T10:00:59.1234561Z"));
     assert!(!span("2026-11-21T10:00:59.1234561Z", "2026-11-21T10:00:59.1234569Z"));
+}
+
+#[test]
+fn a_time_between_the_last_microsecond_and_the_end_of_the_calendar_bounds_exactly() {
+    let tenant = TenantId::new("acme").unwrap();
+    let last = Known { occurred_at: Timestamp::MAX, received_at: Timestamp::MAX, ..known(&tenant) };
+    let end = "9999-12-31T23:59:59.9999999Z";
+    for (parameter, operator, expected) in [("since", "ge", false), ("until", "lt", true)] {
+        for (prefix, field) in [("", "occurred_at"), ("received_", "received_at")] {
+            let asked = from_parameters(&[(format!("{prefix}{parameter}"), end)]).unwrap();
+            assert_eq!(asked.decide(&last), Some(expected), "{asked}");
+            let filter = parse(&format!("{field} {operator} \"{end}\"")).unwrap();
+            assert_eq!(filter.decide(&last), Some(expected), "{filter}");
+        }
+    }
+    let span = |since, until| from_parameters(&[("since", since), ("until", until)]).is_ok();
+    assert!(span("9999-12-31T23:59:59.999999Z", end));
+    assert!(!span(end, "9999-12-31T23:59:59.99999999Z"));
 }
 
 #[test]
