@@ -159,7 +159,8 @@ pub(super) fn field(name: &str) -> Option<Field> {
 /// # Errors
 ///
 /// [`ParameterError`] for an unknown name, a value that the member never has, an empty value, an empty span of time, a `q` or
-/// `filter` that does not parse, a second one of these, and more than [`FILTER_TESTS_MAX`] tests over all.
+/// `filter` that does not parse, a second one of these, more than [`FILTER_TESTS_MAX`] tests over all, and more
+/// than [`FILTER_FOLDED_MAX`](super::FILTER_FOLDED_MAX) that fold, which `filter` alone can have.
 pub fn from_parameters(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<Condition, ParameterError> {
     let mut given: Vec<(usize, &'static Parameter, Vec<Condition>)> = Vec::new();
     let mut tests = 0;

@@ -15,7 +15,8 @@
 use super::names::{Holds, Name, Root, dotted, is_bare, resolve, shown};
 use super::operator::{OPERATORS_LISTED, Operator, no_value, unknown_operator};
 use super::{
-    Condition, Decimal, FILTER_BYTES_MAX, FILTER_DEPTH_MAX, FILTER_TESTS_MAX, Field, Literal, Test, group,
+    Condition, Decimal, FILTER_BYTES_MAX, FILTER_DEPTH_MAX, FILTER_FOLDED_MAX, FILTER_TESTS_MAX, Field,
+    Literal, Test, group,
 };
 use crate::Code;
 use crate::json::{Document, Limits};
@@ -30,7 +31,8 @@ pub struct FilterError {
     pub message: String,
 }
 
-/// Reads a filter, at most [`FILTER_BYTES_MAX`] long, with [`FILTER_TESTS_MAX`] tests and [`FILTER_DEPTH_MAX`] levels.
+/// Reads a filter, at most [`FILTER_BYTES_MAX`] long, with [`FILTER_TESTS_MAX`] tests, [`FILTER_FOLDED_MAX`] of which fold, and
+/// [`FILTER_DEPTH_MAX`] levels.
 ///
 /// What `and` joins about elements of one array of the model holds for one and the same element.
 ///
@@ -114,6 +116,8 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     tests: usize,
+    /// Tests that fold.
+    folded: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -123,7 +127,7 @@ impl<'a> Parser<'a> {
                 format!("the {what} has {} bytes, at most {FILTER_BYTES_MAX} are allowed", text.len());
             return Err(FilterError { at: 0, message });
         }
-        Ok(Self { text, what, at: 0, depth: 0, tests: 0 })
+        Ok(Self { text, what, at: 0, depth: 0, tests: 0, folded: 0 })
     }
 
     fn any(&mut self, root: Root) -> Parsed<Condition> {
@@ -258,6 +262,13 @@ impl<'a> Parser<'a> {
             return Ok(if not { present } else { Condition::Not(Box::new(present)) });
         }
         operator.applies(written, name, holds).map_err(refused)?;
+        self.folded += usize::from(matches!(operator, Operator::Text { folded: true, .. }));
+        if self.folded > FILTER_FOLDED_MAX {
+            return Err(refused(format!(
+                "the filter has more than {FILTER_FOLDED_MAX} of `ieq`, `ico`, `isw` and `iew`; look for words by `q`, or ask in \
+                 several requests"
+            )));
+        }
         self.space();
         let at = self.at;
         let literal = self.literal(written)?;

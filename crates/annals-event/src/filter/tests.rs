@@ -280,6 +280,23 @@ fn a_time_between_the_last_microsecond_and_the_end_of_the_calendar_bounds_exactl
 }
 
 #[test]
+fn so_many_tests_fold_and_no_more() {
+    for operator in ["ieq", "ICO", "isw", "iew"] {
+        let tests = |count| vec![format!("reason {operator} \"x\""); count].join(" or ");
+        assert!(parse(&tests(FILTER_FOLDED_MAX)).is_ok());
+        let filter = format!("action eq \"a\" and ({})", tests(FILTER_FOLDED_MAX + 1));
+        let error = parse(&filter).unwrap_err();
+        assert_eq!(
+            error.message,
+            "the filter has more than 32 of `ieq`, `ico`, `isw` and `iew`; look for words by `q`, or ask in several requests"
+        );
+        assert_eq!(error.at, filter.rfind(operator).unwrap());
+        let asked = from_parameters(&[("action", "a"), ("filter", &filter)]).unwrap_err();
+        assert_eq!((asked.parameter.as_str(), asked.message), ("filter", error.message));
+    }
+}
+
+#[test]
 fn names_in_quotes_are_taken_as_they_are() {
     finds(
         true,
@@ -551,9 +568,15 @@ fn the_reference_shows_filters_that_read_and_names_every_operator_and_limit() {
     {
         assert!(page.contains(&format!("`{word}`")), "{word}");
     }
-    for limit in
-        [FILTER_BYTES_MAX, FILTER_TESTS_MAX, FILTER_DEPTH_MAX, PATH_NAMES_MAX, WORDS_BYTES_MAX, WORDS_MAX]
-    {
+    for limit in [
+        FILTER_BYTES_MAX,
+        FILTER_TESTS_MAX,
+        FILTER_FOLDED_MAX,
+        FILTER_DEPTH_MAX,
+        PATH_NAMES_MAX,
+        WORDS_BYTES_MAX,
+        WORDS_MAX,
+    ] {
         let digits = limit.to_string();
         let limit = if limit < 1000 { digits } else { format!("{},{}", &digits[..1], &digits[1..]) };
         assert!(page.contains(&limit), "{limit}");
