@@ -16,7 +16,7 @@ use super::names::{Holds, Name, Root, dotted, is_bare, resolve, shown};
 use super::operator::{OPERATORS_LISTED, Operator, no_value, unknown_operator};
 use super::{
     Condition, Decimal, FILTER_BYTES_MAX, FILTER_DEPTH_MAX, FILTER_FOLDED_MAX, FILTER_TESTS_MAX, Field,
-    Literal, Test, group,
+    Literal, Test, group, sort_texts,
 };
 use crate::Code;
 use crate::json::{Document, Limits};
@@ -89,6 +89,11 @@ pub(super) fn any_of(conditions: impl IntoIterator<Item = Condition>) -> Conditi
                 ) if *field == other => networks.extend(more),
                 (_, one) => any.push(one),
             }
+        }
+    }
+    for one in &mut any {
+        if let Condition::Field(_, Test::In(literals)) = one {
+            sort_texts(literals);
         }
     }
     if any.len() == 1 { any.remove(0) } else { Condition::Any(any) }

@@ -297,6 +297,28 @@ fn so_many_tests_fold_and_no_more() {
 }
 
 #[test]
+fn texts_to_choose_from_are_sorted_and_stand_once() {
+    let sorted = ["a", "b", "c", "\u{e9}", "\u{ff5e}", "\u{1f3ac}"];
+    let mixed = ["c", "\u{1f3ac}", "a", "\u{ff5e}", "c", "b", "\u{e9}", "a"];
+    let expected = Condition::Field(
+        Field::Member(Path::new(&["actor", "id"])),
+        Test::In(sorted.iter().map(|text| Literal::Text((*text).into())).collect()),
+    );
+    let built = Condition::texts(&["actor", "id"], mixed);
+    assert_eq!(built, expected);
+    let pairs = mixed.map(|text| ("actor_id", text));
+    assert_eq!(from_parameters(&pairs).unwrap(), expected);
+    let filter = mixed.map(|text| format!("actor.id eq \"{text}\"")).join(" or ");
+    assert_eq!(parse(&filter).unwrap(), expected);
+    let nested = format!("({}) or actor.id eq \"b\" or ({filter})", filter.replace(" or ", ") or ("));
+    let nested = nested.replacen("(actor", "((actor", 1).replacen(')', "))", 1);
+    assert_eq!(parse(&nested).unwrap(), expected);
+    // What is no text has no such order, and stays as it was asked.
+    let several = "metadata.n eq \"b\" or metadata.n eq 5 or metadata.n eq \"a\" or metadata.n eq \"b\"";
+    assert_eq!(read(several), several);
+}
+
+#[test]
 fn names_in_quotes_are_taken_as_they_are() {
     finds(
         true,
@@ -478,13 +500,13 @@ fn parameters_hold_all_together_and_a_repeated_one_is_any() {
             actor_id=u1&action=a,b&actor_id=u2
                 (actor.id eq "u1" or actor.id eq "u2") and action eq "a,b"
             targets_type=video&since=2026-11-21T10:00:00Z&targets_id=v9&targets_id=v8
-                targets[type eq "video" and (id eq "v9" or id eq "v8")] and occurred_at ge "2026-11-21T10:00:00.000000Z"
+                targets[type eq "video" and (id eq "v8" or id eq "v9")] and occurred_at ge "2026-11-21T10:00:00.000000Z"
             targets_type=video&filter=targets.id eq "v9" and not (targets.name pr)
                 targets[type eq "video" and id eq "v9"] and not (targets.name pr)
             filter=actor.id eq "a" or actor.id eq "b"&actor_id=c
                 (actor.id eq "a" or actor.id eq "b") and actor.id eq "c"
             context_ip=10.0.0.0/8&context_ip=AWS Internal&context_ip=10.0.0.1
-                context.ip cidr "10.0.0.0/8" or context.ip eq "AWS Internal" or context.ip eq "10.0.0.1"
+                context.ip cidr "10.0.0.0/8" or context.ip eq "10.0.0.1" or context.ip eq "AWS Internal"
             q=video.update "two words" Ana&operation=update&changes_complete=true
                 q("video update" "two words" ana) and operation eq "update" and changes.complete eq true
             request_status_code=200&source_seq=7&outcome_result=denied
