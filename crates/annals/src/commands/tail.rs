@@ -75,6 +75,8 @@ async fn follow(args: &Args, output: Output) -> Result<ExitCode, Failure> {
 async fn newest(api: &Api, filters: &[(String, String)], count: u64) -> Result<(Vec<Vec<u8>>, u64), Failure> {
     let mut query = filters.to_vec();
     query.push(("limit".to_owned(), count.max(1).to_string()));
+    // What is rare is found later than anybody waits; following begins all the same.
+    query.push(("partial".to_owned(), "true".to_owned()));
     let mut page = api.page(&["v1", "events"], &query).await?;
     let mut lines = Vec::new();
     while let Some(line) = page.lines.next().await? {

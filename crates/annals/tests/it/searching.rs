@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::thread::JoinHandle;
 
 use expect_test::expect;
 use serde_json::{Value, json};
@@ -344,16 +345,18 @@ fn reads_are_found_in_the_access_log() {
     server.stop();
 }
 
-/// Answers one request with this.
-fn stranger(answer: &'static str) -> String {
+/// Answers one request with this; gives its address, and then the request.
+fn stranger(answer: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
+    let asked = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
     });
-    url
+    (url, asked)
 }
 
 #[test]
@@ -364,7 +367,7 @@ fn another_servers_answer_is_not_nothing_found() {
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 8\r\n\r\nwelcome\n",
         ] {
-            let url = stranger(answer);
+            let (url, _) = stranger(answer);
             let said = world.run(&[&["search", "--url", &url], json].concat());
             assert_eq!(said.code, Some(7), "{}{}", said.stdout, said.stderr);
             assert!(
@@ -377,11 +380,18 @@ fn another_servers_answer_is_not_nothing_found() {
 }
 
 #[test]
+fn tail_begins_with_what_is_found_in_time() {
+    let (url, asked) = stranger("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(World::new().run(&["tail", "rare", "--url", &url]).code, Some(3));
+    assert!(asked.join().unwrap().starts_with("GET /v1/events?q=rare&limit=20&partial=true "));
+}
+
+#[test]
 fn nobody_is_led_elsewhere() {
     let world = World::new();
     let elsewhere =
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
-    let said = world.run(&["search", "--url", &stranger(elsewhere)]);
+    let said = world.run(&["search", "--url", &stranger(elsewhere).0]);
     assert_eq!(said.code, Some(2), "{}{}", said.stdout, said.stderr);
     assert!(said.stderr.contains("HTTP status 307"), "{}", said.stderr);
     assert!(said.stderr.contains("hint: give the address that it leads to with `--url`"), "{}", said.stderr);
