@@ -66,8 +66,8 @@ Examples:
     /// The old one goes on for `--overlap`.
     #[command(after_help = "\
 Examples:
-  annals key rotate 0123456789abcdef
-  annals key rotate 0123456789abcdef --overlap 0s")]
+  annals key rotate key_0123456789abcdef
+  annals key rotate key_0123456789abcdef --overlap 0s")]
     Rotate {
         /// The key's id, as `annals key list` shows it
         #[arg(value_name = "ID")]
@@ -79,7 +79,7 @@ Examples:
         server: ServerFlags,
     },
     /// End a key: it is refused from now on
-    #[command(after_help = "Example:\n  annals key end 0123456789abcdef")]
+    #[command(after_help = "Example:\n  annals key end key_0123456789abcdef")]
     End {
         /// The key's id, as `annals key list` shows it
         #[arg(value_name = "ID")]
