@@ -107,6 +107,11 @@ impl Api {
                 .with_hint("give a URL such as http://127.0.0.1:4722")
         };
         let mut base: Url = url.parse().map_err(|_| invalid("is not a URL"))?;
+        // Messages name the server; a secret must not stand in its name.
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(Failure::new(Exit::Invalid, "the server's URL holds a user or a password")
+                .with_hint("give the key with `--key` or `ANNALS_KEY`, and the URL without them"));
+        }
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(invalid("is not the URL of a server"));
         }

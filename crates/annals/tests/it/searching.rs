@@ -387,6 +387,15 @@ fn tail_begins_with_what_is_found_in_time() {
 }
 
 #[test]
+fn a_password_in_the_url_is_refused_and_not_shown() {
+    for url in ["http://ana:swordfish@127.0.0.1:1", "ftp://ana:swordfish@example.com"] {
+        let said = World::new().run(&["search", "--json", "--url", url]);
+        assert_eq!(said.code, Some(2), "{}{}", said.stdout, said.stderr);
+        assert!(!said.stdout.contains("swordfish") && !said.stderr.contains("swordfish"), "{}", said.stderr);
+    }
+}
+
+#[test]
 fn nobody_is_led_elsewhere() {
     let world = World::new();
     let elsewhere =
