@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! base64url( u8 version = 1 | u8 len, view | u8 len, tenant | u8 log | u64 size | u64 total + 1, or 0
-//!          | u8 direction | u8 keys, i64 each | u64 number | u16 len, question | 16 bytes of HMAC-SHA-256 )
+//!          | u8 direction | u8 keys <= 8, i64 each | u64 number | u16 len, question | 16 bytes of HMAC-SHA-256 )
 //! ```
 //!
 //! Numbers are big-endian. `view` names the API that gave it; `log` is 0 for events, 1 for the access log, 2 for all tenants.
 
-use annals_event::TenantId;
+use annals_event::{TENANT_ID_BYTES_MAX, TenantId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -24,11 +24,21 @@ use crate::search::{Place, Start};
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;
 
+/// Most keys of a place.
+const KEYS_MAX: usize = 8;
+
 /// Longest question a cursor carries, bytes.
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
+/// Most bytes beside the question.
+const AROUND_BYTES_MAX: usize = 512;
+const _: () = {
+    let names = 1 + u8::MAX as usize + 1 + TENANT_ID_BYTES_MAX;
+    assert!(1 + names + 1 + 8 + 8 + 1 + 1 + 8 * KEYS_MAX + 8 + 2 + MAC_BYTES <= AROUND_BYTES_MAX);
+};
+
 /// Longest cursor, bytes of text.
-pub const CURSOR_BYTES_MAX: usize = (QUESTION_BYTES_MAX + 512) * 4 / 3;
+pub const CURSOR_BYTES_MAX: usize = (QUESTION_BYTES_MAX + AROUND_BYTES_MAX) * 4 / 3;
 
 /// Where a search goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +53,7 @@ pub struct Cursor {
     pub size: u64,
     /// How many match, if they were counted.
     pub total: Option<u64>,
-    /// Where the page begins: never [`Start::First`].
+    /// Where the page begins: never [`Start::First`], and a place of at most 8 keys.
     pub start: Start,
 }
 
@@ -53,7 +63,8 @@ pub struct Cursor {
 pub struct CursorError;
 
 impl Cursor {
-    /// The cursor as text, signed with `key`. None for a question that is too long.
+    /// The cursor as text, signed with `key`. None for a question that is too long, or a place of too many
+    /// keys.
     pub(crate) fn to_text(&self, key: &[u8]) -> Option<String> {
         let (direction, place) = match &self.start {
             Start::First => return None,
@@ -64,7 +75,7 @@ impl Cursor {
             FeedScope::Log(log) => (log.tenant.as_str(), u8::from(log.kind == LogKind::Access)),
             FeedScope::All => ("", 2),
         };
-        if self.question.len() > QUESTION_BYTES_MAX {
+        if self.question.len() > QUESTION_BYTES_MAX || place.keys.len() > KEYS_MAX {
             return None;
         }
         let mut out = vec![VERSION];
@@ -138,7 +149,8 @@ impl<'a> Input<'a> {
         let size = u64::from_be_bytes(self.array()?);
         let total = u64::from_be_bytes(self.array()?).checked_sub(1);
         let direction = self.u8()?;
-        let keys = (0..self.u8()?).map(|_| self.array().map(i64::from_be_bytes)).collect::<Option<_>>()?;
+        let keys = Some(self.u8()?).filter(|keys| usize::from(*keys) <= KEYS_MAX)?;
+        let keys = (0..keys).map(|_| self.array().map(i64::from_be_bytes)).collect::<Option<_>>()?;
         let place = Place { keys, number: u64::from_be_bytes(self.array()?) };
         let start = match direction {
             0 => Start::After(place),
@@ -206,6 +218,35 @@ mod tests {
             assert_eq!(Cursor::from_text(&text, b"key"), Ok(cursor));
             assert_eq!(Cursor::from_text(&text, b"another"), Err(CursorError));
         }
+    }
+
+    #[test]
+    fn the_longest_cursor_is_as_long_as_is_said_and_more_keys_are_refused() {
+        let tenant = TenantId::new(&"t".repeat(TENANT_ID_BYTES_MAX)).unwrap();
+        let mut cursor = Cursor {
+            view: "v".repeat(255),
+            scope: FeedScope::Log(TenantLog { tenant, kind: LogKind::Tenant }),
+            question: "q".repeat(QUESTION_BYTES_MAX),
+            size: u64::MAX,
+            total: Some(u64::MAX - 1),
+            start: Start::After(Place { keys: vec![i64::MIN; KEYS_MAX], number: u64::MAX }),
+        };
+        let text = cursor.to_text(b"key").unwrap();
+        assert!(text.len() <= CURSOR_BYTES_MAX);
+        assert_eq!(Cursor::from_text(&text, b"key").as_ref(), Ok(&cursor));
+        // One more, as if an earlier version had signed it.
+        cursor.question.clear();
+        let text = cursor.to_text(b"key").unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        bytes.truncate(bytes.len() - MAC_BYTES);
+        let at = bytes.len() - 2 - 8 - 8 * KEYS_MAX - 1;
+        bytes[at] += 1;
+        bytes.splice(at + 1..at + 1, [0; 8]);
+        let signed = mac(b"key", &bytes).finalize().into_bytes();
+        bytes.extend(&signed[..MAC_BYTES]);
+        assert_eq!(Cursor::from_text(&URL_SAFE_NO_PAD.encode(bytes), b"key"), Err(CursorError));
+        cursor.start = Start::Before(Place { keys: vec![0; KEYS_MAX + 1], number: 0 });
+        assert_eq!(cursor.to_text(b"key"), None);
     }
 
     #[test]
