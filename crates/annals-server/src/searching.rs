@@ -74,6 +74,7 @@ impl Turns {
 ///
 /// `busy` when too many wait or an order needs all matches and the time was up, `out_of_range` for a size beyond the log.
 pub(crate) async fn search(app: &App, asked: Asked) -> Result<SearchPage, Problem> {
+    let (size, count) = (asked.size.unwrap_or(0), asked.count);
     let found = work(app, move |ledger, effort| {
         let search = Search {
             scope: &asked.scope,
@@ -88,12 +89,14 @@ pub(crate) async fn search(app: &App, asked: Asked) -> Result<SearchPage, Proble
         ledger.search(&search, effort)
     });
     match found.await? {
+        // Whoever goes on where it had records is not told that they have ended.
+        Err(SearchError::TenantMissing) if size > 0 => Err(SearchError::Beyond { size, known: 0 }.into()),
         Err(SearchError::TenantMissing) => Ok(SearchPage {
             records: Vec::new(),
             next: None,
             previous: None,
             size: 0,
-            total: Some(0),
+            total: count.then_some(0),
             partial: false,
         }),
         found => Ok(found?),
@@ -179,6 +182,10 @@ impl From<SearchError> for Problem {
 mod tests {
     use std::sync::mpsc;
 
+    use annals_event::TenantId;
+    use annals_event::filter::Condition;
+    use annals_ledger::{Direction, LogKind, TenantLog};
+
     use super::*;
     use crate::app::tests::app;
 
@@ -213,6 +220,29 @@ mod tests {
         }
         assert_eq!(begun.try_iter().count(), cores + SEARCHES_WAITING_MAX, "those who waited had their turn");
         work(&app, all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_tenant_without_records_is_empty_but_not_as_of_a_size_that_it_never_had() {
+        let app = app();
+        let tenant = TenantId::new("acme").unwrap();
+        let asked = |size, count| Asked {
+            scope: FeedScope::Log(TenantLog { tenant: tenant.clone(), kind: LogKind::Tenant }),
+            matcher: Matcher::new(Condition::everything()),
+            order: Order::occurred(Direction::Falling),
+            sent_only: false,
+            size,
+            start: Start::First,
+            limit: 10,
+            count,
+        };
+        for (size, count, total) in [(None, false, None), (None, true, Some(0)), (Some(0), true, Some(0))] {
+            let page = search(&app, asked(size, count)).await.unwrap();
+            assert_eq!((page.records.len(), page.size, page.total, page.partial), (0, 0, total, false));
+        }
+        let lost = search(&app, asked(Some(6), false)).await.unwrap_err();
+        assert_eq!(lost.code(), Code::OutOfRange);
+        assert!(lost.detail().contains("as of 6 records, but there are only 0"), "{}", lost.detail());
     }
 
     #[tokio::test]
