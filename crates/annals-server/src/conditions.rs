@@ -10,7 +10,8 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, 
 
 use crate::problem::{Code, Problem};
 
-/// The conditions of one request: names and values in one order, each once, so that equal questions are equal.
+/// The conditions of one request: names and values in one order, each once, so that equal questions are equal. What may not be
+/// repeated stands as often as it was given, to be refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Conditions(Vec<(String, String)>);
@@ -18,13 +19,13 @@ pub(crate) struct Conditions(Vec<(String, String)>);
 impl Conditions {
     /// Whether a parameter of this name is a condition.
     pub(crate) fn knows(name: &str) -> bool {
-        filter::parameter_names().binary_search(&name).is_ok()
+        named(name).is_some()
     }
 
     /// The conditions with these names and values.
     pub(crate) fn new(mut pairs: Vec<(String, String)>) -> Self {
         pairs.sort();
-        pairs.dedup();
+        pairs.dedup_by(|next, one| next == one && named(&one.0).is_some_and(filter::Parameter::repeats));
         Self(pairs)
     }
 
@@ -60,11 +61,22 @@ impl Conditions {
         record
     }
 
+    fn count(&self, pair: &(String, String)) -> usize {
+        self.0.partition_point(|other| other <= pair) - self.0.partition_point(|other| other < pair)
+    }
+
     /// A name in which these differ from the others.
     pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
-        let missing = |from: &'a Self, of: &'a Self| of.0.iter().find(|pair| !from.0.contains(pair));
+        let missing =
+            |from: &'a Self, of: &'a Self| of.0.iter().find(|pair| from.count(pair) < of.count(pair));
         missing(other, self).or_else(|| missing(self, other)).map(|(name, _)| name.as_str())
     }
+}
+
+/// The condition of this name.
+fn named(name: &str) -> Option<&'static filter::Parameter> {
+    let at = filter::parameter_names().binary_search(&name).ok()?;
+    filter::parameters().get(at)
 }
 
 impl From<ParameterError> for Problem {
@@ -96,37 +108,33 @@ fn described(parameter: &filter::Parameter) -> Parameter {
         Some(Field::OccurredAt) => "occurred_at".to_owned(),
         _ => parameter.name.clone(),
     };
-    let (schema, repeats, description) = match parameter.kind {
+    let (schema, description) = match parameter.kind {
         ParameterKind::Word(words) => {
-            (text().enum_values(Some(words.iter().copied())), true, format!("`{path}` is one of these"))
+            (text().enum_values(Some(words.iter().copied())), format!("`{path}` is one of these"))
         }
-        ParameterKind::Bool => {
-            (ObjectBuilder::new().schema_type(Type::Boolean), true, format!("`{path}` is this"))
-        }
+        ParameterKind::Bool => (ObjectBuilder::new().schema_type(Type::Boolean), format!("`{path}` is this")),
         ParameterKind::Integer(_) => {
-            (ObjectBuilder::new().schema_type(Type::Integer), true, format!("`{path}` is one of these"))
+            (ObjectBuilder::new().schema_type(Type::Integer), format!("`{path}` is one of these"))
         }
         ParameterKind::Address => {
-            (text(), true, format!("`{path}` is one of these, or in one of these networks (`10.0.0.0/8`)"))
+            (text(), format!("`{path}` is one of these, or in one of these networks (`10.0.0.0/8`)"))
         }
-        ParameterKind::Since => (time(), false, format!("`{path}` is at or after this time")),
-        ParameterKind::Until => (time(), false, format!("`{path}` is before this time")),
+        ParameterKind::Since => (time(), format!("`{path}` is at or after this time")),
+        ParameterKind::Until => (time(), format!("`{path}` is before this time")),
         ParameterKind::Words => {
-            (text(), false, "All these words, anywhere in the event; `\"two words\"` side by side".to_owned())
+            (text(), "All these words, anywhere in the event; `\"two words\"` side by side".to_owned())
         }
-        ParameterKind::Filter => (
-            text(),
-            false,
-            "A condition such as `actor.id eq \"u1\" and not (action sw \"video.\")`".to_owned(),
-        ),
-        _ => (text(), true, format!("`{path}` is one of these")),
+        ParameterKind::Filter => {
+            (text(), "A condition such as `actor.id eq \"u1\" and not (action sw \"video.\")`".to_owned())
+        }
+        _ => (text(), format!("`{path}` is one of these")),
     };
     let builder = ParameterBuilder::new()
         .name(&parameter.name)
         .parameter_in(ParameterIn::Query)
         .description(Some(description))
         .extensions(Some(ExtensionsBuilder::new().add("x-condition", true).build()));
-    if repeats {
+    if parameter.repeats() {
         let several = Schema::Array(ArrayBuilder::new().items(schema).build());
         builder.schema(Some(several)).style(Some(ParameterStyle::Form)).explode(Some(true)).build()
     } else {

@@ -27,6 +27,12 @@ impl Parameter {
     pub fn field(&self) -> Option<&Field> {
         self.field.as_ref()
     }
+
+    /// Whether it may stand several times, for any of its values.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.once().is_none()
+    }
 }
 
 /// What a parameter takes.

@@ -242,6 +242,11 @@ async fn what_is_asked_wrongly_is_told_what_is_wrong() {
         ("action=", "action"),
         ("q=", "q"),
         ("q=a&q=b", "q"),
+        ("q=a&q=a", "q"),
+        ("action=a&q=a&actor_id=u1&q=a", "q"),
+        ("filter=action%20pr&filter=action%20pr", "filter"),
+        ("since=2026-11-21T10:00:00Z&since=2026-11-21T10:00:00Z", "since"),
+        ("received_until=2026-11-21T10:00:00Z&received_until=2026-11-21T10:00:00Z", "received_until"),
     ] {
         check(&site, query, "parameter_value", parameter).await;
     }
@@ -390,6 +395,10 @@ async fn what_stands_beside_a_cursor_must_be_its_question() {
     ] {
         check(&site, &format!("cursor={cursor}&{beside}"), "cursor_mismatch", parameter).await;
     }
+    // Nothing that was answered has it twice.
+    let words = find(&site, "acme", "q=video&limit=2").await["next"].as_str().unwrap().to_owned();
+    assert_eq!(ids(&find(&site, "acme", &format!("cursor={words}&q=video")).await), ["m6", "m5"]);
+    check(&site, &format!("cursor={words}&q=video&q=video"), "cursor_mismatch", "q").await;
     let denied = site.ask(&format!("GET /v1/events?cursor={cursor}&tenant=globex"), "acme", b"").await;
     assert_eq!(denied.code(), "tenant_denied");
     let page = find(&site, "operator", &format!("cursor={cursor}&tenant=acme")).await;
