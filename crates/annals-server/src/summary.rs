@@ -240,3 +240,34 @@ fn comma(index: usize, out: &mut Vec<u8>) {
         out.push(b',');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use annals_ledger::summary::{DISTINCT_BYTES_MAX, DISTINCT_MAX, STRETCHES_MAX};
+
+    use super::*;
+    use crate::searching::SEARCH_US_MAX;
+
+    #[test]
+    fn the_reference_names_the_limits_of_counting() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/search.md"))
+                .unwrap();
+        let section = page.split("## Counts").nth(1).unwrap().split("\n## ").next().unwrap();
+        let thousands = |number: usize| format!("{},{:03}", number / 1000, number % 1000);
+        for row in [
+            format!("| fields in one question | {FIELDS_MAX} |"),
+            format!("| distinct values, over all fields | {} |", thousands(DISTINCT_MAX)),
+            format!(
+                "| memory for them, 64 bytes beside the text of each | {} MiB |",
+                DISTINCT_BYTES_MAX >> 20
+            ),
+            format!("| buckets | {} |", thousands(STRETCHES_MAX)),
+            format!("| values told of each field | {} |", thousands(VALUES_MAX)),
+            format!("| length of the answer | {} MiB |", ANSWER_BYTES_MAX >> 20),
+            format!("| work | {} s |", SEARCH_US_MAX / 1_000_000),
+        ] {
+            assert!(section.contains(&row), "{row}");
+        }
+    }
+}

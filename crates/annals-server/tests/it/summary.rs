@@ -120,6 +120,21 @@ async fn a_histogram_begins_and_ends_where_the_question_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_counted_as_they_were_written_though_filters_take_them_by_value() {
+    let site = Site::new().await;
+    let numbers = ["1", "1.0", "1e0", "1"].iter().enumerate();
+    let events: Vec<String> = numbers
+        .map(|(id, n)| format!(r#"{{"id":"{id}","action":"a","actor":{{"id":"u"}},"metadata":{{"n":{n}}}}}"#))
+        .collect();
+    site.post("acme", &format!("[{}]", events.join(","))).await;
+    let path = "GET /v1/summary?by=metadata.n&filter=metadata.n%20eq%201";
+    let answer = site.ask(path, "acme", b"").await;
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let values = r#"{"values":[{"value":1,"count":2},{"value":1.0,"count":1},{"value":1e0,"count":1}],"distinct":3,"missing":0}"#;
+    assert!(text.contains(r#""total":4"#) && text.contains(values), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_tenants_and_empty_ones_are_counted() {
     let mut site = filled().await;
     let more = r#"{"id":"1","tenant":"globex","action":"login","actor":{"id":"u9"}}"#;
