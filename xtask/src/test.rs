@@ -10,8 +10,8 @@ const CRASH_ROUNDS: u64 = 20;
 /// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
 const RELAY_ROUNDS: u64 = 15;
 
-/// Random questions of a test run; `cargo xtask model` asks more.
-const MODEL_QUESTIONS: u64 = 20_000;
+/// Random questions of a test run; `cargo xtask model` asks as many as one likes.
+const MODEL_QUESTIONS: u64 = 100_000;
 
 /// Events of the list that a vendor's client walks; `cargo xtask dialects` has it walk more.
 const DIALECT_EVENTS: u64 = 10_000;

@@ -25,6 +25,7 @@ const TEXTS: &[&str] = &[
     "straße",
     "ação – b",
     "AÇÃO",
+    "Şule e\u{301}a",
     "STRASSE",
     "\"q\"",
     "a\\b",
