@@ -12,7 +12,7 @@
 //! | [`nirvana`] | Nirvana Labs |
 //!
 //! A vendor has four functions, none of which does input or output or knows the time: one reads the parameters of a list into
-//! a [`List`], one writes a record as an entry, one the envelope around entries, one an error. Where its routes are, and how
+//! a [`List`], one writes a record as an entry, one what comes after a page's entries, one an error. Where its routes are, and how
 //! its errors look, is a [`Vendor`]; whoever serves them answers below [`Vendor::root`] in no other form.
 //!
 //! The names are those of other companies and say only whose clients are answered; annals is not affiliated with any of them.

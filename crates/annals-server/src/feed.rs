@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::Asker;
 use crate::conditions::Conditions;
-use crate::page::{Page, wants_lines};
+use crate::page::{self, Page, wants_lines};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Known, Params};
 use crate::reading::Reading;
@@ -206,13 +206,13 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
     let FeedPage { records, next, size } = page;
     let page = Page {
         records,
-        for_platform: feed.reading.for_platform,
+        write: page::as_sent(feed.reading.for_platform),
         lines: wants_lines(headers),
         opening: "{\"records\":[",
-        closing: format!("],\"next\":{next},\"size\":{size}}}"),
+        closing: format!("],\"next\":{next},\"size\":{size}}}").into_bytes(),
     };
     let mut headers = HeaderMap::new();
     headers.insert("annals-next", next.into());
     headers.insert("annals-size", size.into());
-    Ok(page.answer(headers))
+    page.answer(headers)
 }

@@ -1,36 +1,44 @@
 //! Pages of records, written piece by piece.
 
-use std::convert::Infallible;
-
 use annals_ledger::Record;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::problem::Problem;
 
 /// A page is written in pieces of about this size, each when the one before is on its way.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A page. The records share the ledger's bytes, so one of large records costs no copy of them all.
-pub(crate) struct Page {
+/// A page. The records share the ledger's bytes, so one of large records costs no copy of them all, however slowly it is read.
+pub(crate) struct Page<W> {
     /// The records, in order.
     pub(crate) records: Vec<Record>,
-    /// Records name their tenant.
-    pub(crate) for_platform: bool,
+    /// Writes one of them.
+    pub(crate) write: W,
     /// One record a line, and nothing else.
     pub(crate) lines: bool,
     /// What comes before the records: the answer's beginning up to their array's `[`.
     pub(crate) opening: &'static str,
     /// What comes after them: `]` and the answer's end.
-    pub(crate) closing: String,
+    pub(crate) closing: Vec<u8>,
 }
 
 /// A page on its way.
-struct Writer {
-    page: Page,
+struct Writer<W> {
+    page: Page<W>,
     at: usize,
     ended: bool,
+}
+
+/// Writes records as they were sent, with what annals knows of them; `for_platform` they name their tenant.
+pub(crate) fn as_sent(for_platform: bool) -> impl Fn(&Record, &mut Vec<u8>) -> Result<(), Problem> + Send {
+    move |record, out| {
+        record.write_json(for_platform, out);
+        Ok(())
+    }
 }
 
 /// Whether the sender prefers one record a line.
@@ -44,40 +52,47 @@ pub(crate) fn wants_lines(headers: &HeaderMap) -> bool {
     })
 }
 
-impl Page {
+impl<W: Fn(&Record, &mut Vec<u8>) -> Result<(), Problem> + Send + 'static> Page<W> {
     /// The answer, with these headers beside its content type.
-    pub(crate) fn answer(self, headers: HeaderMap) -> Response {
-        let bytes: usize = self.records.iter().map(|record| record.event.len() + 128).sum();
+    ///
+    /// # Errors
+    ///
+    /// A record of the first piece cannot be written; a later one breaks the answer off.
+    pub(crate) fn answer(self, headers: HeaderMap) -> Result<Response, Problem> {
         let kind = if self.lines { "application/x-ndjson" } else { "application/json" };
         let mut writer = Writer { page: self, at: 0, ended: false };
-        let body = if bytes <= PIECE_BYTES {
-            Body::from(writer.piece(usize::MAX).unwrap_or_default())
+        let first = writer.piece()?.unwrap_or_default();
+        let body = if writer.ended {
+            Body::from(first)
         } else {
-            Body::from_stream(stream::unfold(writer, |mut writer| async move {
-                writer.piece(PIECE_BYTES).map(|piece| (Ok::<_, Infallible>(Bytes::from(piece)), writer))
-            }))
+            let rest = stream::unfold(writer, |mut writer| async move {
+                let piece = writer.piece().map_err(|problem| problem.detail().to_owned()).transpose()?;
+                Some((piece, writer))
+            });
+            Body::from_stream(stream::iter([Ok(first)]).chain(rest).map_ok(Bytes::from))
         };
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))];
-        (StatusCode::OK, kind, headers, body).into_response()
+        Ok((StatusCode::OK, kind, headers, body).into_response())
     }
 }
 
-impl Writer {
-    fn piece(&mut self, bytes: usize) -> Option<Vec<u8>> {
+impl<W: Fn(&Record, &mut Vec<u8>) -> Result<(), Problem>> Writer<W> {
+    /// The next piece, or nothing at the end.
+    fn piece(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         if self.ended {
-            return None;
+            return Ok(None);
         }
         let mut out = Vec::new();
         if self.at == 0 && !self.page.lines {
             out.extend_from_slice(self.page.opening.as_bytes());
         }
-        while out.len() < bytes
+        while out.len() < PIECE_BYTES
             && let Some(record) = self.page.records.get(self.at)
         {
             if self.at > 0 && !self.page.lines {
                 out.push(b',');
             }
-            record.write_json(self.page.for_platform, &mut out);
+            (self.page.write)(record, &mut out)?;
             if self.page.lines {
                 out.push(b'\n');
             }
@@ -86,9 +101,9 @@ impl Writer {
         if self.at == self.page.records.len() {
             self.ended = true;
             if !self.page.lines {
-                out.extend_from_slice(self.page.closing.as_bytes());
+                out.extend_from_slice(&self.page.closing);
             }
         }
-        Some(out)
+        Ok(Some(out))
     }
 }

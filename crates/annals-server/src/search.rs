@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::auth::Asker;
 use crate::conditions::Conditions;
-use crate::page::{Page, wants_lines};
+use crate::page::{self, Page, wants_lines};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Known, Params, value};
 use crate::reading::Reading;
@@ -256,7 +256,7 @@ pub(crate) async fn events(
         app.ledger.write_cursor(&cursor).expect("a question of this length fits")
     });
     let origin = app.origin.text(&asker.call.uri, &headers);
-    Ok(answer(page, next, &question, &reading, &origin, wants_lines(&headers)))
+    answer(page, next, &question, &reading, &origin, wants_lines(&headers))
 }
 
 fn read_cursor(app: &App, text: &str) -> Result<Cursor, Problem> {
@@ -319,13 +319,13 @@ fn place(
 }
 
 fn answer(
-    page: SearchPage,
+    found: SearchPage,
     next: Option<String>,
     question: &Question,
     reading: &Reading,
     origin: &str,
     lines: bool,
-) -> Response {
+) -> Result<Response, Problem> {
     let mut headers = HeaderMap::new();
     let first = format!("<{origin}/v1/events?{}>; rel=\"first\"", question.query(reading));
     let link = match &next {
@@ -337,29 +337,29 @@ fn answer(
     {
         headers.insert(header::LINK, link);
     }
-    let mut closing = format!("],\"next\":{},\"size\":{}", json!(next), page.size);
+    let mut closing = format!("],\"next\":{},\"size\":{}", json!(next), found.size);
     if lines {
         if let Some(next) = next.and_then(|next| HeaderValue::try_from(next).ok()) {
             headers.insert("annals-next", next);
         }
-        headers.insert("annals-size", page.size.into());
-        if let Some(total) = page.total {
+        headers.insert("annals-size", found.size.into());
+        if let Some(total) = found.total {
             headers.insert("annals-total", total.into());
         }
-        if page.partial {
+        if found.partial {
             headers.insert("annals-partial", HeaderValue::from_static("true"));
         }
     }
     if question.total {
-        closing.push_str(&format!(",\"total\":{}", json!(page.total)));
+        closing.push_str(&format!(",\"total\":{}", json!(found.total)));
     }
-    closing.push_str(if page.partial { ",\"partial\":true}" } else { "}" });
+    closing.push_str(if found.partial { ",\"partial\":true}" } else { "}" });
     let page = Page {
-        records: page.records,
-        for_platform: reading.for_platform,
+        records: found.records,
+        write: page::as_sent(reading.for_platform),
         lines,
         opening: "{\"events\":[",
-        closing,
+        closing: closing.into_bytes(),
     };
     page.answer(headers)
 }

@@ -194,18 +194,19 @@ impl Nirvana {
     }
 }
 
-/// Writes a page around entries that have commas between.
+/// What comes before the entries of a page, which have commas between.
+pub const LIST_OPENING: &str = "{\"items\":[";
+
+/// What comes after the entries of a page.
 #[must_use]
-pub fn write_list(entries: &[u8], page: &Page<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(entries.len() + 1024);
-    object(&mut out, |list| {
-        list.array("items", entries);
-        list.object("pagination", |pagination| {
-            pagination.text_or_null("next_cursor", page.next);
-            pagination.text_or_null("previous_cursor", page.previous);
-            pagination.integer("total_count", page.total);
-        });
+pub fn list_closing(page: &Page<'_>) -> Vec<u8> {
+    let mut out = b"],\"pagination\":".to_vec();
+    object(&mut out, |pagination| {
+        pagination.text_or_null("next_cursor", page.next);
+        pagination.text_or_null("previous_cursor", page.previous);
+        pagination.integer("total_count", page.total);
     });
+    out.push(b'}');
     out
 }
 

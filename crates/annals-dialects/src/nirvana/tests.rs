@@ -209,13 +209,15 @@ fn a_cursor_goes_on_alone_or_with_the_same_question() {
 
 #[test]
 fn a_list_has_both_cursors_and_the_total_even_when_empty() {
-    let page = Page { next: Some("n"), previous: None, total: 125 };
-    let written = String::from_utf8(write_list(b"{}", &page)).unwrap();
+    let list = |entries: &str, page: &Page<'_>| {
+        format!("{LIST_OPENING}{entries}{}", String::from_utf8(list_closing(page)).unwrap())
+    };
+    let written = list("{}", &Page { next: Some("n"), previous: None, total: 125 });
     assert_eq!(
         written,
         r#"{"items":[{}],"pagination":{"next_cursor":"n","previous_cursor":null,"total_count":125}}"#
     );
-    let written = String::from_utf8(write_list(b"", &Page { next: None, previous: None, total: 0 })).unwrap();
+    let written = list("", &Page { next: None, previous: None, total: 0 });
     assert_eq!(
         written,
         r#"{"items":[],"pagination":{"next_cursor":null,"previous_cursor":null,"total_count":0}}"#

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use annals_dialects::nirvana::{LIMIT, PARAMETERS, VENDOR, write_list};
-use annals_dialects::{Page, Params};
+use annals_dialects::Params;
+use annals_dialects::nirvana::{LIMIT, LIST_OPENING, PARAMETERS, VENDOR, list_closing};
+use annals_ledger::Record;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::{Found, find, with_subject};
 use crate::app::{self, App};
 use crate::auth::Asker;
+use crate::page::Page;
 use crate::problem::Problem;
 use crate::query::PathText;
 
@@ -55,16 +57,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Re
     let read = |query: &str| nirvana.read(Params::read(query, PARAMETERS)?);
     let asker = asker.of_vendor(&VENDOR);
     let found = Found::look_up(&app, &asker, &VENDOR, LIMIT, read).await?;
-    let mut entries = Vec::new();
-    for record in &found.records {
-        if !entries.is_empty() {
-            entries.push(b',');
-        }
-        with_subject(record, |record| nirvana.write_entry(record, &mut entries))?;
-    }
     let (next, previous) = (found.next.as_deref(), found.previous.as_deref());
-    let page = Page { next, previous, total: found.total };
-    Ok(app::json(StatusCode::OK, write_list(&entries, &page)))
+    let closing = list_closing(&annals_dialects::Page { next, previous, total: found.total });
+    let write = move |record: &Record, out: &mut Vec<u8>| {
+        with_subject(record, |record| nirvana.write_entry(record, out))
+    };
+    Page { records: found.records, write, lines: false, opening: LIST_OPENING, closing }
+        .answer(HeaderMap::new())
 }
 
 /// Reads one audit log as Nirvana Labs does.

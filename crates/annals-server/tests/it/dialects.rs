@@ -315,6 +315,24 @@ async fn what_annals_records_is_on_no_page_and_in_no_total() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_entries_is_written_as_it_is_read() {
+    let site = Site::new().await;
+    let agent = "a".repeat(4 << 10);
+    let sent = |n: usize| {
+        format!(r#"{{"id":"m-{n}","action":"a","actor":{{"id":"u"}},"context":{{"user_agent":"{agent}"}}}}"#)
+    };
+    let batch: Vec<_> = (0..120).map(sent).collect();
+    site.post("acme", &format!("[{}]", batch.join(","))).await;
+    let page = site.ask("GET /v1/audit_logs?limit=100&sort=created_at:asc", "acme", b"").await;
+    assert_eq!(page.headers.get("content-length"), None, "nobody has counted what is not written yet");
+    let expected: Vec<_> = (0..100).map(|n| format!("m-{n}")).collect();
+    assert_eq!(ids(&page), expected);
+    assert_eq!(page.json()["pagination"]["total_count"], 120);
+    let small = site.ask("GET /v1/audit_logs?limit=10", "acme", b"").await;
+    assert_eq!(small.header("content-length"), small.body.len().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn head_says_what_get_does_without_a_body() {
     let site = corpus_site("nirvana").await;
     for (path, key, status) in [
