@@ -133,6 +133,11 @@ impl Api {
         Ok(Self { client, base, key })
     }
 
+    /// The server's URL.
+    pub(crate) fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// One of its logs: the tenant's own or its access log; without a tenant, the key's.
     pub(crate) fn log(&self, tenant: Option<&str>, access: bool) -> LogApi {
         let mut names = Vec::new();

@@ -1,9 +1,11 @@
 //! `annals feed`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -67,8 +69,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     let mut filters = args.terms.query(true)?;
     filters.extend(args.server.tenant_parameter());
-    let place = Place::open(args, &filters)?;
     let api = args.server.api()?;
+    let place = Place::open(args, &filters, &api).await?;
     let mut feed = Feed { api, args, filters, place, stage: Stage::standard(true), output };
     tokio::select! {
         printed = feed.print() => printed?,
@@ -153,46 +155,115 @@ struct Records {
 #[derive(Debug)]
 struct Place {
     next: u64,
-    file: Option<PathBuf>,
-    feed: String,
+    kept: Option<Kept>,
 }
 
-/// The file: `{"next": 4711, "feed": "operation=delete&tenant=acme"}`.
+/// What is written beside the place, and where.
+#[derive(Debug)]
+struct Kept {
+    file: PathBuf,
+    feed: String,
+    of: Identity,
+}
+
+/// The file: `{"next": 4711, "feed": "operation=delete", "tenant": "acme", "url": "http://127.0.0.1:4722/"}`.
 #[derive(Debug, Deserialize, Serialize)]
 struct State {
     next: u64,
     /// What the numbers are of, so that another feed's are not taken for this one's.
     feed: String,
+    #[serde(flatten)]
+    of: Identity,
+}
+
+/// Whose records the numbers count. The command line does not say it: a tenant's key names its tenant by itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Identity {
+    /// [`ALL_TENANTS`], or the one; none of a tenant's key whose tenant has not begun, which has no place but 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    /// The ledger's name, which only platform keys may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<String>,
+    url: String,
+}
+
+/// No tenant is called so. Its numbers are ledger numbers, a tenant's are positions.
+const ALL_TENANTS: &str = "*";
+
+impl Identity {
+    /// Asks whose records the key reads. Only what needs the scope `read` is asked: to ask for the log itself needs `verify`, and
+    /// keys without it would be put on record as refused at every run.
+    async fn ask(api: &Api, named: Option<&str>) -> Result<Self, Failure> {
+        let status = api.value(api.request(Method::GET, &["v1", "status"], &Query::new())).await;
+        let (ledger, whole) = match status {
+            Ok(status) => (status["ledger"].as_str().map(str::to_owned), Some(ALL_TENANTS.to_owned())),
+            Err(failure) if failure.exit == Exit::Denied => (None, None),
+            Err(failure) => return Err(failure),
+        };
+        let tenant = match named.map(str::to_owned).or(whole) {
+            Some(tenant) => Some(tenant),
+            None => api.tenants().await?.pop(),
+        };
+        Ok(Self { tenant, ledger, url: api.url().to_owned() })
+    }
+
+    /// The same records: of the same tenant, in the same ledger or, where its name is not known, at the same URL.
+    fn is_of(&self, other: &Self) -> bool {
+        let differ = |one: &Option<String>, other: &Option<String>| {
+            one.as_ref().zip(other.as_ref()).map(|(one, other)| one != other)
+        };
+        !differ(&self.tenant, &other.tenant).unwrap_or(false)
+            && !differ(&self.ledger, &other.ledger).unwrap_or(self.url != other.url)
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tenant.as_deref() {
+            Some(ALL_TENANTS) => f.write_str("all tenants")?,
+            Some(tenant) => write!(f, "tenant `{tenant}`")?,
+            None => f.write_str("a tenant without events")?,
+        }
+        write!(f, " at `{}`", self.url)?;
+        self.ledger.iter().try_for_each(|ledger| write!(f, " (ledger `{ledger}`)"))
+    }
 }
 
 impl Place {
-    fn open(args: &Args, filters: &Query) -> Result<Self, Failure> {
+    async fn open(args: &Args, filters: &Query, api: &Api) -> Result<Self, Failure> {
+        let from = args.from.unwrap_or(0);
+        let Some(file) = args.state.clone() else { return Ok(Self { next: from, kept: None }) };
         // `--since 7d` is another instant each time and yet the same feed.
         let kept = filters.iter().filter(|(name, _)| !matches!(name.as_str(), "since" | "until"));
         let pairs = kept.map(|(name, value)| format!("{name}={value}"));
         let pairs: Vec<String> =
             args.access.then(|| "log=access".to_owned()).into_iter().chain(pairs).collect();
-        let mut place =
-            Self { next: args.from.unwrap_or(0), file: args.state.clone(), feed: pairs.join("&") };
-        if let Some(state) = args.state.as_deref().map(read).transpose()?.flatten() {
-            if state.feed != place.feed {
-                let file = args.state.as_deref().unwrap_or(Path::new("")).display();
-                let message =
-                    format!("`{file}` is the place in another feed: `{}`, not `{}`", state.feed, place.feed);
-                return Err(Failure::new(Exit::Conflict, message)
-                    .with_hint("keep each feed's place in a file of its own"));
-            }
-            place.next = state.next;
+        let feed = pairs.join("&");
+        let state = read(&file)?;
+        let elsewhere = |kept: &str, asked: &str| {
+            let message = format!("`{}` is the place in another feed: {kept}, not {asked}", file.display());
+            Failure::new(Exit::Conflict, message).with_hint("keep each feed's place in a file of its own")
+        };
+        if let Some(state) = state.as_ref().filter(|state| state.feed != feed) {
+            return Err(elsewhere(&format!("`{}`", state.feed), &format!("`{feed}`")));
         }
-        Ok(place)
+        let of = Identity::ask(api, args.server.tenant.as_deref()).await?;
+        if let Some(state) = state.as_ref().filter(|state| !state.of.is_of(&of)) {
+            return Err(elsewhere(&state.of.to_string(), &of.to_string()));
+        }
+        Ok(Self { next: state.map_or(from, |state| state.next), kept: Some(Kept { file, feed, of }) })
     }
 
     /// Moves on, once everything before `next` has left us. A crash before this repeats a page, and loses none.
     fn keep(&mut self, next: u64) -> Result<(), Failure> {
         let moved = std::mem::replace(&mut self.next, next) != next;
-        let Some(file) = self.file.as_deref().filter(|file| moved || !file.exists()) else { return Ok(()) };
-        let state = State { next, feed: self.feed.clone() };
-        let mut bytes = serde_json::to_vec(&state).expect("a number and a text serialise");
+        let Some(Kept { file, feed, of }) = self.kept.as_ref().filter(|kept| moved || !kept.file.exists())
+        else {
+            return Ok(());
+        };
+        let state = State { next, feed: feed.clone(), of: of.clone() };
+        let mut bytes = serde_json::to_vec(&state).expect("a number and texts serialise");
         bytes.push(b'\n');
         files::replace(file, &bytes).map_err(|error| Failure::io("write", file, &error))
     }

@@ -183,10 +183,14 @@ async fn a_feed_goes_on_where_its_state_says() {
         lines.map(|line| line["position"].as_u64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(positions(&["--from", "5", "--limit", "3"]), [5, 6, 7]);
-    assert_eq!(
-        std::fs::read_to_string(world.path("state.json")).unwrap(),
-        "{\"next\":8,\"feed\":\"tenant=acme\"}\n"
-    );
+    let (_, status) = server.get("/v1/status", &key).await;
+    let state = |next: u64, feed: &str| {
+        let (ledger, url) = (&status["ledger"], server.url());
+        format!(
+            "{{\"next\":{next},\"feed\":\"{feed}\",\"tenant\":\"acme\",\"ledger\":{ledger},\"url\":\"{url}/\"}}\n"
+        )
+    };
+    assert_eq!(std::fs::read_to_string(world.path("state.json")).unwrap(), state(8, "tenant=acme"));
     assert_eq!(positions(&["--from", "5"]), (8..700).collect::<Vec<_>>());
     assert!(positions(&["--wait", "50ms"]).is_empty());
     server.post(&key, 700, 2).await;
@@ -205,7 +209,7 @@ async fn a_feed_goes_on_where_its_state_says() {
         hint: keep each feed's place in a file of its own
     "#]],
     );
-    std::fs::write(world.path("state.json"), "{\"next\":5000,\"feed\":\"tenant=acme\"}").unwrap();
+    std::fs::write(world.path("state.json"), state(5000, "tenant=acme")).unwrap();
     check(
         &[],
         expect![[r#"
@@ -224,6 +228,51 @@ async fn a_feed_goes_on_where_its_state_says() {
         hint: name another file, or remove it to begin at `--from`
     "#]],
     );
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_place_of_one_tenant_or_ledger_is_not_taken_for_anothers() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let operator = server.operator_key();
+    server.post(&operator, 0, 2).await;
+    ask(&world, &server, &operator, &["tenant", "create", "globex"]);
+    let tenant_key = |tenant: &str| {
+        let args = ["key", "create", "--tenant", tenant, "--scope", "read", "--json"];
+        ask(&world, &server, &operator, &args).result()["key"].as_str().unwrap().to_owned()
+    };
+    let (acme, globex) = (tenant_key("acme"), tenant_key("globex"));
+    let feed = |key: &str, state: &str| ask(&world, &server, key, &["feed", "--state", state]);
+
+    assert_eq!(feed(&acme, "acme.json").stdout.lines().count(), 2);
+    assert_eq!(feed(&acme, "acme.json").masked(&world), "exit 0\n", "it goes on with the same key");
+    assert_eq!(feed(&operator, "all.json").code, Some(0));
+    for (key, state, kept, asked) in [
+        (&globex, "acme.json", "tenant `acme`", "tenant `globex`"),
+        (&operator, "acme.json", "tenant `acme`", "all tenants"),
+        (&acme, "all.json", "all tenants", "tenant `acme`"),
+    ] {
+        let said = feed(key, state);
+        assert_eq!((said.code, &*said.stdout), (Some(5), ""), "{}", said.stderr);
+        let begins = format!("error: `{state}` is the place in another feed: {kept} at `{}/`", server.url());
+        assert!(said.stderr.starts_with(&begins), "{}", said.stderr);
+        assert!(said.stderr.contains(&format!(", not {asked} at ")), "{}", said.stderr);
+    }
+
+    let (_, access) = server.get("/v1/access?tenant=acme", &operator).await;
+    assert!(
+        !access.to_string().contains("annals.access.refused"),
+        "nothing was asked that is refused: {access}"
+    );
+
+    // Another ledger at the same URL has other records.
+    let address = server.url().trim_start_matches("http://").to_owned();
+    server.stop();
+    let mut other = world.command(&["serve", "--json", "--data", "other", "--listen", &address]);
+    let server = Server::start(&mut other);
+    let said = ask(&world, &server, &server.operator_key(), &["feed", "--state", "all.json"]);
+    assert_eq!(said.code, Some(5), "{}", said.stderr);
     server.stop();
 }
 
