@@ -85,7 +85,7 @@ impl ProveError {
 /// What the signer signed last, in a journal of its own.
 ///
 /// A batch is n × (u16 length, origin | u64 size | 32B root), big-endian; a later entry replaces an earlier one of the same
-/// origin. After [`MEMORY_BATCHES_MAX`] batches everything is appended anew, in batches of [`HEAD_LOGS`], and the rest trimmed.
+/// origin. After `MEMORY_BATCHES_MAX` batches everything is appended anew, in batches of `HEAD_LOGS`, and the rest trimmed.
 pub struct JournalMemory {
     journal: Box<dyn Journal>,
     heads: BTreeMap<String, TreeHead>,

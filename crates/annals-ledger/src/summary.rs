@@ -19,7 +19,7 @@ use crate::state::State;
 /// Most distinct values that are counted, over all fields of one question.
 pub const DISTINCT_MAX: usize = 100_000;
 
-/// Most memory for these values, bytes; each takes about [`VALUE_BYTES`] beside its text.
+/// Most memory for these values, bytes; each takes about 64 beside its text.
 pub const DISTINCT_BYTES_MAX: usize = 32 << 20;
 const VALUE_BYTES: usize = 64;
 
