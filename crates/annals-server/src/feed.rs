@@ -19,7 +19,7 @@ use crate::page::{self, Page, wants_lines};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Known, Params};
 use crate::reading::Reading;
-use crate::searching::{SEARCH_US_MAX, stream_work};
+use crate::searching::{poll_work, stream_work};
 
 /// Records of a page when no `limit` is given, and at most.
 const LIMIT: usize = 100;
@@ -75,23 +75,45 @@ impl Feed {
 
     /// At most `limit` of the wanted records from `from` on. With conditions it looks for them for a bounded time, and `next`
     /// says how far it has come.
-    pub(crate) async fn page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
-        let page = match self.matcher.clone() {
+    async fn page(&self, app: &App, from: u64, limit: usize) -> Result<FeedPage, Problem> {
+        let page = match self.sift(from, limit) {
             None => app.ledger.feed(&self.reading.scope, from, limit),
-            Some(matcher) => {
-                let scope = self.reading.scope.clone();
-                let sift = move |ledger: &Ledger, effort: Effort<'_>| {
-                    ledger.feed_matching(&scope, from, limit, &matcher, effort)
-                };
-                stream_work(app, SEARCH_US_MAX, sift).await
-            }
+            Some(sift) => poll_work(app, sift).await?,
         };
-        page.unwrap_or(FeedPage { records: Vec::new(), next: from, size: 0 })
+        Ok(page.unwrap_or_else(|| nothing(from)))
+    }
+
+    /// As [`Feed::page`], for a stream: waits for its turn for as long as it takes.
+    pub(crate) async fn stream_page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
+        let page = match self.sift(from, limit) {
+            None => app.ledger.feed(&self.reading.scope, from, limit),
+            Some(sift) => stream_work(app, sift).await,
+        };
+        page.unwrap_or_else(|| nothing(from))
+    }
+
+    /// The work of looking for wanted records; none when all are wanted.
+    fn sift(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Option<impl FnOnce(&Ledger, Effort<'_>) -> Option<FeedPage> + Send + use<>> {
+        let matcher = self.matcher.clone()?;
+        let scope = self.reading.scope.clone();
+        Some(move |ledger: &Ledger, effort: Effort<'_>| {
+            ledger.feed_matching(&scope, from, limit, &matcher, effort)
+        })
     }
 
     /// The first page that has a record, or what there is when `wait` is over.
-    async fn next_page(&self, app: &App, from: u64, limit: usize, wait: Duration) -> FeedPage {
-        let mut page = self.page(app, from, limit).await;
+    async fn next_page(
+        &self,
+        app: &App,
+        from: u64,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<FeedPage, Problem> {
+        let mut page = self.page(app, from, limit).await?;
         let over = tokio::time::sleep(wait);
         let mut over = pin!(over);
         while page.records.is_empty() && !wait.is_zero() {
@@ -102,11 +124,11 @@ impl Feed {
             }
             let (from, size) = (page.next, page.size);
             page = tokio::select! {
-                page = self.page(app, from, limit) => page,
-                () = &mut over => FeedPage { records: Vec::new(), next: from, size },
+                page = self.page(app, from, limit) => page?,
+                () = &mut over => FeedPage { size, ..nothing(from) },
             };
         }
-        page
+        Ok(page)
     }
 
     /// Refuses to start beyond the end: a cursor from elsewhere, or from before data was lost, must not wait in silence.
@@ -120,6 +142,10 @@ impl Feed {
         );
         Err(Problem::new(Code::OutOfRange, detail).in_parameter(parameter))
     }
+}
+
+fn nothing(from: u64) -> FeedPage {
+    FeedPage { records: Vec::new(), next: from, size: 0 }
 }
 
 /// Reads records by position.
@@ -195,7 +221,7 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
     let wait = params.duration("wait", WAIT_MAX)?;
     let feed = Feed::enter(app, asker, &params, kind).await?;
     feed.check_from(app, from, "from")?;
-    let page = feed.next_page(app, from, limit, wait).await;
+    let page = feed.next_page(app, from, limit, wait).await?;
     if !app.is_live(&asker.caller) {
         return Err(Problem::new(Code::Unauthenticated, "the key has ended while the request waited"));
     }

@@ -8,13 +8,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_ledger::{FeedScope, LogKind, Record};
+use annals_ledger::{FeedPage, FeedScope, LogKind, Record};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, stream};
 
 use crate::app::App;
 use crate::auth::Asker;
@@ -31,11 +32,20 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const RECORDS_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 64 << 10;
 
-/// One client's stream.
-struct Live {
+/// Whom a stream is for, and what of.
+struct Client {
     app: Arc<App>,
     asker: Asker,
     feed: Feed,
+}
+
+/// One client's stream.
+struct Live {
+    client: Arc<Client>,
+    /// The look for records that is on its way: a sign of life may be sent before it has ended.
+    looking: Option<BoxFuture<'static, Option<FeedPage>>>,
+    /// Silence after which one is.
+    heartbeat: Duration,
     /// The next record to look at.
     from: u64,
     /// From where the client goes on if it comes back now.
@@ -88,7 +98,16 @@ pub(crate) async fn live(
         (None, None) => feed.size(&app),
     };
     let counted = app.metrics.stream();
-    let live = Live { app, asker, feed, from, told: from, greeted: false, _counted: counted };
+    let client = Arc::new(Client { app, asker, feed });
+    let live = Live {
+        client,
+        looking: None,
+        heartbeat: HEARTBEAT,
+        from,
+        told: from,
+        greeted: false,
+        _counted: counted,
+    };
     let body = Body::from_stream(stream::unfold(live, |mut live| async move {
         let piece = live.piece().await?;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), live))
@@ -112,6 +131,26 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     })
 }
 
+impl Client {
+    /// What comes from `from` on, once there is something to look at; nothing when the key has ended or the read cannot be put on
+    /// record.
+    async fn look(self: Arc<Self>, from: u64) -> Option<FeedPage> {
+        self.app.ledger.wait_beyond(&self.feed.reading.scope, from).await;
+        if !self.is_live() {
+            return None;
+        }
+        // A stream that lasts for days stands on record for each minute in which it was read.
+        self.feed.reading.enter_again(&self.app, &self.asker).await.ok()?;
+        let page = self.feed.stream_page(&self.app, from, RECORDS_AT_ONCE).await;
+        // Looking for what is rare may take a while.
+        self.is_live().then_some(page)
+    }
+
+    fn is_live(&self) -> bool {
+        self.app.is_live(&self.asker.caller)
+    }
+}
+
 impl Live {
     /// What to send next, or nothing at the end.
     async fn piece(&mut self) -> Option<Vec<u8>> {
@@ -120,27 +159,16 @@ impl Live {
             // Opens the stream at the client before the first record comes.
             return Some(b"retry: 1000\n\n".to_vec());
         }
-        let mut heartbeat = pin!(tokio::time::sleep(HEARTBEAT));
+        let mut heartbeat = pin!(tokio::time::sleep(self.heartbeat));
         loop {
-            let scope = &self.feed.reading.scope;
-            let waited = tokio::select! {
-                () = self.app.ledger.wait_beyond(scope, self.from) => true,
-                () = &mut heartbeat => false,
-                () = self.app.stopped() => return None,
+            let client = self.client.clone();
+            let looking = self.looking.get_or_insert_with(|| client.look(self.from).boxed());
+            let page = tokio::select! {
+                page = looking => page?,
+                () = &mut heartbeat => return self.client.is_live().then(|| self.still_here()),
+                () = self.client.app.stopped() => return None,
             };
-            if !self.app.is_live(&self.asker.caller) {
-                return None;
-            }
-            if !waited {
-                return Some(self.still_here());
-            }
-            // A stream that lasts for days stands on record for each minute in which it was read.
-            self.feed.reading.enter_again(&self.app, &self.asker).await.ok()?;
-            let page = self.feed.page(&self.app, self.from, RECORDS_AT_ONCE).await;
-            // Looking for what is rare may take a while.
-            if !self.app.is_live(&self.asker.caller) {
-                return None;
-            }
+            self.looking = None;
             self.from = page.next;
             if !page.records.is_empty() {
                 return Some(self.write(&page.records));
@@ -151,7 +179,7 @@ impl Live {
     fn write(&mut self, records: &[Record]) -> Vec<u8> {
         let mut out = Vec::new();
         for record in records {
-            let number = match &self.feed.reading.scope {
+            let number = match &self.client.feed.reading.scope {
                 FeedScope::Log(_) => record.position.0,
                 FeedScope::All => record.seq.expect("records of events have a ledger number").0,
             };
@@ -160,7 +188,7 @@ impl Live {
                 break;
             }
             out.extend_from_slice(format!("id: {number}\ndata: ").as_bytes());
-            record.write_json(self.feed.reading.for_platform, &mut out);
+            record.write_json(self.client.feed.reading.for_platform, &mut out);
             out.extend_from_slice(b"\n\n");
             self.told = number + 1;
         }
@@ -177,5 +205,44 @@ impl Live {
             }
             None => b": still here\n\n".to_vec(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::FromRequestParts;
+    use axum::http::Request;
+
+    use super::*;
+    use crate::app::tests::app;
+
+    #[tokio::test]
+    async fn a_stream_that_waits_for_its_turn_says_that_it_is_still_there_and_loses_nothing() {
+        let app = app();
+        let secret = app.ledger.reset_operator_key().await.unwrap();
+        let request = Request::get("/v1/feed/live?action=annals.key.create")
+            .header("authorization", format!("Bearer {}", secret.reveal()));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let asker = Asker::from_request_parts(&mut parts, &app).await.unwrap();
+        let params = asker.asked(&Known { once: &[], many: &[], conditions: true }).unwrap();
+        let feed = Feed::enter(&app, &asker, &params, LogKind::Tenant).await.unwrap();
+        let counted = app.metrics.stream();
+        let mut live = Live {
+            client: Arc::new(Client { app: app.clone(), asker, feed }),
+            looking: None,
+            heartbeat: Duration::from_millis(1),
+            from: 0,
+            told: 0,
+            greeted: true,
+            _counted: counted,
+        };
+        let turns = app.turns.hold_feeds().await;
+        for _ in 0..2 {
+            assert_eq!(live.piece().await.unwrap(), b": still here\n\n");
+        }
+        drop(turns);
+        live.heartbeat = HEARTBEAT;
+        let piece = String::from_utf8(live.piece().await.unwrap()).unwrap();
+        assert!(piece.starts_with("id: ") && piece.contains("annals.key.create"), "{piece}");
     }
 }

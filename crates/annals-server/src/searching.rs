@@ -8,7 +8,7 @@ use std::time::Duration;
 use annals_event::filter::Matcher;
 use annals_ledger::search::Effort;
 use annals_ledger::{FeedScope, Ledger, Order, Search, SearchError, SearchPage, Start};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::{App, blocking};
 use crate::problem::{Code, Problem};
@@ -18,6 +18,10 @@ pub const SEARCH_US_MAX: u64 = 5_000_000;
 
 /// Requests that wait for their turn; more are told to come back.
 pub const SEARCHES_WAITING_MAX: usize = 64;
+
+/// Polls of feeds with conditions that wait for their turn; more are told to come back. They all wake up with the same record, and
+/// each then looks at that alone.
+const POLLS_WAITING_MAX: usize = 256;
 
 /// Longest wait for a turn.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -50,8 +54,11 @@ pub(crate) struct Turns {
     searches: Arc<Semaphore>,
     /// Those at work and those who wait.
     admitted: Arc<Semaphore>,
-    /// For streams, whose number is bounded by that of the connections; they keep nobody else waiting.
-    streams: Arc<Semaphore>,
+    /// For feeds. Streams, whose number is bounded by that of the connections, wait for as long as it takes; they keep no search
+    /// waiting.
+    feeds: Arc<Semaphore>,
+    /// Polls at work and those who wait.
+    polls: Arc<Semaphore>,
 }
 
 impl Turns {
@@ -60,7 +67,8 @@ impl Turns {
         Self {
             searches: Arc::new(Semaphore::new(cores)),
             admitted: Arc::new(Semaphore::new(cores + SEARCHES_WAITING_MAX)),
-            streams: Arc::new(Semaphore::new(cores)),
+            feeds: Arc::new(Semaphore::new(cores)),
+            polls: Arc::new(Semaphore::new(cores + POLLS_WAITING_MAX)),
         }
     }
 }
@@ -112,34 +120,54 @@ pub(crate) async fn work<T: Send + 'static>(
     app: &App,
     work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let admitted = app.turns.admitted.clone().try_acquire_owned().map_err(|_| crowded())?;
-    let turn = tokio::time::timeout(WAIT_MAX, app.turns.searches.clone().acquire_owned());
-    let turn = turn.await.map_err(|_| crowded())?.expect("nobody closes this semaphore");
-    Ok(run(app, (admitted, turn), SEARCH_US_MAX, work).await)
+    let turn = turn(&app.turns.admitted, &app.turns.searches).await?;
+    Ok(run(app, turn, work).await)
 }
 
-/// As [`work`], for a stream: waits for as long as it takes, and works for at most `us_max` µs.
+/// As [`work`], for a poll of a feed.
+///
+/// # Errors
+///
+/// `busy` when too many wait, or the wait is too long.
+pub(crate) async fn poll_work<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = turn(&app.turns.polls, &app.turns.feeds).await?;
+    Ok(run(app, turn, work).await)
+}
+
+/// As [`poll_work`], for a stream: waits for as long as it takes.
 pub(crate) async fn stream_work<T: Send + 'static>(
     app: &App,
-    us_max: u64,
     work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
 ) -> T {
-    let turn = app.turns.streams.clone().acquire_owned().await.expect("nobody closes this semaphore");
-    run(app, turn, us_max, work).await
+    let turn = app.turns.feeds.clone().acquire_owned().await.expect("nobody closes this semaphore");
+    run(app, turn, work).await
+}
+
+/// One of the `turns`, for those whom `admitted` lets wait.
+async fn turn(
+    admitted: &Arc<Semaphore>,
+    turns: &Arc<Semaphore>,
+) -> Result<[OwnedSemaphorePermit; 2], Problem> {
+    let admitted = admitted.clone().try_acquire_owned().map_err(|_| crowded())?;
+    let turn = tokio::time::timeout(WAIT_MAX, turns.clone().acquire_owned());
+    let turn = turn.await.map_err(|_| crowded())?.expect("nobody closes this semaphore");
+    Ok([admitted, turn])
 }
 
 /// The turn ends with the work, not with the request: a request that is given up takes its work with it at the next step.
 async fn run<T: Send + 'static>(
     app: &App,
     turn: impl Send + 'static,
-    us_max: u64,
     work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
 ) -> T {
     let ledger = app.ledger.clone();
     let abandoned = Arc::new(AtomicBool::new(false));
     let _wanted = Wanted(abandoned.clone());
     blocking(move || {
-        let done = work(&ledger, Effort { us_max, abandoned: Some(&abandoned) });
+        let done = work(&ledger, Effort { us_max: SEARCH_US_MAX, abandoned: Some(&abandoned) });
         drop(turn);
         done
     })
@@ -189,6 +217,14 @@ mod tests {
     use super::*;
     use crate::app::tests::app;
 
+    impl Turns {
+        /// All turns of feeds.
+        pub(crate) async fn hold_feeds(&self) -> OwnedSemaphorePermit {
+            let all = u32::try_from(self.feeds.available_permits()).unwrap();
+            self.feeds.clone().acquire_many_owned(all).await.unwrap()
+        }
+    }
+
     #[tokio::test]
     async fn beyond_those_who_wait_nobody_is_let_in() {
         let app = app();
@@ -213,13 +249,41 @@ mod tests {
         }
         assert_eq!(work(&app, all).await.unwrap_err().code(), Code::Busy);
         // A stream has turns of its own.
-        stream_work(&app, SEARCH_US_MAX, all).await;
+        stream_work(&app, all).await;
+        poll_work(&app, all).await.unwrap();
         drop(ends);
         while let Some(done) = held.join_next().await {
             done.unwrap().unwrap();
         }
         assert_eq!(begun.try_iter().count(), cores + SEARCHES_WAITING_MAX, "those who waited had their turn");
         work(&app, all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn beyond_the_polls_that_wait_none_is_let_in_and_streams_wait_on() {
+        let app = app();
+        let cores = app.turns.feeds.available_permits();
+        let held = app.turns.hold_feeds().await;
+        let all = |_: &Ledger, _: Effort<'_>| ();
+        let mut polls = tokio::task::JoinSet::new();
+        for _ in 0..cores + POLLS_WAITING_MAX {
+            let app = app.clone();
+            polls.spawn(async move { poll_work(&app, all).await });
+        }
+        while app.turns.polls.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let told = poll_work(&app, all).await.unwrap_err();
+        assert_eq!((told.code(), told.detail()), (Code::Busy, crowded().detail()));
+        let stream = tokio::spawn({
+            let app = app.clone();
+            async move { stream_work(&app, all).await }
+        });
+        drop(held);
+        while let Some(done) = polls.join_next().await {
+            done.unwrap().unwrap();
+        }
+        stream.await.unwrap();
     }
 
     #[tokio::test]
