@@ -53,8 +53,10 @@ impl Params {
     pub(crate) fn parse(query: Option<&str>, known: &Known<'_>) -> Result<Self, Problem> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         let mut conditions = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        for pair in query.unwrap_or_default().split('&') {
+            let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
             if known.conditions && Conditions::knows(&name) {
+                check_utf8(pair, &name, &value)?;
                 if conditions.len() == FILTER_TESTS_MAX {
                     let detail = format!("the request has more than {FILTER_TESTS_MAX} conditions");
                     return Err(Problem::new(Code::ParameterValue, detail).in_parameter(name));
@@ -66,6 +68,7 @@ impl Params {
             if !repeats && !known.once.contains(&&*name) {
                 return Err(unknown(&name, known));
             }
+            check_utf8(pair, &name, &value)?;
             if pairs.len() == PARAMETERS_MAX {
                 let detail = format!("the request has more than {PARAMETERS_MAX} parameters");
                 return Err(Problem::new(Code::ParameterValue, detail).in_parameter(name));
@@ -163,6 +166,16 @@ pub(crate) fn value(name: &str, what: &str) -> Problem {
     Problem::new(Code::ParameterValue, format!("`{name}` {what}")).in_parameter(name)
 }
 
+/// Refuses a value that does not decode to UTF-8. Decoding puts U+FFFD where it does not, so there are more than were sent.
+fn check_utf8(pair: &str, name: &str, value: &str) -> Result<(), Problem> {
+    let replaced = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
+    let sent = replaced(pair) + pair.to_ascii_uppercase().matches("%EF%BF%BD").count();
+    if replaced(value) > sent {
+        return Err(self::value(name, "is not UTF-8 once its percent signs are decoded"));
+    }
+    Ok(())
+}
+
 fn unknown(name: &str, known: &Known<'_>) -> Problem {
     let shown: String = name.chars().take(64).collect();
     let own = [known.once, known.many].concat();
@@ -233,6 +246,21 @@ mod tests {
         assert_eq!(params.conditions, same.conditions, "neither order nor repetition matters");
         let many = Params::parse(Some(&"&action=1".repeat(FILTER_TESTS_MAX + 1)), &known);
         assert_eq!(many.unwrap_err().code(), Code::ParameterValue);
+    }
+
+    #[test]
+    fn what_does_not_decode_to_utf_8_is_refused() {
+        let known = Known { once: &["tenant"], many: &[], conditions: true };
+        let read = |query| Params::parse(Some(query), &known);
+        for query in ["action=%FF", "tenant=a%C3", "action=b&action=%EF%BF%BD%F0", "action=%ED%A0%80"] {
+            let told = read(query).unwrap_err();
+            assert_eq!(told.code(), Code::ParameterValue, "{query}");
+            assert!(told.detail().contains("is not UTF-8"), "{query}: {}", told.detail());
+        }
+        assert_eq!(read("%FF=a").unwrap_err().code(), Code::ParameterUnknown);
+        let sent = read("&action=%ef%bf%bd&actor_id=\u{FFFD}&action=a+%C3%A9&").unwrap();
+        let pairs: Vec<_> = sent.conditions.pairs().iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(pairs, ["a \u{E9}", "\u{FFFD}", "\u{FFFD}"]);
     }
 
     #[test]
