@@ -1,6 +1,7 @@
 //! Conditions on records as query parameters: the same ones on every route that looks for records.
 
 use annals_event::filter::{self, Field, Matcher, ParameterError, ParameterKind, ParameterProblem};
+use annals_ledger::cursor::QUESTION_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
@@ -9,6 +10,9 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterS
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use crate::problem::{Code, Problem};
+
+/// Longest conditions of one request, as JSON, bytes: cursors and records of access carry them.
+const CONDITIONS_BYTES_MAX: usize = QUESTION_BYTES_MAX - 256;
 
 /// The conditions of one request: names and values in one order, each once, so that equal questions are equal. What may not be
 /// repeated stands as often as it was given, to be refused.
@@ -43,9 +47,19 @@ impl Conditions {
     ///
     /// # Errors
     ///
-    /// A value is not allowed, or the filter does not parse.
+    /// A value is not allowed, the filter does not parse, or all together are too long to be carried.
     pub(crate) fn matcher(&self) -> Result<Matcher, Problem> {
-        Ok(Matcher::new(filter::from_parameters(&self.0)?))
+        let matcher = Matcher::new(filter::from_parameters(&self.0)?);
+        let bytes = serde_json::to_string(self).expect("texts serialise").len();
+        match self.0.iter().max_by_key(|(_, value)| value.len()) {
+            Some((longest, _)) if bytes > CONDITIONS_BYTES_MAX => {
+                let detail = format!(
+                    "`{longest}` and the other conditions have {bytes} bytes as JSON, at most {CONDITIONS_BYTES_MAX} are allowed; ask for fewer values at once"
+                );
+                Err(Problem::new(Code::ParameterValue, detail).in_parameter(longest))
+            }
+            _ => Ok(matcher),
+        }
     }
 
     /// As they stand in the access log.

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
-use annals_ledger::cursor::QUESTION_BYTES_MAX;
 use annals_ledger::{Cursor, Direction, FeedScope, LogKind, Order, SearchPage, Start, TenantLog};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -129,17 +128,8 @@ impl Question {
     }
 
     /// As a cursor carries it.
-    fn text(&self) -> Result<String, Problem> {
-        let text = serde_json::to_string(self).expect("texts, numbers and flags serialise");
-        if text.len() <= QUESTION_BYTES_MAX {
-            return Ok(text);
-        }
-        let detail = format!(
-            "the conditions have {} bytes as a cursor carries them, at most {QUESTION_BYTES_MAX} are allowed; ask for fewer values at once",
-            text.len()
-        );
-        let name = self.conditions.pairs().first().map_or("filter", |(name, _)| name);
-        Err(Problem::new(Code::ParameterValue, detail).in_parameter(name))
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("texts, numbers and flags serialise")
     }
 
     /// The parameters that ask this question from its beginning, in one log or all.
@@ -211,7 +201,6 @@ pub(crate) async fn events(
         Some(_) => no_cursor(),
         None => problem,
     })?;
-    let text = question.text()?;
     let (tenant, kind) = place(&asker, &params, cursor.as_ref())?;
     let filter = question.conditions.on_record();
     let reading = Reading::enter(&app, &asker, tenant, kind, filter).await?;
@@ -248,12 +237,12 @@ pub(crate) async fn events(
         let cursor = Cursor {
             view: VIEW.to_owned(),
             scope: reading.scope.clone(),
-            question: text,
+            question: question.text(),
             size: page.size,
             total: page.total,
             start: Start::After(place),
         };
-        app.ledger.write_cursor(&cursor).expect("a question of this length fits")
+        app.ledger.write_cursor(&cursor).expect("conditions are short enough")
     });
     let origin = app.origin.text(&asker.call.uri, &headers);
     answer(page, next, &question, &reading, &origin, wants_lines(&headers))

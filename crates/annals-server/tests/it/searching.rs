@@ -314,6 +314,20 @@ async fn a_filter_that_does_not_parse_is_told_where() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_no_cursor_could_carry_are_refused_wherever_they_are_asked() {
+    let site = Site::new().await;
+    site.post("acme", &event("e1")).await;
+    let conditions: Vec<_> = (0..20).map(|n| format!("actor_id={n}{}", "x".repeat(1000))).collect();
+    for route in ["/v1/events", "/v1/summary", "/v1/feed", "/v1/feed/live", "/v1/access"] {
+        let told = site.ask(&format!("GET {route}?{}", conditions.join("&")), "acme", b"").await;
+        assert_eq!((told.status.as_u16(), told.code().as_str()), (400, "parameter_value"), "{route}");
+        assert!(told.text().contains("`actor_id` and the other conditions have"), "{route}: {}", told.text());
+    }
+    let fewer = conditions[..15].join("&");
+    assert_eq!(site.ask(&format!("GET /v1/summary?{fewer}"), "acme", b"").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_was_cut_or_changed_or_came_from_elsewhere_is_refused() {
     let mut site = Site::new().await;
     site.post("acme", &minutes(0..5)).await;
