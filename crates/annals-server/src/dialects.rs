@@ -81,12 +81,12 @@ struct Found {
 }
 
 impl Found {
-    /// The page that a request asks for, put on record as read. `read` reads parameters into a list, of which `limit` says the
+    /// The page that a request asks for, put on record as read. `view` is whose cursors it takes and gives; `read` reads parameters into a list, of which `limit` says the
     /// size of a page.
     async fn look_up(
         app: &App,
         asker: &Asker,
-        vendor: &Vendor,
+        (vendor, view): (&Vendor, &str),
         limit: &'static str,
         read: impl Fn(&str) -> Result<List, Refusal>,
     ) -> Result<Self, Problem> {
@@ -98,7 +98,7 @@ impl Found {
             None => list,
             Some(cursor) => {
                 let elsewhere = tenant.as_ref().is_ok_and(|tenant| cursor.scope != events_of(tenant));
-                if cursor.view != vendor.name || elsewhere {
+                if cursor.view != view || elsewhere {
                     return Err(no_cursor());
                 }
                 // What was asked then was read then.
@@ -133,13 +133,13 @@ impl Found {
             // The tenant began after the request was let in.
             reading.enter_again(app, asker).await?;
         }
-        Ok(Self::of(app, vendor, &reading.scope, &list.question(limit), page))
+        Ok(Self::of(app, view, &reading.scope, &list.question(limit), page))
     }
 
-    fn of(app: &App, vendor: &Vendor, scope: &FeedScope, question: &str, page: SearchPage) -> Self {
+    fn of(app: &App, view: &str, scope: &FeedScope, question: &str, page: SearchPage) -> Self {
         let cursor = |start: fn(Place) -> Start, place: Option<Place>| {
             let cursor = Cursor {
-                view: vendor.name.to_owned(),
+                view: view.to_owned(),
                 scope: scope.clone(),
                 question: question.to_owned(),
                 size: page.size,
@@ -219,7 +219,7 @@ fn with_subject<T>(record: &Record, see: impl FnOnce(&Subject<'_>) -> T) -> Resu
 }
 
 fn no_cursor() -> Problem {
-    let detail = "`cursor` is not one that this route gave to this tenant; it may have been cut or changed; begin anew without it";
+    let detail = "`cursor` is not one that this route gave to this tenant; it may have been cut or changed, or the server's settings were; begin anew without it";
     Problem::new(Code::Cursor, detail).in_parameter("cursor")
 }
 

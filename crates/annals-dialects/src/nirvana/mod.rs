@@ -79,6 +79,17 @@ pub enum ActorTypeOther {
 }
 
 impl Nirvana {
+    /// Whose cursors these are: with other settings the same question has other answers, in another order.
+    #[must_use]
+    pub fn view(&self) -> &'static str {
+        match (self.time, self.actor_type_other) {
+            (CreatedAt::Occurred, ActorTypeOther::AsSent) => VENDOR.name,
+            (CreatedAt::Occurred, ActorTypeOther::ApiKey) => "nirvana api_key",
+            (CreatedAt::Received, ActorTypeOther::AsSent) => "nirvana received",
+            (CreatedAt::Received, ActorTypeOther::ApiKey) => "nirvana received api_key",
+        }
+    }
+
     /// Reads what a request for a list asks for.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Re
     let nirvana = app.settings.dialects.nirvana;
     let read = |query: &str| nirvana.read(Params::read(query, PARAMETERS)?);
     let asker = asker.of_vendor(&VENDOR);
-    let found = Found::look_up(&app, &asker, &VENDOR, LIMIT, read).await?;
+    let found = Found::look_up(&app, &asker, (&VENDOR, nirvana.view()), LIMIT, read).await?;
     let (next, previous) = (found.next.as_deref(), found.previous.as_deref());
     let closing = list_closing(&annals_dialects::Page { next, previous, total: found.total });
     let write = move |record: &Record, out: &mut Vec<u8>| {

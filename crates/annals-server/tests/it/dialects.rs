@@ -453,6 +453,22 @@ async fn settings_of_the_mount_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_from_before_a_change_of_settings_is_refused() {
+    let site = corpus_site("nirvana").await;
+    let first = site.ask("GET /v1/audit_logs", "acme", b"").await;
+    let list = format!("GET /v1/audit_logs?cursor={}", cursor(&first, "next_cursor").unwrap());
+    let with = |time| {
+        let nirvana = Nirvana { time, ..Nirvana::default() };
+        Settings { dialects: Dialects { nirvana }, ..settings() }
+    };
+    let site = site.restart_with(with(CreatedAt::Received)).await;
+    let told = site.ask(&list, "acme", b"").await;
+    assert_eq!(told.status, 400, "{}", told.text());
+    let site = site.restart_with(with(CreatedAt::Occurred)).await;
+    assert_eq!(site.ask(&list, "acme", b"").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_garbage_makes_a_list_fail() {
     let site = corpus_site("nirvana").await;
     let values = [

@@ -268,12 +268,18 @@ impl Site {
     }
 
     /// Stops, and starts again on what was stored.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        let settings = self.settings.clone();
+        self.restart_with(settings).await
+    }
+
+    /// As [`Site::restart`], with other settings.
+    pub(crate) async fn restart_with(mut self, settings: Settings) -> Self {
         self.stop().await;
         let ledger = self.ledger.clone();
         tokio::task::spawn_blocking(move || ledger.stop()).await.unwrap();
         drop(self.ledger);
-        Self::start(self.store, self.clock, self.settings, Listening::default(), self.keys).await
+        Self::start(self.store, self.clock, settings, Listening::default(), self.keys).await
     }
 
     /// One request, with a key by name; an empty name sends none. The line is `METHOD /path`, further lines are headers.
