@@ -250,8 +250,8 @@ impl Sender {
             }
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Outcome::TooLarge(too_large(code()))),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => again(false),
-            StatusCode::SERVICE_UNAVAILABLE => again(code().code == "uncertain"),
             // A proxy that lost its server does not say what that did.
+            StatusCode::SERVICE_UNAVAILABLE => again(matches!(code().code.as_str(), "uncertain" | "")),
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => again(true),
             _ if code().code == "body_broken" => again(false),
             _ => Err(refusal()),

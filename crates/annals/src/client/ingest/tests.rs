@@ -95,13 +95,14 @@ async fn what_may_not_have_arrived_is_sent_again_byte_for_byte() {
         ("503 Unavailable\r\nretry-after: 1", r#"{"code":"busy"}"#),
         ("429 Too Many Requests", ""),
         ("502 Bad Gateway", "<html>"),
+        ("503 Unavailable", "<html>"),
         ("200 OK", CREATED),
     ]);
     let answers = sender.send(&["{}"]).await.unwrap();
     let expected = ItemAnswer { status: ItemStatus::Created, id: Some("e".to_owned()), position: Some(7) };
     assert_eq!(answers, [expected]);
-    assert_eq!(thread.join().unwrap(), ["{}\n"; 6]);
-    assert_eq!(sender.resent(), 3, "refused ones and those that waited cannot be stored");
+    assert_eq!(thread.join().unwrap(), ["{}\n"; 7]);
+    assert_eq!(sender.resent(), 4, "refused ones and those that waited cannot be stored");
 }
 
 #[tokio::test]
