@@ -29,6 +29,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
@@ -77,7 +78,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return misused(&said),
+    };
     let output = Output::new(cli.json);
     match run(cli.command, output) {
         Ok(code) => code,
@@ -86,6 +90,32 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
+}
+
+/// Says what clap says, help or an error; an error with `--json` also as the last line of the output.
+fn misused(said: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the outputs are gone.
+    drop(said.print());
+    if !said.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let mut arguments = std::env::args_os().skip(1).take_while(|argument| argument != "--");
+    Output::new(arguments.any(|argument| argument == "--json")).error_line(&usage(said));
+    ExitCode::from(Exit::Invalid.code())
+}
+
+/// Clap's error without its colours, its layout and its usage.
+fn usage(said: &clap::Error) -> Failure {
+    let text = said.to_string();
+    let text = match said.kind() {
+        // All of it is help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => text.strip_prefix("error: ").unwrap_or(&text),
+    };
+    let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let tip = rest.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+    Failure::new(Exit::Invalid, words.join(" ")).with_hint(tip.unwrap_or("see `--help`"))
 }
 
 fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {

@@ -98,15 +98,20 @@ impl Output {
 
     /// Says why the command failed: for people on standard error, with `--json` also as the last line of the output.
     pub(crate) fn failure(self, failure: &Failure) {
+        self.error_line(failure);
+        self.note(&format!("error: {}", failure.message));
+        if let Some(hint) = &failure.hint {
+            self.note(&format!("hint: {hint}"));
+        }
+    }
+
+    /// With `--json`, why the command failed as the last line of the output.
+    pub(crate) fn error_line(self, failure: &Failure) {
         if self.json {
             let line = serde_json::json!({
                 "type": "error", "kind": failure.exit.word(), "message": failure.message, "hint": failure.hint,
             });
             drop(self.raw(&line.to_string()));
-        }
-        self.note(&format!("error: {}", failure.message));
-        if let Some(hint) = &failure.hint {
-            self.note(&format!("hint: {hint}"));
         }
     }
 

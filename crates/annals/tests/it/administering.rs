@@ -1,6 +1,7 @@
 //! `annals status`, `tenant`, `key` and `completions`; the help of every command that asks a server.
 
 use expect_test::{Expect, expect, expect_file};
+use serde_json::json;
 
 use crate::searching::{ask, store, story};
 use crate::support::World;
@@ -322,4 +323,41 @@ fn completions_know_every_command() {
         For more information, try '--help'.
     "#]]
     .assert_eq(&world.run(&["completions", "bsh"]).masked(&world));
+}
+
+#[test]
+fn with_json_a_command_that_cannot_be_read_ends_with_an_error_line_too() {
+    let world = World::new();
+    for (args, message, hint) in [
+        (
+            &["--json", "serch"][..],
+            "unrecognized subcommand 'serch'",
+            "some similar subcommands exist: 'serve', 'search'",
+        ),
+        (
+            &["search", "--json", "--limt", "3"],
+            "unexpected argument '--limt' found",
+            "a similar argument exists: '--limit'",
+        ),
+        (
+            &["search", "--limit", "x", "--json"],
+            "invalid value 'x' for '--limit <N>': invalid digit found in string",
+            "see `--help`",
+        ),
+        (&["get", "--json"], "the following required arguments were not provided: <ID>", "see `--help`"),
+        (&["--json", "key"], "a command is missing", "see `--help`"),
+    ] {
+        let said = world.run(args);
+        assert_eq!(said.code, Some(2), "{args:?}: {}", said.stderr);
+        let expected = json!({"type": "error", "kind": "invalid", "message": message, "hint": hint});
+        assert_eq!((said.result(), said.stdout.lines().count()), (expected, 1), "{args:?}");
+        assert!(!said.stderr.is_empty(), "{args:?}");
+    }
+    for args in [&["--json", "--help"][..], &["--json", "--version"], &["--json", "help", "key"]] {
+        let said = world.run(args);
+        assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{args:?}");
+        assert!(!said.stdout.contains("\"type\""), "{args:?}: {}", said.stdout);
+    }
+    assert_eq!(world.run(&["serch"]).stdout, "");
+    assert_eq!(world.run(&["search", "--limit", "x", "--", "--json"]).stdout, "");
 }
