@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use annals_event::json::Document;
 
-use crate::api::lines::Lines;
+use crate::api::again::Again;
 use crate::api::{Api, Query, ServerFlags};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -19,9 +19,13 @@ pub(crate) use terms::TermFlags;
 /// Events shown on a terminal when nobody says how many.
 const WATCHED_LIMIT: u64 = 50;
 
-/// Most events asked for at once: as many as a server gives, and fewer where they wait to be laid out.
-const LINES_MAX: u64 = 1_000;
+/// Most events asked for at once, and fewer where they are laid out. A page is held in memory until it is whole, so that a
+/// lost connection repeats nothing.
+const LINES_MAX: u64 = 500;
 const ROWS_MAX: u64 = 200;
+
+/// Tries for a page that breaks off, over about half a minute.
+const TRIES_MAX: u32 = 6;
 
 /// Lines are written out once there are so many bytes of them.
 const WRITE_BYTES: usize = 64 << 10;
@@ -115,6 +119,13 @@ struct Found {
     more: bool,
 }
 
+/// A page, whole.
+struct Whole {
+    lines: Vec<Vec<u8>>,
+    next: Option<String>,
+    total: Option<u64>,
+}
+
 struct Search {
     api: Api,
     stage: Stage,
@@ -130,16 +141,18 @@ impl Search {
         let mut found = Found { shown: 0, total: None, more: true };
         let mut query = first;
         let mut layout = None;
+        let mut again = Again::up_to(TRIES_MAX, self.output);
         loop {
             let left = limit.map_or(page_max, |limit| limit.saturating_sub(found.shown));
             query.push(("limit".to_owned(), left.min(page_max).to_string()));
-            let page = self.api.page(&["v1", "events"], &query).await?;
+            let page = self.page(&query, &mut again).await?;
             found.total = found.total.or(page.total);
-            found.shown += if self.output.is_json() {
-                self.lines(page.lines).await?
+            found.shown += page.lines.len() as u64;
+            if self.output.is_json() {
+                self.lines(&page.lines)?;
             } else {
-                self.rows(page.lines, &mut layout).await?
-            };
+                self.rows(&page.lines, &mut layout)?;
+            }
             found.more = page.next.is_some();
             let Some(cursor) = page.next.filter(|_| limit.is_none_or(|limit| found.shown < limit)) else {
                 return Ok(found);
@@ -149,12 +162,33 @@ impl Search {
         }
     }
 
+    /// A page, asked for again when it breaks off.
+    async fn page(&self, query: &Query, again: &mut Again) -> Result<Whole, Failure> {
+        loop {
+            match self.try_page(query, again).await {
+                Ok(page) => {
+                    again.answered();
+                    return Ok(page);
+                }
+                Err(failure) => again.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_page(&self, query: &Query, again: &mut Again) -> Result<Whole, Failure> {
+        let mut page = self.api.page(&["v1", "events"], query).await?;
+        again.begun();
+        let mut lines = Vec::new();
+        while let Some(line) = page.lines.next().await? {
+            lines.push(line.to_vec());
+        }
+        Ok(Whole { lines, next: page.next, total: page.total })
+    }
+
     /// Passes a page on as it is.
-    async fn lines(&self, mut lines: Lines) -> Result<u64, Failure> {
+    fn lines(&self, lines: &[Vec<u8>]) -> Result<(), Failure> {
         let mut out = Vec::new();
-        let mut count = 0;
-        while let Some(line) = lines.next().await? {
-            count += 1;
+        for line in lines {
             out.extend_from_slice(&self.stage.json(line));
             out.push(b'\n');
             if out.len() >= WRITE_BYTES {
@@ -162,16 +196,15 @@ impl Search {
                 out.clear();
             }
         }
-        self.output.bytes(&out)?;
-        Ok(count)
+        self.output.bytes(&out)
     }
 
     /// Shows a page as rows; the first page that has any decides how wide the columns are.
-    async fn rows(&self, mut lines: Lines, layout: &mut Option<Layout>) -> Result<u64, Failure> {
+    fn rows(&self, lines: &[Vec<u8>], layout: &mut Option<Layout>) -> Result<(), Failure> {
         let now = Some(show::now());
         let mut rows: Vec<Vec<Cell>> = Vec::new();
         let mut document = Document::default();
-        while let Some(line) = lines.next().await? {
+        for line in lines {
             let event =
                 event::read(&mut document, line).map_err(|why| self.api.senseless("v1/events", &why))?;
             let mut row = event.row(now, &self.stage);
@@ -181,7 +214,7 @@ impl Search {
             rows.push(row);
         }
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let mut out = String::new();
         let layout = layout.get_or_insert_with(|| {
@@ -194,7 +227,6 @@ impl Search {
             out.push_str(&layout.line(row, &self.stage));
             out.push('\n');
         }
-        self.output.bytes(out.as_bytes())?;
-        Ok(rows.len() as u64)
+        self.output.bytes(out.as_bytes())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 
 use expect_test::expect;
 use serde_json::{Value, json};
@@ -345,18 +345,42 @@ fn reads_are_found_in_the_access_log() {
     server.stop();
 }
 
-/// Answers one request with this; gives its address, and then the request.
-fn stranger(answer: &'static str) -> (String, JoinHandle<String>) {
+/// Answers one request with each of these; gives its address, and then the requests.
+pub(crate) fn stranger<const N: usize>(answers: [&'static str; N]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let length = stream.read(&mut request).unwrap();
-        stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8_lossy(&request[..length]).into_owned()
+    let (asked, requests) = channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            // Nobody may care what was asked.
+            drop(asked.send(String::from_utf8_lossy(&request[..length]).into_owned()));
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
     });
-    (url, asked)
+    (url, requests)
+}
+
+const BROKEN_PAGE: &str =
+    "HTTP/1.1 200 OK\r\nannals-size: 2\r\ncontent-length: 99\r\n\r\n{\"id\":\"e2\"}\n{\"id\":";
+
+#[test]
+fn a_page_that_breaks_off_is_asked_for_again_and_shown_once() {
+    let whole =
+        "HTTP/1.1 200 OK\r\nannals-size: 2\r\nconnection: close\r\n\r\n{\"id\":\"e2\"}\n{\"id\":\"e1\"}\n";
+    let (url, requests) = stranger([BROKEN_PAGE, whole]);
+    let said = World::new().run(&["search", "--json", "--url", &url]);
+    assert_eq!(
+        (said.code, &*said.stdout),
+        (Some(0), "{\"id\":\"e2\"}\n{\"id\":\"e1\"}\n"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.ends_with("; trying again\nconnected again\n"), "{}", said.stderr);
+    let requests: Vec<String> = requests.iter().collect();
+    assert_eq!(requests[0], requests[1]);
 }
 
 #[test]
@@ -367,7 +391,7 @@ fn another_servers_answer_is_not_nothing_found() {
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 8\r\n\r\nwelcome\n",
         ] {
-            let (url, _) = stranger(answer);
+            let (url, _) = stranger([answer]);
             let said = world.run(&[&["search", "--url", &url], json].concat());
             assert_eq!(said.code, Some(7), "{}{}", said.stdout, said.stderr);
             assert!(
@@ -381,9 +405,9 @@ fn another_servers_answer_is_not_nothing_found() {
 
 #[test]
 fn tail_begins_with_what_is_found_in_time() {
-    let (url, asked) = stranger("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
+    let (url, asked) = stranger(["HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"]);
     assert_eq!(World::new().run(&["tail", "rare", "--url", &url]).code, Some(3));
-    assert!(asked.join().unwrap().starts_with("GET /v1/events?q=rare&limit=20&partial=true "));
+    assert!(asked.recv().unwrap().starts_with("GET /v1/events?q=rare&limit=20&partial=true "));
 }
 
 #[test]
@@ -400,7 +424,7 @@ fn nobody_is_led_elsewhere() {
     let world = World::new();
     let elsewhere =
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
-    let said = world.run(&["search", "--url", &stranger(elsewhere).0]);
+    let said = world.run(&["search", "--url", &stranger([elsewhere]).0]);
     assert_eq!(said.code, Some(2), "{}{}", said.stdout, said.stderr);
     assert!(said.stderr.contains("HTTP status 307"), "{}", said.stderr);
     assert!(said.stderr.contains("hint: give the address that it leads to with `--url`"), "{}", said.stderr);
