@@ -7,7 +7,7 @@ use expect_test::expect;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::searching::{ask, store, story};
+use crate::searching::{ask, store, story, stranger};
 use crate::support::{Server, World};
 
 /// When an event was received differs from run to run.
@@ -378,6 +378,27 @@ async fn following_goes_on_through_a_restart_without_a_skip_or_a_repeat() {
     let state: Value = serde_json::from_slice(&std::fs::read(world.path("state.json")).unwrap()).unwrap();
     assert!(state["next"] == 35 || state["next"] == 32, "{state}");
     server.stop();
+}
+
+#[test]
+fn a_tail_goes_on_behind_what_was_passed_over_and_only_with_a_stream_of_events() {
+    let (url, requests) = stranger([
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 1000\n\nid: 4\n\nid: 7\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\nbye\n",
+        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n",
+    ]);
+    let said = World::new().run(&["tail", "--from", "0", "--url", &url]);
+    assert_eq!(said.code, Some(7), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("/v1/feed/live` answers what annals does not: `text/html`"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("\nhint: "), "{}", said.stderr);
+    for from in ["?from=0 ", "?from=5 "] {
+        let request = requests.recv().unwrap();
+        assert!(request.contains(from), "{request}");
+    }
 }
 
 #[tokio::test]
