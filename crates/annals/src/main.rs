@@ -35,7 +35,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
-/// Audit events in, kept and proven: an audit log service in one program.
+/// An audit log in one program: takes events, finds them again, proves that none was changed.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, max_term_width = 100, after_help = AFTER)]
 struct Cli {
@@ -50,10 +50,12 @@ const AFTER: &str = "\
 Examples:
   annals demo                        a server full of invented events, to look around
   annals serve --data ./annals-data  a server on your own folder
-  annals search operation=delete     find events; `annals tail` shows them as they come
+  annals search operation=delete     find events
   annals verify ./annals-data        check everything that is stored in it
 
-Exit codes: 0 done, 2 invalid, 3 denied, 4 missing, 5 conflict, 6 busy, 7 unavailable, 8 damaged, 70 bug.";
+Commands that ask a server take its address from `--url` or ANNALS_URL, and the key from `--key` or ANNALS_KEY.
+
+Exit codes: 2 invalid, 3 denied, 4 missing, 5 conflict, 6 busy, 7 unavailable, 8 damaged, 70 bug.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -12,7 +12,7 @@ use crate::files;
 use crate::output::Output;
 use crate::show::{Stage, event};
 
-/// Show one event
+/// Show one event, or its proof
 ///
 /// A sentence, then every member, then what changed. With `--json` the event as the server gave it.
 #[derive(Debug, clap::Args)]

@@ -19,7 +19,7 @@ use crate::output::Output;
 use crate::show::table::{self, Cell, Column};
 use crate::show::{self, text};
 
-/// Keys: list, make, replace, end them
+/// List, make, replace and end keys
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::show::table::{self, Cell, Column};
 
-/// Tenants: list and make them
+/// List and make tenants
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
