@@ -132,13 +132,18 @@ impl Feed {
     }
 
     /// Refuses to start beyond the end: a cursor from elsewhere, or from before data was lost, must not wait in silence.
-    pub(crate) fn check_from(&self, app: &App, from: u64, parameter: &str) -> Result<(), Problem> {
+    pub(crate) fn check_from(
+        &self,
+        app: &App,
+        from: u64,
+        (parameter, given): (&str, u64),
+    ) -> Result<(), Problem> {
         let size = self.size(app);
         if from <= size {
             return Ok(());
         }
         let detail = format!(
-            "`{parameter}` is {from}, but there are only {size} records; the cursor is from another feed, or records it knew were lost"
+            "`{parameter}` is {given}, but there are only {size} records; the cursor is from another feed, or records it knew were lost"
         );
         Err(Problem::new(Code::OutOfRange, detail).in_parameter(parameter))
     }
@@ -220,7 +225,7 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
     let limit = params.limit(LIMIT, LIMIT_MAX)?;
     let wait = params.duration("wait", WAIT_MAX)?;
     let feed = Feed::enter(app, asker, &params, kind).await?;
-    feed.check_from(app, from, "from")?;
+    feed.check_from(app, from, ("from", from))?;
     let page = feed.next_page(app, from, limit, wait).await?;
     if !app.is_live(&asker.caller) {
         return Err(Problem::new(Code::Unauthenticated, "the key has ended while the request waited"));

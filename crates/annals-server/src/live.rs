@@ -88,11 +88,11 @@ pub(crate) async fn live(
     let from = match (resumed, asked) {
         (Some(last), _) => {
             let from = last.saturating_add(1);
-            feed.check_from(&app, from, "Last-Event-ID")?;
+            feed.check_from(&app, from, ("Last-Event-ID", last))?;
             from
         }
         (None, Some(from)) => {
-            feed.check_from(&app, from, "from")?;
+            feed.check_from(&app, from, ("from", from))?;
             from
         }
         (None, None) => feed.size(&app),

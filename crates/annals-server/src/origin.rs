@@ -42,13 +42,14 @@ impl Origin {
     }
 }
 
-/// The first of a header's values: what the proxy nearest to the client said.
+/// The first of a header's values: what the proxy nearest to the client said, or the client, where that proxy adds to what it was
+/// sent.
 fn first(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// A member of the first element of `Forwarded` (RFC 7239).
+/// A member of the first element of `Forwarded` (RFC 7239), whose values have neither `,` nor `;` in them.
 fn forwarded(headers: &HeaderMap, name: &str) -> Option<String> {
     let element = first(headers, "forwarded")?;
     element.split(';').find_map(|pair| {

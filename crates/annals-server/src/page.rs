@@ -45,10 +45,16 @@ pub(crate) fn as_sent(for_platform: bool) -> impl Fn(&Record, &mut Vec<u8>) -> R
 pub(crate) fn wants_lines(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| {
-        let essence = range.split(';').next().unwrap_or_default().trim();
-        ["application/x-ndjson", "application/ndjson", "application/jsonl"]
-            .iter()
-            .any(|lines| essence.eq_ignore_ascii_case(lines))
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let refused = parts.any(|part| {
+            let (name, weight) = part.split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("q") && weight.parse() == Ok(0.0)
+        });
+        !refused
+            && ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+                .iter()
+                .any(|lines| essence.eq_ignore_ascii_case(lines))
     })
 }
 
@@ -105,5 +111,26 @@ impl<W: Fn(&Record, &mut Vec<u8>) -> Result<(), Problem>> Writer<W> {
             }
         }
         Ok(Some(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wanted_when_they_are_named_and_not_refused() {
+        for (accept, lines) in [
+            ("application/x-ndjson", true),
+            ("text/html, Application/NDJSON;q=0.5", true),
+            ("application/jsonl; charset=utf-8; q=1", true),
+            ("application/x-ndjson;q=0", false),
+            ("application/x-ndjson; Q=0.000, application/json", false),
+            ("*/*", false),
+            ("application/json", false),
+        ] {
+            let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
+            assert_eq!(wants_lines(&headers), lines, "{accept}");
+        }
     }
 }

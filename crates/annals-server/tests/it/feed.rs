@@ -164,6 +164,7 @@ async fn a_cursor_beyond_the_end_does_not_wait_in_silence() {
     "#]]).await;
     let answer = site.ask("GET /v1/feed/live\nlast-event-id: 1", "acme", b"").await;
     assert_eq!(answer.code(), "out_of_range");
+    assert!(answer.text().contains("`Last-Event-ID` is 1, but"), "{}", answer.text());
     for query in ["wait=30", "wait=61s", "limit=0", "limit=1001", "from=-1", "from=1.0", "frm=1"] {
         assert_eq!(site.ask(&format!("GET /v1/feed?{query}"), "acme", b"").await.status, 400, "{query}");
     }
