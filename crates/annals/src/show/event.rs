@@ -20,7 +20,7 @@ const TARGETS_SHOWN: usize = 4;
 /// Names of members are padded to at most so many columns.
 const NAMES_PADDED_MAX: usize = 32;
 
-/// The columns of [`row`]. On a narrow terminal the description leaves first.
+/// The columns of [`Event::row`]. On a narrow terminal the description leaves first.
 pub(crate) const COLUMNS: &[Column] = &[
     Column { title: "TIME", least: 27, typical: 19, leaves: 0 },
     Column { title: "TENANT", least: 6, typical: 0, leaves: 3 },
