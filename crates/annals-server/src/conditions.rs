@@ -51,8 +51,8 @@ impl Conditions {
     pub(crate) fn matcher(&self) -> Result<Matcher, Problem> {
         let matcher = Matcher::new(filter::from_parameters(&self.0)?);
         let bytes = serde_json::to_string(self).expect("texts serialise").len();
-        match self.longest() {
-            Some(longest) if bytes > CONDITIONS_BYTES_MAX => {
+        match self.0.iter().max_by_key(|(_, value)| value.len()) {
+            Some((longest, _)) if bytes > CONDITIONS_BYTES_MAX => {
                 let detail = format!(
                     "`{longest}` and the other conditions have {bytes} bytes as JSON, at most {CONDITIONS_BYTES_MAX} are allowed; ask for fewer values at once"
                 );
@@ -60,11 +60,6 @@ impl Conditions {
             }
             _ => Ok(matcher),
         }
-    }
-
-    /// The name of the one with the longest value.
-    pub(crate) fn longest(&self) -> Option<&str> {
-        self.0.iter().max_by_key(|(_, value)| value.len()).map(|(name, _)| name.as_str())
     }
 
     /// As they stand in the access log.
