@@ -33,6 +33,9 @@ use crate::tool;
 use postgres::{Cluster, PASSWORD, Programs, free_port};
 use product::{DIGITS, Fate, ORDERS, TENANTS};
 
+/// The program that runs, which a build in between may have replaced on disk.
+const OURSELVES: &str = "/proc/self/exe";
+
 /// Between two kills, at most.
 const ROUND_MS_MAX: u64 = 250;
 
@@ -167,7 +170,7 @@ impl<'a> World<'a> {
         self.cluster.restart()?;
         // It gives up when its database is gone, as products do.
         if !self.product.as_mut().is_some_and(Process::lives) {
-            let mut command = Command::new(std::env::current_exe().while_doing("our own program")?);
+            let mut command = Command::new(OURSELVES);
             self.products += 1;
             command.args(["product", &self.cluster.by_socket("product"), &self.products.to_string()]);
             self.product = Some(Process::start(command, &self.folder.join("product.said"))?);
