@@ -69,6 +69,37 @@ fn ask_a_history(seed: u64) {
     pair.ledger.stop();
 }
 
+#[test]
+fn times_of_receipt_bound_a_walk_by_number_exactly() {
+    let mut world = World::new();
+    let mut pair = Pair::open(&mut world);
+    let mut rng = Rng(7);
+    for _ in 0..20 {
+        pair.grow(&world, &mut rng, 3);
+        world.clock.pass(1_000_000);
+    }
+    let scope = FeedScope::Log(events_of(TENANTS[0]));
+    let known: Vec<&Known> = pair.known.iter().filter(|known| known.is_in(&scope)).collect();
+    assert!(known.len() > 3, "{}", known.len());
+    for bound in known.iter().map(|known| known.received_at()) {
+        for (operator, passes) in [
+            ("ge", (|at, bound| at >= bound) as fn(Timestamp, Timestamp) -> bool),
+            ("gt", |at, bound| at > bound),
+            ("le", |at, bound| at <= bound),
+            ("lt", |at, bound| at < bound),
+        ] {
+            let filter = format!("received_at {operator} \"{bound}\"");
+            let matcher = Matcher::new(from_parameters(&[("filter", &filter)]).unwrap());
+            let page = pair.ledger.feed_matching(&scope, 0, 100, &matcher, NO_HURRY).unwrap();
+            let found: Vec<u64> = page.records.iter().map(|record| record.position.0).collect();
+            let expected = known.iter().filter(|known| passes(known.received_at(), bound));
+            assert_eq!(found, expected.map(|known| known.position()).collect::<Vec<_>>(), "{filter}");
+            assert_eq!(page.next, page.size, "{filter}");
+        }
+    }
+    pair.ledger.stop();
+}
+
 impl Pair {
     fn open(world: &mut World) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -89,7 +120,7 @@ impl Pair {
             let results = self.runtime.block_on(crate::support::send_with(&self.ledger, &[&event], options));
             assert!(results.unwrap()[0].id.is_some(), "{event}");
             if rng.one_in(3) {
-                world.clock.pass(i64::try_from(rng.below(100_000_000)).unwrap());
+                world.clock.pass(i64::try_from(rng.below(5) * 25_000_000).unwrap());
             }
         }
         self.learn();

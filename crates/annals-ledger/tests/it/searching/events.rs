@@ -60,6 +60,12 @@ pub(super) fn any_time(rng: &mut Rng) -> String {
     Timestamp::from_micros(us).unwrap().to_string()
 }
 
+/// An instant among those at which the tests' clock has events received.
+pub(super) fn any_receipt(rng: &mut Rng) -> String {
+    let us = 1_795_000_000_000_000 + i64::try_from(rng.below(40) * 25_000_000).unwrap();
+    Timestamp::from_micros(us).unwrap().to_string()
+}
+
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }

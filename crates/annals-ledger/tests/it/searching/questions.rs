@@ -1,7 +1,7 @@
 //! Random questions, each in the words of the API and as a tree that is evaluated without the code under test.
 
 use super::events::{
-    ACTIONS, ADDRESSES, Known, NUMBERS, PEOPLE, Rng, TAGS, TARGETS, TENANTS, TEXTS, any_time,
+    ACTIONS, ADDRESSES, Known, NUMBERS, PEOPLE, Rng, TAGS, TARGETS, TENANTS, TEXTS, any_receipt, any_time,
 };
 use super::naive;
 
@@ -171,8 +171,12 @@ impl Part {
                 rng.of(&["200", "404", "300"]).to_owned(),
             ),
             12 => {
-                let path = rng.of(&["occurred_at", "received_at"]).to_owned();
-                Self::Leaf(path, comparing, json(&any_time(rng)))
+                let (path, at) = if rng.one_in(2) {
+                    ("occurred_at", any_time(rng))
+                } else {
+                    ("received_at", any_receipt(rng))
+                };
+                Self::Leaf(path.to_owned(), comparing, json(&at))
             }
             13 => Self::Leaf("position".to_owned(), comparing, rng.below(40).to_string()),
             14 => Self::Leaf(
