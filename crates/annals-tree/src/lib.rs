@@ -14,6 +14,8 @@
 //! | [`entry`] | the bytes a leaf hashes |
 //! | [`commitment`] | salted digests of an event's units |
 //! | [`secret`] | the per-event secrets and the tree they are derived from |
+//! | [`frontier`] | what appending to a tree takes: the right edge |
+//! | [`nodes`] | roots and proofs out of stored nodes; how stored nodes are numbered |
 //! | [`tree`] | the tree a writer keeps, and the proofs it gives |
 //! | [`proof`] | checking proofs; the `.tlog-proof` text |
 //! | [`tile`] | C2SP tiles and entry bundles |
@@ -32,8 +34,10 @@ extern crate std;
 pub mod checkpoint;
 pub mod commitment;
 pub mod entry;
+pub mod frontier;
 pub mod hash;
 pub mod head;
+pub mod nodes;
 pub mod note;
 pub mod origin;
 pub mod proof;
@@ -46,6 +50,8 @@ pub mod tree;
 
 pub use commitment::{Committer, Salt, unit_digest};
 pub use entry::{Entry, EntryKind};
+pub use frontier::Frontier;
 pub use hash::{Hash, leaf_hash, node_hash};
+pub use nodes::Nodes;
 pub use secret::{Counter, PuncturedRoot, Secret, SecretRoot};
 pub use tree::{LeafSource, Tree};

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
+use crate::nodes::Nodes;
 use crate::tree::{BLOCK_LEAVES, LeafSource, Tree};
 
 /// `count` leaf hashes, each of its number.
@@ -26,6 +27,18 @@ impl LeafSource for Stored<'_> {
     fn block(&self, block: u64) -> Result<Vec<Hash>, u64> {
         let start = usize::try_from(block).unwrap() * BLOCK_LEAVES;
         self.0.get(start..start + BLOCK_LEAVES).map(<[Hash]>::to_vec).ok_or(block)
+    }
+}
+
+/// All leaves of a log: nodes are computed by the RFC's definition.
+pub(crate) struct AllLeaves<'a>(pub(crate) &'a [Hash]);
+
+impl Nodes for AllLeaves<'_> {
+    type Error = (u32, u64);
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, (u32, u64)> {
+        let start = usize::try_from(index << level).unwrap();
+        self.0.get(start..start + (1 << level)).map(naive_root).ok_or((level, index))
     }
 }
 

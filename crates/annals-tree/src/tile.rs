@@ -13,9 +13,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::frontier::TREE_SIZE_MAX;
 use crate::hash::{HASH_BYTES, Hash};
+use crate::nodes::Nodes;
 use crate::proof::parse_decimal;
-use crate::tree::{BLOCK_LEAVES, LeafSource, Tree, TreeError};
+use crate::tree::{BLOCK_LEAVES, BLOCK_LEVEL, LeafSource, Tree, TreeError, within};
 
 /// Hashes in a full tile and entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -177,6 +179,30 @@ pub fn read_tile<S: LeafSource>(
     };
     let hashes = tree.tile_hashes(level, tile.index, tile.width, source)?;
     Ok(hashes.iter().flat_map(|hash| hash.0).collect())
+}
+
+/// The content of a hash tile of a tree of `size` leaves. Partial tiles of earlier sizes can be had
+/// for ever.
+///
+/// Asks for the tile's hashes as nodes of level `8 * level`, and for nothing else.
+///
+/// # Errors
+///
+/// [`TreeError::Source`], or `Beyond` when the tree does not have all of the tile, or the tile is
+/// one of entries.
+pub fn hash_tile<N: Nodes>(tile: &Tile, size: u64, nodes: &N) -> Result<Vec<u8>, TreeError<N::Error>> {
+    within("size", size, TREE_SIZE_MAX)?;
+    let TileKind::Hashes(level) = tile.kind else {
+        return Err(TreeError::Beyond { what: "bundle", asked: tile.index, limit: 0 });
+    };
+    let level = BLOCK_LEVEL * u32::from(level);
+    let end = tile.first().saturating_add(u64::from(tile.width));
+    within("tile end", end, size.checked_shr(level).unwrap_or(0))?;
+    let mut bytes = Vec::with_capacity(usize::from(tile.width) * HASH_BYTES);
+    for index in tile.first()..end {
+        bytes.extend_from_slice(&nodes.node(level, index).map_err(TreeError::Source)?.0);
+    }
+    Ok(bytes)
 }
 
 /// Why bytes are not the tile or bundle asked for.

@@ -20,18 +20,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::frontier::TREE_SIZE_MAX;
 use crate::hash::{HASH_BYTES, Hash, empty_root, node_hash};
 
 /// Leaves in a block, and hashes in a tile.
 pub const BLOCK_LEAVES: usize = 256;
 
 /// Level of a block's root, counted from the leaves.
-const BLOCK_LEVEL: u32 = BLOCK_LEAVES.trailing_zeros();
-
-/// Most leaves a tree may have.
-///
-/// Far above what fits on a disk, and low enough that no position or size overflows anywhere.
-pub const TREE_SIZE_MAX: u64 = 1 << 48;
+pub const BLOCK_LEVEL: u32 = BLOCK_LEAVES.trailing_zeros();
 
 /// Gives back the leaf hashes of complete blocks.
 pub trait LeafSource {
@@ -511,7 +507,7 @@ fn xor_of(leaves: &[Hash]) -> Hash {
     xor
 }
 
-fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
+pub(crate) fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
     if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }
 
@@ -527,7 +523,7 @@ fn fold_peaks<'a>(mut peaks: impl Iterator<Item = &'a Hash>) -> Option<Hash> {
 }
 
 /// Where RFC 6962 splits `leaves`, of which there are two or more: the largest power of two below.
-fn split(leaves: u64) -> u64 {
+pub(crate) fn split(leaves: u64) -> u64 {
     leaves.next_power_of_two() / 2
 }
 

@@ -1,7 +1,7 @@
 use alloc::string::{String, ToString as _};
 
 use super::*;
-use crate::testing::{Stored, leaves, naive_root, text_mutations, tree_of};
+use crate::testing::{AllLeaves, Stored, leaves, naive_root, text_mutations, tree_of};
 
 fn paths(size: u64) -> Vec<String> {
     hash_tiles(size).map(|tile| tile.to_string()).collect()
@@ -82,7 +82,9 @@ fn check_tiles(size: u64, tree_size: u64) {
     let leaves = leaves(tree_size);
     let (tree, stored) = (tree_of(&leaves), Stored(&leaves));
     for tile in hash_tiles(size) {
-        let hashes = decode_tile(&read_tile(&tree, &tile, &stored).unwrap(), tile.width()).unwrap();
+        let bytes = read_tile(&tree, &tile, &stored).unwrap();
+        assert_eq!(hash_tile(&tile, tree_size, &AllLeaves(&leaves)).unwrap(), bytes, "{tile}");
+        let hashes = decode_tile(&bytes, tile.width()).unwrap();
         let TileKind::Hashes(level) = tile.kind() else { unreachable!() };
         let spanned = 256_u64.pow(u32::from(level));
         for (hash, number) in hashes.iter().zip(tile.first()..) {
@@ -120,6 +122,8 @@ fn what_the_tree_does_not_have_yet_is_no_tile() {
     ] {
         let tile = Tile::new(kind, index, width).unwrap();
         assert!(matches!(read_tile(&tree, &tile, &stored), Err(TreeError::Beyond { .. })), "{tile}");
+        let nodes = AllLeaves(&leaves);
+        assert!(matches!(hash_tile(&tile, 300, &nodes), Err(TreeError::Beyond { .. })), "{tile}");
     }
 }
 

@@ -1,19 +1,31 @@
 //! Against Cloudflare's ports of Go's `tlog` and `note`.
 
 use annals_tree::hash::{Hash, leaf_hash};
+use annals_tree::nodes::{Nodes, consistency, inclusion, root_at, stored_node_number};
 use annals_tree::note::{Note, SigningKey, VerifierKey};
 use annals_tree::proof::{verify_consistency, verify_inclusion};
-use annals_tree::tile::{hash_tiles, read_tile};
+use annals_tree::tile::{hash_tile, hash_tiles, read_tile};
 use annals_tree::tree::{LeafSource, Tree};
+use proptest::prelude::*;
 use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles::{HashReader, Tile as TheirTile, tlog};
 
 /// Their storage: every node at its stored index.
-struct Nodes(Vec<tlog::Hash>);
+struct Theirs(Vec<tlog::Hash>);
 
-impl HashReader for Nodes {
+impl HashReader for Theirs {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog::Hash>, tlog::Error> {
         Ok(indexes.iter().map(|index| self.0[usize::try_from(*index).unwrap()]).collect())
+    }
+}
+
+/// Our answers out of their storage.
+impl Nodes for Theirs {
+    type Error = tlog::Error;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, tlog::Error> {
+        let index = tlog::stored_hash_index(u8::try_from(level).unwrap(), index);
+        Ok(Hash(self.read_hashes(&[index])?[0].0))
     }
 }
 
@@ -28,8 +40,8 @@ impl LeafSource for Stored {
     }
 }
 
-fn both(size: u64) -> (Tree, Stored, Nodes) {
-    let (mut tree, mut stored, mut nodes) = (Tree::new(), Stored(Vec::new()), Nodes(Vec::new()));
+fn both(size: u64) -> (Tree, Stored, Theirs) {
+    let (mut tree, mut stored, mut nodes) = (Tree::new(), Stored(Vec::new()), Theirs(Vec::new()));
     for number in 0..size {
         let entry = number.to_be_bytes();
         tree.push(leaf_hash(&entry));
@@ -54,6 +66,7 @@ fn roots_and_proofs_agree_with_tlog_tiles() {
     for size in [1, 2, 3, 255, 256, 257, 511, 512, 513, 1000, 1024, 1100] {
         let root = tree.root_at(size, &stored).unwrap();
         assert_eq!(root.0, tlog::tree_hash(size, &nodes).unwrap().0, "root of {size}");
+        assert_eq!(root_at(size, &nodes).unwrap(), root);
         for position in [0, 1, size / 3, size / 2, size - 1] {
             let Some(leaf) =
                 stored.0[..usize::try_from(size).unwrap()].get(usize::try_from(position).unwrap())
@@ -62,6 +75,7 @@ fn roots_and_proofs_agree_with_tlog_tiles() {
             };
             let proof = tree.inclusion(position, size, &stored).unwrap();
             assert_eq!(proof, ours(&tlog::prove_record(size, position, &nodes).unwrap()));
+            assert_eq!(inclusion(position, size, &nodes).unwrap(), proof);
             tlog::check_record(&theirs(&proof), size, tlog::Hash(root.0), position, tlog::Hash(leaf.0))
                 .unwrap();
             assert_eq!(verify_inclusion(leaf, position, size, &proof, &root), Ok(()));
@@ -69,6 +83,7 @@ fn roots_and_proofs_agree_with_tlog_tiles() {
             let from = position + 1;
             let proof = tree.consistency(from, size, &stored).unwrap();
             assert_eq!(proof, ours(&tlog::prove_tree(size, from, &nodes).unwrap()), "{from} to {size}");
+            assert_eq!(consistency(from, size, &nodes).unwrap(), proof);
             let from_root = tree.root_at(from, &stored).unwrap();
             let (their_root, their_from) = (tlog::Hash(root.0), tlog::Hash(from_root.0));
             tlog::check_tree(&theirs(&proof), size, their_root, from, their_from).unwrap();
@@ -89,7 +104,39 @@ fn tiles_agree_with_tlog_tiles() {
     for (tile, expected) in tiles.iter().zip(&expected) {
         // Their paths have the tile's height in them, as Go's checksum database has.
         assert_eq!(tile.to_string(), expected.path().replacen("tile/8/", "tile/", 1));
-        assert_eq!(read_tile(&tree, tile, &stored).unwrap(), expected.read_data(&nodes).unwrap());
+        let bytes = expected.read_data(&nodes).unwrap();
+        assert_eq!(read_tile(&tree, tile, &stored).unwrap(), bytes);
+        assert_eq!(hash_tile(tile, size, &nodes).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn stored_nodes_are_numbered_as_tlog_tiles_numbers_a_tree_whose_leaves_are_blocks() {
+    for level in 0..=40_u8 {
+        let last = (1_u64 << (40 - level)) - 1;
+        for index in [0, 1, 2, 3, 999, last / 3, last / 2, last.saturating_sub(1), last] {
+            if index <= last {
+                let ours = stored_node_number(u32::from(level) + 8, index);
+                assert_eq!(ours, tlog::stored_hash_index(level, index), "node {index} of level {level}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn answers_from_nodes_agree_with_tlog_tiles(size in 1_u64..6000, picks in prop::collection::vec(any::<u64>(), 20)) {
+        let (_, _, nodes) = both(size);
+        for pick in picks {
+            let to = 1 + pick % size;
+            let from = 1 + (pick >> 20) % to;
+            prop_assert_eq!(root_at(to, &nodes).unwrap().0, tlog::tree_hash(to, &nodes).unwrap().0);
+            let path = inclusion(from - 1, to, &nodes).unwrap();
+            prop_assert_eq!(path, ours(&tlog::prove_record(to, from - 1, &nodes).unwrap()));
+            let proof = consistency(from, to, &nodes).unwrap();
+            prop_assert_eq!(proof, ours(&tlog::prove_tree(to, from, &nodes).unwrap()));
+        }
     }
 }
 
