@@ -35,6 +35,7 @@ mod scim;
 mod words;
 
 pub use decimal::Decimal;
+pub use evaluate::{Scalar, any_below};
 pub use fold::fold;
 pub use matcher::Matcher;
 pub use needles::Needles;
@@ -266,6 +267,12 @@ impl Path {
             see(value);
             false
         });
+    }
+
+    /// The names, as [`any_below`] takes them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Box<str>] {
+        &self.0
     }
 
     /// The names, from the outside in.

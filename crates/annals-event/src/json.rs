@@ -26,7 +26,7 @@ pub use document::{Document, Kind, Value};
 pub use pointer::{POINTER_BYTES_MAX, Pointer};
 pub use scan::Limits;
 pub use split::{Items, Lines, Shape, lines, shape, split_array};
-pub use text::{compare_names, write_string};
+pub use text::{compare_names, unescape, write_string};
 
 #[cfg(doc)]
 use crate::Code;

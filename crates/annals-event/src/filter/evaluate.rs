@@ -61,8 +61,9 @@ fn decide_all(conditions: &[Condition], known: &Known<'_>, deciding: bool) -> Op
 }
 
 impl Known<'_> {
-    /// Whether a field that is not a member passes.
-    fn passes(&self, field: &Field, test: &Test) -> bool {
+    /// Whether a field that is not a member passes; a member never does.
+    #[must_use]
+    pub fn passes(&self, field: &Field, test: &Test) -> bool {
         let mut digits = [0; 20];
         test.passes(&match field {
             Field::Member(_) => return false,
@@ -94,7 +95,9 @@ pub(super) fn any_at<'a>(root: Value<'a>, path: &Path, f: &mut dyn FnMut(Value<'
     any_below(root, &path.0, f)
 }
 
-fn any_below<'a>(value: Value<'a>, names: &[Box<str>], f: &mut dyn FnMut(Value<'a>) -> bool) -> bool {
+/// Whether `f` says yes to some value that is so many names below `value`, or is `value` itself where there are no names.
+/// Arrays are passed through, at either end too: it is how every [`Path`] is followed.
+pub fn any_below<'a>(value: Value<'a>, names: &[Box<str>], f: &mut dyn FnMut(Value<'a>) -> bool) -> bool {
     if value.kind() == Kind::Array {
         return value.items().any(|item| any_below(item, names, f));
     }
@@ -104,12 +107,16 @@ fn any_below<'a>(value: Value<'a>, names: &[Box<str>], f: &mut dyn FnMut(Value<'
     }
 }
 
-/// A value that is held against a test.
-enum Scalar<'a> {
+/// A value as it is held against a [`Test`], for those who have it without the event around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A string, decoded.
     Text(&'a str),
     /// A number's token.
     Number(&'a str),
+    /// `true` or `false`.
     Bool(bool),
+    /// An instant; only of what annals knows beside the event.
     Time(Timestamp),
     /// An object with members.
     Object,
@@ -118,7 +125,20 @@ enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    fn of(value: Value<'a>) -> Self {
+    /// A token of JSON that is neither string, array nor object.
+    #[must_use]
+    pub fn of_token(token: &'a str) -> Self {
+        match token {
+            "null" => Self::Nothing,
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            number => Self::Number(number),
+        }
+    }
+
+    /// A value of an event. An array is nothing of its own: its elements are the values.
+    #[must_use]
+    pub fn of(value: Value<'a>) -> Self {
         match value.kind() {
             Kind::String => Self::Text(value.as_str().unwrap_or_default()),
             Kind::Number => Self::Number(value.token()),
@@ -143,7 +163,9 @@ impl<'a> Scalar<'a> {
 }
 
 impl Test {
-    fn passes(&self, value: &Scalar<'_>) -> bool {
+    /// Whether a value passes. What this says of single values is what [`Condition::holds`] says of events.
+    #[must_use]
+    pub fn passes(&self, value: &Scalar<'_>) -> bool {
         match self {
             Self::Present => !matches!(value, Scalar::Nothing | Scalar::Text("")),
             Self::In(literals) => {

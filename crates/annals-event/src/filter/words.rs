@@ -15,6 +15,12 @@ impl Phrase {
     pub fn words(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.0.iter().map(AsRef::as_ref)
     }
+
+    /// Whether the words stand in a row in this text, decoded but not folded.
+    #[must_use]
+    pub fn occurs_in(&self, text: &str) -> bool {
+        Search::of(std::slice::from_ref(self)).is_some_and(|(mut search, _)| search.is_done_after(text))
+    }
 }
 
 /// Why a `q` is refused.

@@ -1,5 +1,6 @@
 //! Strings: decoding, canonical escaping, canonical order.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::Code;
@@ -91,6 +92,17 @@ pub(crate) fn decode_string(inner: &str, out: &mut String) {
             _ => return,
         }
     }
+}
+
+/// The decoded text of what stands between the quotes of a string token that was scanned before.
+#[must_use]
+pub fn unescape(inner: &str) -> Cow<'_, str> {
+    if !inner.as_bytes().contains(&b'\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = String::with_capacity(inner.len());
+    decode_string(inner, &mut out);
+    Cow::Owned(out)
 }
 
 /// Appends `text` as a JSON string with its quotes, escaped as RFC 8785 says: `"` and `\` and control
