@@ -14,6 +14,7 @@
 //! | [`entry`] | the bytes a leaf hashes |
 //! | [`commitment`] | salted digests of an event's units |
 //! | [`secret`] | the per-event secrets and the tree they are derived from |
+//! | [`block`] | what shows whether leaves made anew are those that were appended |
 //! | [`frontier`] | what appending to a tree takes: the right edge |
 //! | [`nodes`] | roots and proofs out of stored nodes; how stored nodes are numbered |
 //! | [`tree`] | the tree a writer keeps, and the proofs it gives |
@@ -31,6 +32,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod block;
 pub mod checkpoint;
 pub mod commitment;
 pub mod entry;
@@ -52,6 +54,6 @@ pub use commitment::{Committer, Salt, unit_digest};
 pub use entry::{Entry, EntryKind};
 pub use frontier::Frontier;
 pub use hash::{Hash, leaf_hash, node_hash};
-pub use nodes::Nodes;
+pub use nodes::{Nodes, consistency, inclusion, root_at};
 pub use secret::{Counter, PuncturedRoot, Secret, SecretRoot};
 pub use tree::{LeafSource, Tree};

@@ -16,9 +16,10 @@
 
 use alloc::vec::Vec;
 
+use crate::block::BLOCK_LEVEL;
 use crate::frontier::{Frontier, TREE_SIZE_MAX, places};
 use crate::hash::{Hash, node_hash};
-use crate::tree::{BLOCK_LEVEL, TreeError, split, within};
+use crate::tree::{TreeError, within};
 
 /// Gives the hashes of complete subtrees.
 pub trait Nodes {
@@ -145,6 +146,11 @@ fn range<N: Nodes>(from: u64, to: u64, nodes: &N) -> Result<Hash, TreeError<N::E
     Ok(root.expect("the range has a leaf"))
 }
 
+/// Where RFC 6962 splits `leaves`, of which there are two or more: the largest power of two below.
+fn split(leaves: u64) -> u64 {
+    leaves.next_power_of_two() / 2
+}
+
 /// How many nodes of level 8 and above the first `block` blocks of 256 leaves complete, and so the
 /// number of the first that block `block` completes: `2 * block` less the bits set in `block`.
 #[must_use]
@@ -160,11 +166,11 @@ pub fn stored_nodes_before(block: u64) -> u64 {
 ///
 /// For a level below 8, whose nodes are not stored, and beyond [`TREE_SIZE_MAX`].
 #[must_use]
-pub fn stored_node_place(level: u32, index: u64) -> (u64, u32) {
+pub fn stored_node_place(level: u32, index: u64) -> (u64, u64) {
     let above = level.checked_sub(BLOCK_LEVEL).expect("only nodes of level 8 and above are stored");
     let ends = level < u64::BITS && index < TREE_SIZE_MAX >> level;
     assert!(ends, "node {index} of level {level} is in no tree");
-    (((index + 1) << above) - 1, above)
+    (((index + 1) << above) - 1, u64::from(above))
 }
 
 /// The number of a stored node, from 0: see [`stored_nodes_before`] and [`stored_node_place`].
@@ -175,7 +181,7 @@ pub fn stored_node_place(level: u32, index: u64) -> (u64, u32) {
 #[must_use]
 pub fn stored_node_number(level: u32, index: u64) -> u64 {
     let (block, offset) = stored_node_place(level, index);
-    stored_nodes_before(block) + u64::from(offset)
+    stored_nodes_before(block) + offset
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::block::BLOCK_LEAVES;
 use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::nodes::Nodes;
-use crate::tree::{BLOCK_LEAVES, LeafSource, Tree};
+use crate::tree::{LeafSource, Tree};
 
 /// `count` leaf hashes, each of its number.
 pub(crate) fn leaves(count: u64) -> Vec<Hash> {

@@ -13,11 +13,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::block::{BLOCK_LEAVES, BLOCK_LEVEL};
 use crate::frontier::TREE_SIZE_MAX;
 use crate::hash::{HASH_BYTES, Hash};
 use crate::nodes::Nodes;
 use crate::proof::parse_decimal;
-use crate::tree::{BLOCK_LEAVES, BLOCK_LEVEL, LeafSource, Tree, TreeError, within};
+use crate::tree::{LeafSource, Tree, TreeError, flatten, within};
 
 /// Hashes in a full tile and entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -174,11 +175,7 @@ pub fn read_tile<S: LeafSource>(
     tile: &Tile,
     source: &S,
 ) -> Result<Vec<u8>, TreeError<S::Error>> {
-    let TileKind::Hashes(level) = tile.kind else {
-        return Err(TreeError::Beyond { what: "bundle", asked: tile.index, limit: 0 });
-    };
-    let hashes = tree.tile_hashes(level, tile.index, tile.width, source)?;
-    Ok(hashes.iter().flat_map(|hash| hash.0).collect())
+    hash_tile(tile, tree.size(), &tree.nodes(source)).map_err(flatten)
 }
 
 /// The content of a hash tile of a tree of `size` leaves. Partial tiles of earlier sizes can be had

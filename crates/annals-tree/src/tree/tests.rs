@@ -115,53 +115,6 @@ fn what_is_beyond_the_tree_is_an_error() {
 }
 
 #[test]
-fn a_tree_comes_back_from_its_blocks_and_open_leaves() {
-    let leaves = leaves(5 * 256 + 17);
-    let tree = tree_of(&leaves);
-    let blocks = (0..tree.block_count()).map(|block| {
-        let (root, state) = tree.block(block).unwrap();
-        (*root, BlockState::from_bytes(&state.to_bytes()))
-    });
-    let mut restored = Tree::restore(blocks, tree.open_leaves());
-    assert_eq!((restored.size(), restored.root()), (tree.size(), tree.root()));
-    let stored = Stored(&leaves);
-    assert_eq!(restored.inclusion(700, 1200, &stored), tree.inclusion(700, 1200, &stored));
-    let (mut tree, more) = (tree, crate::testing::leaves(600));
-    tree.extend(more.iter().copied());
-    restored.extend(more);
-    assert_eq!(restored.root(), tree.root());
-    assert!(tree.block(tree.block_count()).is_none());
-}
-
-#[test]
-fn a_wrong_leaf_is_named_by_its_tag_and_given_back_by_the_xor() {
-    let all = leaves(256);
-    let tree = tree_of(&all);
-    let (root, state) = tree.block(0).unwrap();
-    assert_eq!(state.check(root, &all), Ok(()));
-    for index in [0, 1, 128, 255] {
-        let mut damaged: [Hash; BLOCK_LEAVES] = all[..].try_into().unwrap();
-        damaged[index].0[0] ^= 1;
-        assert_eq!(state.check(root, &damaged), Err(Mismatch::Leaf { index }));
-        assert_eq!(state.restore_leaf(index, &damaged), all[index]);
-    }
-}
-
-#[test]
-fn a_wrong_leaf_with_the_right_tag_is_still_found() {
-    let all = leaves(256);
-    let tree = tree_of(&all);
-    let (root, state) = tree.block(0).unwrap();
-    let mut damaged = all.clone();
-    damaged[7].0[31] ^= 1;
-    assert_eq!(state.check(root, &damaged), Err(Mismatch::Unknown));
-    // Two changes that cancel out in the XOR are caught by the root.
-    damaged[8].0[31] ^= 1;
-    assert_eq!(state.check(root, &damaged), Err(Mismatch::Unknown));
-    assert_eq!(state.check(root, &all[1..]), Err(Mismatch::Count(255)));
-}
-
-#[test]
 fn damaged_leaves_give_an_error_and_no_proof() {
     let all = leaves(600);
     let tree = tree_of(&all);
@@ -171,9 +124,4 @@ fn damaged_leaves_give_an_error_and_no_proof() {
     assert_eq!(tree.inclusion(301, 600, &Stored(&damaged)), Err(expected));
     assert!(tree.inclusion(100, 600, &Stored(&damaged)).is_ok(), "block 1 is not needed for block 0");
     assert_eq!(tree.inclusion(301, 600, &Stored(&all[..256])), Err(TreeError::Source(1)));
-}
-
-#[test]
-fn an_almost_empty_tree_is_small() {
-    assert!(size_of::<Tree>() <= 96, "{} bytes", size_of::<Tree>());
 }
