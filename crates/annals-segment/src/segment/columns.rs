@@ -8,12 +8,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Segment;
+use super::record::KnownState;
 use super::shapes::Shapes;
 use super::values::Recent;
+use super::window::Window;
 use crate::Damaged;
-use crate::meta::{Column, Of, Presence, Table};
-use crate::numbers::{Numbers, UNIT};
-use crate::values::Values;
+use crate::body::Body;
+use crate::meta::{Presence, Table};
+
+/// Instances, leaves and rows that are read together.
+pub(crate) const UNIT: u64 = 128;
 
 /// Something that some instances of a table have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +42,12 @@ pub(crate) struct Present {
 impl Present {
     /// Which number among those that have it the instance is, if it has it. `instance` is in this unit.
     pub(crate) fn place(self, instance: u64) -> Option<u64> {
-        let bit = 1_u128 << (instance % UNIT);
-        (self.mask & bit != 0).then(|| self.before + u64::from((self.mask & (bit - 1)).count_ones()))
+        (self.mask >> (instance % UNIT) & 1 == 1).then(|| self.rank(instance))
     }
 
     /// How many instances before `instance` have it. `instance` is in this unit.
     pub(crate) fn rank(self, instance: u64) -> u64 {
-        let bit = 1_u128 << (instance % UNIT);
-        self.before + u64::from((self.mask & (bit - 1)).count_ones())
+        self.before + u64::from((self.mask & ((1 << (instance % UNIT)) - 1)).count_ones())
     }
 
     /// The leaves of this unit.
@@ -54,40 +56,41 @@ impl Present {
     }
 }
 
-/// Reads rows of one segment, and keeps what neighbours share.
-pub(crate) struct Reader {
-    segment: Arc<Segment>,
-    tables: Vec<TableState>,
+/// Reads rows of one segment, and keeps what neighbours share. It takes some 100 KB once it was used; drop it after a page.
+pub struct Reader {
+    pub(super) segment: Arc<Segment>,
+    pub(super) tables: Vec<TableState>,
     pub(super) recent: Recent,
+    pub(super) known: KnownState,
 }
 
 /// No unit: none is so high.
 const NONE: u64 = u64::MAX;
 
 /// What is known of a table and of one unit of it.
-struct TableState {
-    shapes: Option<Arc<Shapes>>,
+pub(super) struct TableState {
+    pub(super) shapes: Option<Arc<Shapes>>,
     /// The unit whose shapes these are.
     unit: u64,
     /// How many instances it has.
     count: usize,
     /// Shape of each.
-    ids: Box<[u32; UNIT as usize]>,
+    ids: Box<[u32; 128]>,
     /// Each shape in it with the instances that have it.
     masks: Vec<(u32, u128)>,
-    /// Scratch: per shape the index in `masks` plus one.
+    /// Scratch: per shape its index in `masks` plus one.
     slots: Vec<u8>,
     columns: Vec<ColumnState>,
     raw: PartState,
     /// Which instances of the parent have this table.
     inside: PartState,
+    /// How many elements stand before those of an instance of the parent.
+    starts: Window<u64>,
 }
 
 struct ColumnState {
     part: PartState,
-    /// The unit of leaves whose ordinals these are.
-    unit: u64,
-    ordinals: Option<Box<[u32; UNIT as usize]>>,
+    ordinals: Window<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -100,53 +103,96 @@ impl PartState {
     const NEW: PartState = PartState { unit: NONE, present: Present { before: 0, mask: 0 } };
 }
 
-impl Reader {
-    /// A reader of `segment`. Cheap; what it reads is kept from then on.
-    pub(crate) fn new(segment: &Arc<Segment>) -> Reader {
-        let tables = segment.footer().tables.iter().map(|table| TableState {
+impl TableState {
+    fn new(table: &Table) -> TableState {
+        let column = || ColumnState { part: PartState::NEW, ordinals: Window::new() };
+        TableState {
             shapes: None,
             unit: NONE,
             count: 0,
-            ids: Box::new([0; UNIT as usize]),
+            ids: Box::new([0; 128]),
             masks: Vec::new(),
             slots: Vec::new(),
-            columns: table
-                .columns
-                .iter()
-                .map(|_| ColumnState { part: PartState::NEW, unit: NONE, ordinals: None })
-                .collect(),
+            columns: table.columns.iter().map(|_| column()).collect(),
             raw: PartState::NEW,
             inside: PartState::NEW,
-        });
-        Reader { tables: tables.collect(), segment: Arc::clone(segment), recent: Recent::new() }
+            starts: Window::new(),
+        }
+    }
+
+    /// Reads the shapes of a unit, unless it is the last one read.
+    #[inline]
+    fn load(&mut self, segment: &Segment, table: usize, unit: u64) -> Result<(), Damaged> {
+        if self.unit == unit { Ok(()) } else { self.load_anew(segment, table, unit) }
+    }
+
+    fn load_anew(&mut self, segment: &Segment, table: usize, unit: u64) -> Result<(), Damaged> {
+        let own = &segment.footer().tables[table];
+        self.unit = NONE;
+        self.masks.clear();
+        self.slots.clear();
+        self.slots.resize(usize::try_from(own.shapes.len()).unwrap_or(usize::MAX) + 1, 0);
+        self.count = own.shape.unit_u32(segment.body(), unit, &mut self.ids)?;
+        let mut bit = 1_u128;
+        for id in &self.ids[..self.count] {
+            let Some(slot) = self.slots.get_mut(*id as usize) else {
+                return Err(segment.malformed("a shape that is not listed"));
+            };
+            if *slot == 0 {
+                self.masks.push((*id, 0));
+                *slot = u8::try_from(self.masks.len()).expect("at most 128 shapes in a unit");
+            }
+            self.masks[usize::from(*slot) - 1].1 |= bit;
+            bit <<= 1;
+        }
+        self.unit = unit;
+        Ok(())
+    }
+
+    fn shapes(&mut self, segment: &Segment, table: usize) -> Result<&Arc<Shapes>, Damaged> {
+        if self.shapes.is_none() {
+            self.shapes = Some(segment.shapes(table)?);
+        }
+        Ok(self.shapes.as_ref().expect("set above"))
+    }
+}
+
+impl Reader {
+    /// A reader of `segment`. Cheap; what it reads is kept from then on.
+    #[must_use]
+    pub fn new(segment: &Arc<Segment>) -> Reader {
+        Reader {
+            tables: segment.footer().tables.iter().map(TableState::new).collect(),
+            segment: Arc::clone(segment),
+            recent: Recent::new(),
+            known: KnownState::new(),
+        }
     }
 
     /// The segment.
-    pub(crate) fn segment(&self) -> &Arc<Segment> {
+    #[must_use]
+    pub fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
 
     /// The shapes of a table.
     pub(crate) fn shapes(&mut self, table: usize) -> Result<&Arc<Shapes>, Damaged> {
-        let state = &mut self.tables[table];
-        if state.shapes.is_none() {
-            state.shapes = Some(self.segment.shapes(table)?);
-        }
-        Ok(state.shapes.as_ref().expect("set above"))
+        self.tables[table].shapes(&self.segment, table)
     }
 
     /// The shapes among instances `unit * 128 ..` of a table, each with the instances that have it. The number of the table's
     /// shapes stands for those that are kept as they are.
     pub(crate) fn shape_masks(&mut self, table: usize, unit: u64) -> Result<&[(u32, u128)], Damaged> {
-        self.load(table, unit)?;
+        self.tables[table].load(&self.segment, table, unit)?;
         Ok(&self.tables[table].masks)
     }
 
     /// Shape of one instance.
+    #[inline]
     pub(crate) fn shape(&mut self, table: usize, instance: u64) -> Result<u32, Damaged> {
-        self.load(table, instance / UNIT)?;
-        let state = &self.tables[table];
-        let at = usize::try_from(instance % UNIT).expect("below 128");
+        let state = &mut self.tables[table];
+        state.load(&self.segment, table, instance / UNIT)?;
+        let at = within(instance);
         if at >= state.count {
             return Err(self.segment.malformed("an instance beyond its table"));
         }
@@ -154,35 +200,231 @@ impl Reader {
     }
 
     /// Which of the instances `unit * 128 ..` of `table` have `part`.
-    pub(crate) fn present(&mut self, table: usize, part: Part, unit: u64) -> Result<Present, Damaged>;
+    #[inline]
+    pub(crate) fn present(&mut self, table: usize, part: Part, unit: u64) -> Result<Present, Damaged> {
+        let known = match part {
+            Part::Column(column) => self.tables[table].columns[column].part,
+            Part::Table(child) => self.tables[child].inside,
+            Part::Raw => self.tables[table].raw,
+        };
+        if known.unit == unit { Ok(known.present) } else { self.present_anew(table, part, unit) }
+    }
+
+    fn present_anew(&mut self, table: usize, part: Part, unit: u64) -> Result<Present, Damaged> {
+        let Reader { segment, tables, .. } = self;
+        let footer = segment.footer();
+        let own = &footer.tables[table];
+        let presence = match part {
+            Part::Column(column) => Some(&own.columns[column].presence),
+            Part::Table(child) => footer.tables[child].presence.as_ref(),
+            Part::Raw => own.raw.as_ref().map(|raw| &raw.presence),
+        };
+        let present = match presence {
+            None => Present::default(),
+            Some(Presence::All) => {
+                let count = own.n.saturating_sub(unit * UNIT).min(UNIT);
+                Present { before: (unit * UNIT).min(own.n), mask: below(count) }
+            }
+            Some(Presence::Shapes(before)) => {
+                let state = &mut tables[table];
+                state.load(segment, table, unit)?;
+                state.shapes(segment, table)?;
+                let shapes = state.shapes.as_ref().expect("read above");
+                Present { before: before.get(segment.body(), unit)?, mask: shapes.mask(&state.masks, part) }
+            }
+            Some(Presence::Listed(list)) => listed(list, segment.body(), unit)?,
+        };
+        let state = PartState { unit, present };
+        match part {
+            Part::Column(column) => tables[table].columns[column].part = state,
+            Part::Table(child) => tables[child].inside = state,
+            Part::Raw => tables[table].raw = state,
+        }
+        Ok(present)
+    }
 
     /// Which number among those that have `part` the instance is; `None` if it has it not.
-    pub(crate) fn place(&mut self, table: usize, part: Part, instance: u64) -> Result<Option<u64>, Damaged>;
+    #[inline]
+    pub(crate) fn place(&mut self, table: usize, part: Part, instance: u64) -> Result<Option<u64>, Damaged> {
+        Ok(self.present(table, part, instance / UNIT)?.place(instance))
+    }
 
     /// How many instances before `instance` have `part`. `instance` may be the number of instances.
-    pub(crate) fn rank(&mut self, table: usize, part: Part, instance: u64) -> Result<u64, Damaged>;
+    pub(crate) fn rank(&mut self, table: usize, part: Part, instance: u64) -> Result<u64, Damaged> {
+        let n = self.segment.footer().tables[table].n;
+        if instance < n {
+            return Ok(self.present(table, part, instance / UNIT)?.rank(instance));
+        }
+        let Some(last) = n.checked_sub(1) else { return Ok(0) };
+        Ok(self.present(table, part, last / UNIT)?.leaves().end)
+    }
 
     /// The instances of `table` that stand in `rows`. They follow each other.
-    pub(crate) fn instances(&mut self, table: usize, rows: Range<u64>) -> Result<Range<u64>, Damaged>;
+    pub(crate) fn instances(&mut self, table: usize, rows: Range<u64>) -> Result<Range<u64>, Damaged> {
+        match self.parent(table) {
+            None => Ok(rows),
+            Some(parent) => {
+                let within = self.instances(parent, rows)?;
+                self.children(table, within)
+            }
+        }
+    }
+
+    fn parent(&self, table: usize) -> Option<usize> {
+        self.segment.footer().tables[table].parent.map(|parent| parent as usize)
+    }
 
     /// The instances of `table` directly in instances `within` of its parent.
-    pub(crate) fn children(&mut self, table: usize, within: Range<u64>) -> Result<Range<u64>, Damaged>;
+    pub(crate) fn children(&mut self, table: usize, within: Range<u64>) -> Result<Range<u64>, Damaged> {
+        let Some(parent) = self.parent(table) else { return Ok(within) };
+        let first = self.rank(parent, Part::Table(table), within.start)?;
+        let end = if within.is_empty() { first } else { self.rank(parent, Part::Table(table), within.end)? };
+        self.spans(table, first..end)
+    }
+
+    /// The instances of `table` that the `nth` of the instances of its parent that have it has.
+    #[inline]
+    pub(crate) fn children_of_nth(&mut self, table: usize, nth: u64) -> Result<Range<u64>, Damaged> {
+        self.spans(table, nth..nth + 1)
+    }
+
+    fn spans(&mut self, table: usize, places: Range<u64>) -> Result<Range<u64>, Damaged> {
+        let Reader { segment, tables, .. } = self;
+        let own = &segment.footer().tables[table];
+        let span = match &own.starts {
+            None => places,
+            Some(starts) => {
+                let window = &mut tables[table].starts;
+                let first = window.get(starts, segment.body(), places.start)?;
+                first..if places.is_empty() { first } else { window.get(starts, segment.body(), places.end)? }
+            }
+        };
+        if span.start > span.end || span.end > own.n {
+            return Err(segment.malformed("instances beyond their table"));
+        }
+        Ok(span)
+    }
 
     /// The instances of `table` in a block of 128 rows; `owners` gets the row of each, counted from the block's first.
-    pub(crate) fn owners(&mut self, table: usize, block: u32, owners: &mut Vec<u8>) -> Result<Range<u64>, Damaged>;
+    pub(crate) fn owners(
+        &mut self, table: usize, block: u32, owners: &mut Vec<u8>,
+    ) -> Result<Range<u64>, Damaged> {
+        owners.clear();
+        let Some(parent) = self.parent(table) else {
+            let start = u64::from(block) * UNIT;
+            let end = u64::from(self.segment.rows()).min(start + UNIT);
+            owners.extend((start..end).map(|row| u8::try_from(row - start).expect("below 128")));
+            return Ok(start.min(end)..end);
+        };
+        let mut above = Vec::new();
+        let within = self.owners(parent, block, &mut above)?;
+        let mut all: Option<Range<u64>> = None;
+        let mut from = within.start;
+        while from < within.end {
+            let to = within.end.min((from / UNIT + 1) * UNIT);
+            let present = self.present(parent, Part::Table(table), from / UNIT)?;
+            let mut mask = present.mask & below(to - from).checked_shl(bit(from)).unwrap_or(0);
+            while mask != 0 {
+                let instance = from / UNIT * UNIT + u64::from(mask.trailing_zeros());
+                let span = self.children_of_nth(table, present.rank(instance))?;
+                let owner = above[usize::try_from(instance - within.start).expect("as many as were pushed")];
+                let count = usize::try_from(span.end - span.start).expect("instances fit in memory");
+                owners.resize(owners.len() + count, owner);
+                match &mut all {
+                    None => all = Some(span),
+                    Some(all) if all.end == span.start => all.end = span.end,
+                    Some(_) => return Err(self.segment.malformed("instances that do not follow each other")),
+                }
+                mask &= mask - 1;
+            }
+            from = to;
+        }
+        Ok(all.unwrap_or(0..0))
+    }
 
     /// Ordinal of one leaf of a column.
-    pub(crate) fn ordinal(&mut self, table: usize, column: usize, leaf: u64) -> Result<u32, Damaged>;
+    #[inline]
+    pub(crate) fn ordinal(&mut self, table: usize, column: usize, leaf: u64) -> Result<u32, Damaged> {
+        let Reader { segment, tables, .. } = self;
+        let ordinals = &segment.footer().tables[table].columns[column].ordinals;
+        tables[table].columns[column].ordinals.get(ordinals, segment.body(), leaf)
+    }
 
     /// Appends the ordinals of leaves of a column.
-    pub(crate) fn ordinals(&mut self, table: usize, column: usize, leaves: Range<u64>, into: &mut Vec<u32>) -> Result<(), Damaged>;
+    pub(crate) fn ordinals(
+        &mut self, table: usize, column: usize, leaves: Range<u64>, into: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
+        let Reader { segment, tables, .. } = self;
+        let ordinals = &segment.footer().tables[table].columns[column].ordinals;
+        tables[table].columns[column].ordinals.range(ordinals, segment.body(), leaves, into)
+    }
 
-    /// The leaves of a column among `instances`: appends which instance has one, counted from `instances.start`, and its ordinal.
-    pub(crate) fn leaves(&mut self, table: usize, column: usize, instances: Range<u64>, holders: &mut Vec<u32>, ordinals: &mut Vec<u32>) -> Result<(), Damaged>;
+    /// The leaves of a column among `instances`: appends which instance has one, counted from `instances.start`, and its
+    /// ordinal.
+    pub(crate) fn leaves(
+        &mut self, table: usize, column: usize, instances: Range<u64>, holders: &mut Vec<u32>,
+        ordinals: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
+        let mut from = instances.start;
+        while from < instances.end {
+            let to = instances.end.min((from / UNIT + 1) * UNIT);
+            let present = self.present(table, Part::Column(column), from / UNIT)?;
+            let mut mask = present.mask & below(to - from).checked_shl(bit(from)).unwrap_or(0);
+            if mask != 0 {
+                let first = present.rank(from);
+                self.ordinals(table, column, first..first + u64::from(mask.count_ones()), ordinals)?;
+            }
+            while mask != 0 {
+                let instance = from / UNIT * UNIT + u64::from(mask.trailing_zeros());
+                holders.push(self.segment.small(instance - instances.start)?);
+                mask &= mask - 1;
+            }
+            from = to;
+        }
+        Ok(())
+    }
 
-    /// Appends a value of a column, without quotes. Not for columns of [`Values::Happened`]: these have the text of `happened`.
-    pub(crate) fn value(&mut self, table: usize, column: usize, ordinal: u32, into: &mut Vec<u8>) -> Result<(), Damaged>;
+    /// Appends a value of a column, without quotes. Not for columns of [`Values::Happened`](crate::values::Values): their
+    /// values are the rows' own times, see [`Reader::happened`].
+    #[inline]
+    pub(crate) fn value(
+        &mut self, table: usize, column: usize, ordinal: u32, into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
+        let Reader { segment, recent, .. } = self;
+        let values = &segment.footer().tables[table].columns[column].values;
+        let key = (table * crate::meta::PATHS_MAX + column) as u64;
+        recent.get(key, ordinal, into, |into| values.get(segment.body(), u64::from(ordinal), into))
+    }
 
     /// Appends the `nth` instance of a table that is kept as it is: JSON.
-    pub(crate) fn raw(&mut self, table: usize, nth: u64, into: &mut Vec<u8>) -> Result<(), Damaged>;
+    pub(crate) fn raw(&mut self, table: usize, nth: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
+        let raw = self.segment.footer().tables[table].raw.as_ref();
+        let raw = raw.ok_or_else(|| self.segment.malformed("a table without instances kept as they are"))?;
+        raw.texts.get(self.segment.body(), nth, into)
+    }
+}
+
+/// The members of a rising list that are in a unit.
+fn listed(list: &crate::numbers::Numbers, body: &Body, unit: u64) -> Result<Present, Damaged> {
+    let first = unit * UNIT;
+    let before = list.partition_point(body, 0..list.len(), |instance| instance < first)?;
+    let mut near = Vec::new();
+    list.range(body, before..list.len().min(before + UNIT), &mut near)?;
+    let in_unit = near.iter().filter_map(|instance| instance.checked_sub(first)).filter(|at| *at < UNIT);
+    Ok(Present { before, mask: in_unit.fold(0, |mask, at| mask | 1 << at) })
+}
+
+/// The lowest `count` bits; `count` is at most 128.
+fn below(count: u64) -> u128 {
+    if count >= UNIT { u128::MAX } else { (1 << count) - 1 }
+}
+
+/// The bit of an instance in its unit.
+fn bit(instance: u64) -> u32 {
+    u32::try_from(instance % UNIT).expect("below 128")
+}
+
+/// The place of an instance in its unit.
+pub(super) fn within(instance: u64) -> usize {
+    usize::try_from(instance % UNIT).expect("below 128")
 }

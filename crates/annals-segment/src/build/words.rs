@@ -1,0 +1,141 @@
+//! Collecting words of values.
+
+use std::io;
+
+use annals_event::filter::each_word;
+
+use crate::body::Writer;
+use crate::hashes::{HashIndex, hash};
+use crate::meta::Words;
+use crate::numbers::Numbers;
+use crate::skeleton::unescape;
+
+/// Which values hold which words. Words are known by their hashes alone: two with the same hash share a list, and whoever finds
+/// a value looks into it anyway.
+#[derive(Debug)]
+pub(crate) struct WordLists {
+    seed: u64,
+    /// Values numbered so far, over all columns.
+    values: u64,
+    /// By hash: see [`WordLists::list_of`].
+    places: Vec<(u64, u32)>,
+    /// By list: its word's hash, how long it is, and the value it was grown for last, plus one.
+    lists: Vec<(u64, u32, u32)>,
+    /// List and value, in the order of values.
+    pairs: Vec<(u32, u32)>,
+}
+
+impl WordLists {
+    const PLACES_MIN: usize = 1 << 10;
+
+    /// No words yet.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            values: 0,
+            places: vec![(0, u32::MAX); Self::PLACES_MIN],
+            lists: Vec::new(),
+            pairs: Vec::new(),
+        }
+    }
+
+    /// Adds the values of a column, as they stand escaped in events; returns the number of its first value.
+    pub(crate) fn add<'v>(&mut self, values: impl Iterator<Item = &'v [u8]>) -> u64 {
+        let first = self.values;
+        for value in values {
+            let number = u32::try_from(self.values).expect("fewer values than leaves");
+            self.values += 1;
+            // Canonical events are UTF-8, so are their strings.
+            if let Ok(text) = str::from_utf8(&unescape(value)) {
+                each_word(text, &mut |word| self.found(hash(self.seed, word.as_bytes()), number));
+            }
+        }
+        first
+    }
+
+    #[inline]
+    fn found(&mut self, hash: u64, value: u32) {
+        let list = self.list_of(hash);
+        let (_, len, last) = &mut self.lists[list as usize];
+        if *last != value + 1 {
+            *last = value + 1;
+            *len += 1;
+            self.pairs.push((list, value));
+        }
+    }
+
+    /// The list of the word with this hash; a new one for a new word.
+    #[inline]
+    fn list_of(&mut self, hash: u64) -> u32 {
+        let mask = self.places.len() - 1;
+        let mut at = start(hash) & mask;
+        loop {
+            let (other, list) = self.places[at];
+            if list == u32::MAX {
+                break;
+            }
+            if other == hash {
+                return list;
+            }
+            at = (at + 1) & mask;
+        }
+        let list = u32::try_from(self.lists.len()).expect("fewer words than bytes");
+        self.places[at] = (hash, list);
+        self.lists.push((hash, 0, 0));
+        if self.lists.len() * 2 > self.places.len() {
+            self.grow();
+        }
+        list
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let places = self.places.len() * 4;
+        let mask = places - 1;
+        self.places.clear();
+        self.places.resize(places, (0, u32::MAX));
+        for (list, (hash, _, _)) in self.lists.iter().enumerate() {
+            let mut at = start(*hash) & mask;
+            while self.places[at].1 != u32::MAX {
+                at = (at + 1) & mask;
+            }
+            self.places[at] = (*hash, u32::try_from(list).expect("numbers are 32 bits"));
+        }
+    }
+
+    /// Writes all lists. They stand in the order of their words' hashes, so that the index needs no numbers.
+    pub(crate) fn write<W: io::Write>(self, out: &mut Writer<W>) -> io::Result<Words> {
+        let Self { lists, pairs, places, .. } = self;
+        drop(places);
+        let mut order: Vec<u32> = (0..u32::try_from(lists.len()).expect("numbers are 32 bits")).collect();
+        order.sort_unstable_by_key(|list| lists[*list as usize].0);
+        let mut starts = Vec::with_capacity(lists.len() + 1);
+        let mut ends = vec![0_usize; lists.len()];
+        let mut hashes = Vec::with_capacity(lists.len());
+        let mut all = 0;
+        for list in order {
+            let (hash, len, _) = lists[list as usize];
+            hashes.push(hash);
+            starts.push(all);
+            ends[list as usize] = usize::try_from(all).expect("as many pairs are in memory");
+            all += u64::from(len);
+        }
+        starts.push(all);
+        let mut values = vec![0_u64; pairs.len()];
+        for (list, value) in pairs {
+            let end = &mut ends[list as usize];
+            values[*end] = u64::from(value);
+            *end += 1;
+        }
+        let index = HashIndex::write(&hashes, out)?;
+        drop(hashes);
+        let starts = Numbers::write(&starts, out)?;
+        let lists = Numbers::write(&values, out)?;
+        Ok(Words { index, starts, lists })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "where a word starts to look")]
+fn start(hash: u64) -> usize {
+    hash as usize
+}
