@@ -7,7 +7,7 @@ use annals_ledger::{Ledger, ProveError};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::VerifierKey;
 use annals_tree::proof::{TlogProof, verify_consistency};
-use annals_tree::{Hash, Tree};
+use annals_tree::{Frontier, Hash};
 
 use crate::book::{Book, LogKey, tenant_log};
 use crate::dice::Dice;
@@ -160,10 +160,10 @@ impl Prover {
         for (log, lines) in book.logs() {
             let (origin, _) = self.known(ledger, log)?;
             let Some(signed) = self.signed.get(&origin) else { continue };
-            let mut tree = Tree::new();
+            let mut tree = Frontier::new();
             let mut roots = BTreeMap::from([(0, tree.root())]);
             for leaf in lines.leaves() {
-                tree.push(leaf);
+                tree.push(leaf, &mut |_, _, _| ());
                 if signed.contains_key(&tree.size()) {
                     roots.insert(tree.size(), tree.root());
                 }

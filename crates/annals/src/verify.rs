@@ -2,10 +2,10 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`frontier`] | roots of a tree that streams past, in bounded memory |
+//! | [`edge`] | root and tiles of a tree that streams past, in bounded memory |
 //! | [`tiles`] | a published tree against its checkpoint: every entry, every tile |
 //! | [`memory`] | the newest checkpoint accepted of each log, so that the next one must extend it |
 
-pub(crate) mod frontier;
+pub(crate) mod edge;
 pub(crate) mod memory;
 pub(crate) mod tiles;

@@ -9,7 +9,7 @@ use annals_tree::{Hash, leaf_hash};
 use futures_util::{StreamExt as _, stream};
 
 use crate::exit::Failure;
-use crate::verify::frontier::{CompleteTile, Frontier};
+use crate::verify::edge::{Edge, UpperTile};
 
 /// Tiles asked for ahead of the one being checked.
 const AHEAD: usize = 16;
@@ -92,7 +92,7 @@ pub(crate) async fn walk(
     watch: Watch<'_>,
 ) -> Result<Walked, Failure> {
     let mut walk =
-        Walk { frontier: Frontier::default(), earlier, earlier_root: None, last_ms: 0, findings: 0, watch };
+        Walk { edge: Edge::default(), earlier, earlier_root: None, last_ms: 0, findings: 0, watch };
     walk.note_earlier();
     let pairs = stream::iter(bundles(size)).map(async |bundle| {
         let leaves = Tile::new(TileKind::Hashes(0), bundle.index(), bundle.width())
@@ -106,24 +106,19 @@ pub(crate) async fn walk(
         let Some(leaves) = walk.leaves(bundle, entries, tile, hashes) else { break };
         let mut complete = Vec::new();
         for leaf in leaves {
-            complete.extend(walk.frontier.push(leaf));
+            complete.extend(walk.edge.push(leaf));
             walk.note_earlier();
         }
-        for made in complete.into_iter().filter(|made| made.level > 0) {
+        for made in complete {
             walk.compare_upper(source, &made).await?;
         }
         (walk.watch.checked)(u64::from(bundle.width()));
     }
-    let partial: Vec<CompleteTile> = walk
-        .frontier
-        .partial()
-        .filter(|(level, ..)| *level > 0)
-        .map(|(level, index, hashes)| CompleteTile { level, index, hashes: hashes.to_vec() })
-        .collect();
+    let partial: Vec<UpperTile> = walk.edge.partial().collect();
     for made in partial {
         walk.compare_upper(source, &made).await?;
     }
-    Ok(Walked { root: walk.frontier.root(), earlier_root: walk.earlier_root, findings: walk.findings })
+    Ok(Walked { root: walk.edge.root(), earlier_root: walk.earlier_root, findings: walk.findings })
 }
 
 /// A tile cut to its width. When a log has grown since, the partial tile may be gone: the fuller one begins with it.
@@ -154,7 +149,7 @@ fn cut(tile: Tile, mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 struct Walk<'a> {
-    frontier: Frontier,
+    edge: Edge,
     earlier: Option<u64>,
     earlier_root: Option<Hash>,
     /// `received_at` of the entry before.
@@ -174,8 +169,8 @@ impl Walk<'_> {
     }
 
     fn note_earlier(&mut self) {
-        if self.earlier == Some(self.frontier.size()) {
-            self.earlier_root = Some(self.frontier.root());
+        if self.earlier == Some(self.edge.size()) {
+            self.earlier_root = Some(self.edge.root());
         }
     }
 
@@ -242,10 +237,10 @@ impl Walk<'_> {
     }
 
     /// Compares a tile above the leaves with what the level below gives.
-    async fn compare_upper(&mut self, source: &impl TileSource, made: &CompleteTile) -> Result<(), Failure> {
+    async fn compare_upper(&mut self, source: &impl TileSource, made: &UpperTile) -> Result<(), Failure> {
         let width = u16::try_from(made.hashes.len()).expect("a tile has at most 256 hashes");
         let tile = Tile::new(TileKind::Hashes(made.level), made.index, width)
-            .expect("the frontier makes tiles that exist");
+            .expect("the edge makes tiles that exist");
         let bytes = read(source, tile).await?;
         let Some(stored) = self.decoded(tile, bytes, |bytes| decode_tile(bytes, tile.width())) else {
             return Ok(());
