@@ -8,12 +8,14 @@
 //! | `logs` | whose rows are where, and which position a row has |
 //! | `known` | times, ledger numbers, kinds, and the orders of rows |
 //! | `columns` | which rows have which values |
+//! | `ids` | rows by the id of their event |
 //! | `record` | records, put together from columns |
 //! | `proof` | tags, sums and tree nodes |
 //! | `compare` | whether the file holds what it was built from |
 
 mod columns;
 mod compare;
+mod ids;
 mod known;
 mod logs;
 mod proof;
@@ -56,7 +58,10 @@ struct Kept {
 
 impl std::fmt::Debug for Segment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Segment").field("name", self.name()).field("rows", &self.footer.rows).finish_non_exhaustive()
+        f.debug_struct("Segment")
+            .field("name", self.name())
+            .field("rows", &self.footer.rows)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,8 +176,11 @@ fn check(footer: &Footer) -> Result<(), &'static str> {
     let [root, rest @ ..] = footer.tables.as_slice() else { return Err("no table") };
     is(root.of == Of::Rows && root.parent.is_none() && root.path.is_empty() && root.n == rows, "root table")?;
     for (index, table) in rest.iter().enumerate() {
-        let parent = table.parent.and_then(|parent| usize::try_from(parent).ok()).filter(|parent| *parent <= index);
-        let Some(parent) = parent.map(|parent| &footer.tables[parent]) else { return Err("table without a parent") };
+        let parent =
+            table.parent.and_then(|parent| usize::try_from(parent).ok()).filter(|parent| *parent <= index);
+        let Some(parent) = parent.map(|parent| &footer.tables[parent]) else {
+            return Err("table without a parent");
+        };
         is(table.path.starts_with(&parent.path), "path of a table")?;
         is(table.presence.is_some(), "table without a presence")?;
         is(table.of != Of::Rows, "two root tables")?;

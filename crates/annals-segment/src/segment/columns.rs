@@ -296,7 +296,11 @@ impl Reader {
             Some(starts) => {
                 let window = &mut tables[table].starts;
                 let first = window.get(starts, segment.body(), places.start)?;
-                first..if places.is_empty() { first } else { window.get(starts, segment.body(), places.end)? }
+                first..if places.is_empty() {
+                    first
+                } else {
+                    window.get(starts, segment.body(), places.end)?
+                }
             }
         };
         if span.start > span.end || span.end > own.n {
@@ -307,7 +311,10 @@ impl Reader {
 
     /// The instances of `table` in a block of 128 rows; `owners` gets the row of each, counted from the block's first.
     pub(crate) fn owners(
-        &mut self, table: usize, block: u32, owners: &mut Vec<u8>,
+        &mut self,
+        table: usize,
+        block: u32,
+        owners: &mut Vec<u8>,
     ) -> Result<Range<u64>, Damaged> {
         owners.clear();
         let Some(parent) = self.parent(table) else {
@@ -352,7 +359,11 @@ impl Reader {
 
     /// Appends the ordinals of leaves of a column.
     pub(crate) fn ordinals(
-        &mut self, table: usize, column: usize, leaves: Range<u64>, into: &mut Vec<u32>,
+        &mut self,
+        table: usize,
+        column: usize,
+        leaves: Range<u64>,
+        into: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
         let Reader { segment, tables, .. } = self;
         let ordinals = &segment.footer().tables[table].columns[column].ordinals;
@@ -362,7 +373,11 @@ impl Reader {
     /// The leaves of a column among `instances`: appends which instance has one, counted from `instances.start`, and its
     /// ordinal.
     pub(crate) fn leaves(
-        &mut self, table: usize, column: usize, instances: Range<u64>, holders: &mut Vec<u32>,
+        &mut self,
+        table: usize,
+        column: usize,
+        instances: Range<u64>,
+        holders: &mut Vec<u32>,
         ordinals: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
         let mut from = instances.start;
@@ -388,7 +403,11 @@ impl Reader {
     /// values are the rows' own times, see [`Reader::happened`].
     #[inline]
     pub(crate) fn value(
-        &mut self, table: usize, column: usize, ordinal: u32, into: &mut Vec<u8>,
+        &mut self,
+        table: usize,
+        column: usize,
+        ordinal: u32,
+        into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
         let Reader { segment, recent, .. } = self;
         let values = &segment.footer().tables[table].columns[column].values;
@@ -415,7 +434,7 @@ fn listed(list: &crate::numbers::Numbers, body: &Body, unit: u64) -> Result<Pres
 }
 
 /// The lowest `count` bits; `count` is at most 128.
-fn below(count: u64) -> u128 {
+pub(super) fn below(count: u64) -> u128 {
     if count >= UNIT { u128::MAX } else { (1 << count) - 1 }
 }
 

@@ -94,7 +94,7 @@ impl Segment {
             if last % leaves == leaves - 1 {
                 let block = last / leaves;
                 for above in 0..=block.trailing_ones() {
-                    let level = annals_tree::tree::BLOCK_LEVEL + above;
+                    let level = BLOCK_LEAVES.trailing_zeros() + above;
                     if self.node(here, level, block >> above)? != nodes.next().copied() {
                         return Ok(Some(first));
                     }
@@ -122,7 +122,8 @@ impl Segment {
     /// The first record that the orders over all logs have in a wrong place.
     fn ranks_differ(&self, rows: &dyn Rows, reader: &mut Reader) -> Result<Option<Place>, Damaged> {
         let order = &self.footer.order;
-        let (mut seqs, mut times, mut of_rank) = (Window::<u64>::new(), Window::<u64>::new(), Window::<u64>::new());
+        let (mut seqs, mut times, mut of_rank) =
+            (Window::<u64>::new(), Window::<u64>::new(), Window::<u64>::new());
         let mut before = None;
         let (mut last_seq, mut last_moment) = (None, None);
         for i in 0..self.ranks() {

@@ -112,7 +112,11 @@ impl Segment {
     /// [`Damaged`].
     pub fn row_of_rank(&self, rank: u64) -> Result<u32, Damaged> {
         let row = self.footer.order.rows.get(&self.body, rank)?;
-        if row < u64::from(self.footer.rows) { self.small(row) } else { Err(self.malformed("a row that is not there")) }
+        if row < u64::from(self.footer.rows) {
+            self.small(row)
+        } else {
+            Err(self.malformed("a row that is not there"))
+        }
     }
 
     /// The ledger number with this rank.
@@ -169,7 +173,8 @@ impl Segment {
         let differences = &self.footer.order.log_times;
         let difference = differences.get(&self.body, rows.start + u64::from(i))?;
         let row = moved(u64::from(i), difference).and_then(|row| row.checked_add(rows.start));
-        let row = row.filter(|row| rows.contains(row)).ok_or_else(|| self.malformed("order of a log's times"))?;
+        let row =
+            row.filter(|row| rows.contains(row)).ok_or_else(|| self.malformed("order of a log's times"))?;
         self.small(row)
     }
 

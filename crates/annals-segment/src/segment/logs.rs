@@ -131,11 +131,13 @@ impl Segment {
     pub fn row_from(&self, log: &LogRows, position: Position) -> Result<u32, Damaged> {
         let logs = &self.footer.logs;
         let runs = u64::from(log.runs.start)..u64::from(log.runs.end);
-        let after = logs.run_positions.partition_point(&self.body, runs.clone(), |first| first <= position.0)?;
+        let after =
+            logs.run_positions.partition_point(&self.body, runs.clone(), |first| first <= position.0)?;
         if after <= runs.start {
             return Ok(log.rows.start);
         }
-        let (first, next) = (logs.run_rows.get(&self.body, after - 1)?, logs.run_rows.get(&self.body, after)?);
+        let (first, next) =
+            (logs.run_rows.get(&self.body, after - 1)?, logs.run_rows.get(&self.body, after)?);
         let far = position.0 - logs.run_positions.get(&self.body, after - 1)?;
         let row = self.small(first.saturating_add(far).min(next))?;
         Ok(row.clamp(log.rows.start, log.rows.end))

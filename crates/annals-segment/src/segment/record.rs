@@ -188,7 +188,9 @@ impl Reader {
         let secrets = &self.segment.footer.known.secrets;
         let coded = self.known.secrets.get(secrets, self.segment.body(), u64::from(row))?;
         let counters = u64::from(crate::build::COUNTERS);
-        if let Some((index, root)) = self.known.root && index == coded / counters {
+        if let Some((index, root)) = self.known.root
+            && index == coded / counters
+        {
             return Ok((root, u16::try_from(coded % counters).expect("less than 4,096")));
         }
         let secret = self.segment.secret_at(coded)?;
@@ -217,7 +219,9 @@ impl Reader {
     ///
     /// [`Damaged`].
     pub fn position(&mut self, row: u32) -> Result<Position, Damaged> {
-        if let Some((rows, position)) = &self.known.run && rows.contains(&row) {
+        if let Some((rows, position)) = &self.known.run
+            && rows.contains(&row)
+        {
             return Ok(Position(position + u64::from(row - rows.start)));
         }
         let log = self.log(row)?.0.clone();
@@ -238,7 +242,12 @@ impl Reader {
     }
 
     fn fill(
-        &mut self, shapes: &super::TableShapes, shape: u32, table: usize, instance: u64, into: &mut Vec<u8>,
+        &mut self,
+        shapes: &super::TableShapes,
+        shape: u32,
+        table: usize,
+        instance: u64,
+        into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
         let Some((pieces, last)) = shapes.pieces(shape) else {
             // Checked when the unit was read: the one number behind the last shape.
@@ -275,7 +284,13 @@ impl Reader {
     }
 
     #[inline]
-    fn leaf(&mut self, table: usize, column: usize, instance: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
+    fn leaf(
+        &mut self,
+        table: usize,
+        column: usize,
+        instance: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
         if let Values::Happened { .. } = self.segment.footer.tables[table].columns[column].values {
             let time = self.happened(self.segment.small(instance)?)?;
             let time = Timestamp::from_micros(time);
@@ -291,7 +306,8 @@ impl Reader {
     /// The place of a part that the instance's shape says it has.
     #[inline]
     fn held(&mut self, table: usize, part: Part, instance: u64) -> Result<u64, Damaged> {
-        self.place(table, part, instance)?.ok_or_else(|| self.segment.malformed("a part that its shape has, but no list"))
+        self.place(table, part, instance)?
+            .ok_or_else(|| self.segment.malformed("a part that its shape has, but no list"))
     }
 }
 
@@ -342,7 +358,8 @@ impl Segment {
     ///
     /// [`Damaged`] for the first thing that is wrong, or what `see` says.
     pub fn check(
-        self: &Arc<Self>, see: &mut dyn FnMut(u32, &Sealed) -> Result<(), Damaged>,
+        self: &Arc<Self>,
+        see: &mut dyn FnMut(u32, &Sealed) -> Result<(), Damaged>,
     ) -> Result<(), Damaged> {
         self.body.check()?;
         for record in self.records(0..self.rows()) {

@@ -83,8 +83,12 @@ impl Shapes {
                 let leaf = |kind| leaves.get(&(path, kind)).copied().ok_or_else(unknown);
                 let child = |elements| inner.get(&(path, elements)).copied().ok_or_else(unknown);
                 let (row, slot) = match slot.kind {
-                    SlotKind::Text => leaf(LeafKind::Text).map(|column| (column, Slot::Leaf(narrow(column))))?,
-                    SlotKind::Token => leaf(LeafKind::Token).map(|column| (column, Slot::Leaf(narrow(column))))?,
+                    SlotKind::Text => {
+                        leaf(LeafKind::Text).map(|column| (column, Slot::Leaf(narrow(column))))?
+                    }
+                    SlotKind::Token => {
+                        leaf(LeafKind::Token).map(|column| (column, Slot::Leaf(narrow(column))))?
+                    }
                     SlotKind::Elements => child(true).map(|child| {
                         (shapes.columns + child, Slot::Elements(narrow(shapes.children[child])))
                     })?,

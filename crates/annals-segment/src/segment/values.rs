@@ -38,8 +38,9 @@ impl Recent {
         }
         let key = column << 32 | u64::from(ordinal);
         // A multiplicative hash: its high bits depend on all bits of the key.
-        let slot = usize::try_from(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.trailing_zeros()))
-            .expect("less than the entries");
+        let slot =
+            usize::try_from(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.trailing_zeros()))
+                .expect("less than the entries");
         if self.keys[slot] == key {
             into.extend_from_slice(&self.values[slot]);
             return Ok(());

@@ -64,7 +64,9 @@ impl<T: Kept> Window<T> {
             self.load(numbers, body, unit)?;
         }
         let values = self.values.as_ref().filter(|_| within(index) < self.count);
-        values.map(|values| values[within(index)]).ok_or_else(|| body.damaged(body.bytes(), "a number beyond the last"))
+        values
+            .map(|values| values[within(index)])
+            .ok_or_else(|| body.damaged(body.bytes(), "a number beyond the last"))
     }
 
     #[inline(never)]
@@ -78,7 +80,11 @@ impl<T: Kept> Window<T> {
 
     /// Appends numbers that follow each other.
     pub(super) fn range(
-        &mut self, numbers: &Numbers, body: &Body, range: Range<u64>, into: &mut Vec<T>,
+        &mut self,
+        numbers: &Numbers,
+        body: &Body,
+        range: Range<u64>,
+        into: &mut Vec<T>,
     ) -> Result<(), Damaged> {
         let mut from = range.start;
         while from < range.end {
@@ -88,8 +94,13 @@ impl<T: Kept> Window<T> {
             }
             let to = range.end.min((unit + 1) * UNIT);
             let count = usize::try_from(to - from).expect("at most 128");
-            let values = self.values.as_ref().and_then(|values| values[..self.count].get(within(from)..within(from) + count));
-            into.extend_from_slice(values.ok_or_else(|| body.damaged(body.bytes(), "numbers beyond the last"))?);
+            let values = self
+                .values
+                .as_ref()
+                .and_then(|values| values[..self.count].get(within(from)..within(from) + count));
+            into.extend_from_slice(
+                values.ok_or_else(|| body.damaged(body.bytes(), "numbers beyond the last"))?,
+            );
             from = to;
         }
         Ok(())

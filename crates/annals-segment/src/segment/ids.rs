@@ -1,0 +1,144 @@
+//! Rows by the id of their event.
+
+use annals_event::filter::Path;
+use annals_event::json::{Document, Limits};
+
+use super::columns::{UNIT, below};
+use super::{LogRows, Part, Reader};
+use crate::Damaged;
+use crate::hashes::hash;
+use crate::meta::{Blocks, Column, LeafKind};
+use crate::skeleton::unescape;
+
+/// The member that is an event's id.
+pub(crate) const ID: &str = "id";
+
+/// The root table.
+const ROOT: usize = 0;
+
+impl Reader {
+    /// Rows of a log whose event has this id: the text as it stands between its quotes in canonical events. Rising.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when what must be read for it is not what was written.
+    pub fn rows_with_id(&mut self, log: &LogRows, id: &[u8]) -> Result<Vec<u32>, Damaged> {
+        let mut found = Vec::new();
+        let segment = std::sync::Arc::clone(self.segment());
+        let columns = &segment.footer().tables[ROOT].columns;
+        let is_id = |column: &Column| column.kind == LeafKind::Text && column.path == [ID];
+        if let Some(at) = columns.iter().position(is_id) {
+            let column = &columns[at];
+            for ordinal in self.ordinal_of(column, id)? {
+                self.rows_with(log, at, column, ordinal, &mut found)?;
+            }
+        }
+        self.whole_rows_with_id(log, id, &mut found)?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The ordinal of a value of a root column, if it is one.
+    fn ordinal_of(&self, column: &Column, value: &[u8]) -> Result<Option<u32>, Damaged> {
+        let segment = self.segment();
+        let body = segment.body();
+        let mut text = Vec::new();
+        if let Some(index) = &column.index {
+            for ordinal in index.candidates(body, hash(segment.footer().seed, value))? {
+                text.clear();
+                column.values.get(body, ordinal, &mut text)?;
+                if text == value {
+                    return segment.small(ordinal).map(Some);
+                }
+            }
+            return Ok(None);
+        }
+        let mut found = None;
+        column.values.each(body, 0..column.values.len(), |ordinal, text| {
+            if text == value {
+                found = Some(ordinal);
+            }
+            Ok(())
+        })?;
+        found.map(|ordinal| segment.small(ordinal)).transpose()
+    }
+
+    /// The rows of a log that have this value of a root column.
+    fn rows_with(
+        &mut self,
+        log: &LogRows,
+        at: usize,
+        column: &Column,
+        ordinal: u32,
+        found: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
+        let (first, end) = (u64::from(log.rows.start), u64::from(log.rows.end));
+        let blocks = match &column.blocks {
+            Some(blocks) => self.blocks_with(blocks, u64::from(ordinal))?,
+            None => (first / UNIT..end.div_ceil(UNIT)).collect(),
+        };
+        let mut ordinals = Vec::new();
+        for block in blocks {
+            let (from, to) = (first.max(block * UNIT), end.min((block + 1) * UNIT));
+            if from >= to {
+                continue;
+            }
+            let present = self.present(ROOT, Part::Column(at), block)?;
+            let mut mask = present.mask & below(to - block * UNIT) & !below(from - block * UNIT);
+            ordinals.clear();
+            self.ordinals(ROOT, at, present.leaves(), &mut ordinals)?;
+            while mask != 0 {
+                let row = block * UNIT + u64::from(mask.trailing_zeros());
+                let place = usize::try_from(present.rank(row) - present.before).expect("at most 128");
+                if ordinals.get(place) == Some(&ordinal) {
+                    found.push(self.segment().small(row)?);
+                }
+                mask &= mask - 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The blocks of rows that a value occurs in, rising.
+    pub(crate) fn blocks_with(&self, blocks: &Blocks, ordinal: u64) -> Result<Vec<u64>, Damaged> {
+        let body = self.segment().body();
+        let after = blocks.met.partition_point(body, 0..blocks.met.len(), |met| met <= ordinal)?;
+        let first =
+            after.checked_sub(1).ok_or_else(|| self.segment().malformed("a value that no block met"))?;
+        let mut list = vec![first];
+        blocks.further.range(body, blocks.starts.span(body, ordinal)?, &mut list)?;
+        Ok(list)
+    }
+
+    /// The rows of a log that are kept as they are and have this id.
+    fn whole_rows_with_id(&mut self, log: &LogRows, id: &[u8], found: &mut Vec<u32>) -> Result<(), Damaged> {
+        if self.segment().footer().tables[ROOT].raw.is_none() {
+            return Ok(());
+        }
+        let wanted = unescape(id);
+        let (path, mut document, mut event) = (Path::new(&[ID]), Document::default(), Vec::new());
+        let mut row = u64::from(log.rows.start);
+        while row < u64::from(log.rows.end) {
+            let block = row / UNIT;
+            let end = u64::from(log.rows.end).min((block + 1) * UNIT);
+            let present = self.present(ROOT, Part::Raw, block)?;
+            for row in row..end {
+                let Some(nth) = present.place(row) else { continue };
+                event.clear();
+                self.raw(ROOT, nth, &mut event)?;
+                let limits = Limits { depth_max: usize::MAX };
+                let parsed = document.parse(&event, limits);
+                let root = parsed.map_err(|_| self.segment().malformed("an event that is no JSON"))?;
+                let mut same = false;
+                path.each(root, &mut |value| {
+                    same |= value.as_str().is_some_and(|id| id.as_bytes() == &*wanted)
+                });
+                if same {
+                    found.push(self.segment().small(row)?);
+                }
+            }
+            row = end;
+        }
+        Ok(())
+    }
+}
