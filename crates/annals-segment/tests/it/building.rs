@@ -1,0 +1,114 @@
+//! What is built is what was given.
+
+use annals_segment::build::{Limits, build};
+use annals_segment::skeleton::{Part, Piece, Shape, TakeApart};
+use proptest::prelude::*;
+
+use crate::support::{Events, Records, Style, records};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn an_event_taken_apart_and_put_together_is_itself(seed: u64, hostile: bool) {
+        let mut events = Events::new(seed);
+        let style = if hostile { Style::Hostile } else { Style::Realistic };
+        let event = events.event(style, Some(1_790_000_000_000_000));
+        let mut taken = TakeApart::default();
+        taken.take(&event).unwrap();
+        let mut out = Vec::new();
+        join(&taken, taken.root().unwrap(), &event, &mut out);
+        prop_assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(event).unwrap());
+    }
+
+    #[test]
+    fn bytes_of_any_kind_are_taken_apart_into_themselves_or_refused(seed: u64, at: prop::sample::Index, byte: u8) {
+        let mut event = Events::new(seed).event(Style::Mixed, None);
+        let at = at.index(event.len());
+        event[at] = byte;
+        let mut taken = TakeApart::default();
+        if taken.take(&event).is_ok() && parses(&taken) {
+            let mut out = Vec::new();
+            join(&taken, taken.root().unwrap(), &event, &mut out);
+            prop_assert_eq!(out, event);
+        }
+    }
+}
+
+/// Whether the root's shape is one; the builder asks this of every shape before it takes it.
+fn parses(taken: &TakeApart) -> bool {
+    fn part_parses(taken: &TakeApart, part: &Part) -> bool {
+        let pieces = taken.pieces(part);
+        Shape::parse(taken.shape(part)).is_ok_and(|shape| shape.slots().len() == pieces.len())
+            && pieces.iter().all(|piece| match *piece {
+                Piece::Leaf { .. } => true,
+                Piece::Object(part) => part_parses(taken, taken.part(part)),
+                Piece::Elements { first, count } => {
+                    taken.elements(first, count).iter().all(|part| part_parses(taken, taken.part(*part)))
+                }
+            })
+    }
+    part_parses(taken, taken.root().unwrap())
+}
+
+fn join(taken: &TakeApart, part: &Part, event: &[u8], out: &mut Vec<u8>) {
+    let shape = Shape::parse(taken.shape(part)).unwrap();
+    for (index, piece) in taken.pieces(part).iter().enumerate() {
+        out.extend_from_slice(shape.literal(index));
+        match *piece {
+            Piece::Leaf { start, end } => out.extend_from_slice(&event[start as usize..end as usize]),
+            Piece::Object(part) => join(taken, taken.part(part), event, out),
+            Piece::Elements { first, count } => {
+                out.push(b'[');
+                for (index, part) in taken.elements(first, count).iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    join(taken, taken.part(*part), event, out);
+                }
+                out.push(b']');
+            }
+        }
+    }
+    out.extend_from_slice(shape.literal(shape.slots().len()));
+}
+
+#[test]
+fn segments_of_all_kinds_are_built_the_same_twice() {
+    for (style, logs, rows) in [
+        (Style::Realistic, 6, 3_000),
+        (Style::Hostile, 5, 600),
+        (Style::Mixed, 1, 500),
+        (Style::Mixed, 3, 1),
+        (Style::Mixed, 2, 0),
+        (Style::Mixed, 0, 0),
+    ] {
+        let records = records(11, logs, rows, style);
+        assert_eq!(records.len(), rows);
+        let bytes = records.segment();
+        assert!(bytes == records.segment());
+        let small = Limits { shapes_max: 3, paths_max: 12 };
+        assert!(!records.segment_within(small).is_empty());
+    }
+}
+
+#[test]
+fn a_disk_that_refuses_is_told_of() {
+    struct Full(usize);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let records: Records = records(12, 2, 300, Style::Mixed);
+    let whole = records.segment().len();
+    for room in [0, whole / 2, whole - 1] {
+        let refused = build(&records, 1, Full(room)).map(|(_, bytes)| bytes);
+        assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    }
+    assert!(build(&records, 0x5EED, Full(whole)).is_ok());
+}

@@ -1,0 +1,4 @@
+//! Segments from outside: built in memory, read back, damaged, asked.
+
+mod building;
+mod support;
