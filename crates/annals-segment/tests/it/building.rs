@@ -1,6 +1,11 @@
 //! What is built is what was given.
 
+use std::sync::Arc;
+
+use annals_segment::body::Cache;
 use annals_segment::build::{Limits, build};
+use annals_segment::meta::SHAPES_MAX;
+use annals_segment::segment::Segment;
 use annals_segment::skeleton::{Part, Piece, Shape, TakeApart};
 use proptest::prelude::*;
 
@@ -74,7 +79,7 @@ fn join(taken: &TakeApart, part: &Part, event: &[u8], out: &mut Vec<u8>) {
 }
 
 #[test]
-fn segments_of_all_kinds_are_built_the_same_twice() {
+fn segments_of_all_kinds_hold_what_they_were_built_from() {
     for (style, logs, rows) in [
         (Style::Realistic, 6, 3_000),
         (Style::Hostile, 5, 600),
@@ -87,9 +92,27 @@ fn segments_of_all_kinds_are_built_the_same_twice() {
         assert_eq!(records.len(), rows);
         let bytes = records.segment();
         assert!(bytes == records.segment());
-        let small = Limits { shapes_max: 3, paths_max: 12 };
-        assert!(!records.segment_within(small).is_empty());
+        check_same(&records, bytes);
+        for (shapes_max, paths_max) in [(3, 12), (SHAPES_MAX, 20), (0, 0)] {
+            check_same(&records, records.segment_within(Limits { shapes_max, paths_max }));
+        }
     }
+}
+
+fn check_same(records: &Records, bytes: Vec<u8>) {
+    let segment = Segment::open("s".into(), Arc::new(bytes), Cache::new(1 << 24)).unwrap();
+    assert_eq!(segment.same_as(records).unwrap(), None);
+}
+
+#[test]
+fn times_that_are_not_the_rows_own_are_kept_as_texts() {
+    let mut records = records(13, 2, 400, Style::Realistic);
+    for (at, log) in records.logs.iter_mut().enumerate() {
+        for record in log.records.iter_mut().skip(at * 150) {
+            record.occurred_at = record.occurred_at.map(|time| time + i64::from(at == 1));
+        }
+    }
+    check_same(&records, records.segment());
 }
 
 #[test]
