@@ -7,26 +7,15 @@
 #![expect(clippy::print_stdout, reason = "its output is the point")]
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
-use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Instant;
 
 use annals_tree::entry::encode_event;
 use annals_tree::note::SigningKey;
 use annals_tree::proof::{verify_consistency, verify_inclusion};
-use annals_tree::{Committer, Counter, Hash, LeafSource, SecretRoot, Tree, leaf_hash};
-
-/// A log whose leaves are all at hand, so that the tree alone is measured.
-struct InMemory(Vec<Hash>);
-
-impl LeafSource for InMemory {
-    type Error = Infallible;
-
-    fn block(&self, block: u64) -> Result<Vec<Hash>, Infallible> {
-        let start = usize::try_from(block).expect("in memory") * 256;
-        Ok(self.0[start..start + 256].to_vec())
-    }
-}
+use annals_tree::{
+    Committer, Counter, Frontier, Hash, SecretRoot, WholeTree, consistency, inclusion, leaf_hash, root_at,
+};
 
 /// The best of five runs, as anything else on the machine only adds.
 fn measure(what: &str, times: u64, mut run: impl FnMut(u64)) {
@@ -62,33 +51,36 @@ fn main() {
     });
 
     let commitment = committer.finish();
-    let mut tree = Tree::new();
-    measure("entry, leaf and push", 500_000, |number| {
-        tree.push(leaf_hash(&encode_event(1, number, &commitment)));
+    let mut frontier = Frontier::new();
+    measure("entry, leaf and push to a frontier", 500_000, |number| {
+        frontier.push(leaf_hash(&encode_event(1, number, &commitment)), &mut |_, _, _| ());
     });
+    let leaf = leaf_hash(&encode_event(1, 1, &commitment));
+    let mut frontier = Frontier::new();
+    measure("push to a frontier alone", 500_000, |_| frontier.push(leaf, &mut |_, _, _| ()));
 
     let size = 1_000_100;
     let leaves: Vec<Hash> =
         (0..size).map(|number| leaf_hash(&encode_event(1, number, &commitment))).collect();
-    let mut tree = Tree::new();
-    tree.extend(leaves.iter().copied());
-    let (source, root) = (InMemory(leaves), tree.root());
+    let mut tree = WholeTree::new();
+    tree.extend(leaves);
+    let root = tree.root();
     measure("root", 100_000, |_| {
         let _root = black_box(tree.root());
     });
     let pick = |number: u64| number * 7919 % size;
     measure("inclusion proof, leaves at hand", 5_000, |number| {
-        let _proof = black_box(tree.inclusion(pick(number), size, &source));
+        let _proof = black_box(inclusion(pick(number), size, &tree));
     });
     measure("consistency proof, leaves at hand", 5_000, |number| {
-        let _proof = black_box(tree.consistency(pick(number), size, &source));
+        let _proof = black_box(consistency(pick(number), size, &tree));
     });
-    let proof = tree.inclusion(700_001, size, &source).expect("in the tree");
+    let proof = inclusion(700_001, size, &tree).expect("in the tree");
     measure("verify inclusion", 50_000, |_| {
-        verify_inclusion(&source.0[700_001], 700_001, size, black_box(&proof), &root).expect("holds");
+        verify_inclusion(&tree.leaves()[700_001], 700_001, size, black_box(&proof), &root).expect("holds");
     });
-    let proof = tree.consistency(700_001, size, &source).expect("in the tree");
-    let from_root = tree.root_at(700_001, &source).expect("in the tree");
+    let proof = consistency(700_001, size, &tree).expect("in the tree");
+    let from_root = root_at(700_001, &tree).expect("in the tree");
     measure("verify consistency", 50_000, |_| {
         verify_consistency(700_001, &from_root, size, &root, black_box(&proof)).expect("holds");
     });

@@ -16,10 +16,9 @@
 
 use alloc::vec::Vec;
 
-use crate::block::BLOCK_LEVEL;
+use crate::block::{BLOCK_LEVEL, Mismatch};
 use crate::frontier::{Frontier, TREE_SIZE_MAX, places};
 use crate::hash::{Hash, node_hash};
-use crate::tree::{TreeError, within};
 
 /// Gives the hashes of complete subtrees.
 pub trait Nodes {
@@ -43,6 +42,33 @@ impl<N: Nodes + ?Sized> Nodes for &N {
     fn node(&self, level: u32, index: u64) -> Result<Hash, N::Error> {
         (**self).node(level, index)
     }
+}
+
+/// The tree cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError<E> {
+    /// More than the tree has, or out of order.
+    #[error("tree: {what} {asked} is beyond {limit}")]
+    Beyond {
+        /// What was asked for.
+        what: &'static str,
+        /// The number asked for.
+        asked: u64,
+        /// The largest possible one.
+        limit: u64,
+    },
+    /// The source gave leaves other than those that were appended.
+    #[error("tree: block {block} is damaged: {mismatch}")]
+    Damaged {
+        /// The block.
+        block: u64,
+        /// How its leaves differ.
+        mismatch: Mismatch,
+    },
+    /// The source failed.
+    #[error("tree: the leaves of a block cannot be read")]
+    Source(#[source] E),
 }
 
 /// The frontier when the tree had `size` leaves. Asks for its own nodes only.
@@ -144,6 +170,10 @@ fn range<N: Nodes>(from: u64, to: u64, nodes: &N) -> Result<Hash, TreeError<N::E
         root = Some(root.map_or(node, |right| node_hash(&node, &right)));
     }
     Ok(root.expect("the range has a leaf"))
+}
+
+pub(crate) fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
+    if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }
 
 /// Where RFC 6962 splits `leaves`, of which there are two or more: the largest power of two below.

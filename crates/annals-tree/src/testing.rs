@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use crate::block::BLOCK_LEAVES;
 use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::nodes::Nodes;
-use crate::tree::{LeafSource, Tree};
+use crate::whole::WholeTree;
 
 /// `count` leaf hashes, each of its number.
 pub(crate) fn leaves(count: u64) -> Vec<Hash> {
@@ -13,22 +12,10 @@ pub(crate) fn leaves(count: u64) -> Vec<Hash> {
 }
 
 /// A tree with these leaves.
-pub(crate) fn tree_of(leaves: &[Hash]) -> Tree {
-    let mut tree = Tree::new();
+pub(crate) fn tree_of(leaves: &[Hash]) -> WholeTree {
+    let mut tree = WholeTree::new();
     tree.extend(leaves.iter().copied());
     tree
-}
-
-/// All leaves of a log, as a ledger could recompute them.
-pub(crate) struct Stored<'a>(pub(crate) &'a [Hash]);
-
-impl LeafSource for Stored<'_> {
-    type Error = u64;
-
-    fn block(&self, block: u64) -> Result<Vec<Hash>, u64> {
-        let start = usize::try_from(block).unwrap() * BLOCK_LEAVES;
-        self.0.get(start..start + BLOCK_LEAVES).map(<[Hash]>::to_vec).ok_or(block)
-    }
 }
 
 /// All leaves of a log: nodes are computed by the RFC's definition.

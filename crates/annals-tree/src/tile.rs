@@ -16,9 +16,9 @@ use core::str::FromStr;
 use crate::block::{BLOCK_LEAVES, BLOCK_LEVEL};
 use crate::frontier::TREE_SIZE_MAX;
 use crate::hash::{HASH_BYTES, Hash};
-use crate::nodes::Nodes;
+use crate::nodes::{Nodes, TreeError, within};
 use crate::proof::parse_decimal;
-use crate::tree::{LeafSource, Tree, TreeError, flatten, within};
+use crate::tree::{LeafSource, Tree, flatten};
 
 /// Hashes in a full tile and entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;

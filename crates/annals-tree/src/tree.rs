@@ -12,10 +12,11 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 pub use crate::block::{BLOCK_LEAVES, tag};
-use crate::block::{BLOCK_LEVEL, BlockPart, Mismatch, node_in_block};
+use crate::block::{BLOCK_LEVEL, BlockPart, node_in_block};
 use crate::frontier::Frontier;
 use crate::hash::Hash;
-use crate::nodes::{self, Nodes, stored_node_number};
+pub use crate::nodes::TreeError;
+use crate::nodes::{self, Nodes, stored_node_number, within};
 
 /// Gives back the leaf hashes of complete blocks.
 pub trait LeafSource {
@@ -31,33 +32,6 @@ pub trait LeafSource {
     /// When the stored events cannot be read; the proof then fails with
     /// [`TreeError::Source`].
     fn block(&self, block: u64) -> Result<Vec<Hash>, Self::Error>;
-}
-
-/// The tree cannot answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TreeError<E> {
-    /// More than the tree has, or out of order.
-    #[error("tree: {what} {asked} is beyond {limit}")]
-    Beyond {
-        /// What was asked for.
-        what: &'static str,
-        /// The number asked for.
-        asked: u64,
-        /// The largest possible one.
-        limit: u64,
-    },
-    /// The source gave leaves other than those that were appended.
-    #[error("tree: block {block} is damaged: {mismatch}")]
-    Damaged {
-        /// The block.
-        block: u64,
-        /// How its leaves differ.
-        mismatch: Mismatch,
-    },
-    /// The source failed.
-    #[error("tree: the leaves of a block cannot be read")]
-    Source(#[source] E),
 }
 
 /// One log's tree.
@@ -255,10 +229,6 @@ pub(crate) fn flatten<E>(error: TreeError<TreeError<E>>) -> TreeError<E> {
         TreeError::Damaged { block, mismatch } => TreeError::Damaged { block, mismatch },
         TreeError::Source(cause) => cause,
     }
-}
-
-pub(crate) fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
-    if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }
 
 #[cfg(test)]

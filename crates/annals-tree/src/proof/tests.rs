@@ -1,9 +1,7 @@
 use super::*;
 use crate::hash::leaf_hash;
 use crate::note::SigningKey;
-use crate::testing::{
-    Stored, leaves, naive_consistency, naive_inclusion, naive_root, text_mutations, tree_of,
-};
+use crate::testing::{leaves, naive_consistency, naive_inclusion, naive_root, text_mutations, tree_of};
 
 #[test]
 fn inclusion_holds_for_nothing_but_its_own_leaf_place_and_root() {
@@ -95,7 +93,7 @@ fn receipt(extra: Option<&[u8]>) -> (TlogProof, Hash, VerifierKey) {
     let tree = tree_of(&leaves);
     let key = SigningKey::from_seed("log.example/t/1", &[3; 32]).unwrap();
     let checkpoint = key.sign(&Checkpoint::new(key.name(), 300, tree.root()).to_text()).unwrap();
-    let hashes = tree.inclusion(17, 300, &Stored(&leaves)).unwrap();
+    let hashes = crate::inclusion(17, 300, &tree).unwrap();
     let proof = TlogProof { index: 17, hashes, extra: extra.map(<[u8]>::to_vec), checkpoint };
     (proof, leaves[17], key.verifier_key())
 }

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use super::*;
 use crate::head::HeadLog;
 use crate::origin::{LogKind, LogName};
-use crate::testing::{Stored, leaves, naive_root, tree_of};
+use crate::testing::{leaves, naive_root, tree_of};
 
 const LEDGER: &str = "annals.example";
 
@@ -24,7 +24,7 @@ fn log(id: u8) -> LogName {
 /// Size, root, and the proof from an earlier size, of the log the tests sign.
 fn grown(from: u64, to: u64) -> (u64, Hash, Vec<Hash>) {
     let leaves = leaves(to);
-    let proof = tree_of(&leaves).consistency(from, to, &Stored(&leaves)).unwrap();
+    let proof = crate::consistency(from, to, &tree_of(&leaves)).unwrap();
     (to, naive_root(&leaves), proof)
 }
 

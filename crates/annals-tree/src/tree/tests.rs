@@ -3,8 +3,29 @@ use core::convert::Infallible;
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::Mismatch;
 use crate::proof::{verify_consistency, verify_inclusion};
-use crate::testing::{Stored, leaves, naive_consistency, naive_inclusion, naive_root, tree_of};
+use crate::testing::{leaves, naive_consistency, naive_inclusion, naive_root};
+use crate::tile::{hash_tile, hash_tiles, read_tile};
+
+/// A tree with these leaves.
+fn tree_of(leaves: &[Hash]) -> Tree {
+    let mut tree = Tree::new();
+    tree.extend(leaves.iter().copied());
+    tree
+}
+
+/// All leaves of a log, as a ledger could recompute them.
+struct Stored<'a>(&'a [Hash]);
+
+impl LeafSource for Stored<'_> {
+    type Error = u64;
+
+    fn block(&self, block: u64) -> Result<Vec<Hash>, u64> {
+        let start = usize::try_from(block).unwrap() * BLOCK_LEAVES;
+        self.0.get(start..start + BLOCK_LEAVES).map(<[Hash]>::to_vec).ok_or(block)
+    }
+}
 
 /// Gives no blocks, for logs without complete ones.
 struct NoBlocks;
@@ -124,4 +145,14 @@ fn damaged_leaves_give_an_error_and_no_proof() {
     assert_eq!(tree.inclusion(301, 600, &Stored(&damaged)), Err(expected));
     assert!(tree.inclusion(100, 600, &Stored(&damaged)).is_ok(), "block 1 is not needed for block 0");
     assert_eq!(tree.inclusion(301, 600, &Stored(&all[..256])), Err(TreeError::Source(1)));
+}
+
+#[test]
+fn tiles_are_those_of_the_nodes() {
+    let all = leaves(1000);
+    let (tree, whole) = (tree_of(&all), crate::testing::tree_of(&all));
+    for tile in hash_tiles(1000).chain(hash_tiles(300)) {
+        let bytes = read_tile(&tree, &tile, &Stored(&all)).unwrap();
+        assert_eq!(bytes, hash_tile(&tile, 1000, &whole).unwrap(), "{tile}");
+    }
 }

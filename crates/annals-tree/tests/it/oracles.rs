@@ -4,8 +4,8 @@ use annals_tree::hash::{Hash, leaf_hash};
 use annals_tree::nodes::{Nodes, consistency, inclusion, root_at, stored_node_number};
 use annals_tree::note::{Note, SigningKey, VerifierKey};
 use annals_tree::proof::{verify_consistency, verify_inclusion};
-use annals_tree::tile::{hash_tile, hash_tiles, read_tile};
-use annals_tree::tree::{LeafSource, Tree};
+use annals_tree::tile::{hash_tile, hash_tiles};
+use annals_tree::whole::WholeTree;
 use proptest::prelude::*;
 use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles::{HashReader, Tile as TheirTile, tlog};
@@ -29,27 +29,15 @@ impl Nodes for Theirs {
     }
 }
 
-struct Stored(Vec<Hash>);
-
-impl LeafSource for Stored {
-    type Error = ();
-
-    fn block(&self, block: u64) -> Result<Vec<Hash>, ()> {
-        let start = usize::try_from(block).unwrap() * 256;
-        Ok(self.0[start..start + 256].to_vec())
-    }
-}
-
-fn both(size: u64) -> (Tree, Stored, Theirs) {
-    let (mut tree, mut stored, mut nodes) = (Tree::new(), Stored(Vec::new()), Theirs(Vec::new()));
+fn both(size: u64) -> (WholeTree, Theirs) {
+    let (mut tree, mut nodes) = (WholeTree::new(), Theirs(Vec::new()));
     for number in 0..size {
         let entry = number.to_be_bytes();
         tree.push(leaf_hash(&entry));
-        stored.0.push(leaf_hash(&entry));
         let added = tlog::stored_hashes(number, &entry, &nodes).unwrap();
         nodes.0.extend(added);
     }
-    (tree, stored, nodes)
+    (tree, nodes)
 }
 
 fn ours(hashes: &[tlog::Hash]) -> Vec<Hash> {
@@ -62,18 +50,18 @@ fn theirs(hashes: &[Hash]) -> Vec<tlog::Hash> {
 
 #[test]
 fn roots_and_proofs_agree_with_tlog_tiles() {
-    let (tree, stored, nodes) = both(1100);
+    let (tree, nodes) = both(1100);
     for size in [1, 2, 3, 255, 256, 257, 511, 512, 513, 1000, 1024, 1100] {
-        let root = tree.root_at(size, &stored).unwrap();
+        let root = root_at(size, &tree).unwrap();
         assert_eq!(root.0, tlog::tree_hash(size, &nodes).unwrap().0, "root of {size}");
         assert_eq!(root_at(size, &nodes).unwrap(), root);
         for position in [0, 1, size / 3, size / 2, size - 1] {
             let Some(leaf) =
-                stored.0[..usize::try_from(size).unwrap()].get(usize::try_from(position).unwrap())
+                tree.leaves()[..usize::try_from(size).unwrap()].get(usize::try_from(position).unwrap())
             else {
                 continue;
             };
-            let proof = tree.inclusion(position, size, &stored).unwrap();
+            let proof = inclusion(position, size, &tree).unwrap();
             assert_eq!(proof, ours(&tlog::prove_record(size, position, &nodes).unwrap()));
             assert_eq!(inclusion(position, size, &nodes).unwrap(), proof);
             tlog::check_record(&theirs(&proof), size, tlog::Hash(root.0), position, tlog::Hash(leaf.0))
@@ -81,10 +69,10 @@ fn roots_and_proofs_agree_with_tlog_tiles() {
             assert_eq!(verify_inclusion(leaf, position, size, &proof, &root), Ok(()));
 
             let from = position + 1;
-            let proof = tree.consistency(from, size, &stored).unwrap();
+            let proof = consistency(from, size, &tree).unwrap();
             assert_eq!(proof, ours(&tlog::prove_tree(size, from, &nodes).unwrap()), "{from} to {size}");
             assert_eq!(consistency(from, size, &nodes).unwrap(), proof);
-            let from_root = tree.root_at(from, &stored).unwrap();
+            let from_root = root_at(from, &tree).unwrap();
             let (their_root, their_from) = (tlog::Hash(root.0), tlog::Hash(from_root.0));
             tlog::check_tree(&theirs(&proof), size, their_root, from, their_from).unwrap();
             assert_eq!(verify_consistency(from, &from_root, size, &root, &proof), Ok(()));
@@ -95,7 +83,7 @@ fn roots_and_proofs_agree_with_tlog_tiles() {
 #[test]
 fn tiles_agree_with_tlog_tiles() {
     let size = 70_000;
-    let (tree, stored, nodes) = both(size);
+    let (tree, nodes) = both(size);
     let mut expected: Vec<TheirTile> = TheirTile::new_tiles(8, 0, size);
     // Theirs are listed level by level too, but hold each partial tile in place of a full one.
     expected.sort_by_key(|tile| (tile.level(), tile.level_index()));
@@ -105,7 +93,7 @@ fn tiles_agree_with_tlog_tiles() {
         // Their paths have the tile's height in them, as Go's checksum database has.
         assert_eq!(tile.to_string(), expected.path().replacen("tile/8/", "tile/", 1));
         let bytes = expected.read_data(&nodes).unwrap();
-        assert_eq!(read_tile(&tree, tile, &stored).unwrap(), bytes);
+        assert_eq!(hash_tile(tile, size, &tree).unwrap(), bytes);
         assert_eq!(hash_tile(tile, size, &nodes).unwrap(), bytes);
     }
 }
@@ -127,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn answers_from_nodes_agree_with_tlog_tiles(size in 1_u64..6000, picks in prop::collection::vec(any::<u64>(), 20)) {
-        let (_, _, nodes) = both(size);
+        let (_, nodes) = both(size);
         for pick in picks {
             let to = 1 + pick % size;
             let from = 1 + (pick >> 20) % to;

@@ -8,11 +8,12 @@ use annals_tree::commitment::{Committer, commitment, salt, unit_digest};
 use annals_tree::entry::{Entry, EntryKind, encode_event};
 use annals_tree::hash::{Hash, leaf_hash};
 use annals_tree::head::{Head, HeadLog, SignedHead};
+use annals_tree::nodes::{consistency, inclusion, root_at};
 use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::origin::{LogKind, LogName};
 use annals_tree::proof::{TlogProof, verify_consistency, verify_inclusion};
 use annals_tree::secret::{Counter, PuncturedRoot, Secret, SecretRoot};
-use annals_tree::tree::{LeafSource, Tree};
+use annals_tree::whole::WholeTree;
 use serde_json::Value;
 
 fn load(name: &str) -> Value {
@@ -113,33 +114,21 @@ fn secrets_and_punctured_roots_come_out() {
     }
 }
 
-struct Stored(Vec<Hash>);
-
-impl LeafSource for Stored {
-    type Error = ();
-
-    fn block(&self, block: u64) -> Result<Vec<Hash>, ()> {
-        let start = usize::try_from(block).unwrap() * 256;
-        Ok(self.0[start..start + 256].to_vec())
-    }
-}
-
 /// Checks the listed proofs of a log, both made and verified.
 fn check_proofs(vectors: &Value, leaves: &[Hash]) {
-    let mut tree = Tree::new();
+    let mut tree = WholeTree::new();
     tree.extend(leaves.iter().copied());
-    let stored = Stored(leaves.to_vec());
-    let root = |size| tree.root_at(size, &stored).unwrap();
+    let root = |size| root_at(size, &tree).unwrap();
     for case in list(&vectors["inclusion"]) {
         let (position, size, proof) =
             (number(&case["position"]), number(&case["size"]), hashes(&case["proof"]));
-        assert_eq!(tree.inclusion(position, size, &stored).unwrap(), proof);
+        assert_eq!(inclusion(position, size, &tree).unwrap(), proof);
         let leaf = &leaves[usize::try_from(position).unwrap()];
         assert_eq!(verify_inclusion(leaf, position, size, &proof, &root(size)), Ok(()));
     }
     for case in list(&vectors["consistency"]) {
         let (from, to, proof) = (number(&case["from"]), number(&case["to"]), hashes(&case["proof"]));
-        assert_eq!(tree.consistency(from, to, &stored).unwrap(), proof);
+        assert_eq!(consistency(from, to, &tree).unwrap(), proof);
         assert_eq!(verify_consistency(from, &root(from), to, &root(to), &proof), Ok(()));
     }
 }
@@ -152,7 +141,7 @@ fn numbered(count: u64) -> Vec<Hash> {
 fn published_trees_come_out() {
     let vectors = load("tree.json");
     let leaves: Vec<Hash> = list(&vectors["entries"]).iter().map(|entry| leaf_hash(&hex(entry))).collect();
-    let mut tree = Tree::new();
+    let mut tree = WholeTree::new();
     for (size, root) in hashes(&vectors["roots"]).into_iter().enumerate() {
         assert_eq!(tree.root(), root, "root of {size}");
         tree.extend(leaves.get(size).copied());
@@ -164,10 +153,10 @@ fn published_trees_come_out() {
 fn trees_of_several_blocks_come_out() {
     let vectors = &load("tree.json")["numbered"];
     let leaves = numbered(1000);
-    let mut tree = Tree::new();
+    let mut tree = WholeTree::new();
     tree.extend(leaves.iter().copied());
     for case in list(&vectors["roots"]) {
-        let root = tree.root_at(number(&case["size"]), &Stored(leaves.clone()));
+        let root = root_at(number(&case["size"]), &tree);
         assert_eq!(root, Ok(hash(&case["root"])));
     }
     for case in list(&vectors["block_states"]) {

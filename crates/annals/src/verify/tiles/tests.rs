@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use annals_tree::WholeTree;
 use annals_tree::entry::encode_event;
-use annals_tree::tile::{encode_bundle, hash_tiles, read_tile};
-use annals_tree::{LeafSource, Tree};
+use annals_tree::tile::{encode_bundle, hash_tile, hash_tiles};
 
 use super::*;
 
@@ -17,32 +17,21 @@ impl TileSource for Shelf {
     }
 }
 
-struct Leaves(Vec<Hash>);
-
-impl LeafSource for Leaves {
-    type Error = &'static str;
-    fn block(&self, block: u64) -> Result<Vec<Hash>, Self::Error> {
-        let start = usize::try_from(block).unwrap() * 256;
-        Ok(self.0[start..start + 256].to_vec())
-    }
-}
-
 fn entry(number: u64) -> [u8; 44] {
     encode_event(0, 1_700_000_000_000 + number, &leaf_hash(&number.to_be_bytes()))
 }
 
-fn tree(size: u64) -> (Tree, Leaves) {
-    let leaves: Vec<Hash> = (0..size).map(|number| leaf_hash(&entry(number))).collect();
-    let mut tree = Tree::new();
-    tree.extend(leaves.iter().copied());
-    (tree, Leaves(leaves))
+fn tree(size: u64) -> WholeTree {
+    let mut tree = WholeTree::new();
+    tree.extend((0..size).map(|number| leaf_hash(&entry(number))));
+    tree
 }
 
 fn shelf(size: u64) -> (Shelf, Hash) {
-    let (tree, leaves) = tree(size);
+    let tree = tree(size);
     let mut files = BTreeMap::new();
     for tile in hash_tiles(size) {
-        files.insert(tile.to_string(), read_tile(&tree, &tile, &leaves).unwrap());
+        files.insert(tile.to_string(), hash_tile(&tile, size, &tree).unwrap());
     }
     for bundle in bundles(size) {
         let entries = (bundle.first()..).take(usize::from(bundle.width())).map(entry);
@@ -75,7 +64,7 @@ fn a_whole_tree_gives_its_root_and_those_of_earlier_sizes() {
         for earlier in SIZES {
             let (walked, findings) = walk_all(&shelf, size, Some(earlier));
             assert_eq!((walked.root, findings), (root, Vec::new()), "size {size}");
-            let expected = (earlier <= size).then(|| tree(earlier).0.root());
+            let expected = (earlier <= size).then(|| tree(earlier).root());
             assert_eq!(walked.earlier_root, expected, "size {size}, earlier {earlier}");
             if size > 1000 && earlier > 300 {
                 break;
@@ -87,11 +76,11 @@ fn a_whole_tree_gives_its_root_and_those_of_earlier_sizes() {
 #[test]
 fn partial_tiles_that_are_gone_are_read_from_the_fuller_ones() {
     let (mut shelf, _) = shelf(66_100);
-    let root = tree(65_600).0.root();
+    let root = tree(65_600).root();
     shelf.0.retain(|path, _| !path.contains(".p/"));
     // The open tiles of the longer tree are gone too, so only what is complete there can stand in.
     let (walked, findings) = walk_all(&shelf, 65_536 + 256, None);
-    assert_eq!(walked.root, tree(65_792).0.root());
+    assert_eq!(walked.root, tree(65_792).root());
     assert_eq!(findings, ["`tile/1/001.p/1`: is missing", "`tile/2/000.p/1`: is missing"]);
     let (walked, _) = walk_all(&shelf, 65_600, None);
     assert_eq!(walked.root, root);
