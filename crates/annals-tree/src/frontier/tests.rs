@@ -122,6 +122,17 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_a_frontier_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), small in any::<bool>()) {
+        let mut bytes = bytes;
+        if small && bytes.len() >= 8 {
+            bytes[..7].fill(0);
+        }
+        if let Ok(frontier) = Frontier::from_bytes(&bytes) {
+            prop_assert_eq!(frontier.to_bytes(), bytes);
+        }
+    }
+
+    #[test]
     fn large_trees_grow_as_small_ones(size in 0..TREE_SIZE_MAX - 4096) {
         let mut frontier = Frontier::of(size, places(size).map(|(level, _)| leaf(level, 1)).collect());
         let first = frontier.clone();
