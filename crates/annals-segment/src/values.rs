@@ -206,7 +206,11 @@ impl Values {
             }
             Self::Uuid { high, low } => {
                 let high = high.get(body, ordinal)?;
-                let low = low.slice(body, ordinal * UUID_LOW_BYTES..(ordinal + 1) * UUID_LOW_BYTES)?;
+                let low = low.slice(
+                    body,
+                    ordinal.saturating_mul(UUID_LOW_BYTES)
+                        ..ordinal.saturating_add(1).saturating_mul(UUID_LOW_BYTES),
+                )?;
                 coding::put_uuid(high, &low, into).ok_or_else(|| self.odd(body))
             }
             Self::Ints { numbers } => {
@@ -246,11 +250,10 @@ impl Values {
             Self::Hex { prefix, digits, at, .. } => {
                 let len = self.hex_bytes(body, *digits)?;
                 value.extend_from_slice(prefix.as_bytes());
-                pages(range, |page, skipped| {
+                pages(range, |page, _| {
                     let from = at.saturating_add(page.start.saturating_mul(len as u64));
                     let count = in_page(page.end - page.start);
                     let bytes = body.read(from, count.saturating_mul(len))?;
-                    let _ = skipped;
                     for (ordinal, bytes) in page.zip(bytes.chunks_exact(len)) {
                         value.truncate(prefix.len());
                         coding::put_hex(bytes, &mut value);

@@ -56,6 +56,11 @@ impl Filter {
         Ok(Self { lines, at })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(lines: u64, at: u64) -> Self {
+        Self { lines, at }
+    }
+
     /// Whether the hash may be there.
     ///
     /// # Errors
