@@ -1,14 +1,392 @@
 //! Rows that satisfy a plan, in the order asked for.
 //!
-//! ```text
-//! pub type Moment = (i64, u64);                            // µs it happened (0 in number lanes), number
-//! pub enum Lane { LogTime(LogRows), LogNumber(LogRows), AllTime, AllNumber }
-//! pub struct Budget                                        // Budget::new(work: u64); about one unit a ns
-//! pub enum Step { Hit { row: u32, moment: Moment }, Spent, End }
-//! impl Hits {                                              // Send
-//!     pub fn new(plan: &Arc<Plan>, lane: Lane, falling: bool, low: Bound<Moment>, high: Bound<Moment>, size: u64)
-//!         -> Result<Hits, Damaged>;                        // size: only numbers below it
-//!     pub fn next(&mut self, budget: &mut Budget) -> Result<Step, Damaged>;
-//!     pub fn reached(&self) -> Option<Moment>;             // everything up to it, in the direction of the walk, was looked at
-//! }
-//! ```
+//! How it walks depends on the order and on what the plan knows:
+//!
+//! * Where the order is that of the rows, block by block, passing over those that the plan rules out.
+//! * Where the plan leaves few blocks, these are looked at all at once, and what is found is sorted.
+//! * Else through the order, 128 places at a time, with the masks of the blocks that their rows stand in, each worked out once.
+
+use std::collections::VecDeque;
+use std::ops::{Bound, Range, RangeBounds};
+use std::sync::Arc;
+
+use crate::Damaged;
+use crate::plan::set::{each_bit_128, first};
+use crate::plan::{Mask, Plan, Scratch};
+use crate::segment::LogRows;
+
+pub(crate) mod order;
+
+use order::Order;
+
+/// A row's place in an order: when it happened in µs since 1970, or 0 in an order of numbers; then its number, which is its
+/// position, or over all tenants its ledger number.
+pub type Moment = (i64, u64);
+
+/// Which rows, and in which order.
+#[derive(Clone, Debug)]
+pub enum Lane {
+    /// Rows of a log by the time they happened, then by position.
+    LogTime(LogRows),
+    /// Rows of a log by position.
+    LogNumber(LogRows),
+    /// Rows with a ledger number by the time they happened, then by ledger number.
+    AllTime,
+    /// Rows with a ledger number by that.
+    AllNumber,
+}
+
+/// How much work may be done before the caller wants to look at the clock: about a unit a ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    left: u64,
+}
+
+/// What a row costs that is looked at in columns.
+const ROW_WORK: u64 = 4;
+/// What a row costs whose event is put together and parsed.
+const VERIFY_WORK: u64 = 5_000;
+
+impl Budget {
+    /// So much work.
+    #[must_use]
+    pub const fn new(work: u64) -> Self {
+        Self { left: work }
+    }
+
+    /// Takes off what was done.
+    pub fn spend(&mut self, work: u64) {
+        self.left = self.left.saturating_sub(work);
+    }
+
+    /// Nothing is left.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// What came next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A row that matches.
+    Hit {
+        /// The row.
+        row: u32,
+        /// Its place in the order.
+        moment: Moment,
+    },
+    /// The budget is spent. At least one more row was looked at, so whoever goes on gets ahead.
+    Spent,
+    /// There are no more.
+    End,
+}
+
+/// A walk over the rows of one segment that satisfy a plan.
+pub struct Hits {
+    plan: Arc<Plan>,
+    scratch: Scratch,
+    order: Order,
+    falling: bool,
+    /// Numbers from this one on are left out, where the order is one of times.
+    size: Option<u64>,
+    /// Places that were not looked at yet.
+    places: Range<u64>,
+    way: Way,
+    /// What was found and not given yet, in the order of the walk.
+    found: VecDeque<Found>,
+    /// The last row that was found and given up, after `reached`.
+    passed: Option<u32>,
+    /// The last row that was looked at to find what is in `found`: reached when that is empty.
+    end: Option<u32>,
+    reached: Option<Moment>,
+    rows: Vec<u32>,
+}
+
+enum Way {
+    /// Places are rows, from this one on.
+    Straight { first: u32 },
+    /// All blocks that can match are looked at, at once.
+    Gather { low: Bound<Moment>, high: Bound<Moment> },
+    /// Through the order. Which blocks can match, and the masks of those that were looked at.
+    Through { candidates: Option<Box<[u64]>>, masks: Vec<Mask>, known: Box<[u64]> },
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    row: u32,
+    maybe: bool,
+}
+
+impl Hits {
+    /// A walk over the rows of a lane whose moments lie within the bounds, and whose numbers are below `size`. Of a plan that
+    /// [is never met](Plan::is_never) it is empty; whoever asks many segments asks for that first, as it costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when what tells the order is not what was written.
+    pub fn new(
+        plan: &Arc<Plan>,
+        lane: Lane,
+        falling: bool,
+        low: Bound<Moment>,
+        high: Bound<Moment>,
+        size: u64,
+    ) -> Result<Self, Damaged> {
+        let mut hits = Self {
+            plan: Arc::clone(plan),
+            scratch: plan.scratch(),
+            order: Order::new(plan.segment(), lane),
+            falling,
+            size: None,
+            places: 0..0,
+            way: Way::Straight { first: 0 },
+            found: VecDeque::new(),
+            passed: None,
+            end: None,
+            reached: None,
+            rows: Vec::new(),
+        };
+        if plan.is_never() {
+            return Ok(hits);
+        }
+        hits.places = hits.order.places(low, high, size, &mut hits.scratch.reader)?;
+        if !hits.places.is_empty() {
+            hits.size = hits.order.exceeds(size)?.then_some(size);
+            hits.way = hits.way(low, high)?;
+        }
+        Ok(hits)
+    }
+
+    fn way(&self, low: Bound<Moment>, high: Bound<Moment>) -> Result<Way, Damaged> {
+        /// So many blocks are always looked at all at once,
+        const GATHERED_MIN: u64 = 8;
+        /// more of them only where they are so few of those on the way,
+        const GATHERED_PART: u64 = 16;
+        /// and never more than this, as they are looked at without a pause.
+        const GATHERED_MAX: u64 = 2_048;
+        if let (Lane::LogTime(log) | Lane::LogNumber(log), true) =
+            (&self.order.lane, self.order.is_straight()?)
+        {
+            return Ok(Way::Straight { first: log.rows.start });
+        }
+        let way = (self.places.end - self.places.start).div_ceil(128);
+        let blocks = self.plan.blocks();
+        if let Some(blocks) = blocks {
+            let blocks = blocks.len() as u64;
+            if blocks <= GATHERED_MIN || blocks <= GATHERED_MAX.min(way / GATHERED_PART) {
+                return Ok(Way::Gather { low, high });
+            }
+        }
+        let count = self.plan.segment().rows().div_ceil(128);
+        let words = count.div_ceil(64) as usize;
+        let candidates = blocks.map(|blocks| {
+            let mut bits = vec![0_u64; words];
+            for block in blocks {
+                if let Some(word) = bits.get_mut((block >> 6) as usize) {
+                    *word |= 1 << (block & 63);
+                }
+            }
+            bits.into()
+        });
+        Ok(Way::Through {
+            candidates,
+            masks: vec![Mask::default(); count as usize],
+            known: vec![0; words].into(),
+        })
+    }
+
+    /// The next row that matches.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when something on the way is not what was written. The walk cannot go on then.
+    pub fn next(&mut self, budget: &mut Budget) -> Result<Step, Damaged> {
+        let mut worked = false;
+        loop {
+            if worked && budget.is_spent() {
+                let end = if self.found.is_empty() { self.end.take() } else { None };
+                if let Some(row) = end.or(self.passed.take()) {
+                    self.reached = self.order.moment(row, &mut self.scratch.reader)?.or(self.reached);
+                }
+                return Ok(Step::Spent);
+            }
+            if let Some(found) = self.found.pop_front() {
+                worked = true;
+                budget.spend(ROW_WORK);
+                let moment = self.order.moment(found.row, &mut self.scratch.reader)?;
+                let Some(moment) = moment.filter(|moment| self.size.is_none_or(|size| moment.1 < size))
+                else {
+                    self.passed = Some(found.row);
+                    continue;
+                };
+                if found.maybe {
+                    budget.spend(VERIFY_WORK);
+                    if !self.plan.verify(found.row, &mut self.scratch)? {
+                        self.passed = Some(found.row);
+                        continue;
+                    }
+                }
+                (self.passed, self.reached) = (None, Some(moment));
+                return Ok(Step::Hit { row: found.row, moment });
+            }
+            if self.places.is_empty() {
+                return Ok(Step::End);
+            }
+            self.look(budget)?;
+            worked = true;
+        }
+    }
+
+    /// The moment up to which, in the direction of the walk, every row was looked at, whether or not it matched; none before
+    /// the first. Whoever starts again there misses nothing.
+    #[must_use]
+    pub fn reached(&self) -> Option<Moment> {
+        self.reached
+    }
+
+    /// Looks at the next rows.
+    fn look(&mut self, budget: &mut Budget) -> Result<(), Damaged> {
+        match &self.way {
+            Way::Straight { first } => {
+                let first = *first;
+                self.look_straight(first, budget)
+            }
+            Way::Gather { low, high } => {
+                let bounds = (*low, *high);
+                self.gather(bounds, budget)
+            }
+            Way::Through { .. } => self.look_through(budget),
+        }
+    }
+
+    fn look_straight(&mut self, first_row: u32, budget: &mut Budget) -> Result<(), Damaged> {
+        let segment = self.plan.segment();
+        let rows =
+            first_row + segment.small(self.places.start)?..first_row + segment.small(self.places.end)?;
+        let next = if self.falling { rows.end - 1 } else { rows.start };
+        let block = self.plan.next_block(next / 128, self.falling);
+        let block = block.filter(|block| block * 128 < rows.end && (block + 1) * 128 > rows.start);
+        let Some(block) = block else {
+            self.places = 0..0;
+            return Ok(());
+        };
+        let within = rows.start.max(block * 128)..rows.end.min((block + 1) * 128);
+        let wanted =
+            first((within.end - block * 128) as usize) & !first((within.start - block * 128) as usize);
+        let mask = self.plan.mask_of(block, wanted, &mut self.scratch)?;
+        budget.spend(ROW_WORK * 128);
+        self.push(block, mask);
+        if self.falling {
+            self.places.end = u64::from(within.start - first_row);
+            self.end = Some(within.start);
+        } else {
+            self.places.start = u64::from(within.end - first_row);
+            self.end = Some(within.end - 1);
+        }
+        Ok(())
+    }
+
+    /// Rows of a block that match, in the order of rows.
+    fn push(&mut self, block: u32, mask: Mask) {
+        let start = self.found.len();
+        each_bit_128(mask.sure | mask.maybe, |bit| {
+            self.found.push_back(Found { row: block * 128 + bit, maybe: mask.maybe >> bit & 1 == 1 });
+        });
+        if self.falling {
+            self.found.make_contiguous()[start..].reverse();
+        }
+    }
+
+    fn gather(&mut self, bounds: (Bound<Moment>, Bound<Moment>), budget: &mut Budget) -> Result<(), Damaged> {
+        self.places = 0..0;
+        let plan = Arc::clone(&self.plan);
+        let lane_rows = match &self.order.lane {
+            Lane::LogTime(log) | Lane::LogNumber(log) => log.rows.clone(),
+            Lane::AllTime | Lane::AllNumber => 0..plan.segment().rows(),
+        };
+        let mut found: Vec<(Moment, Found)> = Vec::new();
+        for &block in plan.blocks().unwrap_or_default() {
+            let start = block.saturating_mul(128);
+            let end = lane_rows.end.min(start.saturating_add(128));
+            let within = lane_rows.start.max(start)..end;
+            if within.is_empty() {
+                continue;
+            }
+            let wanted = first((within.end - start) as usize) & !first((within.start - start) as usize);
+            let mask = plan.mask_of(block, wanted, &mut self.scratch)?;
+            budget.spend(ROW_WORK * 128);
+            self.push(block, mask);
+            for row in self.found.drain(..) {
+                let moment = self.order.moment(row.row, &mut self.scratch.reader)?;
+                found.extend(moment.filter(|moment| bounds.contains(moment)).map(|moment| (moment, row)));
+            }
+        }
+        found.sort_unstable_by_key(|(moment, _)| *moment);
+        if self.falling {
+            found.reverse();
+        }
+        self.found.extend(found.into_iter().map(|(_, found)| found));
+        Ok(())
+    }
+
+    fn look_through(&mut self, budget: &mut Budget) -> Result<(), Damaged> {
+        let next = if self.falling { self.places.end - 1 } else { self.places.start };
+        let group = self.order.group(next);
+        let of_group = self.order.places_of(group);
+        let places = of_group.start.max(self.places.start)..of_group.end.min(self.places.end);
+        if places.is_empty() {
+            return Err(self.plan.segment().malformed("an order without places"));
+        }
+        if self.falling {
+            self.places.end = places.start;
+        } else {
+            self.places.start = places.end;
+        }
+        budget.spend(ROW_WORK * (places.end - places.start));
+        if let (Some(rows), Way::Through { candidates: Some(candidates), .. }) =
+            (self.order.rows_in_line(group)?, &self.way)
+            && !(rows.start / 128..rows.end.div_ceil(128)).any(|block| has(candidates, block))
+        {
+            let last = if self.falling { places.start } else { places.end - 1 };
+            let last = self.plan.segment().small(last - of_group.start)?;
+            self.end = Some(rows.start + last);
+            return Ok(());
+        }
+        let mut rows = std::mem::take(&mut self.rows);
+        self.order.rows(group, &mut rows)?;
+        let (from, to) = (places.start - of_group.start, places.end - of_group.start);
+        let part = rows.get(usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0));
+        let part = part.ok_or_else(|| self.plan.segment().malformed("an order that ends early"))?;
+        let start = self.found.len();
+        let Way::Through { candidates, masks, known } = &mut self.way else {
+            unreachable!("the caller saw which way it is")
+        };
+        for row in part {
+            let block = row / 128;
+            if candidates.as_ref().is_some_and(|candidates| !has(candidates, block)) {
+                continue;
+            }
+            let (at, bit) = (block as usize, row % 128);
+            if !has(known, block) {
+                masks[at] = self.plan.mask(block, &mut self.scratch)?;
+                known[at / 64] |= 1 << (block & 63);
+                budget.spend(ROW_WORK * 128);
+            }
+            let mask = masks[at];
+            if (mask.sure | mask.maybe) >> bit & 1 == 1 {
+                self.found.push_back(Found { row: *row, maybe: mask.maybe >> bit & 1 == 1 });
+            }
+        }
+        self.end = if self.falling { part.first() } else { part.last() }.copied();
+        if self.falling {
+            self.found.make_contiguous()[start..].reverse();
+        }
+        self.rows = rows;
+        Ok(())
+    }
+}
+
+fn has(bits: &[u64], bit: u32) -> bool {
+    bits.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+}

@@ -21,7 +21,13 @@ pub(super) struct Form {
 
 /// Lower-case 8-4-4-4-12: `x` is a hex digit.
 pub(super) const UUID: Form = Form {
-    words: &[(0..8, "xxxxxxxx"), (9..13, "xxxx"), (14..18, "xxxx"), (19..23, "xxxx"), (24..36, "xxxxxxxxxxxx")],
+    words: &[
+        (0..8, "xxxxxxxx"),
+        (9..13, "xxxx"),
+        (14..18, "xxxx"),
+        (19..23, "xxxx"),
+        (24..36, "xxxxxxxxxxxx"),
+    ],
 };
 
 /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`: `0` is a digit.
@@ -72,7 +78,9 @@ impl Fixed {
         };
         let starts = 0..(form.words.len() + 1).saturating_sub(words.len());
         let starts: Vec<usize> = starts
-            .filter(|start| words.iter().zip(&form.words[*start..]).all(|(word, (_, pattern))| fits(word, pattern)))
+            .filter(|start| {
+                words.iter().zip(&form.words[*start..]).all(|(word, (_, pattern))| fits(word, pattern))
+            })
             .collect();
         (!starts.is_empty() && !words.is_empty()).then_some(Self { form, words, starts })
     }
@@ -104,8 +112,24 @@ mod tests {
         let texts: [(&'static Form, &str); 2] =
             [(&UUID, "0192a3b4-00ff-7abc-8def-0123456789ab"), (&TIME, "2026-11-21T10:00:59.123456Z")];
         let asked = [
-            "2026", "2026-11", "11", "21T10", "00:59", "59.123456Z", "\"123456z\"", "2027", "00", "59 10", "\"59 10\"",
-            "0192a3b4-00ff-7abc-8def-0123456789ab", "00ff", "7abc-8def", "8def-7abc", "0123456789AB", "0123456789a", "t",
+            "2026",
+            "2026-11",
+            "11",
+            "21T10",
+            "00:59",
+            "59.123456Z",
+            "\"123456z\"",
+            "2027",
+            "00",
+            "59 10",
+            "\"59 10\"",
+            "0192a3b4-00ff-7abc-8def-0123456789ab",
+            "00ff",
+            "7abc-8def",
+            "8def-7abc",
+            "0123456789AB",
+            "0123456789a",
+            "t",
         ];
         for (form, text) in texts {
             for q in asked {
