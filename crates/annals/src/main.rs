@@ -74,6 +74,8 @@ enum Command {
     Key(commands::key::Args),
     Config(commands::config::Args),
     Completions(commands::completions::Args),
+    #[command(hide = true)]
+    Bench(commands::bench::Args),
     /// Print the version
     #[command(after_help = "Example:\n  annals version --json")]
     Version,
@@ -146,6 +148,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             Command::Key(args) => commands::key::run(&args, output).await,
             Command::Config(args) => commands::config::run(&args, output),
             Command::Completions(args) => commands::completions::run(&args, Cli::command(), output),
+            Command::Bench(args) => commands::bench::run(&args, output),
             Command::Version => version(output),
         }
     });
