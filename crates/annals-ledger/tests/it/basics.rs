@@ -17,11 +17,11 @@ async fn records_read_back_with_what_was_sent_and_after_a_restart_too() {
     let ledger = world.open().ledger;
     let results = send(&ledger, &[LOGIN, "{", LOGOUT]).await.unwrap();
     assert_eq!(words(&results), ["created 0", "json ", "created 1"]);
-    let before = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap();
+    let before = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap().unwrap();
     ledger.stop();
 
     let ledger = world.open().ledger;
-    let after = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap();
+    let after = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap().unwrap();
     assert_eq!((after.next, after.size), (2, 2));
     let text = |page: &annals_ledger::FeedPage| {
         let mut out = Vec::new();
@@ -137,7 +137,7 @@ async fn checkpoints_cover_what_was_acknowledged_and_proofs_hold_against_them() 
         }
         earlier = Some(checkpoint);
     }
-    assert!(ledger.entry(&log, Position(3)).unwrap().intact);
+    assert!(ledger.entry(&log, Position(3)).unwrap().unwrap().intact);
     assert!(ledger.receipt(&log, Position(3), Some(200)).is_err(), "no checkpoint of 200 was ever signed");
     ledger.receipt(&log, Position(3), Some(300)).unwrap();
     ledger.stop();
@@ -155,14 +155,14 @@ async fn a_hole_in_a_sources_numbers_becomes_a_record() {
     let events = [event(7), event(8), huge, event(9)];
     let results = send(&ledger, &events.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(words(&results), ["created 0", "created 1", "created 2", "created 4"]);
-    let hole = ledger.at(&events_of("acme"), Position(3)).unwrap();
+    let hole = ledger.at(&events_of("acme"), Position(3)).unwrap().unwrap();
     let text = std::str::from_utf8(&hole.event).unwrap().to_owned();
     assert!(
         text.contains(r#""action":"annals.source.gap""#) && text.contains(r#""missing":{"from":9,"to":11}"#),
         "{text}"
     );
     assert!(text.contains(r#""source":{"instance":null,"name":"billing"}"#), "{text}");
-    assert!(ledger.entry(&events_of("acme"), Position(3)).unwrap().intact);
+    assert!(ledger.entry(&events_of("acme"), Position(3)).unwrap().unwrap().intact);
     ledger.stop();
 }
 
@@ -180,7 +180,7 @@ async fn events_are_refused_while_the_clock_has_jumped_until_it_returns_or_is_co
     world.clock.jump(-3 * 3_600_000_000);
     assert!(ledger.confirm_clock(&annals_ledger::Author::Machine).await.unwrap());
     send(&ledger, &[r#"{"action":"late","actor":{"id":"u"}}"#]).await.unwrap();
-    let page = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap();
+    let page = ledger.feed(&FeedScope::Log(events_of("acme")), 0, 10).unwrap().unwrap();
     let times: Vec<_> = page.records.iter().map(|record| record.received_at).collect();
     assert!(times.is_sorted(), "received_at never falls, whatever the clock does: {times:?}");
     world.clock.pass(1);
@@ -224,7 +224,7 @@ async fn events_refused_for_the_clock_are_on_record_once_it_is_believed_again() 
         tenant: annals_event::TenantId::annals(),
         kind: annals_ledger::LogKind::Tenant,
     };
-    let records = ledger.feed(&FeedScope::Log(control), 0, 100).unwrap().records;
+    let records = ledger.feed(&FeedScope::Log(control), 0, 100).unwrap().unwrap().records;
     let texts = records.iter().map(|record| String::from_utf8(record.event.to_vec()).unwrap());
     let refused: Vec<_> = texts.filter(|text| text.contains("annals.ingest.refused")).collect();
     assert_eq!(refused.len(), 1);

@@ -10,11 +10,14 @@ use annals_ledger::{
     SeededEntropy, Unobserved,
 };
 
-use crate::support::{Pending, TestClock, World, control_log, events_of, options, poll, send, tenant, words};
+use crate::support::{
+    Pending, TestClock, World, control_log, events_of, options, poll, send, store, tenant, words,
+};
 
 /// A ledger on a disk with a switchboard; nothing moves by itself.
 struct Stepped {
     disk: SimDisk,
+    segments: SimDisk,
     faults: Arc<Faults>,
     signer: MemoryJournal,
     clock: Arc<TestClock>,
@@ -24,7 +27,8 @@ struct Stepped {
 impl Stepped {
     fn new() -> Self {
         let (disk, signer) = (SimDisk::new(1), MemoryJournal::new());
-        Self { disk, faults: Arc::default(), signer, clock: TestClock::new(), opens: 0 }
+        let segments = SimDisk::new(2);
+        Self { disk, segments, faults: Arc::default(), signer, clock: TestClock::new(), opens: 0 }
     }
 
     fn open(&mut self) -> (Ledger, Engine) {
@@ -41,6 +45,7 @@ impl Stepped {
         let parts = Parts {
             journal: Box::new(journal),
             signer_journal: Box::new(self.signer.clone()),
+            segments: store(&self.segments),
             signing_seed: [9; 32],
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(self.opens)),
@@ -101,7 +106,7 @@ fn a_full_disk_refuses_and_ingest_resumes_by_itself_and_says_what_was_refused() 
     engine.write();
     engine.apply();
     assert!(ledger.health().is_ready());
-    let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap();
+    let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().unwrap();
     let last: serde_json::Value = serde_json::from_slice(&control.records.last().unwrap().event).unwrap();
     let told = &last["metadata"]["control"];
     assert_eq!(last["action"], "annals.ingest.refused");
@@ -191,7 +196,7 @@ async fn a_stop_answers_everybody_and_keeps_what_it_answered() {
     assert_eq!(send(&ledger, &[&event(999)]).await.unwrap_err(), CommitError::Stopping);
     let ledger = world.open().ledger;
     assert_eq!(size(&ledger), Some(kept));
-    let start = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().records.pop().unwrap();
+    let start = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().unwrap().records.pop().unwrap();
     assert!(std::str::from_utf8(&start.event).unwrap().contains(r#""unclean":false"#));
     ledger.stop();
 }
@@ -269,7 +274,7 @@ fn a_ledger_opens_on_a_full_disk_reads_and_says_later_that_it_started() {
     engine.write();
     engine.apply();
     assert!(ledger.health().is_ready());
-    let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().records;
+    let control = ledger.feed(&FeedScope::Log(control_log()), 0, 100).unwrap().unwrap().records;
     let actions: Vec<_> = control
         .iter()
         .map(|record| {

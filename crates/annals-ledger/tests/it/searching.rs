@@ -6,6 +6,8 @@ mod events;
 mod naive;
 mod questions;
 
+use std::sync::Arc;
+
 use annals_event::Timestamp;
 use annals_event::filter::{Matcher, from_parameters, parse_field};
 use annals_ledger::{
@@ -89,8 +91,8 @@ fn times_of_receipt_bound_a_walk_by_number_exactly() {
             ("lt", |at, bound| at < bound),
         ] {
             let filter = format!("received_at {operator} \"{bound}\"");
-            let matcher = Matcher::new(from_parameters(&[("filter", &filter)]).unwrap());
-            let page = pair.ledger.feed_matching(&scope, 0, 100, &matcher, NO_HURRY).unwrap();
+            let matcher = Arc::new(Matcher::new(from_parameters(&[("filter", &filter)]).unwrap()));
+            let page = pair.ledger.feed_matching(&scope, 0, 100, &matcher, NO_HURRY).unwrap().unwrap();
             let found: Vec<u64> = page.records.iter().map(|record| record.position.0).collect();
             let expected = known.iter().filter(|known| passes(known.received_at(), bound));
             assert_eq!(found, expected.map(|known| known.position()).collect::<Vec<_>>(), "{filter}");
@@ -129,7 +131,7 @@ impl Pair {
     /// Reads what the ledger holds by its feed, which other tests hold against a model.
     fn learn(&mut self) {
         let from = self.known.len() as u64;
-        let page = self.ledger.feed(&FeedScope::All, from, usize::MAX).unwrap();
+        let page = self.ledger.feed(&FeedScope::All, from, usize::MAX).unwrap().unwrap();
         self.known.extend(page.records.into_iter().map(Known::new));
     }
 
@@ -140,7 +142,7 @@ impl Pair {
         };
         let condition =
             from_parameters(&question.parameters()).unwrap_or_else(|error| panic!("{context}: {error:?}"));
-        let matcher = Matcher::new(condition);
+        let matcher = Arc::new(Matcher::new(condition));
         if self.ledger.feed_size(&scope).is_none() {
             return;
         }
@@ -203,7 +205,14 @@ impl Pair {
         assert_eq!(walked, expected, "{context}");
     }
 
-    fn count(&self, rng: &mut Rng, scope: &FeedScope, matcher: &Matcher, question: &Question, context: &str) {
+    fn count(
+        &self,
+        rng: &mut Rng,
+        scope: &FeedScope,
+        matcher: &Arc<Matcher>,
+        question: &Question,
+        context: &str,
+    ) {
         let fields = [
             "action",
             "targets.id",
@@ -251,12 +260,19 @@ impl Pair {
     }
 
     /// Reads the feed with the same condition.
-    fn sift(&self, rng: &mut Rng, scope: &FeedScope, matcher: &Matcher, question: &Question, context: &str) {
+    fn sift(
+        &self,
+        rng: &mut Rng,
+        scope: &FeedScope,
+        matcher: &Arc<Matcher>,
+        question: &Question,
+        context: &str,
+    ) {
         let from = rng.below(self.ledger.feed_size(scope).unwrap() + 1);
         let limit = 1 + rng.index(20);
         let (mut at, mut read) = (from, Vec::new());
         loop {
-            let page = self.ledger.feed_matching(scope, at, limit, matcher, NO_HURRY).unwrap();
+            let page = self.ledger.feed_matching(scope, at, limit, matcher, NO_HURRY).unwrap().unwrap();
             assert!(page.records.len() <= limit && page.next >= at, "{context}");
             read.extend(page.records.iter().map(|record| (record.tenant.to_string(), record.position.0)));
             at = page.next;
@@ -275,7 +291,7 @@ impl Pair {
 /// A question and how its pages are asked for.
 struct Asked<'a> {
     scope: FeedScope,
-    matcher: Matcher,
+    matcher: Arc<Matcher>,
     order: Order,
     sent_only: bool,
     limit: usize,

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use annals_event::{TenantId, Timestamp};
+use annals_journal::sim::SimDisk;
 use annals_journal::{Journal as _, MemoryJournal};
 use annals_ledger::{
     AcceptOptions, Clock, CommitError, ItemResult, ItemStatus, Ledger, LogKind, Opened, Options, Parts,
-    SeededEntropy, TenantLog, Unobserved,
+    SeededEntropy, Store, TailLimits, TenantLog, Unobserved,
 };
 
 /// A clock that stands still until it is moved.
@@ -49,13 +50,15 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     journal: MemoryJournal,
     signer_journal: MemoryJournal,
+    /// The folder of segments.
+    segments: SimDisk,
     opens: u64,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let (clock, journal, signer_journal) = (TestClock::new(), MemoryJournal::new(), MemoryJournal::new());
-        Self { clock, journal, signer_journal, opens: 0 }
+        Self { clock, journal, signer_journal, segments: SimDisk::new(1), opens: 0 }
     }
 
     pub(crate) fn open(&mut self) -> Opened {
@@ -78,6 +81,7 @@ impl World {
         Parts {
             journal: Box::new(self.journal.clone()),
             signer_journal: Box::new(self.signer_journal.clone()),
+            segments: store(&self.segments),
             signing_seed: [9; 32],
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(self.opens)),
@@ -87,7 +91,17 @@ impl World {
 }
 
 pub(crate) fn options() -> Options {
-    Options { name: Some("log.example".to_owned()), event_bytes_max: 256 * 1024, version: "test".to_owned() }
+    Options {
+        name: Some("log.example".to_owned()),
+        event_bytes_max: 256 * 1024,
+        tail: TailLimits::default(),
+        version: "test".to_owned(),
+    }
+}
+
+/// The segments' store on a disk.
+pub(crate) fn store(disk: &SimDisk) -> Store {
+    Store::new(Arc::new(disk.clone()), 4 << 20)
 }
 
 pub(crate) fn tenant(id: &str) -> TenantId {
