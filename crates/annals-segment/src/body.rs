@@ -29,6 +29,9 @@ pub const PADDING_BYTES: usize = 16;
 /// Longest footer that is read.
 pub const FOOTER_BYTES_MAX: u64 = 1 << 28;
 
+/// Most blocks of a file: 64 TiB. The cache numbers them in 32 bits.
+const BLOCKS_MAX: u64 = 1 << 32;
+
 const HEADER_MAGIC: &[u8; 8] = b"ANNALSEG";
 const TRAILER_MAGIC: &[u8; 8] = b"ANNALEND";
 const HEADER_BYTES: usize = 16;
@@ -170,22 +173,34 @@ impl Body {
         }
         let block = at / BLOCK;
         if (end - 1) / BLOCK == block {
-            return self.slice(block, within(at), len);
+            return self.slice(block, within(at), Some(len));
         }
         let mut whole = Vec::with_capacity(len);
         let mut from = at;
         while from < end {
             let to = end.min((from / BLOCK + 1) * BLOCK);
             let len = usize::try_from(to - from).expect("at most a block");
-            whole.extend_from_slice(&self.slice(from / BLOCK, within(from), len)?);
+            whole.extend_from_slice(&self.slice(from / BLOCK, within(from), Some(len))?);
             from = to;
         }
         Ok(Bytes::from(whole))
     }
 
-    /// `len` bytes at `start` of one block, which has them.
+    /// Bytes from `at` to the end of its block: at least one, for parts that stand one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::read`].
+    pub fn rest(&self, at: u64) -> Result<Bytes, Damaged> {
+        if at >= self.bytes {
+            return Err(self.damaged(at, "bytes asked for behind the end of the body"));
+        }
+        self.slice(at / BLOCK, within(at), None)
+    }
+
+    /// `len` bytes at `start` of one block, which has them, or all to its end.
     #[inline]
-    fn slice(&self, block: u64, start: usize, len: usize) -> Result<Bytes, Damaged> {
+    fn slice(&self, block: u64, start: usize, len: Option<usize>) -> Result<Bytes, Damaged> {
         if let Some(bytes) = self.cache.slice(self.number, block, start, len) {
             return Ok(bytes);
         }
@@ -193,14 +208,14 @@ impl Body {
     }
 
     #[cold]
-    fn slice_of_file(&self, block: u64, start: usize, len: usize) -> Result<Bytes, Damaged> {
+    fn slice_of_file(&self, block: u64, start: usize, len: Option<usize>) -> Result<Bytes, Damaged> {
         let at = block * BLOCK;
         let mut bytes = vec![0; usize::try_from((self.bytes - at).min(BLOCK)).expect("at most a block")];
         self.fill(at, &mut bytes)?;
         self.compare(at, &bytes)?;
         let bytes = Bytes::from(bytes);
         self.cache.put(self.number, block, bytes.clone());
-        Ok(bytes.slice(start..start + len))
+        Ok(bytes.slice(start..len.map_or(bytes.len(), |len| start + len)))
     }
 
     /// A complaint about bytes of this file, to be given up the stack.
@@ -297,6 +312,7 @@ impl Body {
         let footer_bytes = u64::from(le_u32(&trailer[8..]));
         let blocks = bytes.div_ceil(BLOCK);
         let fits = footer_bytes <= FOOTER_BYTES_MAX
+            && blocks <= BLOCKS_MAX
             && bytes >= HEADER_BYTES as u64
             && bytes.checked_add(footer_bytes).and_then(|end| end.checked_add(blocks * 4))
                 == Some(trailer_at);

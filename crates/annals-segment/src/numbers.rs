@@ -76,7 +76,37 @@ struct Packed {
 pub struct Group {
     /// Which group, plus 1; 0 for none.
     number: u64,
-    header: Bytes,
+    header: Header,
+}
+
+/// The header of a group, and what stands behind it in its block.
+#[derive(Clone, Debug, Default)]
+struct Header {
+    at: u64,
+    len: usize,
+    bytes: Bytes,
+}
+
+impl Header {
+    /// Bytes of the file, if they are among these.
+    #[inline]
+    fn part(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(at.checked_sub(self.at)?).ok()?;
+        self.bytes.get(from..from.checked_add(len)?)
+    }
+}
+
+/// Bytes of the file, those behind a header where they are there.
+macro_rules! bytes_near {
+    ($header:expr, $body:expr, $at:expr, $len:expr, $into:ident) => {
+        match $header.part($at, $len) {
+            Some(bytes) => bytes,
+            None => {
+                $into = $body.read($at, $len)?;
+                &$into
+            }
+        }
+    };
 }
 
 /// What a header says of a unit.
@@ -175,7 +205,7 @@ impl Numbers {
             Coding::Packed(packed) => {
                 let header = self.header(packed, body, i / UNIT / GROUP)?;
                 let unit = self.state(packed, body, &header, i / UNIT)?;
-                one(body, unit, i % UNIT)
+                one(&header, body, unit, i % UNIT)
             }
         }
     }
@@ -191,7 +221,7 @@ impl Numbers {
             Coding::Packed(packed) if i % UNIT != UNIT - 1 && next < self.n => {
                 let header = self.header(packed, body, i / UNIT / GROUP)?;
                 let unit = self.state(packed, body, &header, i / UNIT)?;
-                one(body, unit, i % UNIT)?..one(body, unit, next % UNIT)?
+                one(&header, body, unit, i % UNIT)?..one(&header, body, unit, next % UNIT)?
             }
             _ => self.get(body, i)?..self.get(body, next)?,
         };
@@ -229,12 +259,11 @@ impl Numbers {
             Coding::Packed(packed) => {
                 self.keep(group, packed, body, unit)?;
                 let state = self.state(packed, body, &group.header, unit)?;
-                let (data, padded);
+                let (read, padded);
                 let data: &[u8] = if state.len == UNIT_LEN {
-                    data = body.read(state.at, state.bytes() + PADDING_BYTES)?;
-                    &data
+                    bytes_near!(group.header, body, state.at, state.bytes() + PADDING_BYTES, read)
                 } else {
-                    padded = cut(body, state)?;
+                    padded = cut(&group.header, body, state)?;
                     &padded
                 };
                 unpack::u64s(data, state.width, state.base, state.step, out);
@@ -269,12 +298,14 @@ impl Numbers {
             self.keep(group, packed, body, unit)?;
             let state = self.state(packed, body, &group.header, unit)?;
             if let (Ok(base), true) = (u32::try_from(state.base), u32::try_from(state.upper()).is_ok()) {
-                if state.len == UNIT_LEN {
-                    let data = body.read(state.at, state.bytes() + PADDING_BYTES)?;
-                    unpack::u32s(&data, state.width, base, state.step == 1, out);
+                let (read, padded);
+                let data: &[u8] = if state.len == UNIT_LEN {
+                    bytes_near!(group.header, body, state.at, state.bytes() + PADDING_BYTES, read)
                 } else {
-                    unpack::u32s(&cut(body, state)?, state.width, base, state.step == 1, out);
-                }
+                    padded = cut(&group.header, body, state)?;
+                    &padded
+                };
+                unpack::u32s(data, state.width, base, state.step == 1, out);
                 return Ok(len);
             }
         }
@@ -385,21 +416,32 @@ impl Numbers {
 
     /// The header of a group that is there.
     #[inline]
-    fn header(&self, packed: Packed, body: &Body, group: u64) -> Result<Bytes, Damaged> {
+    fn header(&self, packed: Packed, body: &Body, group: u64) -> Result<Header, Damaged> {
         if packed.base_bytes > BASE_BYTES_MAX {
             return Err(body.damaged(packed.at, "bases of numbers have more than 8 bytes"));
         }
         let unit_bytes = 1 + u64::from(packed.base_bytes);
         let units = (self.units() - group * GROUP).min(GROUP);
         let at = packed.at.saturating_add(group * (OFFSET_BYTES + GROUP * unit_bytes));
-        body.read(at, usize::try_from(OFFSET_BYTES + units * unit_bytes).expect("at most 580"))
+        let len = usize::try_from(OFFSET_BYTES + units * unit_bytes).expect("at most 580");
+        // What stands behind it in its block costs nothing more, and is the data of a short list.
+        let bytes = body.rest(at)?;
+        if bytes.len() >= len {
+            Ok(Header { at, len, bytes })
+        } else {
+            Ok(Header { at, len, bytes: body.read(at, len)? })
+        }
     }
 
     /// What the header of its group says of a unit that is there.
     #[inline]
-    fn state(&self, packed: Packed, body: &Body, header: &[u8], unit: u64) -> Result<Unit, Damaged> {
+    fn state(&self, packed: Packed, body: &Body, header: &Header, unit: u64) -> Result<Unit, Damaged> {
         let base_bytes = usize::from(packed.base_bytes);
-        let (offset, rest) = header.split_first_chunk::<4>().ok_or_else(|| self.beyond(body, unit))?;
+        let (offset, rest) = header
+            .bytes
+            .get(..header.len)
+            .and_then(|bytes| bytes.split_first_chunk::<4>())
+            .ok_or_else(|| self.beyond(body, unit))?;
         let units = rest.len() / (1 + base_bytes);
         let (widths, bases) = rest.split_at(units);
         let place = usize::try_from(unit % GROUP).expect("below 64");
@@ -442,23 +484,25 @@ impl Numbers {
 
 /// One number of a unit.
 #[inline]
-fn one(body: &Body, unit: Unit, i: u64) -> Result<u64, Damaged> {
+fn one(header: &Header, body: &Body, unit: Unit, i: u64) -> Result<u64, Damaged> {
     let start = unit.base.wrapping_add(i * unit.step);
     if unit.width == 0 {
         return Ok(start);
     }
     let bit = i * u64::from(unit.width);
-    let bytes = body.read(unit.at.saturating_add(bit / 8), PADDING_BYTES)?;
+    let read;
+    let bytes = bytes_near!(header, body, unit.at.saturating_add(bit / 8), PADDING_BYTES, read);
     let word = u128::from_le_bytes(*bytes.first_chunk().expect("16 bytes were read")) >> (bit % 8);
     let word = u64::try_from(word & u128::from(u64::MAX)).expect("64 bits");
     Ok(start.wrapping_add(word & (u64::MAX >> (WIDTH_MAX - unit.width))))
 }
 
 /// The data of a unit that may be shorter than 128 numbers, with zeros behind them.
-fn cut(body: &Body, unit: Unit) -> Result<Vec<u8>, Damaged> {
-    let bytes = body.read(unit.at, unit.bytes())?;
+fn cut(header: &Header, body: &Body, unit: Unit) -> Result<Vec<u8>, Damaged> {
+    let read;
+    let bytes: &[u8] = bytes_near!(header, body, unit.at, unit.bytes(), read);
     let mut padded = vec![0; UNIT_LEN / 8 * usize::from(unit.width) + PADDING_BYTES];
-    padded[..bytes.len()].copy_from_slice(&bytes);
+    padded[..bytes.len()].copy_from_slice(bytes);
     Ok(padded)
 }
 

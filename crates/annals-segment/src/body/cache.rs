@@ -1,26 +1,28 @@
-//! The cache of checked blocks: bounded in bytes, shared by all open files, in shards so that readers rarely wait.
+//! The cache of checked blocks: bounded in bytes, shared by all open files.
 //!
-//! Which block makes room is decided by a clock: a hand goes over the slots, passes those that were used since it was there
-//! last, and takes the first that was not. New blocks count as unused, so blocks read once go before those that come back.
+//! It is made of small sets. A block belongs to one of them, by a hash of its file and number, so a look-up locks and compares
+//! eight keys, and readers seldom meet. In a set a clock decides which block makes room: a hand goes around, passes blocks that
+//! were used since it was there last, and takes the first that was not. New blocks count as unused, so blocks that are read
+//! once go before those that come back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hashbrown::HashTable;
 
 use super::BLOCK_BYTES;
 
-/// Most shards of a cache.
-const SHARDS_MAX: usize = 64;
-/// Fewest blocks of a shard, so that its clock has a choice; smaller caches have fewer shards.
-const SHARD_BLOCKS_MIN: usize = 64;
+/// Most blocks of a set.
+const WAYS_MAX: usize = 8;
+
+/// Bits of a block's number in a key; the file's number is above them.
+const BLOCK_BITS: u32 = 32;
 
 /// See the module.
 pub struct Cache {
-    shards: Box<[Mutex<Shard>]>,
-    /// Most blocks of a shard.
-    slots_max: usize,
+    sets: Box<[Mutex<Set>]>,
+    /// Most blocks of each set.
+    ways: usize,
     files: AtomicU64,
 }
 
@@ -36,20 +38,14 @@ pub struct CacheStats {
 }
 
 #[derive(Default)]
-struct Shard {
-    /// Key to slot.
-    places: HashTable<usize>,
-    slots: Vec<Slot>,
+struct Set {
+    /// Of blocks; 0 where there is none.
+    keys: [u64; WAYS_MAX],
+    used: [bool; WAYS_MAX],
     hand: usize,
     hits: u64,
     misses: u64,
-}
-
-struct Slot {
-    file: u64,
-    block: u64,
-    used: bool,
-    bytes: Bytes,
+    blocks: [Bytes; WAYS_MAX],
 }
 
 impl std::fmt::Debug for Cache {
@@ -63,14 +59,11 @@ impl Cache {
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
         let blocks = (bytes_max / BLOCK_BYTES).max(1);
-        let mut shards = 1;
-        while shards < SHARDS_MAX && blocks / (shards * 2) >= SHARD_BLOCKS_MIN {
-            shards *= 2;
-        }
+        let sets = (blocks / WAYS_MAX).max(1);
         Arc::new(Self {
-            shards: (0..shards).map(|_| Mutex::default()).collect(),
-            slots_max: blocks / shards,
-            files: AtomicU64::new(0),
+            sets: (0..sets).map(|_| Mutex::default()).collect(),
+            ways: blocks.min(WAYS_MAX),
+            files: AtomicU64::new(1),
         })
     }
 
@@ -78,80 +71,77 @@ impl Cache {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let mut stats = CacheStats::default();
-        for shard in &self.shards {
-            let shard = lock(shard);
-            stats.hits += shard.hits;
-            stats.misses += shard.misses;
-            stats.bytes += shard.slots.iter().map(|slot| slot.bytes.len() as u64).sum::<u64>();
+        for set in &self.sets {
+            let set = lock(set);
+            stats.hits += set.hits;
+            stats.misses += set.misses;
+            stats.bytes += set.blocks.iter().map(|block| block.len() as u64).sum::<u64>();
         }
         stats
     }
 
-    /// A number for a file that is opened, which no other has.
+    /// A number for a file that is opened, which no other has; not 0.
     pub(super) fn number(&self) -> u64 {
         self.files.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A part of a block, when the cache has it. The block has this part.
+    /// A part of a block from `start` on, of `len` bytes or to its end, when the cache has it.
     #[inline]
-    pub(super) fn slice(&self, file: u64, block: u64, start: usize, len: usize) -> Option<Bytes> {
-        let hash = mix(file, block);
-        let mut shard = lock(self.shard(hash));
-        let Shard { places, slots, hits, misses, .. } = &mut *shard;
-        let found = places.find(hash, |slot| slots[*slot].file == file && slots[*slot].block == block);
-        let Some(slot) = found.and_then(|slot| slots.get_mut(*slot)) else {
-            *misses += 1;
+    pub(super) fn slice(&self, file: u64, block: u64, start: usize, len: Option<usize>) -> Option<Bytes> {
+        let key = key(file, block);
+        let mut set = lock(self.set(key));
+        let Some(way) = set.keys.iter().position(|other| *other == key) else {
+            set.misses += 1;
             return None;
         };
-        *hits += 1;
-        slot.used = true;
-        Some(slot.bytes.slice(start..start + len))
+        set.hits += 1;
+        set.used[way] = true;
+        let block = &set.blocks[way];
+        Some(block.slice(start..len.map_or(block.len(), |len| start + len)))
     }
 
     /// Keeps a block, and lets go of another where there is no room.
     pub(super) fn put(&self, file: u64, block: u64, bytes: Bytes) {
-        let hash = mix(file, block);
-        let mut shard = lock(self.shard(hash));
-        let Shard { places, slots, hand, .. } = &mut *shard;
-        if places.find(hash, |slot| slots[*slot].file == file && slots[*slot].block == block).is_some() {
+        let key = key(file, block);
+        let mut set = lock(self.set(key));
+        if set.keys.contains(&key) {
             // Another reader missed it at the same time and was first.
             return;
         }
-        let new = Slot { file, block, used: false, bytes };
-        let place = if slots.len() < self.slots_max {
-            slots.push(new);
-            slots.len() - 1
-        } else {
-            while std::mem::take(&mut slots[*hand].used) {
-                *hand = (*hand + 1) % slots.len();
-            }
-            let place = *hand;
-            *hand = (*hand + 1) % slots.len();
-            let old = std::mem::replace(&mut slots[place], new);
-            if let Ok(entry) = places.find_entry(mix(old.file, old.block), |slot| *slot == place) {
-                entry.remove();
-            }
-            place
+        let way = match set.keys[..self.ways].iter().position(|other| *other == 0) {
+            Some(way) => way,
+            None => loop {
+                let way = set.hand;
+                set.hand = (way + 1) % self.ways;
+                if !std::mem::take(&mut set.used[way]) {
+                    break way;
+                }
+            },
         };
-        places.insert_unique(hash, place, |slot| mix(slots[*slot].file, slots[*slot].block));
+        set.keys[way] = key;
+        set.used[way] = false;
+        set.blocks[way] = bytes;
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
-        // The table uses the lowest and the highest bits.
-        let i = usize::try_from((hash >> 32) & 0xffff).expect("16 bits");
-        &self.shards[i & (self.shards.len() - 1)]
+    fn set(&self, key: u64) -> &Mutex<Set> {
+        let x = (key ^ (key >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let hash = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let set = (u128::from(hash) * self.sets.len() as u128) >> 64;
+        &self.sets[usize::try_from(set).expect("less than the sets")]
     }
 }
 
-/// A panic while a shard was locked leaves it whole enough: its blocks were checked before they came here.
+/// Files are numbered from 1 and blocks have 32 bits, so none is 0 and no two are the same while fewer than 2^32 files were
+/// opened; a file of 2^32 blocks has 64 TiB.
 #[inline]
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn key(file: u64, block: u64) -> u64 {
+    file << BLOCK_BITS ^ block
 }
 
+/// A panic while a set was locked leaves it whole enough: its blocks were checked before they came here, and a key is written
+/// with its block.
 #[inline]
-fn mix(file: u64, block: u64) -> u64 {
-    let x = (file.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ block).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+fn lock(set: &Mutex<Set>) -> MutexGuard<'_, Set> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }

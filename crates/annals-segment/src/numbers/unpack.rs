@@ -33,28 +33,34 @@ pub(super) fn u64s(data: &[u8], width: u8, base: u64, step: u64, out: &mut [u64;
 
 /// As [`u64s`], for widths up to 32 and sums that are less than 2^32.
 pub(crate) fn u32s(data: &[u8], width: u8, base: u32, step: bool, out: &mut [u32; UNIT_LEN]) {
-    by_width!(width.min(32), narrow, (data, base, u32::from(step), out),
+    by_width!(width.min(32), narrow, (data, base, step, out),
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 }
 
 fn wide<const WIDTH: usize>(data: &[u8], base: u64, step: u64, out: &mut [u64; UNIT_LEN]) {
-    let mut start = base;
     for (i, eight) in out.as_chunks_mut::<EIGHT>().0.iter_mut().enumerate() {
         let packed = &data[i * WIDTH..][..WIDTH + EIGHT];
         for (k, number) in eight.iter_mut().enumerate() {
-            *number = start.wrapping_add(bits::<WIDTH>(packed, k));
-            start = start.wrapping_add(step);
+            *number = base.wrapping_add(bits::<WIDTH>(packed, k));
+        }
+    }
+    if step != 0 {
+        for (number, i) in out.iter_mut().zip(0..) {
+            *number = number.wrapping_add(i);
         }
     }
 }
 
-fn narrow<const WIDTH: usize>(data: &[u8], base: u32, step: u32, out: &mut [u32; UNIT_LEN]) {
-    let mut start = base;
+fn narrow<const WIDTH: usize>(data: &[u8], base: u32, step: bool, out: &mut [u32; UNIT_LEN]) {
     for (i, eight) in out.as_chunks_mut::<EIGHT>().0.iter_mut().enumerate() {
         let packed = &data[i * WIDTH..][..WIDTH + EIGHT];
         for (k, number) in eight.iter_mut().enumerate() {
-            *number = start.wrapping_add(low(bits::<WIDTH>(packed, k)));
-            start = start.wrapping_add(step);
+            *number = base.wrapping_add(low(bits::<WIDTH>(packed, k)));
+        }
+    }
+    if step {
+        for (number, i) in out.iter_mut().zip(0..) {
+            *number = number.wrapping_add(i);
         }
     }
 }

@@ -14,6 +14,7 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::{Buf, Bytes};
 use fsst::Compressor;
 
 use super::{Arena, Region, Values, pages};
@@ -25,8 +26,6 @@ use crate::numbers::{Numbers, UNIT, UNIT_LEN, pack_bits, unpack_u32s};
 const HEAD_BYTES: usize = 5;
 /// Most bits of a length.
 const WIDTH_MAX: u8 = 32;
-/// Read at once at the beginning of a page: its head, and lengths up to 8 bits.
-const FIRST_BYTES: usize = HEAD_BYTES + UNIT_LEN;
 /// Most values that symbols are found in.
 const SAMPLES_MAX: usize = 2_000;
 /// What symbols must save: one part in this many.
@@ -46,22 +45,15 @@ pub(super) struct Text<'a> {
 
 /// Writes values as pages.
 pub(super) fn write<W: io::Write>(values: &Arena, out: &mut Writer<W>) -> io::Result<Values> {
-    let symbols = symbols(values);
-    let table = symbols.as_ref().map(table);
+    let coded = coded(values);
+    let stored = coded.as_ref().map_or(values, |(_, stored)| stored);
     let at = out.at();
     let mut starts = vec![0];
-    let (mut stored, mut lengths, mut page) = (Vec::new(), Vec::new(), Vec::new());
-    for first in (0..values.len()).step_by(UNIT_LEN) {
-        stored.clear();
+    let (mut lengths, mut page) = (Vec::new(), Vec::new());
+    for first in (0..stored.len()).step_by(UNIT_LEN) {
+        let range = first..stored.len().min(first + UNIT_LEN);
         lengths.clear();
-        for i in first..values.len().min(first + UNIT_LEN) {
-            let before = stored.len();
-            match &symbols {
-                Some(symbols) => stored.extend_from_slice(&symbols.compress(values.get(i))),
-                None => stored.extend_from_slice(values.get(i)),
-            }
-            lengths.push((stored.len() - before) as u64);
-        }
+        lengths.extend(range.clone().map(|i| stored.get(i).len() as u64));
         let least = lengths.iter().copied().min().unwrap_or_default();
         let most = lengths.iter().copied().max().unwrap_or_default();
         let too_long = |_| io::Error::other("a value is too long for a segment");
@@ -72,38 +64,42 @@ pub(super) fn write<W: io::Write>(values: &Arena, out: &mut Writer<W>) -> io::Re
         page.push(width);
         pack_bits(lengths.iter().map(|length| length - least), width, &mut page);
         out.put(&page)?;
-        out.put(&stored)?;
+        for i in range {
+            out.put(stored.get(i))?;
+        }
         starts.push(out.at() - at);
     }
     let starts = Numbers::write(&starts, out)?;
-    let symbols = table.map(|table| Region::write(&table, out)).transpose()?;
+    let symbols = coded.map(|(table, _)| Region::write(&table, out)).transpose()?;
     Ok(Values::Text { n: values.len() as u64, starts, at, symbols })
 }
 
-/// Symbols that make the values enough smaller, when there are any.
-fn symbols(values: &Arena) -> Option<Compressor> {
+/// A table of symbols and the values coded with it, where that makes them enough smaller.
+fn coded(values: &Arena) -> Option<(Vec<u8>, Arena)> {
     let step = values.len().div_ceil(SAMPLES_MAX).max(1);
-    let samples: Vec<&[u8]> =
-        (0..values.len()).step_by(step).map(|i| values.get(i)).filter(|v| !v.is_empty()).collect();
+    let samples = (0..values.len()).step_by(step).map(|i| values.get(i));
+    let samples: Vec<&[u8]> = samples.filter(|value| !value.is_empty()).collect();
     let plain: usize = samples.iter().map(|value| value.len()).sum();
     if plain == 0 {
         return None;
     }
     let symbols = Compressor::train(&samples);
+    let table = table(&symbols);
     let stored: usize = samples.iter().map(|value| symbols.compress(value).len()).sum();
     // The table is written once, the samples stand for all values.
-    let (plain, stored) = (plain * step, stored * step + symbols.symbol_table().len() * SYMBOL_BYTES);
+    let (plain, stored) = (plain * step, stored * step + table.len());
     if stored + plain / SAVED_MIN > plain {
         return None;
     }
-    // What would not come back as it was must not be stored: the last word is ours, not the library's.
-    let table = table(&symbols);
-    let mut back = Vec::new();
-    let sound = values.iter().all(|value| {
+    let (mut stored, mut back) = (Arena::new(), Vec::new());
+    for value in values.iter() {
+        let bytes = symbols.compress(value);
+        // What would not come back as it was must not be stored: the last word is ours, not the library's.
         back.clear();
-        expand(&table, &symbols.compress(value), &mut back).is_some() && back == value
-    });
-    sound.then_some(symbols)
+        expand(&table, &bytes, &mut back).filter(|()| back == value)?;
+        stored.push(&bytes);
+    }
+    Some((table, stored))
 }
 
 fn table(symbols: &Compressor) -> Vec<u8> {
@@ -138,6 +134,19 @@ struct Page {
     /// The first value's offset in the file.
     at: u64,
     lengths: [u32; UNIT_LEN],
+    /// As many bytes of the values as stand in the block in which the page begins.
+    first: Bytes,
+}
+
+impl Page {
+    /// Stored bytes of its values.
+    fn stored(&self, body: &Body, from: u64, len: usize) -> Result<Bytes, Damaged> {
+        let there = usize::try_from(from).ok().and_then(|from| Some(from..from.checked_add(len)?));
+        match there.filter(|there| there.end <= self.first.len()) {
+            Some(there) => Ok(self.first.slice(there)),
+            None => body.read(self.at.saturating_add(from), len),
+        }
+    }
 }
 
 impl Text<'_> {
@@ -146,7 +155,7 @@ impl Text<'_> {
         let page = self.page(body, ordinal / UNIT, start)?;
         let i = usize::try_from(ordinal % UNIT).expect("below 128");
         let before: u64 = page.lengths[..i].iter().map(|length| u64::from(*length)).sum();
-        let stored = body.read(page.at.saturating_add(before), self.len(body, page.lengths[i])?)?;
+        let stored = page.stored(body, before, self.len(body, page.lengths[i])?)?;
         match self.symbols {
             None => into.extend_from_slice(&stored),
             Some(symbols) => {
@@ -173,7 +182,7 @@ impl Text<'_> {
             let sum = |lengths: &[u32]| lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
             let (before, bytes) = (sum(&lengths[..skipped]), sum(&lengths[skipped..]));
             let bytes = usize::try_from(bytes).map_err(|_| self.odd(body))?;
-            let stored = body.read(page.at.saturating_add(before), bytes)?;
+            let stored = page.stored(body, before, bytes)?;
             let mut rest = &stored[..];
             for (ordinal, length) in part.zip(&lengths[skipped..]) {
                 let (stored, behind) = rest.split_at(self.len(body, *length)?);
@@ -193,9 +202,10 @@ impl Text<'_> {
 
     fn page(&self, body: &Body, number: u64, start: u64) -> Result<Page, Damaged> {
         let at = self.at.saturating_add(start);
-        let there = body.bytes().saturating_sub(at);
-        let first = usize::try_from(there).map_or(FIRST_BYTES, |there| there.min(FIRST_BYTES));
-        let head = body.read(at, first)?;
+        let mut head = body.rest(at)?;
+        if head.len() < HEAD_BYTES {
+            head = body.read(at, HEAD_BYTES)?;
+        }
         let (Some(least), Some(width)) = (head.first_chunk::<4>(), head.get(4)) else {
             return Err(self.odd(body));
         };
@@ -217,7 +227,10 @@ impl Text<'_> {
         padded[..bytes].copy_from_slice(packed);
         let mut lengths = [0; UNIT_LEN];
         unpack_u32s(&padded, *width, least, false, &mut lengths);
-        Ok(Page { at: at.saturating_add((HEAD_BYTES + bytes) as u64), lengths })
+        let values = (HEAD_BYTES + bytes).min(head.len());
+        let at = at.saturating_add((HEAD_BYTES + bytes) as u64);
+        head.advance(values);
+        Ok(Page { at, lengths, first: head })
     }
 
     fn len(&self, body: &Body, length: u32) -> Result<usize, Damaged> {
