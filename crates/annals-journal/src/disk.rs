@@ -65,7 +65,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
 }
 
 /// An open file of a [`Disk`].
-pub trait DiskFile: Send + fmt::Debug {
+pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Reads up to `into.len()` bytes at `offset`; fewer only at the end of the file.
     ///
     /// # Errors

@@ -260,7 +260,8 @@ impl Audited {
     #[must_use]
     pub fn root_at(&self, origin: &str, size: u64) -> Option<Hash> {
         let name = &self.state.genesis()?.name;
-        self.state.logs().iter().find(|log| log.origin(name) == origin)?.root_at(size)
+        let (index, _) = (0..).zip(self.state.logs()).find(|(_, log)| log.origin(name) == origin)?;
+        self.state.root_at(index, size).ok()?
     }
 }
 
@@ -455,8 +456,9 @@ impl Audit<'_> {
         let mut findings = Vec::new();
         let name = &self.state.genesis().expect("a head is applied after the genesis").name;
         for claim in claims(head) {
-            let log = self.state.logs().iter().find(|log| log.name() == claim.log);
-            if log.and_then(|log| log.root_at(claim.size)) == Some(claim.root) {
+            let index = self.state.by_name.get(&claim.log).copied();
+            let log = index.map(|index| &self.state.logs()[index as usize]);
+            if index.and_then(|index| self.state.root_at(index, claim.size).ok()?) == Some(claim.root) {
                 self.matched.insert(claim.log, (claim.size, claim.root));
             } else if self.broken.insert(claim.log) {
                 findings.push(Finding::Head {
@@ -473,14 +475,16 @@ impl Audit<'_> {
 
     fn compare_signer(&mut self, memory: &JournalMemory) {
         let Some(name) = self.state.genesis().map(|genesis| genesis.name.clone()) else { return };
-        let logs: BTreeMap<String, &crate::log::Log> =
-            self.state.logs().iter().map(|log| (log.origin(&name), log)).collect();
+        let logs: BTreeMap<String, u32> =
+            (0..).zip(self.state.logs()).map(|(index, log)| (log.origin(&name), index)).collect();
         let mut findings = Vec::new();
         let mut matched = Vec::new();
         for (origin, head) in memory.iter() {
-            let log = logs.get(origin);
+            let index = logs.get(origin).copied();
+            let log = index.map(|index| &self.state.logs()[index as usize]);
             let found = log.map_or(0, |log| log.size());
-            if let Some(log) = log.filter(|log| log.root_at(head.size) == Some(head.root)) {
+            let root = index.and_then(|index| self.state.root_at(index, head.size).ok()?);
+            if let Some(log) = log.filter(|_| root == Some(head.root)) {
                 matched.push((log.name(), (head.size, head.root)));
                 continue;
             }

@@ -3,6 +3,7 @@
 use annals_journal::{OpenError as JournalOpenError, Place, ReadError};
 
 use crate::state::ApplyError;
+use crate::store::StoreError;
 
 /// Who must act on an error. One place in the server maps it to a status, one in the command line to an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,29 @@ pub enum OpenError {
     /// A batch does not belong to this ledger.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The folder of segments cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal lacks batches that are in no segment.
+    #[error(
+        "the journal begins with batch {first}, but the segments end before batch {needed}\nhint: a part of the data folder was lost or replaced; restore it from a backup"
+    )]
+    Gap {
+        /// The journal's oldest batch.
+        first: Place,
+        /// The first one that is needed.
+        needed: Place,
+    },
+    /// The journal ends before the segments do.
+    #[error(
+        "the journal ends before batch {next}, but the segments have all before batch {needed}\nhint: a part of the data folder was lost or replaced; restore it from a backup"
+    )]
+    Short {
+        /// The place of the next batch.
+        next: Place,
+        /// Where the segments end.
+        needed: Place,
+    },
     /// The log is not the one that was signed: shorter, or other records.
     #[error("log {origin}: size {signed_size} was signed before, but the records give {}\nhint: part of the data folder was replaced or lost; restore it from a backup", .found.as_ref().map_or_else(|| "fewer".to_owned(), |root| format!("another root, {root}")))]
     SignedOtherwise {
@@ -138,6 +162,11 @@ impl OpenError {
             Self::Journal(JournalOpenError::Damaged(_))
             | Self::Read(ReadError::Damaged(_))
             | Self::Apply(_)
+            | Self::Store(
+                StoreError::Manifest { .. } | StoreError::Segment { .. } | StoreError::Damaged(_),
+            )
+            | Self::Gap { .. }
+            | Self::Short { .. }
             | Self::SignedOtherwise { .. } => ErrorKind::Damaged,
             Self::OtherKey => ErrorKind::Invalid,
             _ => ErrorKind::Unavailable,

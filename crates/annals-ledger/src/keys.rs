@@ -212,7 +212,8 @@ impl KeyRecord {
 }
 
 /// All keys of a ledger, a fold over the records of `_annals`.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Keys {
     by_id: BTreeMap<KeyId, KeyRecord>,
     /// Ended at once: they stay ended when the clock is set back.

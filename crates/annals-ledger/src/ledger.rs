@@ -9,15 +9,16 @@
 //! waits). A sender is answered after both, so whatever was
 //! acknowledged is durable and is in the next read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use annals_event::filter::Matcher;
+use annals_event::filter::{Condition, Matcher};
 use annals_event::{Position, TenantId, Timestamp, Warning};
 use annals_journal::{AppendError, Journal, Place, ReadError};
+use annals_segment::Damaged;
 use annals_tree::Hash;
 use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::proof::TlogProof;
@@ -35,12 +36,14 @@ use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
 use crate::queue::{Queue, Submission, Whose, Work};
-use crate::read::{Entry, FeedPage, FeedScope, Sift, Sizes, TenantLog};
+use crate::read::{Entry, FeedPage, FeedScope, Located, Sift, Sizes, TenantLog};
 use crate::record::Record;
 use crate::scan::Work as ScanWork;
+use crate::seal::{Sealer, TailLimits};
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
 use crate::state::{Applied, Outcome, Refusal, State};
+use crate::store::Store;
 use crate::summary::{Counts, Summary, Tally};
 
 #[path = "threads.rs"]
@@ -63,6 +66,8 @@ pub struct Parts {
     pub journal: Box<dyn Journal>,
     /// The signer's memory.
     pub signer_journal: Box<dyn Journal>,
+    /// The folder of segments.
+    pub segments: Store,
     /// The signing key's 32-byte seed.
     pub signing_seed: [u8; 32],
     /// Time.
@@ -80,6 +85,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Longest event as sent, bytes.
     pub event_bytes_max: usize,
+    /// When records are sealed.
+    pub tail: TailLimits,
     /// The program's version, for the record of the start.
     pub version: String,
 }
@@ -133,6 +140,8 @@ pub struct Health {
     pub journal: Option<String>,
     /// How far the clock has jumped, µs.
     pub clock_jump_us: Option<i64>,
+    /// Why records are not sealed. Reads and writes go on, the latter until there is no more room in memory.
+    pub segments: Option<String>,
     /// Why heads are not signed.
     pub signer: Option<String>,
     /// The ledger's thread stopped on a batch it cannot apply.
@@ -175,6 +184,10 @@ struct Shared {
     acceptor: Acceptor,
     queue: Queue,
     signing: Signing,
+    /// Records to be sealed.
+    sealing: Sealing,
+    /// Holds for every record.
+    everything: Arc<Matcher>,
     /// Signs cursors.
     cursor_key: [u8; 16],
     clock: Arc<dyn Clock>,
@@ -189,8 +202,20 @@ struct Shared {
     stopping: AtomicBool,
 }
 
+/// What those who add records and the one who seals them tell each other.
+struct Sealing {
+    limits: TailLimits,
+    /// How often a tail was frozen or sealed.
+    turns: Mutex<u64>,
+    turned: Condvar,
+    /// Batches before this place are not needed any more.
+    trim_to: Arc<AtomicU64>,
+    /// Somebody seals by himself; in the simulation that is a step like any other, and nobody waits for it.
+    runs: AtomicBool,
+}
+
 impl Ledger {
-    /// Opens a ledger: replays the journal, checks it against what was signed, and takes up work.
+    /// Opens a ledger: reads the newest manifest, replays the journal, checks it against what was signed, and takes up work.
     ///
     /// # Errors
     ///
@@ -207,13 +232,18 @@ impl Ledger {
     ///
     /// As [`Ledger::open`].
     pub fn open_stepped(mut parts: Parts, options: &Options) -> Result<(Opened, Engine), OpenError> {
-        let mut state = State::new();
-        for batch in parts.journal.read(parts.journal.first())? {
-            let (place, bytes) = batch?;
-            state.apply(place, Bytes::from(bytes))?;
-        }
+        let (state, newest) = match parts.segments.newest()? {
+            Some(manifest) => {
+                let head = manifest.head.clone();
+                (State::restore(manifest, &parts.segments)?, Some(head))
+            }
+            None => (State::new(), None),
+        };
+        let state = Arc::new(RwLock::new(state));
+        let mut sealer = Sealer::new(state.clone(), parts.segments, newest)?;
+        replay(&*parts.journal, &state, &mut sealer, options.tail)?;
         let memory = JournalMemory::open(parts.signer_journal).map_err(OpenError::Signer)?;
-        if state.genesis().is_none() {
+        if read(&state).genesis().is_none() {
             // A journal that is gone is no new ledger: nothing is written over what a backup may bring back.
             if let Some((origin, signed)) = memory.iter().next() {
                 let (origin, signed_size) = (origin.to_owned(), signed.size);
@@ -221,30 +251,31 @@ impl Ledger {
             }
             let name = options.name.clone().unwrap_or_else(|| random_name(&*parts.entropy));
             let genesis = new_genesis(&parts.signing_seed, &*parts.clock, &*parts.entropy, &name)?;
-            append(&mut *parts.journal, &mut state, encode_genesis(&genesis))?;
+            append(&mut *parts.journal, &mut write(&state), encode_genesis(&genesis))?;
         }
-        let genesis = state.genesis().expect("read or written a moment ago").clone();
+        let genesis = read(&state).genesis().expect("read or written a moment ago").clone();
         let key = SigningKey::from_seed(&genesis.name, &parts.signing_seed)
             .map_err(|error| OpenError::Signer(error.to_string()))?;
         if key.verifier_key().public_key() != &genesis.public_key {
             return Err(OpenError::OtherKey);
         }
-        let signer_memory_lost = memory.is_empty() && state.has_heads();
+        let signer_memory_lost = memory.is_empty() && read(&state).has_heads();
         if signer_memory_lost {
             tracing::error!(
                 "the signer remembers nothing of what this ledger signed; was its folder lost or left out of a restore?"
             );
         }
         let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
-        if let Some((origin, signed_size, found)) = signing.disagreement(&state, &genesis.name) {
+        if let Some((origin, signed_size, found)) = signing.disagreement(&read(&state), &genesis.name) {
             return Err(OpenError::SignedOtherwise { origin, signed_size, found });
         }
-        let unclean = state.running();
+        let unsigned = signing.unsigned(&read(&state), &genesis.name);
+        write(&state).unsigned = unsigned.into_iter().collect();
+        let unclean = read(&state).running();
         // Not only after the genesis: a crash may have come before the key's record.
         let operator_key =
-            (!state.has_operator_key()).then(|| KeySecret::from_random(&random(&*parts.entropy)));
-        let keys = state.keys();
-        let state = Arc::new(RwLock::new(state));
+            (!read(&state).has_operator_key()).then(|| KeySecret::from_random(&random(&*parts.entropy)));
+        let keys = read(&state).keys();
         let acceptor = Acceptor::new(
             parts.clock.clone(),
             parts.entropy.clone(),
@@ -258,6 +289,14 @@ impl Ledger {
             acceptor,
             queue: Queue::default(),
             signing,
+            sealing: Sealing {
+                limits: options.tail,
+                turns: Mutex::default(),
+                turned: Condvar::new(),
+                trim_to: sealer.trim_to.clone(),
+                runs: AtomicBool::new(false),
+            },
+            everything: Arc::new(Matcher::new(Condition::everything())),
             cursor_key: genesis.id_key,
             clock_guard: ClockGuard::new(&*parts.clock),
             clock: parts.clock,
@@ -283,7 +322,7 @@ impl Ledger {
             }
             Err(error) => return Err(error),
         }
-        let engine = Engine::new(&shared, parts.journal);
+        let engine = Engine::new(&shared, parts.journal, sealer);
         let ledger = Self { shared, threads: Arc::default() };
         Ok((Opened { ledger, operator_key }, engine))
     }
@@ -419,9 +458,12 @@ impl Ledger {
     }
 
     /// At most `limit` records of a feed from `from` on; none when the tenant does not exist.
-    #[must_use]
-    pub fn feed(&self, scope: &FeedScope, from: u64, limit: usize) -> Option<FeedPage> {
-        self.state().feed(scope, from, limit)
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    pub fn feed(&self, scope: &FeedScope, from: u64, limit: usize) -> Result<Option<FeedPage>, Damaged> {
+        self.feed_matching(scope, from, limit, &self.shared.everything, u64::MAX)
     }
 
     /// How many records a feed has; none when the tenant does not exist.
@@ -441,7 +483,7 @@ impl Ledger {
         effort: impl Into<Effort<'e>>,
     ) -> Result<SearchPage, SearchError> {
         let mut walk = Walk::new(&self.state(), search)?;
-        self.work(&mut walk, effort.into());
+        self.work(&mut walk, effort.into())?;
         walk.finish()
     }
 
@@ -456,28 +498,31 @@ impl Ledger {
         effort: impl Into<Effort<'e>>,
     ) -> Result<Counts, SearchError> {
         let mut tally = Tally::new(&self.state(), summary)?;
-        self.work(&mut tally, effort.into());
+        self.work(&mut tally, effort.into())?;
         tally.finish()
     }
 
     /// As [`Ledger::feed`], with only those records that satisfy the condition. Blocks until `limit` are found, the end is
     /// reached, or the effort is spent; the page says where to go on.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
     pub fn feed_matching<'e>(
         &self,
         scope: &FeedScope,
         from: u64,
         limit: usize,
-        matcher: &Matcher,
+        matcher: &Arc<Matcher>,
         effort: impl Into<Effort<'e>>,
-    ) -> Option<FeedPage> {
-        let mut sift = Sift::new(&self.state(), scope, from, limit, matcher)?;
-        self.work(&mut sift, effort.into());
-        Some(sift.finish())
+    ) -> Result<Option<FeedPage>, Damaged> {
+        let Some(mut sift) = Sift::new(&self.state(), scope, from, limit, matcher) else { return Ok(None) };
+        self.work(&mut sift, effort.into())?;
+        Ok(Some(sift.finish()))
     }
 
     /// Works until all is done or the effort is spent, but looks at one record at least.
-    fn work(&self, work: &mut dyn ScanWork, effort: Effort<'_>) {
+    fn work(&self, work: &mut dyn ScanWork, effort: Effort<'_>) -> Result<(), Damaged> {
         let clock = &self.shared.clock;
         let until = clock.monotonic_us().saturating_add(effort.us_max);
         let mut bytes = BYTES_BETWEEN_LOOKS;
@@ -491,16 +536,21 @@ impl Ledger {
                 || clock.monotonic_us() >= until
         };
         // The state is let go as soon as the records are fetched.
-        while work.fetch(&self.state()) {
-            while let Some(looked_at) = work.look() {
+        while self.fetched(work)? {
+            while let Some(looked_at) = work.look()? {
                 if is_spent(looked_at) {
-                    return;
+                    return Ok(());
                 }
             }
             if is_spent(BYTES_OF_A_FETCH) {
-                return;
+                return Ok(());
             }
         }
+        Ok(())
+    }
+
+    fn fetched(&self, work: &mut dyn ScanWork) -> Result<bool, Damaged> {
+        work.fetch(&self.state())
     }
 
     /// A cursor as text; none when its question is too long for one.
@@ -530,21 +580,33 @@ impl Ledger {
     }
 
     /// The record with this event id.
-    #[must_use]
-    pub fn by_id(&self, log: &TenantLog, id: &str) -> Option<Record> {
-        self.state().by_id(log, id)
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    pub fn by_id(&self, log: &TenantLog, id: &str) -> Result<Option<Record>, Damaged> {
+        let wanted = self.state().locate_id(log, id);
+        wanted.map_or(Ok(None), |wanted| wanted.record(log))
     }
 
     /// The record at a position.
-    #[must_use]
-    pub fn at(&self, log: &TenantLog, position: Position) -> Option<Record> {
-        self.state().at(log, position)
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    pub fn at(&self, log: &TenantLog, position: Position) -> Result<Option<Record>, Damaged> {
+        let located = self.state().locate(log, position)?;
+        located.map(Located::record).transpose()
     }
 
     /// The entry at a position.
-    #[must_use]
-    pub fn entry(&self, log: &TenantLog, position: Position) -> Option<Entry> {
-        self.state().entry(log, position)
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    pub fn entry(&self, log: &TenantLog, position: Position) -> Result<Option<Entry>, Damaged> {
+        let located = self.state().locate(log, position)?;
+        located.map(Located::entry).transpose()
     }
 
     /// What a log is called and how its checkpoints are verified.
@@ -620,14 +682,7 @@ impl Ledger {
     ///
     /// [`ProveError`].
     pub fn inclusion(&self, log: &TenantLog, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
-        let state = self.state();
-        let found = state.log(log).ok_or(ProveError::TenantMissing)?;
-        // The tree shows that the entry is in the log; that the stored event is what the entry commits to is looked at here.
-        if state.entry(log, position).is_some_and(|entry| !entry.intact) {
-            let origin = found.origin(&state.genesis().expect("an open ledger has its genesis").name);
-            return Err(ProveError::Damaged { origin, position: Some(position.0) });
-        }
-        signing::inclusion(&state, found, position, size)
+        signing::inclusion(&self.shared.state, log, position, size)
     }
 
     /// RFC 6962 consistency proof between two sizes.
@@ -636,8 +691,7 @@ impl Ledger {
     ///
     /// [`ProveError`].
     pub fn consistency(&self, log: &TenantLog, from: u64, to: u64) -> Result<Vec<Hash>, ProveError> {
-        let state = self.state();
-        signing::consistency(&state, state.log(log).ok_or(ProveError::TenantMissing)?, from, to)
+        signing::consistency(&self.shared.state, log, from, to)
     }
 
     /// The bytes of one tile or bundle of the log's published tree.
@@ -646,8 +700,7 @@ impl Ledger {
     ///
     /// [`ProveError`].
     pub fn tile(&self, log: &TenantLog, tile: &Tile) -> Result<Vec<u8>, ProveError> {
-        let state = self.state();
-        signing::tile(&state, state.log(log).ok_or(ProveError::TenantMissing)?, tile)
+        signing::tile(&self.shared.state, log, tile)
     }
 
     /// How much there is.
@@ -691,6 +744,7 @@ impl Ledger {
         drop(self.shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
         self.shared.health().stopping = true;
         self.shared.queue.close();
+        self.shared.sealing.tell();
         let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock panics"));
         for thread in threads {
             if thread.join().is_err() {
@@ -765,6 +819,41 @@ fn operator_key_created(secret: &KeySecret) -> Control {
         operator: true,
     };
     Control::KeyCreated { key, replaces: Vec::new() }
+}
+
+/// Applies what the journal has behind the newest manifest. A long journal, that of a ledger from before there were segments,
+/// is sealed on the way.
+fn replay(
+    journal: &dyn Journal,
+    state: &RwLock<State>,
+    sealer: &mut Sealer,
+    limits: TailLimits,
+) -> Result<(), OpenError> {
+    let from = read(state).next();
+    if journal.first() > from {
+        return Err(OpenError::Gap { first: journal.first(), needed: from });
+    }
+    if journal.next() < from {
+        return Err(OpenError::Short { next: journal.next(), needed: from });
+    }
+    for batch in journal.read(from)? {
+        let (place, bytes) = batch?;
+        let mut state = write(state);
+        state.apply(place, Bytes::from(bytes))?;
+        if state.sealing.is_none() && limits.is_reached_by(&state.tail) {
+            state.freeze();
+            drop(state);
+            if let Err(error) = sealer.turn() {
+                // All is in the journal; it is tried again later, and until then takes memory.
+                tracing::error!(%error, "records cannot be sealed");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(state: &RwLock<State>) -> std::sync::RwLockWriteGuard<'_, State> {
+    state.write().expect("nobody panics while he writes")
 }
 
 /// Appends and applies one batch before the threads run.

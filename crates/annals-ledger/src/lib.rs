@@ -7,13 +7,16 @@
 //! | [`state`] | applies batches, one after another: the pure state machine |
 //! | [`ledger`] | runs it: two threads, group commit, heads each second |
 //! | [`search`], [`summary`], [`cursor`] | finds records, counts them, remembers where a search goes on |
+//! | [`seal`], [`store`] | moves records from the tail in memory into segments, and these into larger ones |
 //! | [`control`], [`keys`] | the control plane, itself an audited log |
 //!
-//! Until segments exist, the journal is all of the store and the whole history is in memory.
+//! The state of a ledger is the newest manifest and the journal after its place. Records before that place are in segments, those
+//! after it in the tail.
 
 pub mod accept;
 pub mod audit;
 pub mod batch;
+mod bits;
 pub mod clock;
 mod clock_guard;
 mod commit;
@@ -25,22 +28,29 @@ pub mod intervals;
 pub mod keys;
 pub mod ledger;
 mod log;
+pub mod manifest;
+mod nodes;
 pub mod observer;
 mod order;
 mod queue;
 pub mod read;
 pub mod record;
 mod scan;
+pub mod seal;
+mod sealed;
 pub mod search;
 mod secrets;
 pub mod signing;
 mod sources;
 pub mod state;
+pub mod store;
 pub mod summary;
 mod system;
+mod tail;
 mod times;
 
 pub use accept::{AcceptOptions, Draft, ItemError, Sealed};
+pub use annals_segment::Damaged;
 pub use annals_tree::origin::LogKind;
 pub use clock::{Clock, Entropy, SeededEntropy};
 pub use control::{Author, Control};
@@ -52,7 +62,9 @@ pub use ledger::{Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
+pub use seal::{Done, SealError, TailLimits};
 pub use search::{Counted, Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
 pub use signing::ProveError;
 pub use state::{Outcome, State};
+pub use store::{Store, StoreError};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};

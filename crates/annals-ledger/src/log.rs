@@ -1,13 +1,16 @@
-//! One log: the records of a tenant (or of its access log) in order, and the tree over them.
+//! One log, a tenant's or its access log: what is known of it as of now. Its records are in segments and in the tail.
+
+use std::sync::Arc;
 
 use annals_event::{Position, TenantId, Timestamp};
 use annals_tree::origin::LogName;
-use annals_tree::{Counter, Hash, LeafSource, Tree, entry, leaf_hash};
+use annals_tree::{Counter, Frontier, Hash, entry, leaf_hash};
 use bytes::Bytes;
 
 use crate::batch::{LogId, LogKind};
-use crate::sources::Sources;
-use crate::times::Times;
+use crate::bits::Bits;
+use crate::sources::{Hole, Sources};
+use crate::tail::{BLOCK_LEVEL, Stretch};
 
 /// Index of a batch in the ledger's tail.
 pub(crate) type Chunk = u32;
@@ -20,11 +23,13 @@ pub(crate) struct Row {
     pub(crate) bytes: (u32, u32),
     /// Range of the id in the event's bytes.
     pub(crate) id_at: (u32, u16),
+    pub(crate) id_hash: u64,
     pub(crate) operation: u8,
     pub(crate) derived: bool,
     /// Written by annals itself.
     pub(crate) system: bool,
     pub(crate) class: u16,
+    /// Index of its secret root in the tail.
     pub(crate) root: u32,
     pub(crate) counter: Counter,
     pub(crate) received_at: Timestamp,
@@ -46,7 +51,7 @@ impl Row {
     }
 
     /// The client's time, or where it sent none the time of receipt: what searches order by.
-    pub(crate) fn occurred_at(&self) -> Timestamp {
+    pub(crate) fn happened_at(&self) -> Timestamp {
         self.occurred_at.unwrap_or(self.received_at)
     }
 
@@ -67,16 +72,16 @@ pub(crate) fn received_at_ms(at: Timestamp) -> u64 {
     u64::try_from(at.as_micros().div_euclid(1000)).unwrap_or(0)
 }
 
-/// The records of one log.
+/// One log as of now. There may be hundreds of thousands.
 pub(crate) struct Log {
     pub(crate) id: LogId,
     pub(crate) kind: LogKind,
     pub(crate) tenant: TenantId,
-    pub(crate) tree: Tree,
-    pub(crate) sources: Sources,
-    /// Positions by the time of occurrence.
-    pub(crate) times: Times,
-    rows: Vec<Row>,
+    pub(crate) tree: Frontier,
+    pub(crate) last_received_at: Option<Timestamp>,
+    pub(crate) sources: Option<Arc<Sources>>,
+    /// The segments it appears in, by their slots.
+    pub(crate) parts: Bits,
 }
 
 impl Log {
@@ -85,10 +90,10 @@ impl Log {
             id,
             kind,
             tenant,
-            tree: Tree::new(),
-            sources: Sources::default(),
-            times: Times::default(),
-            rows: Vec::new(),
+            tree: Frontier::new(),
+            last_received_at: None,
+            sources: None,
+            parts: Bits::default(),
         }
     }
 
@@ -105,54 +110,30 @@ impl Log {
         self.tree.size()
     }
 
-    pub(crate) fn row(&self, position: Position) -> Option<&Row> {
-        self.rows.get(usize::try_from(position.0).ok()?)
+    /// Notes a number that a source counted and tells what it jumped over.
+    pub(crate) fn advance(&mut self, source: u64, seq: u64) -> Option<Hole> {
+        // What a tail remembers of the log before it stays as it was.
+        Arc::make_mut(self.sources.get_or_insert_default()).advance(source, seq)
     }
 
-    pub(crate) fn rows_from(&self, position: Position) -> &[Row] {
-        usize::try_from(position.0).ok().and_then(|at| self.rows.get(at..)).unwrap_or_default()
-    }
-
-    /// How many records from the first on were received at times of which `is_early` holds; it holds for none after one for
-    /// which it does not.
-    pub(crate) fn received_before(&self, is_early: impl Fn(Timestamp) -> bool) -> u64 {
-        self.rows.partition_point(|row| is_early(row.received_at)) as u64
-    }
-
-    pub(crate) fn last_received_at(&self) -> Option<Timestamp> {
-        self.rows.last().map(|row| row.received_at)
-    }
-
-    /// The root when the log had `size` records, or none when it never had that many.
-    pub(crate) fn root_at(&self, size: u64) -> Option<Hash> {
-        if size > self.size() {
-            return None;
-        }
-        self.tree.root_at(size, self).ok()
-    }
-
-    /// Adds a record and gives its position and leaf.
-    pub(crate) fn push(&mut self, row: Row) -> (Position, Hash) {
+    /// Adds a record to its stretch in the tail and gives its position and leaf.
+    pub(crate) fn push(&mut self, stretch: &mut Stretch, row: Row) -> (Position, Hash) {
         debug_assert!(
-            self.last_received_at().is_none_or(|last| last <= row.received_at),
+            self.last_received_at.is_none_or(|last| last <= row.received_at),
             "received_at never falls"
         );
         let position = Position(self.size());
         let leaf = row.leaf();
-        self.tree.push(leaf);
-        self.times.push(row.occurred_at(), position.0);
-        self.rows.push(row);
-        assert_eq!(self.rows.len() as u64, self.tree.size(), "a position is a row and a leaf");
+        let nodes = &mut stretch.nodes;
+        self.tree.push(leaf, &mut |level, _, hash| {
+            if level >= BLOCK_LEVEL {
+                nodes.push(hash);
+            }
+        });
+        self.last_received_at = Some(row.received_at);
+        stretch.times.push(row.happened_at(), position.0);
+        stretch.rows.push(row);
+        assert_eq!(stretch.end(), self.tree.size(), "a position is a row and a leaf");
         (position, leaf)
-    }
-}
-
-/// Leaves are recomputed from the rows; the tree itself keeps only what is above 256 of them.
-impl LeafSource for Log {
-    type Error = std::convert::Infallible;
-
-    fn block(&self, block: u64) -> Result<Vec<Hash>, Self::Error> {
-        let start = usize::try_from(block * 256).expect("a block the tree knows is in memory");
-        Ok(self.rows[start..start + 256].iter().map(Row::leaf).collect())
     }
 }

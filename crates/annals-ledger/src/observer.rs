@@ -1,5 +1,6 @@
 //! Who is told of what the ledger does, for metrics. Every method does nothing unless it is filled in.
 
+use crate::seal::Done;
 use crate::state::Outcome;
 
 /// Told by the ledger's threads; must not block.
@@ -15,6 +16,10 @@ pub trait Observer: Send + Sync {
     /// A batch was applied.
     fn applied(&self, outcomes: &[Outcome], micros: u64) {
         let _ = (outcomes, micros);
+    }
+    /// Records were sealed, or segments merged.
+    fn sealed(&self, done: Done, micros: u64) {
+        let _ = (done, micros);
     }
     /// Heads were signed.
     fn signed(&self, heads: usize) {

@@ -16,16 +16,21 @@ struct Run {
 /// Every so many ledger numbers the run is noted that holds them.
 const NOTED: u64 = 64;
 
-/// Ledger number to record.
-#[derive(Default)]
+/// Ledger number to record, from a first number on.
 pub(crate) struct Order {
     runs: Vec<Run>,
-    /// Runs that hold the numbers 0, [`NOTED`], 2 × [`NOTED`], …
+    /// Runs that hold the first number, [`NOTED`] more, 2 × [`NOTED`] more, …
     noted: Vec<u32>,
+    first: u64,
     next: u64,
 }
 
 impl Order {
+    /// An order whose first record gets this number.
+    pub(crate) fn new(first: u64) -> Self {
+        Self { runs: Vec::new(), noted: Vec::new(), first, next: first }
+    }
+
     /// Numbers one record and gives its number.
     pub(crate) fn push(&mut self, record: Found) -> LedgerSeq {
         let seq = self.next;
@@ -36,26 +41,34 @@ impl Order {
         if !continues {
             self.runs.push(Run { seq, log: record.log, position: record.position.0 });
         }
-        if seq.is_multiple_of(NOTED) {
+        if (seq - self.first).is_multiple_of(NOTED) {
             self.noted.push(u32::try_from(self.runs.len() - 1).expect("runs in memory are far below 2^32"));
         }
         self.next += 1;
         LedgerSeq(seq)
     }
 
-    /// How many records are numbered.
-    pub(crate) fn size(&self) -> u64 {
+    /// The first number.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The number that the next record gets.
+    pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
     /// The record with this number.
     pub(crate) fn at(&self, seq: u64) -> Option<Found> {
+        if seq < self.first {
+            return None;
+        }
         self.from(seq).next().map(|(_, found)| found)
     }
 
     /// The run that holds a number, or would.
     fn run_of(&self, seq: u64) -> usize {
-        let note = usize::try_from(seq / NOTED).unwrap_or(usize::MAX);
+        let note = usize::try_from(seq.saturating_sub(self.first) / NOTED).unwrap_or(usize::MAX);
         let first = self.noted.get(note).map_or(self.runs.len(), |run| *run as usize);
         let end = self.noted.get(note.saturating_add(1)).map_or(self.runs.len(), |run| *run as usize + 1);
         first
@@ -86,9 +99,10 @@ mod tests {
 
     #[test]
     fn runs_give_back_every_record_from_any_number() {
+        const FIRST: u64 = 77;
         let logs = [0, 0, 0, 1, 1, 0, 2, 0, 0, 1].repeat(40);
         let mut sizes = [0; 3];
-        let mut order = Order::default();
+        let mut order = Order::new(FIRST);
         let mut all = Vec::new();
         for log in logs {
             let found = Found { log, position: Position(sizes[log as usize]) };
@@ -98,8 +112,9 @@ mod tests {
         assert_eq!(order.runs.len(), 6 * 40);
         for from in 0..=all.len() + 1 {
             let expected = all.get(from..).unwrap_or_default();
-            assert_eq!(order.at(from as u64), expected.first().map(|(_, found)| *found), "{from}");
-            assert_eq!(order.from(from as u64).collect::<Vec<_>>(), expected, "from {from}");
+            let seq = FIRST + from as u64;
+            assert_eq!(order.at(seq), expected.first().map(|(_, found)| *found), "{from}");
+            assert_eq!(order.from(seq).collect::<Vec<_>>(), expected, "from {from}");
         }
     }
 }

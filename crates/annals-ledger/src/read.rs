@@ -1,19 +1,24 @@
 //! What can be asked of the state.
 
+use std::sync::Arc;
+
 use annals_event::filter::Matcher;
-use annals_event::json::Document;
 use annals_event::{LedgerSeq, Operation, Position, TenantId};
 use annals_journal::Place;
+use annals_segment::Damaged;
+use annals_tree::tree::tag;
 use annals_tree::{Hash, SecretRoot};
 
 use crate::batch::{Genesis, LogKind};
 use crate::commit::Commits;
-use crate::ids::{Found, id_hash};
+use crate::ids::id_hash;
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::record::Record;
-use crate::scan::{Scan, Work};
+use crate::scan::{Next, Readers, Scan, Work};
+use crate::sealed::{Part, entry_of};
 use crate::state::State;
+use crate::tail::Tail;
 
 /// One log of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +56,14 @@ pub struct Sizes {
     pub tenants: u64,
     /// Records of events in all tenants.
     pub records: u64,
+    /// Of these, records that are not sealed yet.
+    pub tail_records: u64,
     /// Bytes of journal batches kept in memory.
     pub memory_bytes: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Bytes of their files.
+    pub segment_bytes: u64,
     /// Batches in the journal.
     pub batches: u64,
 }
@@ -107,8 +118,11 @@ impl State {
     pub fn sizes(&self) -> Sizes {
         Sizes {
             tenants: self.tenants.len() as u64,
-            records: self.order.size(),
-            memory_bytes: self.chunk_bytes,
+            records: self.tail.order.next(),
+            tail_records: self.tails().map(|tail| tail.records).sum(),
+            memory_bytes: self.tails().map(|tail| tail.chunk_bytes).sum(),
+            segments: self.sealed.iter().len() as u64,
+            segment_bytes: self.sealed.iter().map(|part| part.bytes).sum(),
             batches: self.next.0,
         }
     }
@@ -129,134 +143,176 @@ impl State {
     #[must_use]
     pub fn feed_size(&self, scope: &FeedScope) -> Option<u64> {
         match scope {
-            FeedScope::All => Some(self.order.size()),
+            FeedScope::All => Some(self.tail.order.next()),
             FeedScope::Log(name) => self.log(name).map(Log::size),
         }
     }
 
-    /// At most `limit` records of a feed from `from` on; none when the tenant does not exist.
-    #[must_use]
-    pub fn feed(&self, scope: &FeedScope, from: u64, limit: usize) -> Option<FeedPage> {
-        let size = self.feed_size(scope)?;
-        let records: Vec<Record> = match scope {
-            FeedScope::All => {
-                self.order.from(from).take(limit).map(|(_, found)| self.record(found)).collect()
-            }
-            FeedScope::Log(name) => {
-                let log = self.log_index(name)?;
-                let end = size.min(from.saturating_add(limit as u64));
-                (from..end).map(|position| self.record(Found { log, position: Position(position) })).collect()
-            }
-        };
-        let next = from + records.len() as u64;
-        Some(FeedPage { records, next, size })
-    }
-
-    /// The record at a position of a log.
-    #[must_use]
-    pub fn at(&self, name: &TenantLog, position: Position) -> Option<Record> {
-        let log = self.log_index(name)?;
-        self.logs[log as usize].row(position)?;
-        Some(self.record(Found { log, position }))
-    }
-
-    /// The record with this event id.
-    #[must_use]
-    pub fn by_id(&self, name: &TenantLog, id: &str) -> Option<Record> {
-        let genesis = self.genesis.as_ref()?;
-        let log = self.log_index(name)?;
-        let mut escaped = Vec::new();
-        annals_event::json::write_string(id, &mut escaped);
-        let id = escaped.get(1..escaped.len() - 1)?;
-        let hash = id_hash(&genesis.id_key, &name.tenant, name.kind, id);
-        self.find(log, hash, id).map(|found| self.record(found))
-    }
-
-    pub(crate) fn record(&self, found: Found) -> Record {
-        let log = &self.logs[found.log as usize];
-        let row = log.row(found.position).expect("whoever asks knows that the record exists");
-        Record {
+    /// A record of a tail.
+    pub(crate) fn record_in(&self, tail: &Tail, log: u32, position: Position) -> Option<Record> {
+        let row = tail.row(log, position)?;
+        let log = &self.logs[log as usize];
+        Some(Record {
             tenant: log.tenant.clone(),
             log: log.kind,
-            position: found.position,
+            position,
             seq: row.seq.map(LedgerSeq),
             received_at: row.received_at,
             occurred_at: row.occurred_at,
             operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
             operation_derived: row.derived,
             class: row.class,
-            event: row.event(&self.chunks),
+            event: row.event(&tail.chunks),
+        })
+    }
+
+    /// Where the record at a position of a log is.
+    pub(crate) fn locate(&self, name: &TenantLog, position: Position) -> Result<Option<Located>, Damaged> {
+        let Some(index) = self.log_index(name) else { return Ok(None) };
+        if let Some(tail) = self.tails().find(|tail| tail.row(index, position).is_some()) {
+            return Ok(self.record_in(tail, index, position).map(|record| {
+                let row = tail.row(index, position).expect("it was found a moment ago");
+                let secret = SecretRoot::from_bytes(tail.roots.seeds[row.root as usize]).secret(row.counter);
+                let intact = Commits::default().commit(&record.event, &secret) == Some(row.commitment);
+                Located::Here(record, Entry { bytes: row.entry(), leaf: row.leaf(), intact })
+            }));
+        }
+        let found = self.sealed.at(&self.logs[index as usize], position)?;
+        Ok(found.map(|(part, row)| Located::Sealed(part.clone(), row)))
+    }
+
+    /// Where the record with this event id is, or may be: in the tails, or in one of these segments.
+    pub(crate) fn locate_id(&self, name: &TenantLog, id: &str) -> Option<Wanted> {
+        let genesis = self.genesis.as_ref()?;
+        let index = self.log_index(name)?;
+        let mut escaped = Vec::new();
+        annals_event::json::write_string(id, &mut escaped);
+        let id = escaped.get(1..escaped.len() - 1)?;
+        let hash = id_hash(&genesis.id_key, &name.tenant, name.kind, id);
+        if let Some((tail, position)) = self.find_in_tails(index, hash, id) {
+            return self.record_in(tail, index, position).map(Wanted::Here);
+        }
+        let log = &self.logs[index as usize];
+        let parts = self.sealed.of(&log.parts).rev().cloned().collect();
+        Some(Wanted::Sealed { parts, hash, id: id.into() })
+    }
+}
+
+/// Where a record is.
+pub(crate) enum Located {
+    /// In a tail.
+    Here(Record, Entry),
+    /// In a segment.
+    Sealed(Arc<Part>, u32),
+}
+
+impl Located {
+    /// The entry, and whether the event still hashes to what the entry commits to.
+    pub(crate) fn entry(self) -> Result<Entry, Damaged> {
+        let (part, row) = match self {
+            Self::Here(_, entry) => return Ok(entry),
+            Self::Sealed(part, row) => (part, row),
+        };
+        let sealed = part.segment.record(row)?;
+        let (bytes, leaf) = entry_of(&sealed).ok_or_else(|| {
+            part.segment.malformed("a record is no event").of(&sealed.tenant, sealed.position)
+        })?;
+        Ok(Entry { bytes, leaf, intact: part.segment.tag(row)? == tag(&leaf) })
+    }
+
+    /// The record.
+    pub(crate) fn record(self) -> Result<Record, Damaged> {
+        match self {
+            Self::Here(record, _) => Ok(record),
+            Self::Sealed(part, row) => part.record(row),
         }
     }
+}
 
-    /// Whether annals itself has written a record.
-    pub(crate) fn is_system(&self, found: Found) -> bool {
-        self.logs[found.log as usize].row(found.position).is_some_and(|row| row.system)
-    }
+/// A record that is looked for by its id.
+pub(crate) enum Wanted {
+    /// It is in a tail.
+    Here(Record),
+    /// If it is anywhere, it is in one of these.
+    Sealed { parts: Vec<Arc<Part>>, hash: u64, id: Box<[u8]> },
+}
 
-    /// The entry at a position, and whether the event still hashes to what the entry commits to.
-    #[must_use]
-    pub fn entry(&self, name: &TenantLog, position: Position) -> Option<Entry> {
-        let row = self.log(name)?.row(position)?;
-        let secret = SecretRoot::from_bytes(self.roots.seeds[row.root as usize]).secret(row.counter);
-        let rebuilt = Commits::default().commit(&row.event(&self.chunks), &secret);
-        Some(Entry { bytes: row.entry(), leaf: row.leaf(), intact: rebuilt == Some(row.commitment) })
+impl Wanted {
+    pub(crate) fn record(self, name: &TenantLog) -> Result<Option<Record>, Damaged> {
+        match self {
+            Self::Here(record) => Ok(Some(record)),
+            Self::Sealed { parts, hash, id } => {
+                for part in parts {
+                    if let Some(row) = part.find(&name.tenant, name.kind, hash, &id)? {
+                        return part.record(row).map(Some);
+                    }
+                }
+                Ok(None)
+            }
+        }
     }
 }
 
 /// A stretch of a feed that is being sifted.
-pub(crate) struct Sift<'a> {
-    scope: &'a FeedScope,
-    matcher: &'a Matcher,
+pub(crate) struct Sift {
     scan: Scan,
-    document: Document,
+    readers: Readers,
     limit: usize,
     page: FeedPage,
 }
 
-impl<'a> Sift<'a> {
+impl Sift {
     pub(crate) fn new(
         state: &State,
-        scope: &'a FeedScope,
+        scope: &FeedScope,
         from: u64,
         limit: usize,
-        matcher: &'a Matcher,
+        matcher: &Arc<Matcher>,
     ) -> Option<Self> {
         let size = state.feed_size(scope)?;
-        let mut scan = Scan::by_number(state, scope, matcher.condition(), false, size);
+        let mut scan = Scan::by_number(scope, matcher, false, false, size);
         if let Some(before) = from.checked_sub(1) {
             scan.after((0, before));
         }
         let page = FeedPage { records: Vec::new(), next: from, size };
-        Some(Self { scope, matcher, scan, document: Document::default(), limit, page })
+        Some(Self { scan, readers: Readers::default(), limit, page })
     }
 
     pub(crate) fn finish(mut self) -> FeedPage {
-        if self.scan.has_ended() && self.page.records.len() < self.limit {
-            // What the walk left out at its end cannot match.
-            self.page.next = self.page.next.max(self.page.size);
+        if self.page.records.len() < self.limit {
+            // What was looked at without finding anything need not be looked at again.
+            let reached = if self.scan.has_ended() {
+                self.page.size
+            } else {
+                self.scan.reached().map_or(0, |(_, number)| number + 1)
+            };
+            self.page.next = self.page.next.max(reached);
         }
         self.page
     }
 }
 
-impl Work for Sift<'_> {
-    fn fetch(&mut self, state: &State) -> bool {
-        self.scan.fetch(state, self.scope);
-        !self.scan.has_ended() && self.page.records.len() < self.limit
+impl Work for Sift {
+    fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
+        self.scan.fetch(state);
+        Ok(!self.scan.has_ended() && self.page.records.len() < self.limit)
     }
 
-    fn look(&mut self) -> Option<usize> {
+    fn look(&mut self) -> Result<Option<usize>, Damaged> {
         if self.page.records.len() == self.limit {
-            return None;
+            return Ok(None);
         }
-        let passed = self.scan.next()?;
-        let bytes = passed.record.event.len();
-        self.page.next = passed.number + 1;
-        if passed.satisfies(self.matcher, &mut self.document) {
-            self.page.records.push(passed.record);
+        match self.scan.next()? {
+            Next::Fetch => Ok(None),
+            Next::Looked(bytes) => Ok(Some(bytes)),
+            Next::Found(passed) => {
+                let record = passed.record(&mut self.readers)?;
+                let bytes = record.event.len();
+                self.page.next = passed.number + 1;
+                self.page.records.push(record);
+                Ok(Some(bytes))
+            }
         }
-        Some(bytes)
     }
 }
 

@@ -1,28 +1,47 @@
-//! Walking over the records of a scope, each once, while others are added.
+//! Walking over the records of a scope that satisfy a condition, each once, in an order, while others are added.
 //!
-//! Records are fetched a few hundred at a time, while the state is held, and looked at when it is let go: whatever a condition
-//! costs, writers wait for the fetching alone.
+//! Segments find what satisfies the condition by themselves. The records of the tail are fetched a few hundred at a time, while
+//! the state is held, and looked at when it is let go: whatever a condition costs, writers wait for the fetching alone. What is
+//! found in segments and in the tail is merged by its place in the order.
+//!
+//! When a tail is sealed, or segments are merged, the walk begins anew behind the place that it has reached.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
 
-use annals_event::Position;
 use annals_event::filter::{Comparison, Condition, Field, Literal, Matcher, Test};
 use annals_event::json::Document;
+use annals_event::{Position, Timestamp};
+use annals_segment::Damaged;
+use annals_segment::hits::{Budget, Hits, Lane as Rows, Step};
+use annals_segment::plan::Plan;
+use annals_segment::segment::Reader;
 
-use crate::ids::Found;
-use crate::log::Log;
+use crate::batch::LogKind;
 use crate::read::FeedScope;
 use crate::record::Record;
+use crate::sealed::{Part, record_of, time};
 use crate::state::State;
+use crate::tail::Stretch;
 use crate::times::{Moment, Times};
 
-/// Records fetched at once, while the state is held: what a writer may have to wait for. They are looked at afterwards.
+/// Records of the tail fetched at once, while the state is held: what a writer may have to wait for. They are looked at
+/// afterwards.
 const FETCHED_RECORDS: usize = 512;
+
+/// Work in a segment, about ns, between two looks at the clock.
+const WORK_AT_ONCE: u64 = 50_000;
+
+/// What making a condition ready for a segment costs, as if it were so many bytes to look at.
+const BYTES_OF_OPENING: usize = 4 << 10;
+
+/// What finding a row in a segment costs, as if it were so many bytes to look at.
+const BYTES_OF_A_HIT: usize = 128;
 
 /// By what records are walked over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
+pub(crate) enum Lane {
     /// By the time they occurred, then by number.
     Time,
     /// By number: position, or over all tenants ledger number.
@@ -31,216 +50,536 @@ enum Lane {
 
 /// A walk on its way. Its place is kept as a moment, which no later record moves.
 pub(crate) struct Scan {
+    scope: FeedScope,
     lane: Lane,
     falling: bool,
+    matcher: Arc<Matcher>,
+    /// Leaves out what annals itself has written.
+    sent_only: bool,
     low: Bound<Moment>,
     high: Bound<Moment>,
     /// Only numbers below this one.
     size: u64,
-    /// The next ones, in order.
+    /// Looks at segments too.
+    deep: bool,
+    /// The arrangement of segments and tails it was begun on.
+    epoch: Option<u64>,
+    /// Segments, those that are looked at first in front.
+    walks: VecDeque<Walk>,
+    /// The next records of the tail, in order.
     fetched: VecDeque<Passed>,
-    /// There is nothing after what is fetched.
-    ended: bool,
-    /// The last one that was looked at.
+    /// How far the tail is fetched.
+    tail_fetched: Option<Moment>,
+    /// There is nothing in the tail after what is fetched.
+    tail_ended: bool,
+    /// The last place that was looked at.
     reached: Option<Moment>,
+    document: Document,
 }
 
-/// One record on the way. It shares the ledger's bytes.
+/// The way through one segment.
+struct Walk {
+    part: Arc<Part>,
+    hits: Option<Hits>,
+    /// What it has found and not yet given.
+    head: Option<(u32, Moment)>,
+    /// Up to here it has nothing but what it gave; none where nothing is known of it.
+    edge: Option<Moment>,
+}
+
+/// Where what comes next must be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Among what is fetched of the tail.
+    Tail,
+    /// In this segment.
+    Walk(usize),
+    /// The tail must be fetched first.
+    Fetch,
+    /// There is nothing more.
+    End,
+}
+
+/// What comes next.
+pub(crate) enum Next {
+    /// This record.
+    Found(Passed),
+    /// So much was looked at, about bytes, and nothing was found.
+    Looked(usize),
+    /// More must be fetched first.
+    Fetch,
+}
+
+/// One record on the way that satisfies the condition.
 pub(crate) struct Passed {
     /// Position, or over all tenants ledger number.
     pub(crate) number: u64,
     /// Its place in the walk.
     moment: Moment,
-    /// Written by annals itself.
-    pub(crate) is_system: bool,
-    pub(crate) record: Record,
+    from: From,
+}
+
+enum From {
+    /// It shares the ledger's bytes.
+    Tail { record: Record, is_system: bool },
+    /// Read when it is needed.
+    Sealed { part: Arc<Part>, row: u32 },
 }
 
 /// Work that looks at records one by one, and holds the state only while it fetches them.
 pub(crate) trait Work {
     /// Fetches what is to be looked at next. False when there is nothing left to do.
-    fn fetch(&mut self, state: &State) -> bool;
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    fn fetch(&mut self, state: &State) -> Result<bool, Damaged>;
 
-    /// Looks at one record and says how many bytes it has; none when more must be fetched first.
-    fn look(&mut self) -> Option<usize>;
+    /// Looks at some and says at how many bytes; none when more must be fetched first.
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    fn look(&mut self) -> Result<Option<usize>, Damaged>;
 }
 
 impl Scan {
-    /// A walk by time over what may satisfy `condition`, which bounds it where it bounds times.
-    pub(crate) fn by_time(condition: &Condition, falling: bool, size: u64) -> Self {
-        let mut scan = Self::new(Lane::Time, falling, size);
-        let (from, to) = times_of(condition, &Field::OccurredAt);
+    /// A walk by time over what satisfies a condition, which bounds it where it bounds times.
+    pub(crate) fn by_time(
+        scope: &FeedScope,
+        matcher: &Arc<Matcher>,
+        sent_only: bool,
+        falling: bool,
+        size: u64,
+    ) -> Self {
+        let mut scan = Self::new(scope, Lane::Time, matcher, sent_only, falling, size);
+        let (from, to) = times_of(matcher.condition(), &Field::OccurredAt);
         scan.low = from.map_or(Bound::Unbounded, |us| Bound::Included((us, 0)));
         scan.high = to.map_or(Bound::Unbounded, |us| Bound::Included((us, u64::MAX)));
         scan
     }
 
-    /// A walk by number over what may satisfy `condition`. In one log, where times of receipt never fall, it is bounded by
-    /// those that the condition bounds.
+    /// A walk by number over what satisfies a condition.
     pub(crate) fn by_number(
-        state: &State,
         scope: &FeedScope,
-        condition: &Condition,
+        matcher: &Arc<Matcher>,
+        sent_only: bool,
         falling: bool,
         size: u64,
     ) -> Self {
-        let mut scan = Self::new(Lane::Number, falling, size);
-        if let Some(Source::Log { log, .. }) = Source::of(state, scope) {
-            let (from, to) = times_of(condition, &Field::ReceivedAt);
-            let first_after = |us: i64| log.received_before(|at| at.as_micros() <= us);
-            scan.low =
-                from.map_or(Bound::Unbounded, |us| Bound::Included((0, first_after(us.saturating_sub(1)))));
-            scan.high = to.map_or(Bound::Unbounded, |us| Bound::Excluded((0, first_after(us))));
-        }
-        scan
+        Self::new(scope, Lane::Number, matcher, sent_only, falling, size)
     }
 
-    fn new(lane: Lane, falling: bool, size: u64) -> Self {
+    fn new(
+        scope: &FeedScope,
+        lane: Lane,
+        matcher: &Arc<Matcher>,
+        sent_only: bool,
+        falling: bool,
+        size: u64,
+    ) -> Self {
         Self {
+            scope: scope.clone(),
             lane,
             falling,
+            matcher: matcher.clone(),
+            sent_only,
             low: Bound::Unbounded,
             high: Bound::Unbounded,
             size,
+            deep: true,
+            epoch: None,
+            walks: VecDeque::new(),
             fetched: VecDeque::new(),
-            ended: false,
+            tail_fetched: None,
+            tail_ended: false,
             reached: None,
+            document: Document::default(),
         }
+    }
+
+    /// Only over the tail.
+    pub(crate) fn of_tail(mut self) -> Self {
+        self.deep = false;
+        self
     }
 
     /// Goes on after this moment; in a walk by number its time is 0.
     pub(crate) fn after(&mut self, moment: Moment) {
-        let (bound, narrower): (_, fn(Moment, Moment) -> bool) = if self.falling {
-            (&mut self.high, |new, old| new <= old)
-        } else {
-            (&mut self.low, |new, old| new >= old)
-        };
+        (self.low, self.high) = self.beyond(Some(moment));
+    }
+
+    /// The bounds of what comes after a moment.
+    fn beyond(&self, moment: Option<Moment>) -> (Bound<Moment>, Bound<Moment>) {
+        let (mut low, mut high) = (self.low, self.high);
+        let Some(moment) = moment else { return (low, high) };
+        let (bound, is_narrower): (_, fn(Moment, Moment) -> bool) =
+            if self.falling { (&mut high, |new, old| new <= old) } else { (&mut low, |new, old| new >= old) };
         let keeps = match *bound {
             Bound::Unbounded => false,
-            Bound::Included(old) | Bound::Excluded(old) => !narrower(moment, old),
+            Bound::Included(old) | Bound::Excluded(old) => !is_narrower(moment, old),
         };
         if !keeps {
             *bound = Bound::Excluded(moment);
         }
+        (low, high)
     }
 
     /// The moment up to which everything was looked at, whether or not there was something to show; none before the first.
     pub(crate) fn reached(&self) -> Option<Moment> {
-        self.reached
+        // Where a segment was looked through and nothing was found, the walk is further than what it gave last.
+        let behind = match self.turn() {
+            Turn::Walk(index) => self.walks[index].edge,
+            _ => None,
+        };
+        match (self.reached, behind) {
+            (Some(reached), Some(behind)) if self.comes_before(reached, behind) => Some(behind),
+            (reached, behind) => reached.or(behind),
+        }
     }
 
     /// Whether everything was looked at.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended && self.fetched.is_empty()
+        self.turn() == Turn::End
     }
 
-    /// The next record; none when more must be fetched first.
-    pub(crate) fn next(&mut self) -> Option<Passed> {
-        let passed = self.fetched.pop_front()?;
-        self.reached = Some(passed.moment);
-        Some(passed)
+    /// The arrangement of segments and tails that it walks over.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.epoch
     }
 
-    /// Fetches the next records, if those before were all looked at.
-    pub(crate) fn fetch(&mut self, state: &State, scope: &FeedScope) {
-        if self.ended || !self.fetched.is_empty() {
-            return;
-        }
-        let Some(source) = Source::of(state, scope) else {
-            self.ended = true;
-            return;
-        };
-        let moments = self.moments(&source);
-        self.ended = moments.len() < FETCHED_RECORDS;
-        if let Some(last) = moments.last() {
-            self.after(*last);
-        }
-        let shown = moments.iter().filter(|moment| moment.1 < self.size);
-        self.fetched.extend(shown.map(|moment| source.passed(state, *moment)));
-        if self.fetched.is_empty() {
-            // None of them is for this walk, which has passed them all the same.
-            self.reached = moments.last().copied().or(self.reached);
+    /// The next record that satisfies the condition, or what there is to do before.
+    pub(crate) fn next(&mut self) -> Result<Next, Damaged> {
+        match self.turn() {
+            Turn::Fetch | Turn::End => Ok(Next::Fetch),
+            Turn::Tail => Ok(self.pass()),
+            Turn::Walk(index) => self.step(index),
         }
     }
 
-    fn moments(&self, source: &Source<'_>) -> Vec<Moment> {
+    fn comes_before(&self, a: Moment, b: Moment) -> bool {
+        if self.falling { a > b } else { a < b }
+    }
+
+    /// Where what comes next must be looked for.
+    fn turn(&self) -> Turn {
+        if self.epoch.is_none() {
+            return Turn::Fetch;
+        }
+        let tail = if self.fetched.is_empty() { None } else { Some(Turn::Tail) };
+        let tail = tail.or((!self.tail_ended).then_some(Turn::Fetch));
         match self.lane {
-            Lane::Time => {
-                let times = source.times();
-                if self.falling {
-                    times.falling(self.low, self.high).take(FETCHED_RECORDS).collect()
-                } else {
-                    times.rising(self.low, self.high).take(FETCHED_RECORDS).collect()
-                }
-            }
+            // Segments and then the tail follow each other.
             Lane::Number => {
-                let low = match self.low {
-                    Bound::Unbounded => 0,
-                    Bound::Included((_, number)) => number,
-                    Bound::Excluded((_, number)) => number.saturating_add(1),
-                };
-                let end = match self.high {
-                    Bound::Unbounded => self.size,
-                    Bound::Included((_, number)) => number.saturating_add(1),
-                    Bound::Excluded((_, number)) => number,
-                };
-                let range = low..end.min(source.size()).min(self.size).max(low);
-                let moment = |number| (0, number);
-                if self.falling {
-                    range.rev().take(FETCHED_RECORDS).map(moment).collect()
-                } else {
-                    range.take(FETCHED_RECORDS).map(moment).collect()
+                let walk = (!self.walks.is_empty()).then_some(Turn::Walk(0));
+                let turn = if self.falling { tail.or(walk) } else { walk.or(tail) };
+                turn.unwrap_or(Turn::End)
+            }
+            Lane::Time => match (tail, self.first_walk()) {
+                (Some(Turn::Tail), Some((index, walk))) => {
+                    let tail = self.fetched.front().expect("it is not empty").moment;
+                    let tail_is_first =
+                        walk.is_some_and(|walk| tail == walk || self.comes_before(tail, walk));
+                    if tail_is_first { Turn::Tail } else { Turn::Walk(index) }
                 }
+                (Some(turn), _) => turn,
+                (None, Some((index, _))) => Turn::Walk(index),
+                (None, None) => Turn::End,
+            },
+        }
+    }
+
+    /// The walk that may have what comes first, and when that is at the earliest, as far as it is known.
+    fn first_walk(&self) -> Option<(usize, Option<Moment>)> {
+        let moments = self.walks.iter().map(|walk| walk.head.map(|(_, moment)| moment).or(walk.edge));
+        moments.enumerate().reduce(|first, other| match (first.1, other.1) {
+            (None, _) => first,
+            (Some(one), Some(two)) if !self.comes_before(two, one) => first,
+            _ => other,
+        })
+    }
+
+    /// Looks at the next record of the tail.
+    fn pass(&mut self) -> Next {
+        let passed = self.fetched.pop_front().expect("the caller saw one");
+        self.reached = Some(passed.moment);
+        let From::Tail { record, is_system } = &passed.from else { return Next::Found(passed) };
+        let shown = !(self.sent_only && *is_system)
+            && self.matcher.matches(&mut self.document, &record.event, &record.known());
+        if shown { Next::Found(passed) } else { Next::Looked(record.event.len()) }
+    }
+
+    /// Gives what a segment has found, or goes on in it until it has found something, or for a while.
+    fn step(&mut self, index: usize) -> Result<Next, Damaged> {
+        if let Some((row, moment)) = self.walks[index].head.take() {
+            let walk = &mut self.walks[index];
+            walk.edge = Some(moment);
+            self.reached = Some(moment);
+            let from = From::Sealed { part: walk.part.clone(), row };
+            return Ok(Next::Found(Passed { number: moment.1, moment, from }));
+        }
+        if self.walks[index].hits.is_none() {
+            match self.open(&self.walks[index].part.clone())? {
+                Some(hits) => self.walks[index].hits = Some(hits),
+                None => drop(self.walks.remove(index)),
+            }
+            return Ok(Next::Looked(BYTES_OF_OPENING));
+        }
+        let walk = &mut self.walks[index];
+        let hits = walk.hits.as_mut().expect("it was opened above");
+        let mut budget = Budget::new(WORK_AT_ONCE);
+        match hits.next(&mut budget)? {
+            Step::Hit { row, moment } => {
+                walk.head = Some((row, moment));
+                Ok(Next::Looked(BYTES_OF_A_HIT))
+            }
+            Step::Spent => {
+                walk.edge = hits.reached().or(walk.edge);
+                Ok(Next::Looked(usize::try_from(WORK_AT_ONCE).unwrap_or(usize::MAX)))
+            }
+            Step::End => {
+                self.walks.remove(index);
+                Ok(Next::Looked(BYTES_OF_A_HIT))
             }
         }
     }
-}
 
-/// What a scope's numbers mean.
-enum Source<'a> {
-    Log { index: u32, log: &'a Log },
-    All(&'a State),
-}
-
-impl<'a> Source<'a> {
-    fn of(state: &'a State, scope: &FeedScope) -> Option<Self> {
-        match scope {
-            FeedScope::All => Some(Self::All(state)),
-            FeedScope::Log(name) => {
-                let index = state.log_index(name)?;
-                Some(Self::Log { index, log: &state.logs()[index as usize] })
-            }
+    /// Begins to look through a segment; none when it has nothing for this walk.
+    fn open(&self, part: &Arc<Part>) -> Result<Option<Hits>, Damaged> {
+        let Some(rows) = rows_in(part, &self.scope, self.lane)? else { return Ok(None) };
+        let plan = Plan::new(&part.segment, &self.matcher, self.sent_only)?;
+        if plan.is_never() {
+            return Ok(None);
         }
+        let (low, high) = self.beyond(self.reached);
+        Hits::new(&Arc::new(plan), rows, self.falling, low, high, self.size).map(Some)
     }
 
-    fn size(&self) -> u64 {
-        match self {
-            Self::Log { log, .. } => log.size(),
-            Self::All(state) => state.order.size(),
+    /// Fetches the next records of the tail, if those before were all looked at; begins anew when segments have changed.
+    pub(crate) fn fetch(&mut self, state: &State) {
+        if self.epoch != Some(state.epoch) {
+            self.begin(state);
         }
-    }
-
-    fn times(&self) -> &'a Times {
-        match self {
-            Self::Log { log, .. } => &log.times,
-            Self::All(state) => &state.times,
+        if self.tail_ended || !self.fetched.is_empty() {
+            return;
         }
-    }
-
-    fn passed(&self, state: &State, moment: Moment) -> Passed {
-        let number = moment.1;
-        let found = match self {
-            Self::Log { index, .. } => Found { log: *index, position: Position(number) },
-            Self::All(state) => state.order.at(number).expect("the caller stays below the size"),
+        let moments = match &self.scope {
+            FeedScope::All => Some(self.moments_of_all(state)),
+            FeedScope::Log(name) => state.log_index(name).map(|log| self.moments_of_log(state, log)),
         };
-        Passed { number, moment, is_system: state.is_system(found), record: state.record(found) }
+        let moments = moments.unwrap_or_default();
+        self.tail_ended = moments.len() < FETCHED_RECORDS;
+        self.tail_fetched = moments.last().copied().or(self.tail_fetched);
+        let shown = moments.into_iter().filter(|moment| moment.1 < self.size);
+        self.fetched.extend(shown.filter_map(|moment| passed(state, &self.scope, moment)));
     }
+
+    fn begin(&mut self, state: &State) {
+        self.epoch = Some(state.epoch);
+        if let Some(reached) = self.reached {
+            self.after(reached);
+        }
+        self.fetched.clear();
+        self.tail_fetched = None;
+        self.tail_ended = false;
+        self.walks.clear();
+        if !self.deep {
+            return;
+        }
+        let parts: Vec<&Arc<Part>> = parts_of(state, &self.scope).collect();
+        let walk =
+            |part: &Arc<Part>| Walk { part: part.clone(), hits: None, head: None, edge: self.edge(part) };
+        self.walks = if self.falling {
+            parts.into_iter().rev().map(walk).collect()
+        } else {
+            parts.into_iter().map(walk).collect()
+        };
+    }
+
+    /// The moment before the first that a segment may have, where that is known without looking.
+    fn edge(&self, part: &Part) -> Option<Moment> {
+        let is_access = matches!(&self.scope, FeedScope::Log(log) if log.kind == LogKind::Access);
+        if self.lane == Lane::Number || is_access {
+            return None;
+        }
+        let (first, last) = part.times?;
+        // No record has the largest number.
+        Some(if self.falling { (last, u64::MAX) } else { (first.saturating_sub(1), u64::MAX) })
+    }
+
+    /// The next moments of one log's records in the tails.
+    fn moments_of_log(&self, state: &State, log: u32) -> Vec<Moment> {
+        let (low, high) = self.beyond(self.tail_fetched);
+        let stretches: Vec<&Stretch> = state.tails().filter_map(|tail| tail.stretches.get(&log)).collect();
+        match self.lane {
+            Lane::Time => self.merged(stretches.iter().map(|stretch| &stretch.times), low, high),
+            Lane::Number => {
+                // Times of receipt never fall, so those that the condition bounds bound the positions.
+                let (from, to) = times_of(self.matcher.condition(), &Field::ReceivedAt);
+                let ranges = stretches.iter().map(|stretch| {
+                    let first_after =
+                        |us: i64| stretch.first() + stretch.received_before(|at| at.as_micros() <= us);
+                    from.map_or(stretch.first(), |us| first_after(us.saturating_sub(1)))
+                        ..to.map_or(stretch.end(), first_after)
+                });
+                self.numbers(ranges, low, high)
+            }
+        }
+    }
+
+    /// The next moments of all tenants' records in the tails.
+    fn moments_of_all(&self, state: &State) -> Vec<Moment> {
+        let (low, high) = self.beyond(self.tail_fetched);
+        match self.lane {
+            Lane::Time => self.merged(state.tails().map(|tail| &tail.times), low, high),
+            Lane::Number => {
+                self.numbers(state.tails().map(|tail| tail.order.first()..tail.order.next()), low, high)
+            }
+        }
+    }
+
+    fn merged<'a>(
+        &self,
+        times: impl Iterator<Item = &'a Times>,
+        low: Bound<Moment>,
+        high: Bound<Moment>,
+    ) -> Vec<Moment> {
+        let mut moments: Vec<Moment> = Vec::new();
+        for times in times {
+            if self.falling {
+                moments.extend(times.falling(low, high).take(FETCHED_RECORDS));
+            } else {
+                moments.extend(times.rising(low, high).take(FETCHED_RECORDS));
+            }
+        }
+        moments.sort_unstable();
+        if self.falling {
+            moments.reverse();
+        }
+        moments.truncate(FETCHED_RECORDS);
+        moments
+    }
+
+    /// The next numbers of these ranges, which are of one tail each, the newest first.
+    fn numbers(
+        &self,
+        ranges: impl Iterator<Item = Range<u64>>,
+        low: Bound<Moment>,
+        high: Bound<Moment>,
+    ) -> Vec<Moment> {
+        let low = match low {
+            Bound::Unbounded => 0,
+            Bound::Included((_, number)) => number,
+            Bound::Excluded((_, number)) => number.saturating_add(1),
+        };
+        let end = match high {
+            Bound::Unbounded => self.size,
+            Bound::Included((_, number)) => number.saturating_add(1),
+            Bound::Excluded((_, number)) => number,
+        };
+        let mut ranges: Vec<Range<u64>> =
+            ranges.map(|range| range.start.max(low)..range.end.min(end).min(self.size)).collect();
+        let numbers: Vec<u64> = if self.falling {
+            ranges.into_iter().flat_map(Iterator::rev).take(FETCHED_RECORDS).collect()
+        } else {
+            ranges.reverse();
+            ranges.into_iter().flatten().take(FETCHED_RECORDS).collect()
+        };
+        numbers.into_iter().map(|number| (0, number)).collect()
+    }
+}
+
+/// The segments that a scope appears in, in the order of the ledger.
+pub(crate) fn parts_of<'a>(
+    state: &'a State,
+    scope: &FeedScope,
+) -> Box<dyn DoubleEndedIterator<Item = &'a Arc<Part>> + 'a> {
+    match scope {
+        FeedScope::All => Box::new(state.sealed.iter()),
+        FeedScope::Log(name) => match state.log(name) {
+            Some(log) => Box::new(state.sealed.of(&log.parts)),
+            None => Box::new(std::iter::empty()),
+        },
+    }
+}
+
+/// The rows of a scope in a segment, in the order of the lane.
+pub(crate) fn rows_in(part: &Part, scope: &FeedScope, lane: Lane) -> Result<Option<Rows>, Damaged> {
+    Ok(match (scope, lane) {
+        (FeedScope::All, Lane::Time) => Some(Rows::AllTime),
+        (FeedScope::All, Lane::Number) => Some(Rows::AllNumber),
+        (FeedScope::Log(log), lane) => {
+            let rows = part.segment.find_log(&log.tenant, log.kind == LogKind::Access)?;
+            rows.map(|rows| match lane {
+                Lane::Time => Rows::LogTime(rows),
+                Lane::Number => Rows::LogNumber(rows),
+            })
+        }
+    })
+}
+
+/// A record of the tail.
+fn passed(state: &State, scope: &FeedScope, moment: Moment) -> Option<Passed> {
+    let number = moment.1;
+    let (tail, log, position) = match scope {
+        FeedScope::All => {
+            let (tail, found) =
+                state.tails().find_map(|tail| tail.order.at(number).map(|found| (tail, found)))?;
+            (tail, found.log, found.position)
+        }
+        FeedScope::Log(name) => {
+            let (log, position) = (state.log_index(name)?, Position(number));
+            (state.tails().find(|tail| tail.row(log, position).is_some())?, log, position)
+        }
+    };
+    let is_system = tail.row(log, position)?.system;
+    let record = state.record_in(tail, log, position)?;
+    Some(Passed { number, moment, from: From::Tail { record, is_system } })
 }
 
 impl Passed {
-    /// Whether it satisfies the condition. `document` is room to parse in.
-    pub(crate) fn satisfies(&self, matcher: &Matcher, document: &mut Document) -> bool {
-        matcher.matches(document, &self.record.event, &self.record.known())
+    /// When it happened.
+    pub(crate) fn happened_at(&self) -> Result<Timestamp, Damaged> {
+        match &self.from {
+            From::Tail { record, .. } => Ok(record.happened_at()),
+            From::Sealed { part, row } => part.segment.happened(*row).map(time),
+        }
+    }
+
+    /// When it was received.
+    pub(crate) fn received_at(&self) -> Result<Timestamp, Damaged> {
+        match &self.from {
+            From::Tail { record, .. } => Ok(record.received_at),
+            From::Sealed { part, row } => part.segment.received_at(*row).map(time),
+        }
+    }
+
+    /// The record itself.
+    pub(crate) fn record(&self, readers: &mut Readers) -> Result<Record, Damaged> {
+        match &self.from {
+            From::Tail { record, .. } => Ok(record.clone()),
+            From::Sealed { part, row } => readers.of(part).record(*row).map(record_of),
+        }
+    }
+}
+
+/// What was read of segments for one record is often of use for the next.
+#[derive(Default)]
+pub(crate) struct Readers(Vec<(u64, Reader)>);
+
+impl Readers {
+    /// Segments of which something is kept at once; each takes some 100 KB.
+    const KEPT: usize = 8;
+
+    fn of(&mut self, part: &Part) -> &mut Reader {
+        let index = self.0.iter().position(|(number, _)| *number == part.number).unwrap_or_else(|| {
+            if self.0.len() == Self::KEPT {
+                self.0.remove(0);
+            }
+            self.0.push((part.number, part.segment.reader()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finding records: pages of what satisfies a condition, in a stated order, as of a stated size.
 //!
-//! A search walks over the records in its order and holds each against the condition, so a page ends as soon as it is full.
-//! Nothing is held while it does so. Where the walk is, is remembered as a place in the order, which stays what it is however
+//! A search walks over what satisfies its condition in its order, so a page ends as soon as it is full. Nothing is held while
+//! it does so. Where the walk is, is remembered as a place in the order, which stays what it is however
 //! many records are added meanwhile.
 //!
 //! An order by anything but one time needs all matches before it can name the first: such a page costs a walk over all
@@ -9,14 +9,16 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use annals_event::filter::Matcher;
 use annals_event::json::Document;
+use annals_segment::Damaged;
 
 use crate::read::FeedScope;
 use crate::record::Record;
-use crate::scan::{Passed, Scan, Work};
+use crate::scan::{Next, Passed, Readers, Scan, Work};
 use crate::state::State;
 use crate::times::Moment;
 
@@ -26,7 +28,7 @@ pub struct Search<'a> {
     /// Where.
     pub scope: &'a FeedScope,
     /// What a record must satisfy.
-    pub matcher: &'a Matcher,
+    pub matcher: &'a Arc<Matcher>,
     /// In which order.
     pub order: &'a Order,
     /// Leaves out what annals itself has written.
@@ -121,7 +123,7 @@ pub struct SearchPage {
 }
 
 /// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
     /// There is no such tenant.
@@ -140,6 +142,9 @@ pub enum SearchError {
         /// What there is.
         known: u64,
     },
+    /// Something that must be read for the answer is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Box<Damaged>),
     /// More of something than is counted.
     #[error("the answer would have more than {max} {of}")]
     TooMany {
@@ -159,6 +164,12 @@ pub enum Counted {
     ValueBytes,
     /// Stretches of time.
     Intervals,
+}
+
+impl From<Damaged> for SearchError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Damaged(Box::new(damaged))
+    }
 }
 
 impl std::fmt::Display for Counted {
@@ -216,15 +227,23 @@ impl Order {
         keys.chain([signed(self.last(), place.number.into())]).collect()
     }
 
-    fn place(&self, passed: &Passed, document: &mut Document) -> Place {
-        let keys = self.0.iter().map(|(key, _)| match key {
-            SortKey::OccurredAt => passed.record.happened_at().as_micros(),
-            // Alone it is the order of the numbers.
-            SortKey::Received if self.0.len() == 1 => 0,
-            SortKey::Received => passed.record.received_at.as_micros(),
-            SortKey::StatusCode => status_code(&passed.record.event, document),
-        });
-        Place { keys: keys.collect(), number: passed.number }
+    fn place(
+        &self,
+        passed: &Passed,
+        document: &mut Document,
+        readers: &mut Readers,
+    ) -> Result<Place, Damaged> {
+        let mut keys = Vec::with_capacity(self.0.len());
+        for (key, _) in &self.0 {
+            keys.push(match key {
+                SortKey::OccurredAt => passed.happened_at()?.as_micros(),
+                // Alone it is the order of the numbers.
+                SortKey::Received if self.0.len() == 1 => 0,
+                SortKey::Received => passed.received_at()?.as_micros(),
+                SortKey::StatusCode => status_code(&passed.record(readers)?.event, document),
+            });
+        }
+        Ok(Place { keys, number: passed.number })
     }
 }
 
@@ -254,7 +273,8 @@ pub(crate) struct Walk<'a> {
     stage: Stage,
     scan: Scan,
     document: Document,
-    hits: Vec<(Place, Record)>,
+    readers: Readers,
+    hits: Vec<(Place, Passed)>,
     best: BinaryHeap<Ranked>,
     /// What is looked for comes after this rank.
     beyond: Option<Vec<i128>>,
@@ -277,7 +297,7 @@ enum Stage {
 struct Ranked {
     rank: Vec<i128>,
     place: Place,
-    record: Record,
+    passed: Passed,
 }
 
 impl<'a> Walk<'a> {
@@ -291,14 +311,16 @@ impl<'a> Walk<'a> {
             Start::Before(_) => search.order.reversed(),
             _ => search.order.clone(),
         };
-        let condition = search.matcher.condition();
         let falling = order.last() == Direction::Falling;
+        let Search { scope, matcher, sent_only, .. } = *search;
         let (stage, scan) = match order.keys() {
-            [(SortKey::OccurredAt, _)] => (Stage::Page, Scan::by_time(condition, falling, size)),
-            [(SortKey::Received, _)] => {
-                (Stage::Page, Scan::by_number(state, search.scope, condition, falling, size))
+            [(SortKey::OccurredAt, _)] => {
+                (Stage::Page, Scan::by_time(scope, matcher, sent_only, falling, size))
             }
-            _ => (Stage::Best, Scan::by_time(condition, falling, size)),
+            [(SortKey::Received, _)] => {
+                (Stage::Page, Scan::by_number(scope, matcher, sent_only, falling, size))
+            }
+            _ => (Stage::Best, Scan::by_time(scope, matcher, sent_only, falling, size)),
         };
         let mut walk = Self {
             search,
@@ -307,6 +329,7 @@ impl<'a> Walk<'a> {
             stage,
             scan,
             document: Document::default(),
+            readers: Readers::default(),
             hits: Vec::new(),
             best: BinaryHeap::new(),
             beyond: None,
@@ -322,14 +345,13 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    fn look_for_page(&mut self, passed: Passed) {
-        if self.wants(&passed) {
-            let place = self.order.place(&passed, &mut self.document);
-            self.hits.push((place, passed.record));
-        }
+    fn look_for_page(&mut self, passed: Passed) -> Result<(), Damaged> {
+        let place = self.order.place(&passed, &mut self.document, &mut self.readers)?;
+        self.hits.push((place, passed));
         if self.hits.len() > self.search.limit {
             self.end_page();
         }
+        Ok(())
     }
 
     fn end_page(&mut self) {
@@ -338,41 +360,35 @@ impl<'a> Walk<'a> {
             self.total = Some(self.hits.len() as u64);
         }
         self.stage = if self.search.count && !is_all {
-            self.scan = Scan::by_time(self.search.matcher.condition(), true, self.size);
+            let Search { scope, matcher, sent_only, .. } = *self.search;
+            self.scan = Scan::by_time(scope, matcher, sent_only, true, self.size);
             Stage::Count
         } else {
             Stage::Done
         };
     }
 
-    fn look_for_best(&mut self, passed: Passed) {
-        if !self.wants(&passed) {
-            return;
-        }
+    fn look_for_best(&mut self, passed: Passed) -> Result<(), Damaged> {
         self.counted += 1;
-        let place = self.order.place(&passed, &mut self.document);
+        let place = self.order.place(&passed, &mut self.document, &mut self.readers)?;
         let rank = self.order.rank(&place);
         if self.beyond.as_ref().is_some_and(|beyond| rank <= *beyond) {
-            return;
+            return Ok(());
         }
         if self.best.len() <= self.search.limit || self.best.peek().is_some_and(|worst| rank < worst.rank) {
-            self.best.push(Ranked { rank, place, record: passed.record });
+            self.best.push(Ranked { rank, place, passed });
         }
         if self.best.len() > self.search.limit + 1 {
             self.best.pop();
         }
-    }
-
-    fn wants(&mut self, passed: &Passed) -> bool {
-        !(self.search.sent_only && passed.is_system)
-            && passed.satisfies(self.search.matcher, &mut self.document)
+        Ok(())
     }
 
     /// The page as far as the walk has come.
     ///
     /// # Errors
     ///
-    /// [`SearchError::Busy`] when the walk has not ended and nothing of it can be told.
+    /// [`SearchError::Busy`] when the walk has not ended and nothing of it can be told; [`SearchError::Damaged`].
     pub(crate) fn finish(mut self) -> Result<SearchPage, SearchError> {
         let partial = self.stage != Stage::Done;
         if self.stage == Stage::Best {
@@ -395,20 +411,22 @@ impl<'a> Walk<'a> {
                 (back, beyond)
             }
         };
-        let records = self.hits.into_iter().map(|(_, record)| record).collect();
+        let mut readers = self.readers;
+        let records =
+            self.hits.iter().map(|(_, passed)| passed.record(&mut readers)).collect::<Result<_, _>>()?;
         let total = self.total.filter(|_| self.search.count);
         Ok(SearchPage { records, next, previous, size: self.size, total, partial })
     }
 }
 
 impl Work for Walk<'_> {
-    fn fetch(&mut self, state: &State) -> bool {
+    fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
         if self.scan.has_ended() {
             match self.stage {
                 Stage::Page => self.end_page(),
                 Stage::Best => {
                     let best = std::mem::take(&mut self.best).into_sorted_vec();
-                    self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.record)).collect();
+                    self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.passed)).collect();
                     self.total = Some(self.counted);
                     self.stage = Stage::Done;
                 }
@@ -420,26 +438,32 @@ impl Work for Walk<'_> {
             }
         }
         if self.stage != Stage::Done {
-            self.scan.fetch(state, self.search.scope);
+            self.scan.fetch(state);
         }
-        self.stage != Stage::Done
+        Ok(self.stage != Stage::Done)
     }
 
-    fn look(&mut self) -> Option<usize> {
+    fn look(&mut self) -> Result<Option<usize>, Damaged> {
         if self.stage == Stage::Done {
-            return None;
+            return Ok(None);
         }
-        let passed = self.scan.next()?;
-        let bytes = passed.record.event.len();
+        let passed = match self.scan.next()? {
+            Next::Fetch => return Ok(None),
+            Next::Looked(bytes) => return Ok(Some(bytes)),
+            Next::Found(passed) => passed,
+        };
         match self.stage {
-            Stage::Page => self.look_for_page(passed),
-            Stage::Best => self.look_for_best(passed),
-            Stage::Count => self.counted += u64::from(self.wants(&passed)),
+            Stage::Page => self.look_for_page(passed)?,
+            Stage::Best => self.look_for_best(passed)?,
+            Stage::Count => self.counted += 1,
             Stage::Done => {}
         }
-        Some(bytes)
+        Ok(Some(BYTES_OF_A_RECORD))
     }
 }
+
+/// What a record that is found costs beyond finding it, as if it were so many bytes to look at.
+const BYTES_OF_A_RECORD: usize = 64;
 
 /// Where a walk by one key goes on.
 fn moment(place: &Place) -> Moment {

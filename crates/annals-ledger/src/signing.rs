@@ -5,16 +5,18 @@ use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use annals_event::Position;
 use annals_journal::{Journal, Place};
+use annals_segment::Damaged;
+use annals_tree::Hash;
 use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
+use annals_tree::nodes::{self, TreeError};
 use annals_tree::note::{KeyError, SigningKey};
 use annals_tree::origin::LogName;
 use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
-use annals_tree::tile::{Tile, TileKind, encode_bundle, read_tile};
-use annals_tree::tree::TreeError;
-use annals_tree::{Hash, LeafSource};
+use annals_tree::tile::{Tile, TileKind, encode_bundle, hash_tile};
 
 use crate::error::ErrorKind;
 use crate::log::Log;
+use crate::nodes::{Access, LogNodes, NodeError};
 use crate::read::TenantLog;
 use crate::state::State;
 
@@ -64,6 +66,9 @@ pub enum ProveError {
         /// Where, if it is known.
         position: Option<u64>,
     },
+    /// A segment cannot be read.
+    #[error(transparent)]
+    Segment(#[from] Box<Damaged>),
     /// The signer does not sign this.
     #[error("{0}")]
     Refused(String),
@@ -76,7 +81,7 @@ impl ProveError {
         match self {
             Self::TenantMissing | Self::CheckpointMissing { .. } => ErrorKind::Missing,
             Self::Beyond { .. } => ErrorKind::Invalid,
-            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Damaged { .. } | Self::Segment(_) => ErrorKind::Damaged,
             Self::Refused(_) => ErrorKind::Unavailable,
         }
     }
@@ -208,14 +213,24 @@ impl Signing {
 
     /// The first log that is not what was signed before: shorter, or with another root.
     pub(crate) fn disagreement(&self, state: &State, ledger: &str) -> Option<(String, u64, Option<Hash>)> {
-        let by_origin: BTreeMap<String, &Log> =
-            state.logs().iter().map(|log| (log.origin(ledger), log)).collect();
+        let by_origin: BTreeMap<String, u32> =
+            (0..).zip(state.logs()).map(|(index, log)| (log.origin(ledger), index)).collect();
         let signer = self.signer();
         let differs = |(origin, signed): (&str, TreeHead)| {
-            let found = by_origin.get(origin).and_then(|log| log.root_at(signed.size));
+            let index = by_origin.get(origin);
+            // What cannot be read is found out when it is asked for.
+            let found = index.and_then(|index| state.root_at(*index, signed.size).ok()?);
             (found != Some(signed.root)).then(|| (origin.to_owned(), signed.size, found))
         };
         signer.memory().iter().find_map(differs)
+    }
+
+    /// The logs that are not as they were signed last.
+    pub(crate) fn unsigned(&self, state: &State, ledger: &str) -> Vec<u32> {
+        let signer = self.signer();
+        let signed = |log: &Log| signer.memory().heads.get(&log.origin(ledger)).map_or(0, |head| head.size);
+        let logs = (0..).zip(state.logs());
+        logs.filter(|(_, log)| signed(log) != log.size()).map(|(index, _)| index).collect()
     }
 
     /// Signs heads over the logs at `changed`, each over at most [`HEAD_LOGS`] of them.
@@ -240,7 +255,7 @@ impl Signing {
                 });
                 let head = Head { at_us, ledger_size: state.sizes().records, logs: claims.collect() };
                 let ledger = ledger_name(&state);
-                let proofs = logs.iter().map(|log| growth(&signer, log, &log.origin(ledger)));
+                let proofs = part.iter().map(|index| growth(&signer, &state, *index, ledger));
                 (head, proofs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?)
             };
             let signed = signer.sign_head(&head, &proofs).map_err(|refusal| told(&refusal))?;
@@ -258,12 +273,13 @@ impl Signing {
         let mut signer = self.signer();
         let (log, size, root, origin, proof) = {
             let state = read(state);
-            let log = state.log(name).ok_or(ProveError::TenantMissing)?;
+            let index = state.log_index(name).ok_or(ProveError::TenantMissing)?;
+            let log = &state.logs()[index as usize];
             if let Some(note) = self.kept(log.name(), log.size()) {
                 return Ok((log.size(), note));
             }
             let origin = log.origin(ledger_name(&state));
-            let proof = growth(&signer, log, &origin)?;
+            let proof = growth(&signer, &state, index, ledger_name(&state))?;
             (log.name(), log.size(), log.tree.root(), origin, proof)
         };
         let note = signer
@@ -298,47 +314,95 @@ impl Signing {
     }
 }
 
-/// The proof that a log extends what was signed of it last.
-fn growth(signer: &Signer<JournalMemory>, log: &Log, origin: &str) -> Result<Vec<Hash>, ProveError> {
-    match signer.memory().recall(origin).map_err(ProveError::Refused)? {
+/// The proof that a log extends what was signed of it last. It is made of the tree's edge then and of what came later, which
+/// the tails know: no segment is read, unless heads are far behind.
+fn growth(
+    signer: &Signer<JournalMemory>,
+    state: &State,
+    index: u32,
+    ledger: &str,
+) -> Result<Vec<Hash>, ProveError> {
+    let log = &state.logs()[index as usize];
+    let origin = log.origin(ledger);
+    match signer.memory().recall(&origin).map_err(ProveError::Refused)? {
         Some(signed) if signed.size < log.size() => {
-            log.tree.consistency(signed.size, log.size(), log).map_err(|error| tree_error(error, origin))
+            nodes::consistency(signed.size, log.size(), &LogNodes::new(state, index))
+                .map_err(|error| tree_error(error, &origin))
         }
         _ => Ok(Vec::new()),
     }
 }
 
+/// A log whose tree is read.
+struct Tree<'a> {
+    size: u64,
+    nodes: LogNodes<&'a RwLock<State>>,
+    origin: String,
+}
+
+/// The tree of a log, by its name.
+fn tree<'a>(state: &'a RwLock<State>, name: &TenantLog) -> Result<Tree<'a>, ProveError> {
+    state.with(|locked| {
+        let index = locked.log_index(name).ok_or(ProveError::TenantMissing)?;
+        let log = &locked.logs()[index as usize];
+        let nodes = LogNodes::new(state, index);
+        Ok(Tree { size: log.size(), nodes, origin: log.origin(ledger_name(locked)) })
+    })
+}
+
 /// RFC 6962 inclusion proof of a position in the tree of `size` records.
 pub(crate) fn inclusion(
-    state: &State,
-    log: &Log,
+    state: &RwLock<State>,
+    name: &TenantLog,
     position: Position,
     size: u64,
 ) -> Result<Vec<Hash>, ProveError> {
-    log.tree
-        .inclusion(position.0, size, log)
-        .map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
+    let tree = tree(state, name)?;
+    // The tree shows that the entry is in the log; that the stored event is what the entry commits to is looked at here.
+    let located = state.with(|state| state.locate(name, position)).map_err(Box::new)?;
+    let entry = located.map(|located| located.entry().map_err(Box::new)).transpose()?;
+    if entry.is_some_and(|entry| !entry.intact) {
+        return Err(ProveError::Damaged { origin: tree.origin, position: Some(position.0) });
+    }
+    within("size", size, tree.size)?;
+    nodes::inclusion(position.0, size, &tree.nodes).map_err(|error| tree_error(error, &tree.origin))
 }
 
 /// RFC 6962 consistency proof between two sizes.
-pub(crate) fn consistency(state: &State, log: &Log, from: u64, to: u64) -> Result<Vec<Hash>, ProveError> {
-    log.tree.consistency(from, to, log).map_err(|error| tree_error(error, &log.origin(ledger_name(state))))
+pub(crate) fn consistency(
+    state: &RwLock<State>,
+    name: &TenantLog,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Hash>, ProveError> {
+    let tree = tree(state, name)?;
+    within("size", to, tree.size)?;
+    nodes::consistency(from, to, &tree.nodes).map_err(|error| tree_error(error, &tree.origin))
 }
 
 /// The bytes of one tile of the log's published tree.
-pub(crate) fn tile(state: &State, log: &Log, tile: &Tile) -> Result<Vec<u8>, ProveError> {
-    let error = |error| tree_error(error, &log.origin(ledger_name(state)));
+pub(crate) fn tile(state: &RwLock<State>, name: &TenantLog, tile: &Tile) -> Result<Vec<u8>, ProveError> {
+    let tree = tree(state, name)?;
     match tile.kind() {
-        TileKind::Hashes(_) => read_tile(&log.tree, tile, log).map_err(error),
+        TileKind::Hashes(_) => {
+            hash_tile(tile, tree.size, &tree.nodes).map_err(|error| tree_error(error, &tree.origin))
+        }
         TileKind::Entries => {
             let end = tile.first().saturating_add(u64::from(tile.width()));
-            if end > log.size() {
-                return Err(ProveError::Beyond { what: "entry", asked: end, limit: log.size() });
+            within("entry", end, tree.size)?;
+            let mut entries = Vec::with_capacity(usize::from(tile.width()));
+            for position in tile.first()..end {
+                let located = state.with(|state| state.locate(name, Position(position))).map_err(Box::new)?;
+                let located = located.expect("what is below the size is somewhere");
+                entries.push(located.entry().map_err(Box::new)?.bytes);
             }
-            let rows = &log.rows_from(Position(tile.first()))[..usize::from(tile.width())];
-            Ok(encode_bundle(rows.iter().map(|row| row.entry())).expect("an entry of kind 1 is 44 bytes"))
+            Ok(encode_bundle(entries).expect("an entry of kind 1 is 44 bytes"))
         }
     }
+}
+
+fn within(what: &'static str, asked: u64, limit: u64) -> Result<(), ProveError> {
+    if asked > limit { Err(ProveError::Beyond { what, asked, limit }) } else { Ok(()) }
 }
 
 pub(crate) fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
@@ -349,13 +413,13 @@ fn ledger_name(state: &State) -> &str {
     &state.genesis().expect("a ledger that serves has its genesis").name
 }
 
-fn tree_error(error: TreeError<<Log as LeafSource>::Error>, origin: &str) -> ProveError {
+fn tree_error(error: TreeError<NodeError>, origin: &str) -> ProveError {
     match error {
         TreeError::Beyond { what, asked, limit } => ProveError::Beyond { what, asked, limit },
-        TreeError::Damaged { block, mismatch } => ProveError::Damaged {
-            origin: origin.to_owned(),
-            position: mismatch.index().map(|index| block * 256 + index as u64),
-        },
+        TreeError::Source(NodeError::Differs { position }) => {
+            ProveError::Damaged { origin: origin.to_owned(), position: Some(position) }
+        }
+        TreeError::Source(NodeError::Damaged(damaged)) => ProveError::Segment(damaged),
         other => ProveError::Refused(other.to_string()),
     }
 }

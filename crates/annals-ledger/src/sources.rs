@@ -14,12 +14,22 @@ pub(crate) struct Hole {
 }
 
 /// The highest number seen of each source of a tenant, by the source's keyed hash.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sources {
     last: BTreeMap<u64, u64>,
 }
 
 impl Sources {
+    /// All of them, as they were noted.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
+        self.last.iter().map(|(source, seq)| (*source, *seq))
+    }
+
+    /// What was noted before.
+    pub(crate) fn restore(noted: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        Self { last: noted.into_iter().collect() }
+    }
+
     /// Notes a number and tells what it jumped over. The first number of a source and late ones jump over nothing.
     pub(crate) fn advance(&mut self, source: u64, seq: u64) -> Option<Hole> {
         let watched = self.last.len();

@@ -9,19 +9,24 @@ use std::sync::{Arc, RwLock};
 
 use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::Place;
+use annals_segment::Damaged;
 use annals_tree::head::SignedHead;
 use annals_tree::origin::LogName;
-use annals_tree::{Hash, SecretRoot};
+use annals_tree::tree::TreeError;
+use annals_tree::{Hash, SecretRoot, root_at};
 use bytes::Bytes;
 
 use crate::batch::{self, Batch, BatchError, Genesis, Item, LogId, LogKind, NewTenant, Records, SecretRef};
 use crate::control::{Author, Control};
-use crate::ids::{self, Found, IdIndex};
+use crate::ids::{self, Found};
 use crate::keys::Keys;
 use crate::log::{Chunk, Log, Row};
-use crate::order::Order;
+use crate::manifest::{Manifest, TenantEntry};
+use crate::nodes::{LogNodes, NodeError};
+use crate::sealed::{Part, Parts, entry_of};
+use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
-use crate::times::Times;
+use crate::tail::{Before, Tail};
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
 const CONTROL_LOG: u32 = 0;
@@ -133,6 +138,15 @@ pub enum ApplyError {
         /// The batch.
         place: Place,
     },
+    /// What is sealed must be looked at to apply the batch, and cannot be.
+    #[error("batch {place}: {cause}")]
+    Sealed {
+        /// The batch.
+        place: Place,
+        /// What cannot be read.
+        #[source]
+        cause: Box<Damaged>,
+    },
 }
 
 /// Everything that the journal so far determines.
@@ -141,15 +155,15 @@ pub struct State {
     pub(crate) logs: Vec<Log>,
     /// Index of the tenant's events log; its access log is the next one.
     pub(crate) tenants: BTreeMap<TenantId, u32>,
-    by_name: BTreeMap<LogName, u32>,
-    /// Batches that hold records, kept whole.
-    pub(crate) chunks: Vec<Bytes>,
-    pub(crate) chunk_bytes: u64,
-    ids: IdIndex,
-    pub(crate) order: Order,
-    /// Ledger numbers by the time of occurrence.
-    pub(crate) times: Times,
-    pub(crate) roots: Roots,
+    pub(crate) by_name: BTreeMap<LogName, u32>,
+    /// The newest records.
+    pub(crate) tail: Tail,
+    /// The records before them, while they are being sealed.
+    pub(crate) sealing: Option<Arc<Frozen>>,
+    /// All records before those.
+    pub(crate) sealed: Arc<Parts>,
+    /// Rises whenever records move from a tail into a segment, or from segments into another.
+    pub(crate) epoch: u64,
     pub(crate) keys: Arc<RwLock<Keys>>,
     system: SystemEvents,
     /// Logs that changed since the last head that was made.
@@ -158,6 +172,8 @@ pub struct State {
     pub(crate) running: bool,
     pub(crate) last_head_at: Option<i64>,
     pub(crate) next: Place,
+    /// For audits: an event that cannot be looked for in a segment is taken not to be there.
+    pub(crate) passes_damage: bool,
 }
 
 impl Default for State {
@@ -175,19 +191,51 @@ impl State {
             logs: Vec::new(),
             tenants: BTreeMap::new(),
             by_name: BTreeMap::new(),
-            chunks: Vec::new(),
-            chunk_bytes: 0,
-            ids: IdIndex::default(),
-            order: Order::default(),
-            times: Times::default(),
-            roots: Roots::default(),
+            tail: Tail::new(Place(0), 0, 0),
+            sealing: None,
+            sealed: Arc::default(),
+            epoch: 0,
             keys: Arc::default(),
             system: SystemEvents::default(),
             unsigned: BTreeSet::new(),
             running: false,
             last_head_at: None,
             next: Place(0),
+            passes_damage: false,
         }
+    }
+
+    /// What a manifest says, with its segments opened.
+    pub(crate) fn restore(manifest: Manifest, store: &Store) -> Result<Self, StoreError> {
+        let mut parts = Parts::default();
+        for (slot, entry) in (0..).zip(&manifest.head.segments) {
+            let segment = store.open(entry)?;
+            let after = parts.iter().next_back().map_or(0, |part| part.seqs.end);
+            parts.push(Arc::new(Part::new(entry.number, slot, segment, entry.bytes, after)?));
+        }
+        Ok(Self::resume(manifest, parts))
+    }
+
+    /// What a manifest says, with its segments open; the slot of each is its index in the manifest.
+    pub(crate) fn resume(manifest: Manifest, parts: Parts) -> Self {
+        let Manifest { head, tenants } = manifest;
+        let mut state = Self::new();
+        for TenantEntry { id, logs: [events, access] } in tenants {
+            let index = state.add_tenant(id, (events.id, access.id));
+            for (log, entry) in state.logs[index as usize..].iter_mut().zip([events, access]) {
+                let Before { tree, last_received_at, sources } = entry.state;
+                (log.tree, log.last_received_at, log.sources) = (tree, last_received_at, sources);
+                entry.segments.into_iter().for_each(|slot| log.parts.insert(slot));
+            }
+        }
+        state.sealed = Arc::new(parts);
+        state.tail = Tail::new(head.place, head.next_seq, state.logs.len());
+        state.genesis = Some(head.genesis);
+        state.running = head.running;
+        state.last_head_at = head.last_head_at;
+        *state.keys.write().expect("no holder of this lock panics") = head.keys;
+        state.next = head.place;
+        state
     }
 
     /// Applies the next batch.
@@ -238,22 +286,23 @@ impl State {
         records: &Records,
         bytes: Bytes,
     ) -> Result<Vec<Outcome>, ApplyError> {
-        let roots: Vec<u32> = records.roots.iter().map(|root| self.roots.number(root)).collect();
+        let sealed = |cause| ApplyError::Sealed { place, cause: Box::new(cause) };
+        if records.atomic
+            && let Some(refused) = self.refuse_atomic(records, &bytes).map_err(sealed)?
+        {
+            return Ok(refused);
+        }
+        let roots: Vec<u32> = records.roots.iter().map(|root| self.tail.roots.number(root)).collect();
         let mut batch = InHand {
             place,
             accepted_at: records.accepted_at,
-            chunk: u32::try_from(self.chunks.len()).expect("batches in memory are far below 2^32"),
+            chunk: u32::try_from(self.tail.chunks.len()).expect("batches in memory are far below 2^32"),
             roots,
             logs: Vec::new(),
             created: BTreeSet::new(),
             stored: false,
         };
-        if records.atomic
-            && let Some(refused) = self.refuse_atomic(records, &bytes)
-        {
-            return Ok(refused);
-        }
-        self.chunks.push(bytes);
+        self.tail.chunks.push(bytes);
         for tenant in &records.tenants {
             let index = match (self.tenants.get(&tenant.id), &tenant.new) {
                 (Some(index), _) => *index,
@@ -267,9 +316,9 @@ impl State {
             outcomes.push(self.apply_item(&mut batch, item)?);
         }
         if batch.stored {
-            self.chunk_bytes += self.chunks[batch.chunk as usize].len() as u64;
+            self.tail.chunk_bytes += self.tail.chunks[batch.chunk as usize].len() as u64;
         } else {
-            self.chunks.pop();
+            self.tail.chunks.pop();
         }
         Ok(outcomes)
     }
@@ -277,14 +326,13 @@ impl State {
     fn apply_item(&mut self, batch: &mut InHand, item: &Item) -> Result<Outcome, ApplyError> {
         let log = batch.logs[usize::from(item.tenant)] + u32::from(item.log == LogKind::Access);
         let row = self.row(batch, item, log);
-        let event = row.event(&self.chunks);
-        if let Some(found) = self.find(log, item.id_hash, row.id(&self.chunks)) {
-            let first =
-                self.logs[found.log as usize].row(found.position).expect("the id index names records");
-            let leaf = first.leaf();
-            let same = first.event(&self.chunks) == event;
-            let position = found.position;
-            return Ok(if same {
+        let event = row.event(&self.tail.chunks);
+        let known = self.known(log, item.id_hash, row.id(&self.tail.chunks));
+        if let Some(first) =
+            known.map_err(|cause| ApplyError::Sealed { place: batch.place, cause: Box::new(cause) })?
+        {
+            let Known { position, leaf, event: stored } = first;
+            return Ok(if stored == event {
                 Outcome::Duplicate { position, leaf }
             } else {
                 Outcome::Refused(Refusal::Conflict { position })
@@ -298,13 +346,13 @@ impl State {
             if let Some(refusal) = self.refuse_control(batch, &control) {
                 return Ok(Outcome::Refused(refusal));
             }
-            let (position, leaf) = self.store(batch, log, item.id_hash, row);
+            let (position, leaf) = self.store(batch, log, row);
             self.apply_control(control, batch.accepted_at);
             return Ok(Outcome::Created { position, leaf });
         }
-        let (position, leaf) = self.store(batch, log, item.id_hash, row);
+        let (position, leaf) = self.store(batch, log, row);
         if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
-            && let Some(hole) = self.logs[log as usize].sources.advance(source, seq)
+            && let Some(hole) = self.logs[log as usize].advance(source, seq)
         {
             let made = system::source_gap(&event, hole);
             self.add_system(batch, log, spare, &made);
@@ -317,6 +365,7 @@ impl State {
             chunk: batch.chunk,
             bytes: item.bytes,
             id_at: item.id_at,
+            id_hash: item.id_hash,
             operation: item.operation,
             derived: item.derived,
             system: item.system,
@@ -332,37 +381,39 @@ impl State {
 
     /// The acceptor's time, or the log's last where that is later: a log's times never fall.
     fn received_at(&self, batch: &InHand, log: u32) -> Timestamp {
-        self.logs[log as usize]
-            .last_received_at()
-            .map_or(batch.accepted_at, |last| last.max(batch.accepted_at))
+        self.logs[log as usize].last_received_at.map_or(batch.accepted_at, |last| last.max(batch.accepted_at))
     }
 
     /// The one place where a record gets its position, ledger number and leaf.
-    fn store(&mut self, batch: &mut InHand, log: u32, id_hash: u64, mut row: Row) -> (Position, Hash) {
-        let found = Found { log, position: Position(self.logs[log as usize].size()) };
-        if self.logs[log as usize].kind == LogKind::Tenant {
-            let seq = self.order.push(found).0;
+    fn store(&mut self, batch: &mut InHand, index: u32, mut row: Row) -> (Position, Hash) {
+        let log = &mut self.logs[index as usize];
+        let found = Found { log: index, position: Position(log.size()) };
+        if log.kind == LogKind::Tenant {
+            let seq = self.tail.order.push(found).0;
             row.seq = Some(seq);
-            self.times.push(row.occurred_at(), seq);
+            self.tail.times.push(row.happened_at(), seq);
         }
-        let (position, leaf) = self.logs[log as usize].push(row);
-        self.ids.insert(id_hash, found);
-        self.unsigned.insert(log);
+        let stored = log.push(self.tail.stretch_of(index, log), row);
+        self.tail.ids.insert(row.id_hash, found);
+        self.tail.records += 1;
+        self.tail.since.get_or_insert(batch.accepted_at);
+        self.unsigned.insert(index);
         batch.stored = true;
-        (position, leaf)
+        stored
     }
 
     /// A record that annals adds by itself while applying; its bytes are a chunk of their own.
     fn add_system(&mut self, batch: &mut InHand, log: u32, secret: SecretRef, event: &serde_json::Value) {
         let root = batch.roots[usize::from(secret.root)];
-        let seed = SecretRoot::from_bytes(self.roots.seeds[root as usize]);
+        let seed = SecretRoot::from_bytes(self.tail.roots.seeds[root as usize]);
         let made = self.system.make(event, &seed.secret(secret.counter));
         let tenant = self.logs[log as usize].tenant.clone();
         let id_hash = self.id_hash(&tenant, self.logs[log as usize].kind, made.id.as_bytes());
         let row = Row {
-            chunk: u32::try_from(self.chunks.len()).expect("batches in memory are far below 2^32"),
+            chunk: u32::try_from(self.tail.chunks.len()).expect("batches in memory are far below 2^32"),
             bytes: (0, u32::try_from(made.bytes.len()).expect("our own events are small")),
             id_at: made.id_at,
+            id_hash,
             operation: made.operation.code(),
             derived: false,
             system: true,
@@ -374,9 +425,9 @@ impl State {
             seq: None,
             commitment: made.commitment,
         };
-        self.chunk_bytes += made.bytes.len() as u64;
-        self.chunks.push(Bytes::from(made.bytes));
-        self.store(batch, log, id_hash, row);
+        self.tail.chunk_bytes += made.bytes.len() as u64;
+        self.tail.chunks.push(Bytes::from(made.bytes));
+        self.store(batch, log, row);
     }
 
     fn create_tenant(&mut self, batch: &mut InHand, tenant: &TenantId, new: &NewTenant) -> u32 {
@@ -426,27 +477,54 @@ impl State {
         }
     }
 
-    pub(crate) fn find(&self, log: u32, id_hash: u64, id: &[u8]) -> Option<Found> {
-        self.ids.find(id_hash, |found| {
-            found.log == log
-                && self.logs[log as usize].row(found.position).is_some_and(|row| row.id(&self.chunks) == id)
+    /// The tails, the newest first.
+    pub(crate) fn tails(&self) -> impl Iterator<Item = &Tail> {
+        std::iter::once(&self.tail).chain(self.sealing.as_deref().map(|frozen| &frozen.tail))
+    }
+
+    /// The record with this id in one of the tails.
+    pub(crate) fn find_in_tails(&self, log: u32, id_hash: u64, id: &[u8]) -> Option<(&Tail, Position)> {
+        self.tails().find_map(|tail| {
+            let is_it = |found: Found| {
+                found.log == log
+                    && tail.row(log, found.position).is_some_and(|row| row.id(&tail.chunks) == id)
+            };
+            tail.ids.find(id_hash, is_it).map(|found| (tail, found.position))
         })
     }
 
+    /// The record that has this id already.
+    fn known(&self, log: u32, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
+        if let Some((tail, position)) = self.find_in_tails(log, id_hash, id) {
+            let row = tail.row(log, position).expect("the id index names records");
+            return Ok(Some(Known { position, leaf: row.leaf(), event: row.event(&tail.chunks) }));
+        }
+        let log = &self.logs[log as usize];
+        for part in self.sealed.of(&log.parts).rev() {
+            match known_in(part, log, id_hash, id) {
+                Ok(None) => {}
+                Err(_) if self.passes_damage => {}
+                found => return found,
+            }
+        }
+        Ok(None)
+    }
+
     /// The outcomes of an all-or-nothing batch of which one item conflicts, or none when all may be stored.
-    fn refuse_atomic(&self, records: &Records, bytes: &Bytes) -> Option<Vec<Outcome>> {
+    fn refuse_atomic(&self, records: &Records, bytes: &Bytes) -> Result<Option<Vec<Outcome>>, Damaged> {
         let mut seen: BTreeMap<(u16, LogKind, &[u8]), usize> = BTreeMap::new();
-        let conflicts: Vec<Option<Position>> = (0..records.items.len())
-            .map(|index| {
-                let item = &records.items[index];
-                let event = item.event(bytes);
-                let log = self.tenants.get(&records.tenants[usize::from(item.tenant)].id)?;
-                let log = log + u32::from(item.log == LogKind::Access);
-                let found = self.find(log, item.id_hash, item.id(bytes))?;
-                let first = self.logs[log as usize].row(found.position).expect("the id index names records");
-                (first.event(&self.chunks) != event).then_some(found.position)
-            })
-            .collect();
+        let mut conflicts: Vec<Option<Position>> = Vec::with_capacity(records.items.len());
+        for item in &records.items {
+            let known = match self.tenants.get(&records.tenants[usize::from(item.tenant)].id) {
+                None => None,
+                Some(log) => {
+                    let log = log + u32::from(item.log == LogKind::Access);
+                    self.known(log, item.id_hash, item.id(bytes))?
+                }
+            };
+            conflicts
+                .push(known.filter(|first| first.event != item.event(bytes)).map(|first| first.position));
+        }
         let repeats: Vec<bool> = records
             .items
             .iter()
@@ -457,7 +535,7 @@ impl State {
             })
             .collect();
         if conflicts.iter().all(Option::is_none) && !repeats.contains(&true) {
-            return None;
+            return Ok(None);
         }
         let refused = conflicts.iter().zip(repeats).map(|(conflict, repeat)| {
             Outcome::Refused(match (conflict, repeat) {
@@ -466,7 +544,7 @@ impl State {
                 (None, false) => Refusal::Atomic,
             })
         });
-        Some(refused.collect())
+        Ok(Some(refused.collect()))
     }
 
     fn id_hash(&self, tenant: &TenantId, log: LogKind, id: &[u8]) -> u64 {
@@ -480,9 +558,13 @@ impl State {
         let signed = SignedHead::decode(signed).map_err(|_| ApplyError::HeadSignature { place })?;
         let head = signed.verify(&key).map_err(|_| ApplyError::HeadSignature { place })?;
         for claim in &head.logs {
-            let log = self.by_name.get(&claim.log).map(|index| &self.logs[*index as usize]);
-            let matches = log.is_some_and(|log| log.root_at(claim.size) == Some(claim.root));
-            if !matches {
+            let found = match self.by_name.get(&claim.log) {
+                None => None,
+                Some(index) => self
+                    .root_at(*index, claim.size)
+                    .map_err(|cause| ApplyError::Sealed { place, cause: Box::new(cause) })?,
+            };
+            if found != Some(claim.root) {
                 let origin = claim.log.origin(&genesis.name);
                 return Err(ApplyError::Head { place, origin, size: claim.size });
             }
@@ -490,6 +572,54 @@ impl State {
         self.last_head_at = Some(head.at_us);
         Ok(())
     }
+
+    /// The root when a log had `size` records, or none when it never had that many, or has other ones by now.
+    pub(crate) fn root_at(&self, log: u32, size: u64) -> Result<Option<Hash>, Damaged> {
+        if size > self.logs[log as usize].size() {
+            return Ok(None);
+        }
+        match root_at(size, &LogNodes::new(self, log)) {
+            Ok(root) => Ok(Some(root)),
+            Err(TreeError::Source(NodeError::Damaged(damaged))) => Err(*damaged),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Ends the tail before the next batch: from now on it is only read, until it is sealed. Nothing else is being sealed.
+    pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
+        assert!(self.sealing.is_none(), "one tail is sealed at a time");
+        let next = Tail::new(self.next, self.tail.order.next(), self.logs.len());
+        let tail = std::mem::replace(&mut self.tail, next);
+        let keys = self.keys.read().expect("no holder of this lock panics").clone();
+        let frozen = Arc::new(Frozen { tail, keys, running: self.running, last_head_at: self.last_head_at });
+        self.sealing = Some(frozen.clone());
+        frozen
+    }
+}
+
+/// A tail that does not change any more, and what else the ledger was at its end.
+pub(crate) struct Frozen {
+    pub(crate) tail: Tail,
+    pub(crate) keys: Keys,
+    pub(crate) running: bool,
+    pub(crate) last_head_at: Option<i64>,
+}
+
+/// The record of a segment that has this id.
+fn known_in(part: &Part, log: &Log, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
+    let Some(row) = part.find(&log.tenant, log.kind, id_hash, id)? else { return Ok(None) };
+    let sealed = part.segment.record(row)?;
+    let position = sealed.position;
+    let (_, leaf) = entry_of(&sealed)
+        .ok_or_else(|| part.segment.malformed("a record is no event").of(&log.tenant, position))?;
+    Ok(Some(Known { position, leaf, event: sealed.event }))
+}
+
+/// A record that is looked up by its id.
+struct Known {
+    position: Position,
+    leaf: Hash,
+    event: Bytes,
 }
 
 /// The batch being applied.

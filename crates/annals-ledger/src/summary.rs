@@ -1,18 +1,24 @@
 //! Counting what satisfies a condition: by the values of fields, and by stretches of time.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use annals_event::Timestamp;
 use annals_event::filter::{Field, Known, Matcher, Path};
 use annals_event::json::{Document, Kind, Value, write_string};
+use annals_segment::Damaged;
+use annals_segment::hits::Budget;
+use annals_segment::plan::Plan;
+use annals_segment::tally::{self, TallySink};
 use jiff::tz::TimeZone;
 
 use crate::intervals::Interval;
 use crate::read::FeedScope;
-use crate::record::LIMITS;
-use crate::scan::{Passed, Scan, Work, times_of};
+use crate::record::{LIMITS, Record};
+use crate::scan::{Lane, Next, Readers, Scan, Work, parts_of, rows_in, times_of};
+use crate::sealed::Part;
 use crate::search::{Counted, SearchError};
 use crate::state::State;
 
@@ -23,6 +29,9 @@ pub const DISTINCT_MAX: usize = 100_000;
 pub const DISTINCT_BYTES_MAX: usize = 32 << 20;
 const VALUE_BYTES: usize = 64;
 
+/// Work in a segment, about ns, between two looks at the clock.
+const WORK_AT_ONCE: u64 = 50_000;
+
 /// Most stretches of time in one answer.
 pub const STRETCHES_MAX: usize = 10_000;
 
@@ -32,7 +41,7 @@ pub struct Summary<'a> {
     /// Where.
     pub scope: &'a FeedScope,
     /// What a record must satisfy to count.
-    pub matcher: &'a Matcher,
+    pub matcher: &'a Arc<Matcher>,
     /// By the values of which fields.
     pub by: &'a [Field],
     /// Values told of each field: those that are most.
@@ -75,12 +84,28 @@ pub struct FieldCounts {
     pub missing: u64,
 }
 
-/// Counting on its way.
+/// Counting on its way: first the tail, then one segment after another.
+///
+/// When records move between the two before the tail is counted, all is counted anew; later it does not matter any more.
 pub(crate) struct Tally<'a> {
     summary: &'a Summary<'a>,
-    scan: Scan,
-    document: Document,
     size: u64,
+    tail: Scan,
+    /// Segments that are not counted yet.
+    parts: VecDeque<Counting>,
+    sums: Sums<'a>,
+}
+
+/// One segment to count in.
+struct Counting {
+    part: Arc<Part>,
+    tally: Option<tally::Tally>,
+}
+
+/// What is counted so far.
+struct Sums<'a> {
+    summary: &'a Summary<'a>,
+    document: Document,
     total: u64,
     fields: Vec<Counter>,
     distinct: usize,
@@ -106,11 +131,83 @@ impl<'a> Tally<'a> {
             // Too many are better refused before all is counted.
             filled(&BTreeMap::new(), histogram, bounds)?;
         }
-        Ok(Self {
+        let tail = Self::tail(summary, size);
+        Ok(Self { summary, size, tail, parts: VecDeque::new(), sums: Sums::new(summary) })
+    }
+
+    fn tail(summary: &Summary<'_>, size: u64) -> Scan {
+        Scan::by_time(summary.scope, summary.matcher, false, false, size).of_tail()
+    }
+
+    /// Counts on in the segment that is next.
+    fn count_part(&mut self) -> Result<usize, Damaged> {
+        let Some(counting) = self.parts.front_mut() else { return Ok(0) };
+        let Some(tally) = &mut counting.tally else {
+            counting.tally = begin(&counting.part, self.summary, self.size)?;
+            if counting.tally.is_none() {
+                self.parts.pop_front();
+            }
+            return Ok(BYTES_OF_OPENING);
+        };
+        let mut budget = Budget::new(WORK_AT_ONCE);
+        if tally.step(&mut self.sums, &mut budget)? {
+            self.parts.pop_front();
+        }
+        Ok(usize::try_from(WORK_AT_ONCE).unwrap_or(usize::MAX))
+    }
+
+    /// The counts.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError::TooMany`]; [`SearchError::Busy`] when not all were looked at.
+    pub(crate) fn finish(self) -> Result<Counts, SearchError> {
+        let has_ended = self.has_ended();
+        let sums = self.sums;
+        if let Some(error) = sums.excess() {
+            return Err(error);
+        }
+        if !has_ended {
+            return Err(SearchError::Busy);
+        }
+        let stretches = match self.summary.histogram {
+            Some(histogram) => filled(
+                &sums.stretches,
+                histogram,
+                times_of(self.summary.matcher.condition(), &Field::OccurredAt),
+            )?,
+            None => Vec::new(),
+        };
+        let values_max = self.summary.values_max;
+        let fields = sums.fields.into_iter().map(|counter| counter.finish(values_max)).collect();
+        Ok(Counts { size: self.size, total: sums.total, fields, stretches })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.tail.has_ended() && self.parts.is_empty()
+    }
+}
+
+/// What making a condition ready for a segment costs, as if it were so many bytes to look at.
+const BYTES_OF_OPENING: usize = 4 << 10;
+
+/// Begins to count in a segment; none when it has nothing to count.
+fn begin(part: &Part, summary: &Summary<'_>, size: u64) -> Result<Option<tally::Tally>, Damaged> {
+    let Some(rows) = rows_in(part, summary.scope, Lane::Time)? else { return Ok(None) };
+    let plan = Plan::new(&part.segment, summary.matcher, false)?;
+    if plan.is_never() {
+        return Ok(None);
+    }
+    let (low, high) = (Bound::Unbounded, Bound::Unbounded);
+    let times = summary.histogram.is_some();
+    tally::Tally::new(&Arc::new(plan), &rows, low, high, size, summary.by, times).map(Some)
+}
+
+impl<'a> Sums<'a> {
+    fn new(summary: &'a Summary<'a>) -> Self {
+        Self {
             summary,
-            scan: Scan::by_time(summary.matcher.condition(), false, size),
             document: Document::default(),
-            size,
             total: 0,
             fields: summary.by.iter().map(|_| Counter::default()).collect(),
             distinct: 0,
@@ -118,21 +215,18 @@ impl<'a> Tally<'a> {
             stretches: BTreeMap::new(),
             stretch: (0, 0),
             parses: summary.by.iter().any(|field| matches!(field, Field::Member(_))),
-        })
+        }
     }
 
-    fn count(&mut self, passed: &Passed) {
+    fn count(&mut self, record: &Record) {
         self.total += 1;
-        let record = &passed.record;
-        if let Some(histogram) = self.summary.histogram {
-            let at = record.happened_at();
-            if !(self.stretch.0..self.stretch.1).contains(&at.as_micros()) {
-                self.stretch = histogram.interval.around(at, &histogram.zone);
-            }
-            *self.stretches.entry(self.stretch.0).or_default() += 1;
+        if self.summary.histogram.is_some() {
+            let stretch = self.stretch(record.happened_at().as_micros());
+            self.add_time(&stretch, 1);
         }
-        let event = self.parses.then(|| self.document.parse(&record.event, LIMITS).ok()).flatten();
-        for (field, counter) in self.summary.by.iter().zip(&mut self.fields) {
+        let mut document = std::mem::take(&mut self.document);
+        let event = self.parses.then(|| document.parse(&record.event, LIMITS).ok()).flatten();
+        for (index, field) in self.summary.by.iter().enumerate() {
             let mut values: Vec<Cow<'_, str>> = Vec::new();
             match (field, event) {
                 (Field::Member(path), Some(event)) => values_at(path, event, &mut values),
@@ -141,17 +235,12 @@ impl<'a> Tally<'a> {
             }
             values.sort_unstable();
             values.dedup();
-            counter.missing += u64::from(values.is_empty());
+            self.fields[index].missing += u64::from(values.is_empty());
             for value in values {
-                if let Some(count) = counter.values.get_mut(&*value) {
-                    *count += 1;
-                } else {
-                    self.distinct += 1;
-                    self.distinct_bytes += value.len() + VALUE_BYTES;
-                    counter.values.insert((*value).into(), 1);
-                }
+                self.add_value(index, &value, 1);
             }
         }
+        self.document = document;
     }
 
     /// What there is too much of, if anything.
@@ -167,48 +256,68 @@ impl<'a> Tally<'a> {
             None
         }
     }
+}
 
-    /// The counts.
-    ///
-    /// # Errors
-    ///
-    /// [`SearchError::TooMany`]; [`SearchError::Busy`] when not all were looked at.
-    pub(crate) fn finish(self) -> Result<Counts, SearchError> {
-        if let Some(error) = self.excess() {
-            return Err(error);
+impl TallySink for Sums<'_> {
+    fn stretch(&mut self, us: i64) -> Range<i64> {
+        if !(self.stretch.0..self.stretch.1).contains(&us)
+            && let (Some(histogram), Some(at)) = (self.summary.histogram, Timestamp::from_micros(us))
+        {
+            self.stretch = histogram.interval.around(at, &histogram.zone);
         }
-        if !self.scan.has_ended() {
-            return Err(SearchError::Busy);
+        self.stretch.0..self.stretch.1
+    }
+
+    fn add_time(&mut self, stretch: &Range<i64>, records: u64) {
+        *self.stretches.entry(stretch.start).or_default() += records;
+    }
+
+    fn add_value(&mut self, field: usize, json: &str, records: u64) {
+        let counter = &mut self.fields[field];
+        if let Some(count) = counter.values.get_mut(json) {
+            *count += records;
+        } else {
+            self.distinct += 1;
+            self.distinct_bytes += json.len() + VALUE_BYTES;
+            counter.values.insert(json.into(), records);
         }
-        let stretches = match self.summary.histogram {
-            Some(histogram) => filled(
-                &self.stretches,
-                histogram,
-                times_of(self.summary.matcher.condition(), &Field::OccurredAt),
-            )?,
-            None => Vec::new(),
-        };
-        let values_max = self.summary.values_max;
-        let fields = self.fields.into_iter().map(|counter| counter.finish(values_max)).collect();
-        Ok(Counts { size: self.size, total: self.total, fields, stretches })
+    }
+
+    fn add_missing(&mut self, field: usize, records: u64) {
+        self.fields[field].missing += records;
+    }
+
+    fn add_total(&mut self, records: u64) {
+        self.total += records;
     }
 }
 
 impl Work for Tally<'_> {
-    fn fetch(&mut self, state: &State) -> bool {
-        self.scan.fetch(state, self.summary.scope);
-        !self.scan.has_ended() && self.excess().is_none()
+    fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
+        if !self.tail.has_ended() && self.tail.epoch() != Some(state.epoch) {
+            self.tail = Self::tail(self.summary, self.size);
+            self.sums = Sums::new(self.summary);
+            let parts = parts_of(state, self.summary.scope);
+            self.parts = parts.map(|part| Counting { part: part.clone(), tally: None }).collect();
+        }
+        self.tail.fetch(state);
+        Ok(!self.has_ended() && self.sums.excess().is_none())
     }
 
-    fn look(&mut self) -> Option<usize> {
-        if self.excess().is_some() {
-            return None;
+    fn look(&mut self) -> Result<Option<usize>, Damaged> {
+        if self.sums.excess().is_some() {
+            return Ok(None);
         }
-        let passed = self.scan.next()?;
-        if passed.satisfies(self.summary.matcher, &mut self.document) {
-            self.count(&passed);
+        match self.tail.next()? {
+            Next::Fetch if self.tail.has_ended() && !self.parts.is_empty() => self.count_part().map(Some),
+            Next::Fetch => Ok(None),
+            Next::Looked(bytes) => Ok(Some(bytes)),
+            Next::Found(passed) => {
+                let record = passed.record(&mut Readers::default())?;
+                self.sums.count(&record);
+                Ok(Some(record.event.len()))
+            }
         }
-        Some(passed.record.event.len())
     }
 }
 

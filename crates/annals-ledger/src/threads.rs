@@ -1,11 +1,18 @@
-//! The two threads of a running ledger.
+//! The threads of a running ledger: one writes the journal, one applies, one seals.
 //!
-//! Under load one flushes while the other applies. When nothing else waits, the journal's thread applies what it has just
+//! Under load one flushes while the next applies. When nothing else waits, the journal's thread applies what it has just
 //! flushed itself: waking another thread would cost a lone sender more than the work does.
 
 use std::sync::atomic::AtomicUsize;
 
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
 use super::*;
+use crate::seal::{Done, SealError};
+
+/// Niceness of the thread that seals and merges.
+const BACKGROUND_NICENESS: i32 = 10;
 
 /// A group that is durable and not yet applied: its first place and its batches.
 struct Durable {
@@ -17,11 +24,12 @@ struct Durable {
 pub struct Engine {
     writer: Writer,
     applier: Applier,
+    sealing: SealingTurns,
     durable: Receiver<Durable>,
 }
 
 impl Engine {
-    pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, journal: Box<dyn Journal>, sealer: Sealer) -> Self {
         let (sender, durable) = sync_channel(GROUPS_IN_FLIGHT);
         let next = journal.next();
         let behind = Arc::new(AtomicUsize::new(0));
@@ -34,9 +42,11 @@ impl Engine {
             alone: false,
             refusing: None,
             unsaid: Vec::new(),
+            trimmed_to: 0,
         };
         let applier = Applier { shared: shared.clone(), behind, heads_at_us: shared.clock.monotonic_us() };
-        Self { writer, applier, durable }
+        let sealing = SealingTurns { shared: shared.clone(), sealer };
+        Self { writer, applier, sealing, durable }
     }
 
     /// Appends the group that waits, if one does. `false` when none did.
@@ -49,9 +59,20 @@ impl Engine {
         while self.applier.turn(&self.durable, Duration::ZERO) == Turn::Wrote {}
     }
 
+    /// Seals what waits to be sealed, or merges segments, and says what was done. With `now` the tail is sealed whatever its
+    /// size and age.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; it can be tried again.
+    pub fn seal(&mut self, now: bool) -> Result<Done, SealError> {
+        self.sealing.turn(now)
+    }
+
     pub(super) fn start(self) -> Vec<JoinHandle<()>> {
-        let Self { mut writer, mut applier, durable } = self;
+        let Self { mut writer, mut applier, mut sealing, durable } = self;
         writer.alone = true;
+        writer.shared.sealing.runs.store(true, Ordering::Release);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
         };
@@ -64,7 +85,20 @@ impl Engine {
             let _watched = applying;
             while applier.turn(&durable, TICK) != Turn::Ended {}
         };
-        vec![spawn("annals-journal", Box::new(write)), spawn("annals-ledger", Box::new(apply))]
+        let shared = sealing.shared.clone();
+        let seal = move || {
+            let _watched = Watched(shared);
+            // Whoever sends or asks comes first; what this thread leaves undone is bounded by two tails.
+            if let Err(error) = setpriority_process(Some(gettid()), BACKGROUND_NICENESS) {
+                tracing::warn!(%error, "sealing has no lower priority than requests");
+            }
+            sealing.run();
+        };
+        vec![
+            spawn("annals-journal", Box::new(write)),
+            spawn("annals-ledger", Box::new(apply)),
+            spawn("annals-seal", Box::new(seal)),
+        ]
     }
 }
 
@@ -105,6 +139,8 @@ struct Writer {
     refusing: Option<Refusing>,
     /// Records of annals' own that were refused, to be tried again with the one that says so.
     unsaid: Vec<Vec<u8>>,
+    /// Batches before this place are forgotten.
+    trimmed_to: u64,
 }
 
 /// Most records of annals' own that wait for the journal to take writes again; each is a few hundred bytes.
@@ -142,7 +178,20 @@ impl Writer {
         if self.refusing.is_some() {
             self.try_again();
         }
+        self.trim();
         turn
+    }
+
+    /// Forgets what segments hold and a manifest says so.
+    fn trim(&mut self) {
+        let needless = self.shared.sealing.trim_to.load(Ordering::Acquire);
+        if needless > self.trimmed_to {
+            self.trimmed_to = needless;
+            if let Err(error) = self.journal.trim(Place(needless)) {
+                // The next seal tries again; until then it only takes space.
+                tracing::warn!(%error, "the journal could not be trimmed");
+            }
+        }
     }
 
     fn append(&mut self, group: Vec<Submission>) {
@@ -357,6 +406,80 @@ impl Applier {
     }
 }
 
+/// Seals and merges.
+struct SealingTurns {
+    shared: Arc<Shared>,
+    sealer: Sealer,
+}
+
+impl SealingTurns {
+    /// Until the service stops.
+    fn run(&mut self) {
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            let turns = self.shared.sealing.turns();
+            match self.turn(false) {
+                Ok(Done::Nothing) | Err(_) => self.shared.sealing.wait(turns, TICK),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn turn(&mut self, now: bool) -> Result<Done, SealError> {
+        self.freeze(now);
+        let began = self.shared.clock.monotonic_us();
+        let done = self.sealer.turn();
+        let micros = self.shared.clock.monotonic_us().saturating_sub(began);
+        match &done {
+            Ok(Done::Nothing) => {}
+            Ok(done) => {
+                self.shared.health().segments = None;
+                self.shared.observer.sealed(*done, micros);
+                self.shared.sealing.tell();
+            }
+            Err(error) => {
+                tracing::error!(%error, "records cannot be sealed");
+                self.shared.health().segments = Some(error.to_string());
+            }
+        }
+        done
+    }
+
+    /// Ends a tail that is old enough.
+    fn freeze(&self, now: bool) {
+        let limits = self.shared.sealing.limits;
+        let is_due = |state: &State| {
+            let tail = &state.tail;
+            state.sealing.is_none()
+                && (limits.is_outlived_by(tail, self.shared.clock.now()) || (now && tail.records > 0))
+        };
+        if is_due(&read(&self.shared.state)) {
+            let mut state = self.shared.write_state();
+            if is_due(&state) {
+                state.freeze();
+            }
+        }
+    }
+}
+
+impl Sealing {
+    /// A tail was frozen, or sealed.
+    pub(super) fn tell(&self) {
+        *self.turns.lock().expect("no holder of this lock panics") += 1;
+        self.turned.notify_all();
+    }
+
+    /// How often that happened.
+    fn turns(&self) -> u64 {
+        *self.turns.lock().expect("no holder of this lock panics")
+    }
+
+    /// Waits until it happens again, but not for ever.
+    fn wait(&self, before: u64, patience: Duration) {
+        let turns = self.turns.lock().expect("no holder of this lock panics");
+        drop(self.turned.wait_timeout_while(turns, patience, |turns| *turns == before));
+    }
+}
+
 impl Shared {
     /// Applies a durable group and answers its senders. After a batch that cannot be applied nothing more is: what is
     /// durable is replayed at the next start, and its senders learn that it may be stored.
@@ -376,7 +499,20 @@ impl Shared {
         for (place, submission) in places.zip(group.submissions) {
             let began = self.clock.monotonic_us();
             let Submission { batch, events, whose } = submission;
-            let applied = self.write_state().apply(place, Bytes::from(batch))?;
+            self.wait_for_room();
+            let (applied, is_frozen) = {
+                let mut state = self.write_state();
+                let applied = state.apply(place, Bytes::from(batch))?;
+                let is_full = self.sealing.limits.is_reached_by(&state.tail);
+                let is_frozen = is_full && state.sealing.is_none();
+                if is_frozen {
+                    state.freeze();
+                }
+                (applied, is_frozen)
+            };
+            if is_frozen {
+                self.sealing.tell();
+            }
             let outcomes = match applied {
                 Applied::Records(outcomes) => outcomes,
                 Applied::Genesis | Applied::Head => Vec::new(),
@@ -387,6 +523,23 @@ impl Shared {
         }
         self.grown.send_modify(|groups| *groups += 1);
         Ok(())
+    }
+
+    /// Waits while two tails are full: what waits in the queue meanwhile is bounded too, and then senders are told to come
+    /// back later. So memory is bounded whatever the disk of the segments does.
+    fn wait_for_room(&self) {
+        let is_full = || {
+            let state = read(&self.state);
+            state.sealing.is_some() && self.sealing.limits.is_reached_by(&state.tail)
+        };
+        let may_wait = || self.sealing.runs.load(Ordering::Acquire) && !self.stopping.load(Ordering::Acquire);
+        loop {
+            let turns = self.sealing.turns();
+            if !may_wait() || !is_full() {
+                return;
+            }
+            self.sealing.wait(turns, TICK);
+        }
     }
 
     pub(super) fn write_state(&self) -> std::sync::RwLockWriteGuard<'_, State> {

@@ -4,5 +4,6 @@ mod basics;
 mod damage;
 mod faults;
 mod model;
+mod sealing;
 mod searching;
 mod support;

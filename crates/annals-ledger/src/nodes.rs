@@ -1,0 +1,174 @@
+//! The nodes of a log's tree, wherever they are: in its frontier, in the tails, in segments.
+//!
+//! Of what is sealed, nodes of 256 leaves and more are read. Smaller ones are made of leaves, and leaves of the sealed events
+//! and their secrets; each is held against its tag, so that a record that is not what was appended gives an error in place of
+//! a proof that does not hold.
+
+use std::sync::{Arc, RwLock};
+
+use annals_event::Position;
+use annals_segment::Damaged;
+use annals_tree::tree::tag;
+use annals_tree::{Hash, Nodes, node_hash};
+
+use crate::log::{Log, Row};
+use crate::sealed::{Part, entry_of};
+use crate::state::State;
+use crate::tail::BLOCK_LEVEL;
+
+/// Why a node cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NodeError {
+    /// A segment cannot be read.
+    #[error(transparent)]
+    Damaged(#[from] Box<Damaged>),
+    /// A sealed record is not what was appended.
+    #[error("the record at position {position} does not match the tree")]
+    Differs {
+        /// Its position.
+        position: u64,
+    },
+}
+
+impl From<Damaged> for NodeError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Damaged(Box::new(damaged))
+    }
+}
+
+/// Whatever can be asked of the state, once or again and again.
+pub(crate) trait Access {
+    fn with<T>(&self, ask: impl FnOnce(&State) -> T) -> T;
+}
+
+impl Access for &State {
+    fn with<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        ask(self)
+    }
+}
+
+/// Locked for each question anew: segments are read while it is not.
+impl Access for &RwLock<State> {
+    fn with<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        ask(&self.read().expect("the ledger's thread does not panic while it writes"))
+    }
+}
+
+/// The nodes of one log.
+pub(crate) struct LogNodes<A> {
+    access: A,
+    log: u32,
+}
+
+/// Where a node is.
+enum Place {
+    Here(Hash),
+    /// Its leaves are in several places.
+    Halves,
+    /// It is sealed, in this segment, which has the row of its last leaf.
+    Sealed(Arc<Part>, u32),
+    /// Reading that failed.
+    Failed(Damaged),
+}
+
+impl<A: Access> LogNodes<A> {
+    /// The log with this index, which must exist.
+    pub(crate) fn new(access: A, log: u32) -> Self {
+        Self { access, log }
+    }
+
+    fn place(&self, level: u32, index: u64) -> Place {
+        self.access.with(|state| {
+            let log = &state.logs()[self.log as usize];
+            match known(state, log, self.log, level, index) {
+                Some(hash) => Place::Here(hash),
+                None if level > 0 && level < BLOCK_LEVEL => Place::Halves,
+                None => {
+                    let last = ((index + 1) << level) - 1;
+                    match state.sealed.at(log, Position(last)) {
+                        Ok(Some((part, row))) => Place::Sealed(part.clone(), row),
+                        Ok(None) => Place::Failed(missing(state, last)),
+                        Err(damaged) => Place::Failed(damaged),
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl<A: Access> Nodes for LogNodes<A> {
+    type Error = NodeError;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, NodeError> {
+        match self.place(level, index) {
+            Place::Here(hash) => Ok(hash),
+            Place::Halves => {
+                Ok(node_hash(&self.node(level - 1, 2 * index)?, &self.node(level - 1, 2 * index + 1)?))
+            }
+            Place::Sealed(part, row) if level == 0 => leaf_of(&part, row, index),
+            Place::Sealed(part, row) => {
+                let log = part.segment.log_of_row(row)?;
+                part.segment.node(&log, level, index)?.ok_or_else(|| {
+                    part.segment.malformed("a subtree that its rows complete is missing").into()
+                })
+            }
+            Place::Failed(damaged) => Err(damaged.into()),
+        }
+    }
+}
+
+/// The leaf of a sealed row, made anew and held against its tag.
+pub(crate) fn leaf_of(part: &Part, row: u32, position: u64) -> Result<Hash, NodeError> {
+    let sealed = part.segment.record(row)?;
+    let (_, leaf) = entry_of(&sealed).ok_or(NodeError::Differs { position })?;
+    if part.segment.tag(row)? != tag(&leaf) {
+        return Err(NodeError::Differs { position });
+    }
+    Ok(leaf)
+}
+
+/// A node that is known without reading a segment.
+fn known(state: &State, log: &Log, index_of_log: u32, level: u32, index: u64) -> Option<Hash> {
+    if let Some(hash) = log.tree.node(level, index) {
+        return Some(hash);
+    }
+    for tail in state.tails() {
+        let Some(stretch) = tail.stretches.get(&index_of_log) else { continue };
+        if let Some(hash) = stretch.before.tree.node(level, index) {
+            return Some(hash);
+        }
+        if level >= BLOCK_LEVEL {
+            if let Some(hash) = stretch.node(level, index) {
+                return Some(hash);
+            }
+        } else if level == 0 {
+            if let Some(row) = stretch.row(Position(index)) {
+                return Some(row.leaf());
+            }
+        } else if index << level >= stretch.first() && (index + 1) << level <= stretch.end() {
+            let first = usize::try_from((index << level) - stretch.first()).expect("rows in memory are few");
+            return Some(subtree(&stretch.rows[first..first + (1 << level)]));
+        }
+    }
+    None
+}
+
+/// The root over rows, a power of two of them.
+fn subtree(rows: &[Row]) -> Hash {
+    match rows {
+        [row] => row.leaf(),
+        _ => {
+            let (left, right) = rows.split_at(rows.len() / 2);
+            node_hash(&subtree(left), &subtree(right))
+        }
+    }
+}
+
+fn missing(state: &State, position: u64) -> Damaged {
+    Damaged {
+        file: state.sealed.iter().next().map_or_else(|| "".into(), |part| part.segment.name().clone()),
+        at: 0,
+        what: format!("position {position} is in no segment, though it was sealed").into(),
+        record: None,
+    }
+}

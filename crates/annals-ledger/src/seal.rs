@@ -1,0 +1,399 @@
+//! Sealing tails into segments, and merging segments into larger ones, behind the back of everything else.
+//!
+//! The order of the steps is what makes a crash harmless:
+//!
+//! ```text
+//! segment written, flushed, named        a crash leaves a file that no manifest names: removed at the next start
+//! every event read back and compared     what does not come back as it went in is never named
+//! manifest written, flushed, named       from here on the segment counts; the journal still has its records too
+//! state swapped                          readers see the segment in place of the tail, in one step
+//! old files removed, journal trimmed     up to the place of the older of the two manifests that are kept
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use annals_event::{TenantId, Timestamp};
+use annals_segment::build::{self, LogName, Rows};
+use annals_segment::merge;
+use annals_tree::Hash;
+
+use crate::batch::LogKind;
+use crate::ids::id_hash;
+use crate::log::Log;
+use crate::manifest::{self, Head, SegmentEntry};
+use crate::sealed::{Part, Parts};
+use crate::signing::read;
+use crate::state::{Frozen, State};
+use crate::store::{Store, StoreError, manifest_name, segment_name};
+use crate::tail::{Before, Stretch, Tail};
+
+/// When a tail is sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct TailLimits {
+    /// At so many records.
+    pub records_max: u64,
+    /// At so many bytes of batches.
+    pub bytes_max: u64,
+    /// When its first record is so old, µs.
+    pub age_us_max: i64,
+}
+
+impl Default for TailLimits {
+    fn default() -> Self {
+        // A batch of 10,000 may still come on top, so this stays below 128 k.
+        Self { records_max: 120_000, bytes_max: 96 << 20, age_us_max: 3_600_000_000 }
+    }
+}
+
+impl TailLimits {
+    /// Whether the tail is to be sealed for its size.
+    pub(crate) fn is_reached_by(&self, tail: &Tail) -> bool {
+        tail.records >= self.records_max || tail.chunk_bytes >= self.bytes_max
+    }
+
+    /// Whether it is to be sealed for its age.
+    pub(crate) fn is_outlived_by(&self, tail: &Tail, now: Timestamp) -> bool {
+        tail.since.is_some_and(|since| now.as_micros().saturating_sub(since.as_micros()) >= self.age_us_max)
+    }
+}
+
+/// Neighbouring segments that become one.
+const MERGED: usize = 8;
+
+/// Largest file that is merged with others: eight of them are read a column at a time, and a column may be nearly all of it.
+const MERGED_BYTES_MAX: u64 = 32 << 20;
+
+/// Most rows of a segment of each level; segments of the last are not merged any more.
+const LEVEL_ROWS_MAX: [u64; 3] = [1 << 14, 1 << 17, 1 << 20];
+
+/// What did not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The folder of segments.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An event would not be read back as it was sealed. That is a bug of ours; the records stay where they are.
+    #[error(
+        "segment `{file}`: log {log}: the record at position {position} does not come back as it was sealed"
+    )]
+    Differs {
+        /// The file, which is not used.
+        file: String,
+        /// Index of the log in the file.
+        log: usize,
+        /// The record.
+        position: u64,
+    },
+}
+
+impl From<std::io::Error> for SealError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<annals_segment::Damaged> for SealError {
+    fn from(damaged: annals_segment::Damaged) -> Self {
+        Self::Store(damaged.into())
+    }
+}
+
+/// What one turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A tail became a segment of so many records.
+    Sealed(u64),
+    /// Segments became one of so many rows.
+    Merged(u64),
+    /// There was nothing to do.
+    Nothing,
+}
+
+/// Does it, a step at a time.
+pub(crate) struct Sealer {
+    state: Arc<RwLock<State>>,
+    store: Store,
+    /// The newest manifest, but for its logs.
+    newest: Option<Head>,
+    next_segment: u64,
+    /// The batches before this place are not needed any more.
+    pub(crate) trim_to: Arc<AtomicU64>,
+}
+
+impl Sealer {
+    /// Goes on behind the newest manifest.
+    pub(crate) fn new(
+        state: Arc<RwLock<State>>,
+        store: Store,
+        newest: Option<Head>,
+    ) -> Result<Self, StoreError> {
+        let next_segment = store.next_segment()?;
+        let trim_to = store.tidy()?.map_or(0, |place| place.0);
+        Ok(Self { state, store, newest, next_segment, trim_to: Arc::new(AtomicU64::new(trim_to)) })
+    }
+
+    /// Seals what waits to be sealed; else merges, if something is to be merged.
+    pub(crate) fn turn(&mut self) -> Result<Done, SealError> {
+        let frozen = read(&self.state).sealing.clone();
+        if let Some(frozen) = frozen {
+            self.seal(&frozen)?;
+            return Ok(Done::Sealed(frozen.tail.records));
+        }
+        let parts = read(&self.state).sealed.clone();
+        match to_merge(&parts) {
+            Some(group) => self.merge(&group).map(Done::Merged),
+            None => Ok(Done::Nothing),
+        }
+    }
+
+    fn seal(&mut self, frozen: &Arc<Frozen>) -> Result<(), SealError> {
+        let rows = TailRows::new(&frozen.tail);
+        let seed = self.seed();
+        let after = frozen.tail.order.next();
+        let (entry, part) = self.add(frozen.tail.records, after, |store, name| {
+            store.write(name, |out| build::build(&rows, seed, out))
+        })?;
+        if let Some((log, position)) = part.segment.same_as(&rows)? {
+            return Err(SealError::Differs { file: segment_name(entry.number), log, position });
+        }
+        let part = Arc::new(part);
+        let (head, parts) = {
+            let state = read(&self.state);
+            let mut parts = (*state.sealed).clone();
+            parts.push(part.clone());
+            let head = Head {
+                number: self.newest.as_ref().map_or(0, |newest| newest.number + 1),
+                place: state.tail.first_place,
+                genesis: state.genesis().expect("records follow the genesis").clone(),
+                next_seq: state.tail.order.first(),
+                running: frozen.running,
+                last_head_at: frozen.last_head_at,
+                keys: frozen.keys.clone(),
+                segments: entries(&parts),
+            };
+            (head, parts)
+        };
+        let new = |index: u32, _: &Log| frozen.tail.stretches.contains_key(&index);
+        self.publish(&head, &parts, &part, &new)?;
+        {
+            let mut state = self.state.write().expect("the ledger's thread does not panic while it writes");
+            for index in frozen.tail.stretches.keys() {
+                state.logs[*index as usize].parts.insert(part.slot);
+            }
+            state.sealed = Arc::new(parts);
+            state.epoch += 1;
+            state.sealing = None;
+        }
+        self.finish(head)
+    }
+
+    fn merge(&mut self, group: &[Arc<Part>]) -> Result<u64, SealError> {
+        let inputs: Vec<_> = group.iter().map(|part| part.segment.clone()).collect();
+        let id_key = read(&self.state).genesis().expect("records follow the genesis").id_key;
+        let hash = |tenant: &TenantId, access: bool, id: &[u8]| {
+            id_hash(&id_key, tenant, if access { LogKind::Access } else { LogKind::Tenant }, id)
+        };
+        let seed = self.seed();
+        let rows = group.iter().map(|part| part.rows).sum();
+        let after = group.last().map_or(0, |part| part.seqs.end);
+        let (_, part) = self.add(rows, after, |store, name| {
+            store.write(name, |out| merge::merge(&inputs, seed, &hash, out))
+        })?;
+        let part = Arc::new(part);
+        let numbers: Vec<u64> = group.iter().map(|old| old.number).collect();
+        let mut parts = (*read(&self.state).sealed).clone();
+        parts.replace(&numbers, part.clone());
+        let newest = self.newest.as_ref().expect("what is merged was sealed");
+        let head = Head { number: newest.number + 1, segments: entries(&parts), ..newest.clone() };
+        let appears = |log: &Log| group.iter().any(|old| log.parts.contains(old.slot));
+        self.publish(&head, &parts, &part, &|_, log| appears(log))?;
+        {
+            let mut state = self.state.write().expect("the ledger's thread does not panic while it writes");
+            for log in state.logs.iter_mut().filter(|log| appears(log)) {
+                group.iter().for_each(|old| log.parts.remove(old.slot));
+                log.parts.insert(part.slot);
+            }
+            state.sealed = Arc::new(parts);
+            state.epoch += 1;
+        }
+        self.finish(head)?;
+        Ok(rows)
+    }
+
+    /// Writes and opens a segment that no manifest names yet.
+    fn add(
+        &mut self,
+        rows: u64,
+        after: u64,
+        write: impl FnOnce(&Store, &str) -> std::io::Result<u64>,
+    ) -> Result<(SegmentEntry, Part), SealError> {
+        let number = self.next_segment;
+        self.next_segment += 1;
+        let bytes = write(&self.store, &segment_name(number))?;
+        let entry = SegmentEntry { number, bytes, rows };
+        let segment = self.store.open(&entry)?;
+        let slot = read(&self.state).sealed.free_slot();
+        Ok((entry, Part::new(number, slot, segment, bytes, after)?))
+    }
+
+    /// Writes a manifest with these segments. `is_in_new` says which logs appear in `new`.
+    fn publish(
+        &self,
+        head: &Head,
+        parts: &Parts,
+        new: &Part,
+        is_in_new: &dyn Fn(u32, &Log) -> bool,
+    ) -> Result<(), SealError> {
+        let mut writer = manifest::Writer::new(head);
+        let mut next = 0;
+        loop {
+            // A few at a time: nobody who writes waits for long.
+            let state = read(&self.state);
+            // What was merged is as of the manifest before, which may be older than what is being sealed now.
+            let (oldest, end) = match &state.sealing {
+                Some(frozen) if frozen.tail.first_place == head.place => {
+                    (Some(&frozen.tail), frozen.tail.logs_before)
+                }
+                _ => (None, state.tail.logs_before),
+            };
+            let until = end.min(next + LOGS_AT_ONCE);
+            for index in next..until {
+                let log = &state.logs()[index];
+                if log.kind == LogKind::Tenant {
+                    writer.tenant(&log.tenant);
+                }
+                let index = u32::try_from(index).expect("logs are far below 2^32");
+                let appears = parts.iter().map(|part| {
+                    if part.number == new.number {
+                        is_in_new(index, log)
+                    } else {
+                        log.parts.contains(part.slot)
+                    }
+                });
+                writer.log(&log.id, &before(&state, oldest, index), appears);
+            }
+            next = until;
+            if next == end {
+                break;
+            }
+        }
+        let bytes = writer.finish();
+        self.store.write(&manifest_name(head.number), |mut out| {
+            std::io::Write::write_all(&mut out, &bytes)?;
+            Ok((out, ()))
+        })?;
+        Ok(())
+    }
+
+    fn finish(&mut self, head: Head) -> Result<(), SealError> {
+        self.newest = Some(head);
+        if let Some(place) = self.store.tidy()? {
+            self.trim_to.fetch_max(place.0, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Seeds the hashes of the next segment: nobody outside can aim at one bucket, and a replay makes the same file.
+    fn seed(&self) -> u64 {
+        let key = read(&self.state).genesis().expect("records follow the genesis").id_key;
+        let (low, _) = key.split_first_chunk::<8>().expect("a key has 16 bytes");
+        u64::from_le_bytes(*low) ^ self.next_segment
+    }
+}
+
+/// Logs of which a manifest is told while the state is locked.
+const LOGS_AT_ONCE: usize = 4096;
+
+/// A log as it was before the tails from `oldest` on, or without one before the newest.
+fn before(state: &State, oldest: Option<&Tail>, index: u32) -> Before {
+    let in_oldest = oldest.and_then(|tail| tail.stretches.get(&index));
+    match in_oldest.or_else(|| state.tail.stretches.get(&index)) {
+        Some(stretch) => stretch.before.clone(),
+        None => {
+            let log = &state.logs()[index as usize];
+            Before {
+                tree: log.tree.clone(),
+                last_received_at: log.last_received_at,
+                sources: log.sources.clone(),
+            }
+        }
+    }
+}
+
+fn entries(parts: &Parts) -> Vec<SegmentEntry> {
+    let entry = |part: &Arc<Part>| SegmentEntry { number: part.number, bytes: part.bytes, rows: part.rows };
+    parts.iter().map(entry).collect()
+}
+
+/// The next segments to merge: the newest neighbours of which none is above a level, that level being the lowest at which there
+/// are enough.
+fn to_merge(parts: &Parts) -> Option<Vec<Arc<Part>>> {
+    let list: Vec<&Arc<Part>> = parts.iter().collect();
+    LEVEL_ROWS_MAX.iter().take(LEVEL_ROWS_MAX.len() - 1).find_map(|rows_max| {
+        let is_small = |part: &&&Arc<Part>| part.rows <= *rows_max && part.bytes <= MERGED_BYTES_MAX;
+        let run = list.iter().rev().take_while(is_small).count();
+        (run >= MERGED).then(|| {
+            let first = list.len() - run;
+            list[first..first + MERGED].iter().map(|part| (*part).clone()).collect()
+        })
+    })
+}
+
+/// A tail as what a segment is built from.
+struct TailRows<'a> {
+    tail: &'a Tail,
+    /// In the order of the file.
+    stretches: Vec<&'a Stretch>,
+}
+
+impl<'a> TailRows<'a> {
+    fn new(tail: &'a Tail) -> Self {
+        let mut stretches: Vec<&Stretch> = tail.stretches.values().collect();
+        stretches.sort_unstable_by(|a, b| {
+            (&a.tenant, a.kind == LogKind::Access).cmp(&(&b.tenant, b.kind == LogKind::Access))
+        });
+        Self { tail, stretches }
+    }
+}
+
+impl Rows for TailRows<'_> {
+    fn logs(&self) -> usize {
+        self.stretches.len()
+    }
+
+    fn log(&self, log: usize) -> LogName {
+        let stretch = self.stretches[log];
+        LogName { tenant: stretch.tenant.clone(), access: stretch.kind == LogKind::Access, id: stretch.id }
+    }
+
+    fn count(&self, log: usize) -> usize {
+        self.stretches[log].rows.len()
+    }
+
+    fn row(&self, log: usize, n: usize) -> build::Row<'_> {
+        let stretch = self.stretches[log];
+        let row = &stretch.rows[n];
+        let chunk = &self.tail.chunks[row.chunk as usize];
+        build::Row {
+            position: stretch.first() + n as u64,
+            seq: row.seq,
+            received_at: row.received_at.as_micros(),
+            occurred_at: row.occurred_at.map(|at| at.as_micros()),
+            operation: row.operation,
+            derived: row.derived,
+            system: row.system,
+            class: row.class,
+            root: &self.tail.roots.seeds[row.root as usize],
+            counter: row.counter.get(),
+            leaf: row.leaf(),
+            id_hash: row.id_hash,
+            event: &chunk[row.bytes.0 as usize..row.bytes.1 as usize],
+        }
+    }
+
+    fn nodes(&self, log: usize) -> &[Hash] {
+        &self.stretches[log].nodes
+    }
+}

@@ -1,0 +1,206 @@
+//! The sealed records: segments in the order of the ledger, each open, each with what finds out quickly that it holds nothing.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
+use annals_segment::Damaged;
+use annals_segment::hashes::LoadedFilter;
+use annals_segment::segment::{LogRows, Sealed as SealedRow, Segment};
+use annals_tree::{Counter, Hash, SecretRoot, entry, leaf_hash};
+
+use crate::batch::LogKind;
+use crate::bits::Bits;
+use crate::commit::Commits;
+use crate::log::{Log, received_at_ms};
+use crate::record::Record;
+
+/// Index of an open segment; given again after the segment is gone.
+pub(crate) type Slot = u16;
+
+/// Most memory for filters over event ids, bytes. They are 1.25 bytes an event; those of older segments are read when they are
+/// needed, through the cache.
+const FILTERS_BYTES_MAX: usize = 64 << 20;
+
+/// One open segment.
+#[derive(Clone)]
+pub(crate) struct Part {
+    /// Its number, which no other segment of the ledger ever has.
+    pub(crate) number: u64,
+    pub(crate) slot: Slot,
+    pub(crate) segment: Arc<Segment>,
+    /// Over the ids of its events, while there is room for it in memory.
+    filter: Option<Arc<LoadedFilter>>,
+    /// Ledger numbers of its records.
+    pub(crate) seqs: Range<u64>,
+    /// First and last time that any event of a tenant happened.
+    pub(crate) times: Option<(i64, i64)>,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// All open segments.
+#[derive(Clone, Default)]
+pub(crate) struct Parts {
+    /// In the order of the ledger.
+    list: Vec<Arc<Part>>,
+}
+
+impl Part {
+    /// `after` is the ledger number after the last one of the segments before.
+    pub(crate) fn new(
+        number: u64,
+        slot: Slot,
+        segment: Arc<Segment>,
+        bytes: u64,
+        after: u64,
+    ) -> Result<Self, Damaged> {
+        Ok(Self {
+            number,
+            slot,
+            filter: Some(Arc::new(segment.load_filter()?)),
+            seqs: segment.seqs()?.unwrap_or(after..after),
+            times: segment.all_times()?,
+            rows: u64::from(segment.rows()),
+            bytes,
+            segment,
+        })
+    }
+
+    /// Rows of a log.
+    fn rows_of(&self, log: &Log) -> Result<Option<LogRows>, Damaged> {
+        self.segment.find_log(&log.tenant, log.kind == LogKind::Access)
+    }
+
+    /// The row with this id.
+    pub(crate) fn find(
+        &self,
+        tenant: &TenantId,
+        kind: LogKind,
+        id_hash: u64,
+        id: &[u8],
+    ) -> Result<Option<u32>, Damaged> {
+        let may_be_here = match &self.filter {
+            Some(filter) => filter.may_contain(id_hash),
+            None => self.segment.may_have_id(id_hash)?,
+        };
+        if !may_be_here {
+            return Ok(None);
+        }
+        let Some(rows) = self.segment.find_log(tenant, kind == LogKind::Access)? else { return Ok(None) };
+        Ok(self.segment.reader().rows_with_id(&rows, id)?.first().copied())
+    }
+
+    /// One row as a record.
+    pub(crate) fn record(&self, row: u32) -> Result<Record, Damaged> {
+        Ok(record_of(self.segment.record(row)?))
+    }
+}
+
+impl Parts {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Part>> + ExactSizeIterator {
+        self.list.iter()
+    }
+
+    /// Those a log appears in, in the order of its positions.
+    pub(crate) fn of<'a>(&'a self, parts: &'a Bits) -> impl DoubleEndedIterator<Item = &'a Arc<Part>> {
+        self.list.iter().filter(|part| parts.contains(part.slot))
+    }
+
+    /// Lets go of the filters of the oldest ones for which there is no room.
+    pub(crate) fn bound_filters(&mut self) {
+        let mut bytes = 0;
+        for part in self.list.iter_mut().rev() {
+            bytes += part.filter.as_ref().map_or(0, |filter| filter.bytes());
+            if bytes > FILTERS_BYTES_MAX && part.filter.is_some() {
+                *part = Arc::new(Part { filter: None, ..(**part).clone() });
+            }
+        }
+    }
+
+    /// A slot that none of them has.
+    pub(crate) fn free_slot(&self) -> Slot {
+        (0..)
+            .find(|slot| self.list.iter().all(|part| part.slot != *slot))
+            .expect("segments are far fewer than 65,536")
+    }
+
+    /// Adds the newest one.
+    pub(crate) fn push(&mut self, part: Arc<Part>) {
+        debug_assert!(
+            self.list.last().is_none_or(|last| last.seqs.end <= part.seqs.start),
+            "segments follow each other"
+        );
+        self.list.push(part);
+        self.bound_filters();
+    }
+
+    /// Puts one in the place of neighbours.
+    pub(crate) fn replace(&mut self, numbers: &[u64], part: Arc<Part>) {
+        let first =
+            self.list.iter().position(|old| old.number == numbers[0]).expect("what was merged is there");
+        let merged = first..first + numbers.len();
+        assert!(
+            self.list[merged.clone()].iter().map(|old| &old.number).eq(numbers),
+            "what was merged are neighbours"
+        );
+        self.list.splice(merged, [part]);
+        self.bound_filters();
+    }
+
+    /// The one that holds a position of a log, and the row.
+    pub(crate) fn at<'a>(
+        &'a self,
+        log: &'a Log,
+        position: Position,
+    ) -> Result<Option<(&'a Arc<Part>, u32)>, Damaged> {
+        let parts: Vec<&Arc<Part>> = self.of(&log.parts).collect();
+        let (mut low, mut high) = (0, parts.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let part = parts[middle];
+            let Some(rows) = part.rows_of(log)? else {
+                return Err(part.segment.malformed("a log that the manifest says is here is not"));
+            };
+            let (first, last) = part.segment.positions(&rows)?;
+            if last < position {
+                low = middle + 1;
+            } else if first > position {
+                high = middle;
+            } else {
+                return Ok(part.segment.row_at(&rows, position)?.map(|row| (part, row)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a segment gives back, in the ledger's words.
+pub(crate) fn record_of(row: SealedRow) -> Record {
+    Record {
+        log: if row.access { LogKind::Access } else { LogKind::Tenant },
+        tenant: row.tenant,
+        position: row.position,
+        seq: row.seq.map(LedgerSeq),
+        received_at: time(row.received_at),
+        occurred_at: row.occurred_at.map(time),
+        operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
+        operation_derived: row.derived,
+        class: row.class,
+        event: row.event,
+    }
+}
+
+/// The entry of a sealed row, made of its event anew; none when its bytes are no event.
+pub(crate) fn entry_of(row: &SealedRow) -> Option<([u8; 44], Hash)> {
+    let counter = Counter::new(row.counter)?;
+    let secret = SecretRoot::from_bytes(row.root).secret(counter);
+    let commitment = Commits::default().commit(&row.event, &secret)?;
+    let entry = entry::encode_event(row.class, received_at_ms(time(row.received_at)), &commitment);
+    Some((entry, leaf_hash(&entry)))
+}
+
+/// Times of a segment were times before; one beyond what a time can be is shown as the beginning.
+pub(crate) fn time(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap_or_else(|| Timestamp::from_micros(0).expect("1970 is a time"))
+}
