@@ -14,7 +14,7 @@ use annals_tree::entry::encode_event;
 use annals_tree::note::SigningKey;
 use annals_tree::proof::{verify_consistency, verify_inclusion};
 use annals_tree::{
-    Committer, Counter, Frontier, Hash, SecretRoot, WholeTree, consistency, inclusion, leaf_hash, root_at,
+    Committer, Counter, Frontier, Hash, SecretRoot, Tree, consistency, inclusion, leaf_hash, root_at,
 };
 
 /// The best of five runs, as anything else on the machine only adds.
@@ -62,7 +62,7 @@ fn main() {
     let size = 1_000_100;
     let leaves: Vec<Hash> =
         (0..size).map(|number| leaf_hash(&encode_event(1, number, &commitment))).collect();
-    let mut tree = WholeTree::new();
+    let mut tree = Tree::new();
     tree.extend(leaves);
     let root = tree.root();
     measure("root", 100_000, |_| {

@@ -17,8 +17,7 @@
 //! | [`block`] | what shows whether leaves made anew are those that were appended |
 //! | [`frontier`] | what appending to a tree takes: the right edge |
 //! | [`nodes`] | roots and proofs out of stored nodes; how stored nodes are numbered |
-//! | [`tree`] | the tree a writer keeps, and the proofs it gives |
-//! | [`whole`] | a whole tree in memory, leaves and all |
+//! | [`tree`] | a whole tree in memory, leaves and all |
 //! | [`proof`] | checking proofs; the `.tlog-proof` text |
 //! | [`tile`] | C2SP tiles and entry bundles |
 //! | [`note`] | C2SP signed notes |
@@ -50,7 +49,6 @@ pub mod signer;
 mod testing;
 pub mod tile;
 pub mod tree;
-pub mod whole;
 
 pub use commitment::{Committer, Salt, unit_digest};
 pub use entry::{Entry, EntryKind};
@@ -58,5 +56,4 @@ pub use frontier::Frontier;
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use nodes::{Nodes, consistency, inclusion, root_at};
 pub use secret::{Counter, PuncturedRoot, Secret, SecretRoot};
-pub use tree::{LeafSource, Tree};
-pub use whole::WholeTree;
+pub use tree::Tree;

@@ -16,7 +16,7 @@
 
 use alloc::vec::Vec;
 
-use crate::block::{BLOCK_LEVEL, Mismatch};
+use crate::block::BLOCK_LEVEL;
 use crate::frontier::{Frontier, TREE_SIZE_MAX, places};
 use crate::hash::{Hash, node_hash};
 
@@ -58,16 +58,8 @@ pub enum TreeError<E> {
         /// The largest possible one.
         limit: u64,
     },
-    /// The source gave leaves other than those that were appended.
-    #[error("tree: block {block} is damaged: {mismatch}")]
-    Damaged {
-        /// The block.
-        block: u64,
-        /// How its leaves differ.
-        mismatch: Mismatch,
-    },
-    /// The source failed.
-    #[error("tree: the leaves of a block cannot be read")]
+    /// A node could not be given, or what it is made from is damaged.
+    #[error("tree: a node cannot be had")]
     Source(#[source] E),
 }
 
@@ -172,6 +164,7 @@ fn range<N: Nodes>(from: u64, to: u64, nodes: &N) -> Result<Hash, TreeError<N::E
     Ok(root.expect("the range has a leaf"))
 }
 
+/// That no more was asked for than there is.
 pub(crate) fn within<E>(what: &'static str, asked: u64, limit: u64) -> Result<(), TreeError<E>> {
     if asked <= limit { Ok(()) } else { Err(TreeError::Beyond { what, asked, limit }) }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::nodes::Nodes;
-use crate::whole::WholeTree;
+use crate::tree::Tree;
 
 /// `count` leaf hashes, each of its number.
 pub(crate) fn leaves(count: u64) -> Vec<Hash> {
@@ -12,8 +12,8 @@ pub(crate) fn leaves(count: u64) -> Vec<Hash> {
 }
 
 /// A tree with these leaves.
-pub(crate) fn tree_of(leaves: &[Hash]) -> WholeTree {
-    let mut tree = WholeTree::new();
+pub(crate) fn tree_of(leaves: &[Hash]) -> Tree {
+    let mut tree = Tree::new();
     tree.extend(leaves.iter().copied());
     tree
 }

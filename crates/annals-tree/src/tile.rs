@@ -18,7 +18,6 @@ use crate::frontier::TREE_SIZE_MAX;
 use crate::hash::{HASH_BYTES, Hash};
 use crate::nodes::{Nodes, TreeError, within};
 use crate::proof::parse_decimal;
-use crate::tree::{LeafSource, Tree, flatten};
 
 /// Hashes in a full tile and entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -162,20 +161,6 @@ fn tiles_of(kind: TileKind, count: u64) -> impl Iterator<Item = Tile> {
     let rest = u16::try_from(count % u64::from(TILE_WIDTH)).expect("below the width");
     let partial = (rest > 0).then_some(Tile { kind, index: full, width: rest });
     (0..full).map(move |index| Tile { kind, index, width: TILE_WIDTH }).chain(partial)
-}
-
-/// The content of a hash tile. Partial tiles of earlier sizes can be had for ever.
-///
-/// # Errors
-///
-/// A [`TreeError`], `Beyond` when the tree does not have all of the tile, or the tile is one of
-/// entries.
-pub fn read_tile<S: LeafSource>(
-    tree: &Tree,
-    tile: &Tile,
-    source: &S,
-) -> Result<Vec<u8>, TreeError<S::Error>> {
-    hash_tile(tile, tree.size(), &tree.nodes(source)).map_err(flatten)
 }
 
 /// The content of a hash tile of a tree of `size` leaves. Partial tiles of earlier sizes can be had

@@ -5,7 +5,7 @@ use annals_tree::nodes::{Nodes, consistency, inclusion, root_at, stored_node_num
 use annals_tree::note::{Note, SigningKey, VerifierKey};
 use annals_tree::proof::{verify_consistency, verify_inclusion};
 use annals_tree::tile::{hash_tile, hash_tiles};
-use annals_tree::whole::WholeTree;
+use annals_tree::tree::Tree;
 use proptest::prelude::*;
 use signed_note::{Signer as _, StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles::{HashReader, Tile as TheirTile, tlog};
@@ -29,8 +29,8 @@ impl Nodes for Theirs {
     }
 }
 
-fn both(size: u64) -> (WholeTree, Theirs) {
-    let (mut tree, mut nodes) = (WholeTree::new(), Theirs(Vec::new()));
+fn both(size: u64) -> (Tree, Theirs) {
+    let (mut tree, mut nodes) = (Tree::new(), Theirs(Vec::new()));
     for number in 0..size {
         let entry = number.to_be_bytes();
         tree.push(leaf_hash(&entry));

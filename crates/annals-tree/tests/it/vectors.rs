@@ -13,7 +13,7 @@ use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::origin::{LogKind, LogName};
 use annals_tree::proof::{TlogProof, verify_consistency, verify_inclusion};
 use annals_tree::secret::{Counter, PuncturedRoot, Secret, SecretRoot};
-use annals_tree::whole::WholeTree;
+use annals_tree::tree::Tree;
 use serde_json::Value;
 
 fn load(name: &str) -> Value {
@@ -116,7 +116,7 @@ fn secrets_and_punctured_roots_come_out() {
 
 /// Checks the listed proofs of a log, both made and verified.
 fn check_proofs(vectors: &Value, leaves: &[Hash]) {
-    let mut tree = WholeTree::new();
+    let mut tree = Tree::new();
     tree.extend(leaves.iter().copied());
     let root = |size| root_at(size, &tree).unwrap();
     for case in list(&vectors["inclusion"]) {
@@ -141,7 +141,7 @@ fn numbered(count: u64) -> Vec<Hash> {
 fn published_trees_come_out() {
     let vectors = load("tree.json");
     let leaves: Vec<Hash> = list(&vectors["entries"]).iter().map(|entry| leaf_hash(&hex(entry))).collect();
-    let mut tree = WholeTree::new();
+    let mut tree = Tree::new();
     for (size, root) in hashes(&vectors["roots"]).into_iter().enumerate() {
         assert_eq!(tree.root(), root, "root of {size}");
         tree.extend(leaves.get(size).copied());
@@ -153,7 +153,7 @@ fn published_trees_come_out() {
 fn trees_of_several_blocks_come_out() {
     let vectors = &load("tree.json")["numbered"];
     let leaves = numbered(1000);
-    let mut tree = WholeTree::new();
+    let mut tree = Tree::new();
     tree.extend(leaves.iter().copied());
     for case in list(&vectors["roots"]) {
         let root = root_at(number(&case["size"]), &tree);

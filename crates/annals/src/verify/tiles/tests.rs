@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use annals_tree::WholeTree;
+use annals_tree::Tree;
 use annals_tree::entry::encode_event;
 use annals_tree::tile::{encode_bundle, hash_tile, hash_tiles};
 
@@ -21,8 +21,8 @@ fn entry(number: u64) -> [u8; 44] {
     encode_event(0, 1_700_000_000_000 + number, &leaf_hash(&number.to_be_bytes()))
 }
 
-fn tree(size: u64) -> WholeTree {
-    let mut tree = WholeTree::new();
+fn tree(size: u64) -> Tree {
+    let mut tree = Tree::new();
     tree.extend((0..size).map(|number| leaf_hash(&entry(number))));
     tree
 }
