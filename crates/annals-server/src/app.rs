@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use annals_dialects::Dialects;
-use annals_ledger::Ledger;
+use annals_ledger::{Ledger, Record, TenantLog};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
@@ -18,6 +18,7 @@ use crate::body::Budget;
 use crate::dialects::{self, nirvana};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
+use crate::problem::Problem;
 use crate::request::{self, RequestIds};
 use crate::searching::Turns;
 use crate::{docs, events, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants};
@@ -103,6 +104,16 @@ impl App {
         })
     }
 
+    /// The record with this event id.
+    ///
+    /// # Errors
+    ///
+    /// It is sealed and cannot be read.
+    pub(crate) async fn by_id(&self, log: &TenantLog, id: &str) -> Result<Option<Record>, Problem> {
+        let (ledger, log, id) = (self.ledger.clone(), log.clone(), id.to_owned());
+        Ok(blocking(move || ledger.by_id(&log, &id)).await?)
+    }
+
     /// Resolves when the server is to stop.
     pub(crate) async fn stopped(&self) {
         let mut stage = self.stage.subscribe();
@@ -178,7 +189,8 @@ pub(crate) fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
 #[cfg(test)]
 pub(crate) mod tests {
     use annals_journal::MemoryJournal;
-    use annals_ledger::{Options, Parts, SeededEntropy};
+    use annals_journal::sim::SimDisk;
+    use annals_ledger::{Options, Parts, SeededEntropy, Store, TailLimits};
     use axum::body::Body;
     use axum::http::Request;
     use axum::routing::get;
@@ -193,12 +205,18 @@ pub(crate) mod tests {
         let parts = Parts {
             journal: Box::new(MemoryJournal::new()),
             signer_journal: Box::new(MemoryJournal::new()),
+            segments: Store::new(Arc::new(SimDisk::new(1)), 1 << 20),
             signing_seed: [1; 32],
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SeededEntropy::new(1)),
             observer: metrics.clone(),
         };
-        let options = Options { name: None, event_bytes_max: 1 << 18, version: "1.2.3".to_owned() };
+        let options = Options {
+            name: None,
+            event_bytes_max: 1 << 18,
+            tail: TailLimits::default(),
+            version: "1.2.3".to_owned(),
+        };
         App::new(
             Ledger::open(parts, &options).unwrap().ledger,
             metrics,

@@ -112,7 +112,7 @@ impl Found {
         let total = cursor.as_ref().and_then(|cursor| cursor.total);
         let asked = Asked {
             scope: reading.scope.clone(),
-            matcher: Matcher::new(list.condition.clone()),
+            matcher: Arc::new(Matcher::new(list.condition.clone())),
             order: order(&list),
             sent_only: true,
             size: cursor.as_ref().map(|cursor| cursor.size),
@@ -166,7 +166,7 @@ async fn find(app: &App, asker: &Asker, id: &str) -> Result<Record, Problem> {
     let reading = Reading::enter(app, asker, tenant, LogKind::Tenant, filter).await?;
     // A tenant that begins only now has its first event found by a request that can be put on record.
     let record = match (&reading.scope, id) {
-        (FeedScope::Log(log), Some(id)) if reading.on_record => app.ledger.by_id(log, id),
+        (FeedScope::Log(log), Some(id)) if reading.on_record => app.by_id(log, id).await?,
         _ => None,
     };
     let missing = || Problem::new(Code::EventUnknown, "audit log not found");

@@ -30,6 +30,7 @@ use crate::query::{Params, PathText};
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is no such event", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
@@ -60,7 +61,10 @@ pub(crate) async fn find(
     let filter: Map<String, Value> = id.map(|id| ("id".to_owned(), json!(id))).into_iter().collect();
     let on_record = app.enter(asker, verb, &Subject::Log(log.clone()), filter).await?;
     // A tenant that begins only now has its first event found by a request that can be put on record.
-    let record = id.filter(|_| on_record).and_then(|id| app.ledger.by_id(&log, id));
+    let record = match id.filter(|_| on_record) {
+        Some(id) => app.by_id(&log, id).await?,
+        None => None,
+    };
     let record =
         record.ok_or_else(|| Problem::new(Code::EventUnknown, "the tenant has no event with this id"))?;
     Ok((log, record))

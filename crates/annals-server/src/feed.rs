@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use annals_event::filter::Matcher;
 use annals_ledger::search::Effort;
-use annals_ledger::{FeedPage, Ledger, LogKind};
+use annals_ledger::{Damaged, FeedPage, Ledger, LogKind};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::app::App;
+use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::conditions::Conditions;
 use crate::page::{self, Page, wants_lines};
@@ -76,20 +76,38 @@ impl Feed {
     /// At most `limit` of the wanted records from `from` on. With conditions it looks for them for a bounded time, and `next`
     /// says how far it has come.
     async fn page(&self, app: &App, from: u64, limit: usize) -> Result<FeedPage, Problem> {
+        if let Some(nothing) = self.at_end(app, from) {
+            return Ok(nothing);
+        }
         let page = match self.sift(from, limit) {
-            None => app.ledger.feed(&self.reading.scope, from, limit),
-            Some(sift) => poll_work(app, sift).await?,
+            None => self.all(app, from, limit).await?,
+            Some(sift) => poll_work(app, sift).await??,
         };
         Ok(page.unwrap_or_else(|| nothing(from)))
     }
 
     /// As [`Feed::page`], for a stream: waits for its turn for as long as it takes.
-    pub(crate) async fn stream_page(&self, app: &App, from: u64, limit: usize) -> FeedPage {
+    pub(crate) async fn stream_page(&self, app: &App, from: u64, limit: usize) -> Result<FeedPage, Problem> {
+        if let Some(nothing) = self.at_end(app, from) {
+            return Ok(nothing);
+        }
         let page = match self.sift(from, limit) {
-            None => app.ledger.feed(&self.reading.scope, from, limit),
-            Some(sift) => stream_work(app, sift).await,
+            None => self.all(app, from, limit).await?,
+            Some(sift) => stream_work(app, sift).await?,
         };
-        page.unwrap_or_else(|| nothing(from))
+        Ok(page.unwrap_or_else(|| nothing(from)))
+    }
+
+    /// The page of those who have read everything: they poll often, and it costs a look at the size.
+    fn at_end(&self, app: &App, from: u64) -> Option<FeedPage> {
+        let size = self.size(app);
+        (from >= size).then(|| FeedPage { size, ..nothing(from) })
+    }
+
+    /// At most `limit` records from `from` on, wherever they are; none when there is no such tenant.
+    async fn all(&self, app: &App, from: u64, limit: usize) -> Result<Option<FeedPage>, Damaged> {
+        let (ledger, scope) = (app.ledger.clone(), self.reading.scope.clone());
+        blocking(move || ledger.feed(&scope, from, limit)).await
     }
 
     /// The work of looking for wanted records; none when all are wanted.
@@ -97,7 +115,7 @@ impl Feed {
         &self,
         from: u64,
         limit: usize,
-    ) -> Option<impl FnOnce(&Ledger, Effort<'_>) -> Option<FeedPage> + Send + use<>> {
+    ) -> Option<impl FnOnce(&Ledger, Effort<'_>) -> Result<Option<FeedPage>, Damaged> + Send + use<>> {
         let matcher = self.matcher.clone()?;
         let scope = self.reading.scope.clone();
         Some(move |ledger: &Ledger, effort: Effort<'_>| {
@@ -175,6 +193,7 @@ fn nothing(from: u64) -> FeedPage {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Too many searches wait, or the read cannot be put on record", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -206,6 +225,7 @@ pub(crate) async fn feed(
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Too many searches wait, or the read cannot be put on record", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),

@@ -57,8 +57,8 @@ struct Live {
 /// Follows records as they come.
 ///
 /// Server-sent events: `id` is the position, or with a platform key over all tenants the ledger number; `data` is the record.
-/// Starts after `Last-Event-ID`, or at `from`, or with what comes next. Ends when the server stops or the key ends; a client
-/// that reconnects goes on where it was. With conditions only the records that satisfy them come.
+/// Starts after `Last-Event-ID`, or at `from`, or with what comes next. Ends when the server stops, the key ends, or a record is
+/// damaged; a client that reconnects goes on where it was. With conditions only the records that satisfy them come.
 #[utoipa::path(
     get, path = "/v1/feed/live", tag = "events",
     params(
@@ -73,6 +73,7 @@ struct Live {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
@@ -132,8 +133,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 impl Client {
-    /// What comes from `from` on, once there is something to look at; nothing when the key has ended or the read cannot be put on
-    /// record.
+    /// What comes from `from` on, once there is something to look at; nothing when the key has ended, the read cannot be put on
+    /// record, or a record cannot be read.
     async fn look(self: Arc<Self>, from: u64) -> Option<FeedPage> {
         self.app.ledger.wait_beyond(&self.feed.reading.scope, from).await;
         if !self.is_live() {
@@ -141,7 +142,8 @@ impl Client {
         }
         // A stream that lasts for days stands on record for each minute in which it was read.
         self.feed.reading.enter_again(&self.app, &self.asker).await.ok()?;
-        let page = self.feed.stream_page(&self.app, from, RECORDS_AT_ONCE).await;
+        // Past a record that cannot be read no stream goes on: the client would take what follows for all there is.
+        let page = self.feed.stream_page(&self.app, from, RECORDS_AT_ONCE).await.ok()?;
         // Looking for what is rare may take a while.
         self.is_live().then_some(page)
     }

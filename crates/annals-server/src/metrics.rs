@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use annals_ledger::state::Refusal;
-use annals_ledger::{Ledger, Observer, Outcome};
+use annals_ledger::{Done, Ledger, Observer, Outcome};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -49,6 +49,10 @@ pub struct Metrics {
     append_bytes: Counter,
     applies: Histogram,
     heads: Counter,
+    seals: Histogram,
+    sealed_records: Counter,
+    merges: Histogram,
+    merged_records: Counter,
     requests: Family<RequestLabel, Counter>,
     latency: LatencyFamily,
     connections: Gauge,
@@ -62,7 +66,10 @@ pub struct Metrics {
 struct LedgerGauges {
     records: Gauge<u64, AtomicU64>,
     tenants: Gauge<u64, AtomicU64>,
+    tail_records: Gauge<u64, AtomicU64>,
     memory_bytes: Gauge<u64, AtomicU64>,
+    segments: Gauge<u64, AtomicU64>,
+    segment_bytes: Gauge<u64, AtomicU64>,
     batches: Gauge<u64, AtomicU64>,
     queue_batches: Gauge<u64, AtomicU64>,
     queue_bytes: Gauge<u64, AtomicU64>,
@@ -95,6 +102,10 @@ impl Metrics {
             append_bytes: Counter::default(),
             applies: seconds(),
             heads: Counter::default(),
+            seals: seconds(),
+            sealed_records: Counter::default(),
+            merges: seconds(),
+            merged_records: Counter::default(),
             requests: Family::default(),
             latency: Family::new_with_constructor(seconds),
             connections: Gauge::default(),
@@ -155,8 +166,45 @@ impl Metrics {
             Unit::Bytes,
             m.ledger.memory_bytes.clone(),
         );
-        registry.register("tail_records", "Records held in memory", m.ledger.records.clone());
-        registry.register("journal_size_batches", "Batches in the journal", m.ledger.batches.clone());
+        registry.register(
+            "tail_records",
+            "Records in memory that are not sealed yet",
+            m.ledger.tail_records.clone(),
+        );
+        registry.register(
+            "journal_size_batches",
+            "Batches that the journal has taken",
+            m.ledger.batches.clone(),
+        );
+        registry.register("segments", "Segments", m.ledger.segments.clone());
+        registry.register_with_unit(
+            "segments",
+            "Files of segments",
+            Unit::Bytes,
+            m.ledger.segment_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "segments_seal",
+            "Time to seal records into a segment",
+            Unit::Seconds,
+            m.seals.clone(),
+        );
+        registry.register(
+            "segments_sealed_records",
+            "Records sealed into segments",
+            m.sealed_records.clone(),
+        );
+        registry.register_with_unit(
+            "segments_merge",
+            "Time to merge segments into a larger one",
+            Unit::Seconds,
+            m.merges.clone(),
+        );
+        registry.register(
+            "segments_merged_records",
+            "Records of segments that were merged",
+            m.merged_records.clone(),
+        );
         registry.register(
             "queue_batches",
             "Batches that wait for the journal",
@@ -179,7 +227,10 @@ impl Metrics {
         let gauges = &self.ledger;
         gauges.records.set(sizes.records);
         gauges.tenants.set(sizes.tenants);
+        gauges.tail_records.set(sizes.tail_records);
         gauges.memory_bytes.set(sizes.memory_bytes);
+        gauges.segments.set(sizes.segments);
+        gauges.segment_bytes.set(sizes.segment_bytes);
         gauges.batches.set(sizes.batches);
         gauges.queue_batches.set(queue_batches as u64);
         gauges.queue_bytes.set(queue_bytes as u64);
@@ -270,6 +321,21 @@ impl Observer for Metrics {
         let conflicts = conflicts.count() as u64;
         if conflicts > 0 {
             self.refused_with("conflict", conflicts);
+        }
+    }
+
+    fn sealed(&self, done: Done, micros: u64) {
+        let seconds = micros_to_seconds(micros);
+        match done {
+            Done::Sealed(records) => {
+                self.seals.observe(seconds);
+                self.sealed_records.inc_by(records);
+            }
+            Done::Merged(records) => {
+                self.merges.observe(seconds);
+                self.merged_records.inc_by(records);
+            }
+            Done::Nothing => {}
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Alive {
 /// Whether events are taken, and if not, why.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Readiness {
-    /// All checks are well.
+    /// Events are taken.
     ready: bool,
     /// Each check.
     checks: Checks,
@@ -45,6 +45,8 @@ struct Checks {
     journal: Check,
     /// The clock has not jumped.
     clock: Check,
+    /// Records are sealed into segments.
+    segments: Check,
     /// Heads are signed.
     signer: Check,
     /// What is durable is applied.
@@ -71,21 +73,24 @@ impl Check {
 
 impl Readiness {
     fn of(app: &App) -> Self {
-        let Health { journal, clock_jump_us, signer, apply, stopping, .. } = app.ledger.health();
+        let health = app.ledger.health();
+        let serves = *app.stage.borrow() == Stage::Serving;
+        let ready = health.is_ready() && serves;
+        let Health { journal, clock_jump_us, segments, signer, apply, stopping, .. } = health;
         let jump = clock_jump_us.map(|jump_us| {
             let seconds = jump_us / 1_000_000;
             format!("jumped by {seconds} s; set it right, or confirm it with POST /v1/clock/confirm")
         });
-        let stopping = stopping || *app.stage.borrow() != Stage::Serving;
+        let stopping = stopping || !serves;
         let checks = Checks {
             journal: Check::of(journal),
             clock: Check::of(jump),
+            segments: Check::of(segments),
             signer: Check::of(signer),
             ledger: Check::of(apply),
             serving: Check::of(stopping.then(|| "stopping".to_owned())),
         };
-        let all = [&checks.journal, &checks.clock, &checks.signer, &checks.ledger, &checks.serving];
-        Self { ready: all.iter().all(|check| check.ok), checks }
+        Self { ready, checks }
     }
 }
 
@@ -102,16 +107,20 @@ pub(crate) struct Status {
     tenants: u64,
     /// Records of all tenants.
     records: u64,
-    /// Batches in the journal.
-    journal_batches: u64,
-    /// Bytes of journal batches held in memory.
+    /// Of these, records in memory that are not sealed yet.
+    tail_records: u64,
+    /// Bytes of journal batches held in memory for them.
     memory_bytes: u64,
+    /// Segments that hold the others.
+    segments: u64,
+    /// Bytes of their files.
+    segment_bytes: u64,
+    /// Batches that the journal has taken so far.
+    journal_batches: u64,
     /// Batches that wait for the journal.
     queue_batches: u64,
     /// Bytes that wait for the journal.
     queue_bytes: u64,
-    /// What an operator should know.
-    notes: Vec<&'static str>,
 }
 
 /// A jump of the clock that was confirmed.
@@ -165,13 +174,13 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
         readiness: Readiness::of(&app),
         tenants: sizes.tenants,
         records: sizes.records,
-        journal_batches: sizes.batches,
+        tail_records: sizes.tail_records,
         memory_bytes: sizes.memory_bytes,
+        segments: sizes.segments,
+        segment_bytes: sizes.segment_bytes,
+        journal_batches: sizes.batches,
         queue_batches: queue_batches as u64,
         queue_bytes: queue_bytes as u64,
-        notes: vec![
-            "memory grows with the history: this version keeps all records in memory and never trims its journal",
-        ],
     }))
 }
 

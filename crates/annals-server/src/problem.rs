@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use annals_event::json::write_string;
-use annals_ledger::{CommitError, ErrorKind, ItemError, ProveError};
+use annals_ledger::{CommitError, Damaged, ErrorKind, ItemError, ProveError};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -261,6 +261,7 @@ impl From<ProveError> for Problem {
             ProveError::Beyond { .. } => Code::OutOfRange,
             ProveError::CheckpointMissing { .. } => Code::CheckpointUnknown,
             ProveError::Damaged { .. } => Code::Damaged,
+            ProveError::Segment(damaged) => return damaged.as_ref().into(),
             ProveError::Refused(reason) => {
                 tracing::error!(reason, "no checkpoint was signed");
                 return Self::new(
@@ -274,6 +275,26 @@ impl From<ProveError> for Problem {
             tracing::error!(%error, "stored records do not match");
         }
         Self::new(code, error.to_string())
+    }
+}
+
+/// The record is the caller's own; which file it is in, and where, is for the operator.
+impl From<&Damaged> for Problem {
+    fn from(damaged: &Damaged) -> Self {
+        tracing::error!(%damaged, "stored bytes cannot be read");
+        let what = match &damaged.record {
+            Some((tenant, position)) => {
+                format!("tenant `{tenant}`: the record at position {position} is damaged")
+            }
+            None => "what must be read for the answer is damaged".to_owned(),
+        };
+        Self::new(Code::Damaged, format!("{what}; the operator finds the place in the server's diagnostics"))
+    }
+}
+
+impl From<Damaged> for Problem {
+    fn from(damaged: Damaged) -> Self {
+        Self::from(&damaged)
     }
 }
 
@@ -339,7 +360,37 @@ pub(crate) fn write_item_error(error: &ItemError, request_id: &str, out: &mut Ve
 
 #[cfg(test)]
 mod tests {
+    use annals_event::{Position, TenantId};
+    use annals_ledger::SearchError;
+
     use super::*;
+
+    #[test]
+    fn who_reads_a_damaged_record_learns_which_one_and_no_file() {
+        let damaged = Damaged {
+            file: "segment-0000000000000007.seg".into(),
+            at: 81_920,
+            what: "the checksum does not match".into(),
+            record: None,
+        };
+        let record = damaged.clone().of(&TenantId::new("acme").unwrap(), Position(17));
+        for (error, told) in [
+            (Problem::from(damaged.clone()), "what must be read for the answer is damaged; "),
+            (Problem::from(record.clone()), "tenant `acme`: the record at position 17 is damaged; "),
+            (
+                SearchError::from(record.clone()).into(),
+                "tenant `acme`: the record at position 17 is damaged; ",
+            ),
+            (
+                ProveError::from(Box::new(record)).into(),
+                "tenant `acme`: the record at position 17 is damaged; ",
+            ),
+        ] {
+            assert_eq!((error.code(), error.status()), (Code::Damaged, StatusCode::INTERNAL_SERVER_ERROR));
+            assert!(error.detail().starts_with(told), "{}", error.detail());
+            assert!(!error.detail().contains("segment-"), "{}", error.detail());
+        }
+    }
 
     #[test]
     fn every_reason_to_refuse_an_event_has_a_title() {

@@ -91,6 +91,7 @@ fn text(body: String) -> Response {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such event, or no checkpoint of that size is kept", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
@@ -122,6 +123,7 @@ pub(crate) async fn event_proof(
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
@@ -145,6 +147,7 @@ pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Res
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
@@ -175,6 +178,7 @@ async fn signed(app: &App, asker: &Asker) -> Result<Response, Problem> {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
 )]
@@ -190,7 +194,10 @@ pub(crate) async fn inclusion(
     let proof = blocking(move || {
         let size = asked.or_else(|| ledger.log_info(&log).map(|info| info.size)).unwrap_or(0);
         let hashes = ledger.inclusion(&log, position, size)?;
-        let entry = ledger.entry(&log, position).ok_or(annals_ledger::ProveError::TenantMissing)?;
+        let entry = ledger
+            .entry(&log, position)
+            .map_err(Box::new)?
+            .ok_or(annals_ledger::ProveError::TenantMissing)?;
         Ok::<_, annals_ledger::ProveError>((size, entry.leaf, hashes))
     });
     let (size, leaf, hashes) = proof.await?;
@@ -213,6 +220,7 @@ pub(crate) async fn inclusion(
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
 )]
@@ -275,6 +283,7 @@ pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axu
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is no such tile", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["verify"])),
 )]

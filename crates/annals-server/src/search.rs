@@ -184,6 +184,7 @@ impl Question {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The search takes more than 5 s, or too many wait", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -207,7 +208,7 @@ pub(crate) async fn events(
     let total = cursor.as_ref().and_then(|cursor| cursor.total).filter(|_| question.total);
     let asked = Asked {
         scope: reading.scope.clone(),
-        matcher,
+        matcher: Arc::new(matcher),
         order: question.order.order(),
         sent_only: false,
         size: cursor.as_ref().map(|cursor| cursor.size),

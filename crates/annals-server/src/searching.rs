@@ -32,7 +32,7 @@ pub(crate) struct Asked {
     /// Where.
     pub(crate) scope: FeedScope,
     /// What a record must satisfy.
-    pub(crate) matcher: Matcher,
+    pub(crate) matcher: Arc<Matcher>,
     /// In which order.
     pub(crate) order: Order,
     /// Leaves out what annals itself has written.
@@ -195,11 +195,12 @@ pub(crate) fn too_much_work(way_out: &str) -> Problem {
 
 impl From<SearchError> for Problem {
     fn from(error: SearchError) -> Self {
-        let code = match error {
+        let code = match &error {
             SearchError::TenantMissing => Code::TenantUnknown,
             SearchError::Busy => return too_much_work("ask for a shorter time with `since` and `until`"),
             SearchError::Beyond { .. } => Code::OutOfRange,
             SearchError::TooMany { .. } => Code::ParameterValue,
+            SearchError::Damaged(damaged) => return damaged.as_ref().into(),
             _ => Code::Bug,
         };
         Self::new(code, error.to_string())
@@ -292,7 +293,7 @@ mod tests {
         let tenant = TenantId::new("acme").unwrap();
         let asked = |size, count| Asked {
             scope: FeedScope::Log(TenantLog { tenant: tenant.clone(), kind: LogKind::Tenant }),
-            matcher: Matcher::new(Condition::everything()),
+            matcher: Arc::new(Matcher::new(Condition::everything())),
             order: Order::occurred(Direction::Falling),
             sent_only: false,
             size,

@@ -134,6 +134,7 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Counting takes more than 5 s, or too many wait", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -143,7 +144,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
         Known { once: &["interval", "tz", "limit", "tenant", "log"], many: &["by"], conditions: true };
     let params = asker.asked(&known)?;
     let asked = Asked::read(&params)?;
-    let matcher = params.conditions.matcher()?;
+    let matcher = Arc::new(params.conditions.matcher()?);
     let (named, kind) = (params.tenant()?, params.log_kind()?);
     let tenant = match kind {
         LogKind::Tenant => asker.caller.tenant_or_all(named),

@@ -48,6 +48,7 @@ use crate::query::PathText;
         (status = 401, description = "No valid key", body = NirvanaError),
         (status = 403, description = "The key may not read here, or names no tenant", body = NirvanaError),
         (status = 404, description = "The tenant does not exist", body = NirvanaError),
+        (status = 500, description = "What must be read is damaged", body = NirvanaError),
         (status = 503, description = "The search takes more than 5 s, or too many wait", body = NirvanaError),
     ),
     security(("key" = ["read"])),
@@ -81,6 +82,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Re
         (status = 401, description = "No valid key", body = NirvanaError),
         (status = 403, description = "The key may not read here, or names no tenant", body = NirvanaError),
         (status = 404, description = "There is no such entry", body = NirvanaError),
+        (status = 500, description = "What must be read is damaged", body = NirvanaError),
     ),
     security(("key" = ["read"])),
 )]

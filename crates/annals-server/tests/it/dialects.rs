@@ -384,6 +384,8 @@ async fn a_walk_stands_on_record_once_a_minute_with_its_filters() {
         page = site.ask(&format!("GET /v1/audit_logs/?cursor={next}&limit=20"), "dialect", b"").await;
     }
     site.ask("GET /v1/audit_logs/e-1", "dialect", b"").await;
+    // Records of access are written beside the answers, and those of two requests in any order.
+    access(&site, "acme", 2).await;
     site.ask("GET /v1/audit_logs", "writer", b"").await;
     let shown: Vec<_> = access(&site, "acme", 3)
         .await

@@ -30,6 +30,9 @@ async fn on_a_full_disk_reads_go_on_and_ingest_comes_back_by_itself() {
             "ledger": {
               "ok": true
             },
+            "segments": {
+              "ok": true
+            },
             "serving": {
               "ok": true
             },

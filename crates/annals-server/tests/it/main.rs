@@ -13,6 +13,7 @@ mod http;
 mod ingest;
 mod operate;
 mod prove;
+mod sealed;
 mod searching;
 mod site;
 mod stop;

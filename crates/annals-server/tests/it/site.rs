@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use annals_event::Timestamp;
+use annals_journal::sim::SimDisk;
 use annals_journal::{FaultDisk, Faults, FileJournal, JournalId, MemoryJournal, RealDisk};
-use annals_ledger::{Clock, Ledger, Options, Parts, SeededEntropy};
+use annals_ledger::{Clock, Ledger, Options, Parts, SeededEntropy, TailLimits};
 use annals_server::{Listening, Metrics, Server, Settings};
 use expect_test::Expect;
 use http_body_util::{BodyExt, Full};
@@ -75,10 +76,31 @@ impl Clock for TestClock {
     }
 }
 
-/// Where the records are: in memory, or on a disk that can be told to fail.
-enum Store {
+/// Where the records are.
+struct Store {
+    journals: Journals,
+    segments: SimDisk,
+    tail: TailLimits,
+}
+
+/// In memory, or on a disk that can be told to fail.
+enum Journals {
     Memory { journal: MemoryJournal, signer: MemoryJournal },
     Disk { folder: tempfile::TempDir },
+}
+
+impl Store {
+    fn new(journals: Journals) -> Self {
+        Self { journals, segments: SimDisk::new(1), tail: TailLimits::default() }
+    }
+
+    fn in_memory() -> Self {
+        Self::new(Journals::Memory { journal: MemoryJournal::new(), signer: MemoryJournal::new() })
+    }
+
+    fn on_disk() -> Self {
+        Self::new(Journals::Disk { folder: tempfile::tempdir().unwrap() })
+    }
 }
 
 /// Settings of a server, unless a test says otherwise.
@@ -134,19 +156,23 @@ impl Site {
     }
 
     pub(crate) async fn with(settings: Settings, listening: Listening) -> Self {
-        let store = Store::Memory { journal: MemoryJournal::new(), signer: MemoryJournal::new() };
-        Self::first_start(store, settings, listening).await
+        Self::first_start(Store::in_memory(), settings, listening).await
+    }
+
+    /// As [`Site::new`], where records are sealed when there are so many of them.
+    pub(crate) async fn sealing_each(records: u64) -> Self {
+        let tail = TailLimits { records_max: records, ..TailLimits::default() };
+        let store = Store { tail, ..Store::in_memory() };
+        Self::first_start(store, settings(), Listening::default()).await
     }
 
     /// As [`Site::new`], over files.
     pub(crate) async fn on_disk() -> Self {
-        let store = Store::Disk { folder: tempfile::tempdir().unwrap() };
-        Self::first_start(store, settings(), Listening::default()).await
+        Self::on_disk_with(settings()).await
     }
 
     pub(crate) async fn on_disk_with(settings: Settings) -> Self {
-        let store = Store::Disk { folder: tempfile::tempdir().unwrap() };
-        Self::first_start(store, settings, Listening::default()).await
+        Self::first_start(Store::on_disk(), settings, Listening::default()).await
     }
 
     async fn first_start(store: Store, settings: Settings, listening: Listening) -> Self {
@@ -169,11 +195,11 @@ impl Site {
             Box<dyn annals_journal::Journal>,
             Box<dyn annals_journal::Journal>,
             _,
-        ) = match &store {
-            Store::Memory { journal, signer } => {
+        ) = match &store.journals {
+            Journals::Memory { journal, signer } => {
                 (Box::new(journal.clone()), Box::new(signer.clone()), Arc::default())
             }
-            Store::Disk { folder } => {
+            Journals::Disk { folder } => {
                 let (disk, faults) = FaultDisk::new(RealDisk::create(folder.path().join("journal")).unwrap());
                 let options = annals_journal::Options {
                     reserve_bytes: 0,
@@ -189,6 +215,7 @@ impl Site {
         let parts = Parts {
             journal,
             signer_journal,
+            segments: annals_ledger::Store::new(Arc::new(store.segments.clone()), 1 << 20),
             signing_seed: [5; 32],
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(STARTS.fetch_add(1, Ordering::SeqCst))),
@@ -197,6 +224,7 @@ impl Site {
         let options = Options {
             name: Some("annals-test".to_owned()),
             event_bytes_max: 256 << 10,
+            tail: store.tail,
             version: "1.2.3".to_owned(),
         };
         let opened = Ledger::open(parts, &options).unwrap();
@@ -221,6 +249,11 @@ impl Site {
             stop: Some(stop),
             serving,
         }
+    }
+
+    /// The folder of segments.
+    pub(crate) fn segments(&self) -> &SimDisk {
+        &self.store.segments
     }
 
     /// Makes a key under a name that requests use.

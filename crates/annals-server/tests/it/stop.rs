@@ -68,7 +68,7 @@ async fn a_request_that_was_begun_is_answered() {
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"created\":1"), "{answer}");
     site.stop_begun().await;
-    assert!(site.ledger.by_id(&crate::site::log("acme"), "e1").is_some());
+    assert!(site.ledger.by_id(&crate::site::log("acme"), "e1").unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
