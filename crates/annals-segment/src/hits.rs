@@ -107,7 +107,7 @@ enum Way {
     /// Places are rows, from this one on.
     Straight { first: u32 },
     /// All blocks that can match are looked at, at once.
-    Gather { low: Bound<Moment>, high: Bound<Moment> },
+    Gather { low: Bound<Moment>, high: Bound<Moment>, size: u64 },
     /// Through the order. Which blocks can match, and the masks of those that were looked at.
     Through { candidates: Option<Box<[u64]>>, masks: Vec<Mask>, known: Box<[u64]> },
 }
@@ -153,12 +153,12 @@ impl Hits {
         hits.places = hits.order.places(low, high, size, &mut hits.scratch.reader)?;
         if !hits.places.is_empty() {
             hits.size = hits.order.exceeds(size)?.then_some(size);
-            hits.way = hits.way(low, high)?;
+            hits.way = hits.way(low, high, size)?;
         }
         Ok(hits)
     }
 
-    fn way(&self, low: Bound<Moment>, high: Bound<Moment>) -> Result<Way, Damaged> {
+    fn way(&self, low: Bound<Moment>, high: Bound<Moment>, size: u64) -> Result<Way, Damaged> {
         /// So many blocks are always looked at all at once,
         const GATHERED_MIN: u64 = 8;
         /// more of them only where they are so few of those on the way,
@@ -175,7 +175,7 @@ impl Hits {
         if let Some(blocks) = blocks {
             let blocks = blocks.len() as u64;
             if blocks <= GATHERED_MIN || blocks <= GATHERED_MAX.min(way / GATHERED_PART) {
-                return Ok(Way::Gather { low, high });
+                return Ok(Way::Gather { low, high, size });
             }
         }
         let count = self.plan.segment().rows().div_ceil(128);
@@ -252,8 +252,8 @@ impl Hits {
                 let first = *first;
                 self.look_straight(first, budget)
             }
-            Way::Gather { low, high } => {
-                let bounds = (*low, *high);
+            Way::Gather { low, high, size } => {
+                let bounds = (*low, *high, *size);
                 self.gather(bounds, budget)
             }
             Way::Through { .. } => self.look_through(budget),
@@ -298,7 +298,11 @@ impl Hits {
         }
     }
 
-    fn gather(&mut self, bounds: (Bound<Moment>, Bound<Moment>), budget: &mut Budget) -> Result<(), Damaged> {
+    fn gather(
+        &mut self,
+        (low, high, size): (Bound<Moment>, Bound<Moment>, u64),
+        budget: &mut Budget,
+    ) -> Result<(), Damaged> {
         self.places = 0..0;
         let plan = Arc::clone(&self.plan);
         let lane_rows = match &self.order.lane {
@@ -319,7 +323,11 @@ impl Hits {
             self.push(block, mask);
             for row in self.found.drain(..) {
                 let moment = self.order.moment(row.row, &mut self.scratch.reader)?;
-                found.extend(moment.filter(|moment| bounds.contains(moment)).map(|moment| (moment, row)));
+                found.extend(
+                    moment
+                        .filter(|moment| (low, high).contains(moment) && moment.1 < size)
+                        .map(|moment| (moment, row)),
+                );
             }
         }
         found.sort_unstable_by_key(|(moment, _)| *moment);

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `node` | the tree |
 //! | `resolve`, `known`, `words` | from a condition to the tree |
+//! | `templates` | texts in which other values of the event stand |
 //! | `texts` | texts of a fixed form, whose words stand at fixed places |
 //! | `set` | sets of ordinals |
 //! | `blocks` | in which blocks of rows the tree can hold at all |
@@ -34,9 +35,11 @@ use crate::segment::{Reader, Segment};
 mod blocks;
 mod eval;
 pub(crate) mod known;
+mod mixed;
 mod node;
 mod resolve;
 pub(crate) mod set;
+pub(crate) mod templates;
 mod texts;
 mod words;
 

@@ -58,7 +58,7 @@ pub(super) fn of(node: &Node, resolve: &mut Resolve<'_>) -> Result<Listed, Damag
         }
         // What an element satisfies, some leaf in it satisfies.
         Node::Element(element) => of(&element.node, resolve),
-        Node::Leaf(Leaf::Column { table, column, set }) => {
+        Node::Leaf(Leaf::Column { table, column, set } | Leaf::Text { table, column, set, .. }) => {
             let blocks = &segment.footer().tables[*table].columns[*column].blocks;
             match (blocks, set.listed(VALUES_MAX)) {
                 (Some(blocks), Some(ordinals)) => of_values(segment, blocks, &ordinals),

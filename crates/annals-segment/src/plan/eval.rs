@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use annals_event::filter::{Condition, Known, Scalar, Subject, any_below};
-use annals_event::json::{Document, Limits, Value};
+use annals_event::json::{Document, Limits, Value, unescape};
 use annals_event::{Operation, Position, TenantId, Timestamp};
 
 use super::known::decoded;
-use super::node::{Element, HappenedTest, KnownLeaf, Leaf, Node, RawTest};
+use super::node::{Element, HappenedTest, KnownLeaf, Leaf, Node, RawTest, TextTest};
 use super::set::{Set, each_bit, each_bit_128, expand, first};
 use crate::Damaged;
 use crate::numbers::{UNIT, UNIT_LEN};
@@ -97,6 +97,24 @@ impl Scratch {
             self.tables.iter_mut().for_each(|table| table.read = false);
             self.raws.iter_mut().for_each(|raws| *raws = None);
         }
+    }
+
+    /// Whether the whole text of a leaf passes.
+    fn passes(
+        &mut self,
+        table: usize,
+        column: usize,
+        instance: u64,
+        test: &TextTest,
+    ) -> Result<bool, Damaged> {
+        self.raw.clear();
+        self.reader.leaf(table, column, instance, &mut self.raw)?;
+        let malformed = || self.reader.segment().malformed("a value that is no text");
+        let text = unescape(str::from_utf8(&self.raw).map_err(|_| malformed())?);
+        Ok(match test {
+            TextTest::Test(test) => test.passes(&Scalar::Text(&text)),
+            TextTest::Words(phrase) => phrase.occurs_in(&text),
+        })
     }
 
     /// The instances of a table in the block, and the row of each.
@@ -194,6 +212,21 @@ impl Eval<'_, '_> {
                 shown?;
                 Ok(Rows::exact(rows))
             }
+            Leaf::Text { column, set, test, .. } => {
+                let scratch = &mut *self.scratch;
+                let present = scratch.reader.present(0, Part::Column(*column), block)?;
+                scratch.ordinals.clear();
+                scratch.reader.ordinals(0, *column, present.leaves(), &mut scratch.ordinals)?;
+                let looked_at = expand(set.pick(&scratch.ordinals), present.mask) & wanted;
+                let (mut rows, mut failed) = (0, Ok(()));
+                each_bit_128(looked_at, |bit| {
+                    match scratch.passes(0, *column, block * UNIT + u64::from(bit), test) {
+                        Ok(passes) => rows |= u128::from(passes) << bit,
+                        Err(error) => failed = Err(error),
+                    }
+                });
+                failed.map(|()| Rows::exact(rows))
+            }
             Leaf::Column { .. } | Leaf::Shapes { .. } | Leaf::Raw { .. } => {
                 let mut rows = 0;
                 self.each_instance(leaf, &mut |instance| rows |= 1 << (instance & 127))?;
@@ -215,6 +248,24 @@ impl Eval<'_, '_> {
                 reader.leaves(*table, *column, instances, holders, ordinals)?;
                 for (holder, ordinal) in holders.iter().zip(ordinals) {
                     if set.has(*ordinal) {
+                        see(*holder);
+                    }
+                }
+                Ok(())
+            }
+            Leaf::Text { table, column, set, test } => {
+                let instances = self.scratch.own(*table)?.instances.clone();
+                let (mut holders, mut ordinals) = (Vec::new(), Vec::new());
+                self.scratch.reader.leaves(
+                    *table,
+                    *column,
+                    instances.clone(),
+                    &mut holders,
+                    &mut ordinals,
+                )?;
+                for (holder, ordinal) in holders.iter().zip(ordinals) {
+                    let instance = instances.start + u64::from(*holder);
+                    if set.has(ordinal) && self.scratch.passes(*table, *column, instance, test)? {
                         see(*holder);
                     }
                 }
@@ -444,7 +495,10 @@ impl Eval<'_, '_> {
 impl Leaf {
     fn table(&self) -> usize {
         match self {
-            Leaf::Column { table, .. } | Leaf::Shapes { table, .. } | Leaf::Raw { table, .. } => *table,
+            Leaf::Column { table, .. }
+            | Leaf::Text { table, .. }
+            | Leaf::Shapes { table, .. }
+            | Leaf::Raw { table, .. } => *table,
             Leaf::Happened { .. } | Leaf::Known(_) => 0,
         }
     }

@@ -24,6 +24,8 @@ pub(super) enum Node {
 pub(super) enum Leaf {
     /// A leaf of this column with one of these values.
     Column { table: usize, column: usize, set: Set },
+    /// As `Column`, and the leaf's whole text passes: these values have gaps in which others stand.
+    Text { table: usize, column: usize, set: Set, test: TextTest },
     /// One of these shapes.
     Shapes { table: usize, shapes: Box<[u64]> },
     /// The text of the time when the row happened, which stands in no dictionary: column of the root table.
@@ -39,6 +41,13 @@ pub(super) enum Leaf {
 pub(super) enum HappenedTest {
     Test(Test),
     Words(Fixed),
+}
+
+/// What the text of a leaf is held against.
+#[derive(Debug)]
+pub(super) enum TextTest {
+    Test(Test),
+    Words(Phrase),
 }
 
 /// Bounds are inclusive.
@@ -134,7 +143,7 @@ impl Node {
                 if *table == 0 { 3 + of_set } else { 8 + of_set }
             }
             Node::Leaf(Leaf::Shapes { .. }) => 3,
-            Node::Leaf(Leaf::Happened { .. }) => 40,
+            Node::Leaf(Leaf::Happened { .. } | Leaf::Text { .. }) => 40,
             Node::Leaf(Leaf::Raw { .. }) => 50,
             Node::All(nodes) | Node::Any(nodes) => nodes.iter().map(Node::cost).sum(),
             Node::Not(node) => node.cost() + 3,

@@ -151,7 +151,7 @@ impl<'s> Resolve<'s> {
             let Some(rest) = below(path, &table.path) else { continue };
             for (at, column) in table.columns.iter().enumerate() {
                 if same(rest, &column.path)
-                    && let Some(node) = self.column(index, at, test)?
+                    && let Some(node) = self.column(index, at, test, scope)?
                 {
                     nodes.push(node);
                 }
@@ -177,7 +177,13 @@ impl<'s> Resolve<'s> {
         Ok((!with.is_empty()).then_some(Node::Leaf(Leaf::Shapes { table, shapes: bits })))
     }
 
-    fn column(&mut self, table: usize, column: usize, test: &Test) -> Result<Option<Node>, Damaged> {
+    pub(super) fn column(
+        &mut self,
+        table: usize,
+        column: usize,
+        test: &Test,
+        scope: &Scope,
+    ) -> Result<Option<Node>, Damaged> {
         let of = &self.segment.footer().tables[table].columns[column];
         if matches!(of.values, Values::Happened { .. }) {
             // Its texts are never empty.
@@ -187,6 +193,9 @@ impl<'s> Resolve<'s> {
                 _ => return Ok(None),
             };
             return Ok(Some(Node::Leaf(leaf)));
+        }
+        if !of.refs.is_empty() {
+            return if takes_text(test) { self.template(table, column, of, test, scope) } else { Ok(None) };
         }
         let set = match of.kind {
             LeafKind::Text => self.texts(of, test)?,
@@ -265,7 +274,7 @@ impl<'s> Resolve<'s> {
     }
 
     /// All values but this one.
-    fn all_but(&mut self, column: &Column, value: &[u8]) -> Result<Option<Set>, Damaged> {
+    pub(super) fn all_but(&mut self, column: &Column, value: &[u8]) -> Result<Option<Set>, Damaged> {
         Ok(match (self.find(column, value)?, column.values.len()) {
             (_, 0) | (Some(_), 1) => None,
             (Some(ordinal), _) => Some(Set::But(ordinal)),

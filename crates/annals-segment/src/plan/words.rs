@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use annals_event::filter::{Phrase, each_word};
-use annals_event::json::unescape;
 
 use super::node::{HappenedTest, Leaf, Node};
 use super::resolve::{Resolve, Scope};
 use super::set::Set;
+use super::templates::parts;
 use super::texts::{Fixed, TIME, UUID};
 use crate::Damaged;
 use crate::hashes::hash;
@@ -38,6 +38,11 @@ impl Resolve<'_> {
                         values[from..to].iter().map(|value| segment.small(value - first)).collect();
                     let set = Set::of(&ordinals?, leaves.values.len());
                     nodes.extend(set.map(|set| Node::Leaf(Leaf::Column { table, column, set })));
+                    let set = self.mixed(leaves, phrase)?;
+                    nodes.extend(set.map(|set| Node::Leaf(Leaf::Column { table, column, set })));
+                    if !leaves.refs.is_empty() {
+                        nodes.extend(self.template_words(table, column, leaves, phrase, scope)?);
+                    }
                 } else if matches!(leaves.values, Values::Happened { .. }) {
                     let test = Fixed::of(&TIME, phrase).map(HappenedTest::Words);
                     nodes.extend(test.map(|test| Node::Leaf(Leaf::Happened { column, test })));
@@ -45,7 +50,7 @@ impl Resolve<'_> {
                     nodes.push(Node::Leaf(Leaf::Column { table, column, set }));
                 }
             }
-            if scope.has_raw(segment, table) {
+            if scope.has_raw(segment, table) && is_within(scope, &of.path, &[]) {
                 nodes.push(self.raw_words(table, phrase));
             }
         }
@@ -69,7 +74,7 @@ impl Resolve<'_> {
             intersect(&mut found, &list);
         }
         if phrase.words().len() > 1 {
-            self.keep(&mut found, |text| phrase.occurs_in(text))?;
+            self.keep(&mut found, &|text| phrase.occurs_in(text))?;
         }
         Ok(found)
     }
@@ -90,7 +95,7 @@ impl Resolve<'_> {
                 continue;
             }
             let first = words.lists.get(body, list.start)?;
-            self.text(first, |text| {
+            self.text(first, &mut |text| {
                 each_word(text, &mut |other| {
                     let is_own = other == word;
                     has |= is_own;
@@ -109,7 +114,7 @@ impl Resolve<'_> {
             if !has_other {
                 return Ok(values);
             }
-            self.keep(&mut values, |text| has_word(text, word))?;
+            self.keep(&mut values, &|text| has_word(text, word))?;
             all.append(&mut values);
         }
         all.sort_unstable();
@@ -117,13 +122,13 @@ impl Resolve<'_> {
         Ok(all)
     }
 
-    /// Keeps the values whose texts pass.
-    fn keep(&mut self, values: &mut Vec<u64>, passes: impl Fn(&str) -> bool) -> Result<(), Damaged> {
+    /// Keeps the values of which some part passes.
+    fn keep(&mut self, values: &mut Vec<u64>, passes: &dyn Fn(&str) -> bool) -> Result<(), Damaged> {
         let mut failed = None;
         values.retain(|value| {
             let mut kept = false;
             if failed.is_none()
-                && let Err(error) = self.text(*value, |text| kept = passes(text))
+                && let Err(error) = self.text(*value, &mut |text| kept |= passes(text))
             {
                 failed = Some(error);
             }
@@ -132,8 +137,8 @@ impl Resolve<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Shows the text of a value of the numbering over all columns.
-    fn text(&mut self, value: u64, see: impl FnOnce(&str)) -> Result<(), Damaged> {
+    /// Shows the text of a value of the numbering over all columns, part by part where it has gaps.
+    fn text(&mut self, value: u64, see: &mut dyn FnMut(&str)) -> Result<(), Damaged> {
         let segment = self.segment;
         let columns = segment.footer().tables.iter().flat_map(|table| &table.columns);
         let of = columns.filter_map(|column| Some((column.words?, column)));
@@ -143,7 +148,7 @@ impl Resolve<'_> {
         self.text.clear();
         column.values.get(segment.body(), value - first, &mut self.text)?;
         let text = str::from_utf8(&self.text).map_err(|_| segment.malformed("a value that is no text"))?;
-        see(&unescape(text));
+        parts(text).for_each(|part| see(&part));
         Ok(())
     }
 
@@ -172,7 +177,7 @@ impl Resolve<'_> {
             Values::Hex { prefix, digits, .. } if prefix.is_ascii() && !prefix.contains('\\') => {
                 self.hex(column, prefix, *digits, phrase)
             }
-            _ => self.passing(column, |text| phrase.occurs_in(&unescape(text))),
+            _ => self.passing(column, |text| parts(text).any(|part| phrase.occurs_in(&part))),
         }
     }
 

@@ -12,8 +12,9 @@ use crate::Damaged;
 use crate::meta::LeafKind;
 use crate::plan::known::decoded;
 use crate::plan::set::each_bit_128;
+use crate::plan::templates::has_gaps;
 use crate::plan::{Scratch, below, find};
-use crate::segment::{Part, Segment};
+use crate::segment::{Part, Reader, Segment};
 use crate::values::Values;
 
 /// Events were within the limits when they were taken.
@@ -60,8 +61,10 @@ struct Leaves {
     column: usize,
     /// Ordinal of `null`, which is no value.
     null: Option<u32>,
-    /// The values are the times of the rows.
+    /// Values are not those of the dictionary alone: the leaf itself has to be read. Of times of rows all, of texts in which
+    /// others stand those with gaps.
     is_happened: bool,
+    gaps: Vec<bool>,
     /// Per ordinal.
     counts: Vec<u64>,
     /// Per ordinal the row that it was counted for last, plus one: where a row may have it more than once.
@@ -190,7 +193,15 @@ impl Member {
                 let is_happened = matches!(column.values, Values::Happened { .. });
                 let n = if is_happened { 0 } else { column.values.len() };
                 let n = usize::try_from(n).map_err(|_| segment.malformed("values of a column"))?;
+                let mut gaps = Vec::new();
+                if !column.refs.is_empty() {
+                    column.values.each(segment.body(), 0..column.values.len(), |_, value| {
+                        gaps.push(has_gaps(value));
+                        Ok(())
+                    })?;
+                }
                 leaves.push(Leaves {
+                    gaps,
                     table: index,
                     column: at,
                     null,
@@ -232,6 +243,12 @@ impl Member {
                 let has = self.rows_with(at, block, scratch)?;
                 alone &= !(met & has);
                 met |= has;
+            }
+        }
+        for at in 0..self.leaves.len() {
+            // Elements may have the same text in two ways.
+            if self.leaves[at].table > 0 && !self.leaves[at].gaps.is_empty() {
+                alone &= !self.rows_with(at, block, scratch)?;
             }
         }
         let mut counted = 0;
@@ -312,34 +329,39 @@ impl Member {
             if leaves.is_happened {
                 let mut failed = Ok(());
                 each_bit_128(counted, |bit| {
-                    let text = reader.happened(block * 128 + bit).and_then(|us| instant_text(&segment, us));
-                    match text {
-                        Ok(text) => *others.entry(text.into()).or_default() += 1,
-                        Err(error) => failed = Err(error),
-                    }
+                    let row = u64::from(block * 128 + bit);
+                    failed = std::mem::replace(&mut failed, Ok(()))
+                        .and_then(|()| count_leaf(reader, (0, leaves.column), row, &mut self.event, others));
                 });
                 return failed.map(|()| counted);
             }
             reader.ordinals(0, leaves.column, present.leaves(), &mut self.ordinals)?;
-            if counted == present.mask && leaves.null.is_none() {
+            if counted == present.mask && leaves.null.is_none() && leaves.gaps.is_empty() {
                 for ordinal in &self.ordinals {
                     *leaves.counts.get_mut(*ordinal as usize).ok_or_else(beyond)? += 1;
                 }
                 return Ok(counted);
             }
-            let (mut has, mut failed) = (0, false);
+            let (mut has, mut failed) = (0, Ok(()));
             let mut ordinals = self.ordinals.iter();
             each_bit_128(present.mask, |bit| {
                 let ordinal = ordinals.next().copied();
-                if counted >> bit & 1 == 1 && (ordinal != leaves.null || ordinal.is_none()) {
-                    match ordinal.and_then(|ordinal| leaves.counts.get_mut(ordinal as usize)) {
-                        Some(count) => *count += 1,
-                        None => failed = true,
-                    }
-                    has |= 1 << bit;
+                if counted >> bit & 1 == 0 || (ordinal == leaves.null && ordinal.is_some()) || failed.is_err()
+                {
+                    return;
+                }
+                has |= 1 << bit;
+                let at = ordinal.map_or(usize::MAX, |ordinal| ordinal as usize);
+                if leaves.gaps.get(at) == Some(&true) {
+                    let row = u64::from(block * 128 + bit);
+                    failed = count_leaf(reader, (0, leaves.column), row, &mut self.event, others);
+                } else if let Some(count) = leaves.counts.get_mut(at) {
+                    *count += 1;
+                } else {
+                    failed = Err(beyond());
                 }
             });
-            return if failed { Err(beyond()) } else { Ok(has) };
+            return failed.map(|()| has);
         }
         let instances = reader.owners(leaves.table, block, &mut self.owners)?;
         if instances.is_empty() {
@@ -437,6 +459,29 @@ impl Member {
         }
         Ok(())
     }
+}
+
+/// Counts the text of one leaf.
+fn count_leaf(
+    reader: &mut Reader,
+    (table, column): (usize, usize),
+    instance: u64,
+    text: &mut Vec<u8>,
+    others: &mut BTreeMap<Box<str>, u64>,
+) -> Result<(), Damaged> {
+    text.clear();
+    text.push(b'"');
+    reader.leaf(table, column, instance, text)?;
+    text.push(b'"');
+    let malformed = || reader.segment().malformed("a value that is no text");
+    let text = str::from_utf8(text).map_err(|_| malformed())?;
+    match others.get_mut(text) {
+        Some(count) => *count += 1,
+        None => {
+            others.insert(text.into(), 1);
+        }
+    }
+    Ok(())
 }
 
 fn quoted(text: &str) -> String {
