@@ -9,6 +9,7 @@ mod column;
 mod dictionary;
 mod facts;
 mod tables;
+mod template;
 mod words;
 
 use std::io;
@@ -20,6 +21,7 @@ pub(crate) use self::column::{ColumnData, UNIT, count, write_presence, write_u32
 pub(crate) use self::dictionary::Dictionary;
 pub(crate) use self::facts::{Facts, NO_SEQ, Runs, TREE_BLOCK, biased};
 use self::tables::Tables;
+use self::template::Templates;
 pub(crate) use self::words::WordLists;
 use crate::body::Writer;
 use crate::meta::{Footer, Kind, PATHS_MAX, SHAPES_MAX, VERSION};
@@ -101,11 +103,13 @@ pub struct Limits {
     pub shapes_max: usize,
     /// Most tables and columns.
     pub paths_max: usize,
+    /// Texts that name others of the same event are kept as what is left of them.
+    pub templates: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { shapes_max: SHAPES_MAX, paths_max: PATHS_MAX }
+        Self { shapes_max: SHAPES_MAX, paths_max: PATHS_MAX, templates: true }
     }
 }
 
@@ -143,7 +147,8 @@ pub fn build_within<W: io::Write>(
     if row_count > ROWS_MAX {
         return Err(io::Error::other(format!("{row_count} rows are more than a segment holds, {ROWS_MAX}")));
     }
-    let mut tables = Tables::new(seed, limits);
+    let templates = if limits.templates { Templates::learn(rows) } else { Templates::default() };
+    let mut tables = Tables::new(seed, limits, templates);
     let facts = gather(rows, seed, &mut tables);
     let mut out = Writer::new(out);
     let mut words = WordLists::new(seed);

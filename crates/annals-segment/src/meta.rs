@@ -209,6 +209,10 @@ pub struct Column {
     pub kind: LeafKind,
     /// Which of the table's instances have it.
     pub presence: Presence,
+    /// What bytes below 0x20 in values stand for, 0x01 for the first: the value that another column has in the same event. Only
+    /// columns of the root have any, and none whose values they stand for. Left out where values stand as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refs: Vec<Reference>,
     /// The distinct values, in the order in which rows met them first.
     pub values: Values,
     /// Per leaf: ordinal of its value.
@@ -219,6 +223,16 @@ pub struct Column {
     pub blocks: Option<Blocks>,
     /// The first of the column's values in the numbering of [`Words::lists`]; left out where its words are not indexed.
     pub words: Option<u64>,
+}
+
+/// A column whose values stand in those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Index of its table: the root, or one whose parent is the root. There it is the value of the row's first instance.
+    pub table: u32,
+    /// Its index in the table.
+    pub column: u32,
 }
 
 /// Fewest distinct values of a column that has an index and lists of blocks; fewer are looked through.

@@ -10,6 +10,7 @@
 //! | `columns` | which rows have which values |
 //! | `ids` | rows by the id of their event |
 //! | `record` | records, put together from columns |
+//! | `template` | values in which other values stand |
 //! | `proof` | tags, sums and tree nodes |
 //! | `compare` | whether the file holds what it was built from |
 
@@ -21,6 +22,7 @@ mod logs;
 mod proof;
 mod record;
 mod shapes;
+mod template;
 mod values;
 mod window;
 
@@ -30,14 +32,15 @@ use self::shapes::Shapes;
 use crate::Damaged;
 use crate::body::{Body, Cache, ReadAt};
 use crate::build::ROWS_MAX;
+use crate::hashes::LoadedFilter;
 use crate::meta::{Footer, Of, PATHS_MAX, Presence, VERSION};
 
 pub use self::columns::Reader;
-pub(crate) use self::columns::{Part, Present, UNIT};
+pub(crate) use self::columns::Part;
 pub use self::logs::LogRows;
 pub use self::proof::BlockPart;
 pub use self::record::{Records, Sealed};
-pub(crate) use self::shapes::{Shapes as TableShapes, Slot};
+pub(crate) use self::shapes::Shapes as TableShapes;
 
 /// Most bytes of read shapes that a segment keeps while nobody reads it.
 pub const SHAPES_BYTES_KEPT: usize = 1 << 20;
@@ -113,21 +116,19 @@ impl Segment {
         &self.body
     }
 
-    /// Parts of the file do not fit each other, although their checksums do.
-    pub(crate) fn malformed(&self, what: impl std::fmt::Display) -> Damaged {
+    /// The filter over the ids of its events, to be kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when it is not what was written.
+    pub fn load_filter(&self) -> Result<LoadedFilter, Damaged> {
+        self.footer.ids.load(&self.body)
+    }
+
+    /// Parts of the file do not fit each other, or what is known of it elsewhere, although their checksums do.
+    #[must_use]
+    pub fn malformed(&self, what: impl std::fmt::Display) -> Damaged {
         self.body.damaged(self.body.bytes(), format!("parts do not fit: {what}"))
-    }
-
-    /// Whose leaves those of a column are: names from the root of the event, arrays passed through.
-    pub(crate) fn path(&self, table: usize, column: usize) -> impl Iterator<Item = &str> + Clone {
-        let table = &self.footer.tables[table];
-        table.path.iter().chain(&table.columns[column].path).map(String::as_str)
-    }
-
-    /// Every column: its table and its index there.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let tables = self.footer.tables.iter().enumerate();
-        tables.flat_map(|(table, of)| (0..of.columns.len()).map(move |column| (table, column)))
     }
 
     /// Shapes of a table.

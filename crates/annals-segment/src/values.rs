@@ -7,6 +7,7 @@
 //! | `uuid` | lower-case, 8-4-4-4-12 | the first 6 bytes as a big-endian number in `high`; the other 10 from `low` |
 //! | `ints` | decimal integers 0 to 2^63 - 1, without signs and leading zeros | `numbers` |
 //! | `times` | `YYYY-MM-DDTHH:MM:SS.ffffffZ` | µs since 1970 plus 2^63 in `numbers` |
+//! | `mixed` | of several of these kinds, each value of one | see `values/mixed.rs` |
 //! | `happened` | each row's own time it happened; only the root's column `occurred_at` | none |
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::numbers::{Group, Numbers, UNIT, UNIT_LEN};
 
 mod arena;
 mod coding;
+mod mixed;
 mod text;
 
 pub use arena::Arena;
@@ -117,6 +119,15 @@ pub enum Values {
         /// µs since 1970, plus 2^63.
         numbers: Numbers,
     },
+    /// Values of several kinds.
+    Mixed {
+        /// Per value: which part it is in.
+        class: Numbers,
+        /// Per page of 128 values and part: how many of the part's values stand before.
+        ranks: Numbers,
+        /// The parts: `hex`, `uuid`, and last one of kind `text`.
+        parts: Vec<Values>,
+    },
     /// Times of the rows, which are stored elsewhere; whoever asks for one looks there.
     Happened {
         /// How many.
@@ -133,29 +144,43 @@ impl Values {
     pub fn write<W: io::Write>(values: &Arena, out: &mut Writer<W>) -> io::Result<Self> {
         let n = values.len() as u64;
         match coding::shape(values) {
-            Shape::Uuid => {
-                let (mut high, mut low) = (Vec::with_capacity(values.len()), Vec::new());
-                for value in values.iter() {
-                    let (first, rest) = coding::uuid(value).expect("all values are of this shape");
-                    high.push(first);
-                    low.extend_from_slice(&rest);
-                }
-                Ok(Self::Uuid { high: Numbers::write(&high, out)?, low: Region::write(&low, out)? })
-            }
+            Shape::Uuid => Self::uuids(values, out),
             Shape::Ints => Ok(Self::Ints { numbers: Self::numbers(values, coding::int, out)? }),
             Shape::Times => Ok(Self::Times { numbers: Self::numbers(values, coding::time, out)? }),
-            Shape::Hex { prefix, digits } => {
-                let at = out.at();
-                let mut bytes = Vec::new();
-                for value in values.iter() {
-                    bytes.clear();
-                    coding::hex(&value[prefix.len()..], &mut bytes).expect("all values are of this shape");
-                    out.put(&bytes)?;
-                }
-                Ok(Self::Hex { n, prefix, digits, at })
-            }
-            Shape::Text => text::write(values, out),
+            Shape::Hex { prefix, digits } => Self::hexes(values, prefix, digits, out),
+            Shape::Text => match mixed::write(values, out)? {
+                Some(mixed) => Ok(mixed),
+                None => text::write(values, out),
+            },
         }
+    }
+
+    /// Writes values that are all UUIDs.
+    fn uuids<W: io::Write>(values: &Arena, out: &mut Writer<W>) -> io::Result<Self> {
+        let (mut high, mut low) = (Vec::with_capacity(values.len()), Vec::new());
+        for value in values.iter() {
+            let (first, rest) = coding::uuid(value).expect("all values are of this shape");
+            high.push(first);
+            low.extend_from_slice(&rest);
+        }
+        Ok(Self::Uuid { high: Numbers::write(&high, out)?, low: Region::write(&low, out)? })
+    }
+
+    /// Writes values that are all this prefix and so many digits.
+    fn hexes<W: io::Write>(
+        values: &Arena,
+        prefix: String,
+        digits: u32,
+        out: &mut Writer<W>,
+    ) -> io::Result<Self> {
+        let at = out.at();
+        let mut bytes = Vec::new();
+        for value in values.iter() {
+            bytes.clear();
+            coding::hex(&value[prefix.len()..], &mut bytes).expect("all values are of this shape");
+            out.put(&bytes)?;
+        }
+        Ok(Self::Hex { n: values.len() as u64, prefix, digits, at })
     }
 
     fn numbers<W: io::Write>(
@@ -175,6 +200,17 @@ impl Values {
             Self::Text { n, .. } | Self::Hex { n, .. } | Self::Happened { n } => *n,
             Self::Uuid { high, .. } => high.len(),
             Self::Ints { numbers } | Self::Times { numbers } => numbers.len(),
+            Self::Mixed { class, .. } => class.len(),
+        }
+    }
+
+    /// Whether a value of these is one of those whose words are indexed: kept as a text, not as digits of one kind or another.
+    #[must_use]
+    pub fn is_text(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Text { .. } => true,
+            Self::Mixed { parts, .. } => mixed::is_text(parts, value),
+            _ => false,
         }
     }
 
@@ -219,6 +255,9 @@ impl Values {
             }
             Self::Times { numbers } => {
                 coding::put_time(numbers.get(body, ordinal)?, into).ok_or_else(|| self.odd(body))
+            }
+            Self::Mixed { class, ranks, parts } => {
+                mixed::Mixed { class, ranks, parts }.get(body, ordinal, into)
             }
             Self::Happened { .. } => Err(self.odd(body)),
         }
@@ -295,6 +334,9 @@ impl Values {
                     Ok(())
                 })
             }
+            Self::Mixed { class, ranks, parts } => {
+                mixed::Mixed { class, ranks, parts }.each(body, range, &mut each)
+            }
             Self::Happened { .. } => Err(self.odd(body)),
         }
     }
@@ -311,6 +353,7 @@ impl Values {
         match self {
             Self::Text { at, .. } | Self::Hex { at, .. } => *at,
             Self::Uuid { low, .. } => low.at,
+            Self::Mixed { parts, .. } => parts.first().map_or(0, Self::place),
             _ => 0,
         }
     }
@@ -319,6 +362,11 @@ impl Values {
     fn odd(&self, body: &Body) -> Damaged {
         body.damaged(self.place(), "a value is not of its column's kind")
     }
+}
+
+/// Whether a value is of the form of kind `uuid`.
+pub(crate) fn is_uuid(value: &[u8]) -> bool {
+    coding::uuid(value).is_some()
 }
 
 /// Cuts a range of ordinals at pages of 128. `each` also gets how many of the page's values stand before the part.

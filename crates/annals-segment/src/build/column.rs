@@ -4,7 +4,7 @@ use std::io;
 
 use crate::body::Writer;
 use crate::hashes::HashIndex;
-use crate::meta::{Blocks, Column, INDEXED_MIN, LeafKind, Presence};
+use crate::meta::{Blocks, Column, INDEXED_MIN, LeafKind, Presence, Reference};
 use crate::numbers::Numbers;
 use crate::values::{Arena, Values};
 
@@ -21,6 +21,8 @@ pub(crate) struct ColumnData<'c> {
     pub(crate) kind: LeafKind,
     /// Which instances have it, written already.
     pub(crate) presence: Presence,
+    /// What bytes below 0x20 in values stand for.
+    pub(crate) refs: Vec<Reference>,
     /// The distinct values in the order in which leaves meet them first.
     pub(crate) values: &'c Arena,
     /// Their hashes.
@@ -40,7 +42,7 @@ impl ColumnData<'_> {
         words: &mut WordLists,
         out: &mut Writer<W>,
     ) -> io::Result<Column> {
-        let Self { path, kind, presence, values, hashes, ordinals, happened } = self;
+        let Self { path, kind, presence, refs, values, hashes, ordinals, happened } = self;
         let leaves = ordinals.len();
         if happened {
             let n = count(leaves);
@@ -50,6 +52,7 @@ impl ColumnData<'_> {
                 path,
                 kind,
                 presence,
+                refs,
                 values,
                 ordinals,
                 index: None,
@@ -58,16 +61,19 @@ impl ColumnData<'_> {
             });
         }
         let written = Values::write(values, out)?;
-        let is_text = matches!(written, Values::Text { .. });
-        let words = (kind == LeafKind::Text && is_text)
-            .then(|| words.add((0..values.len()).map(|at| values.get(at))));
+        let has_words =
+            kind == LeafKind::Text && matches!(written, Values::Text { .. } | Values::Mixed { .. });
+        let words = has_words.then(|| {
+            let all = values.iter();
+            words.add(all.map(|value| Some(value).filter(|value| written.is_text(value))))
+        });
         let (mut index, mut listed) = (None, None);
         if values.len() >= INDEXED_MIN {
             index = Some(HashIndex::write(hashes, out)?);
             listed = Some(write_blocks(values.len(), ordinals, blocks(), block_count, out)?);
         }
         let ordinals = write_u32(ordinals, out)?;
-        Ok(Column { path, kind, presence, values: written, ordinals, index, blocks: listed, words })
+        Ok(Column { path, kind, presence, refs, values: written, ordinals, index, blocks: listed, words })
     }
 }
 

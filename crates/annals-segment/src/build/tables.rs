@@ -7,9 +7,10 @@ use annals_event::Timestamp;
 use super::Limits;
 use super::column::{ColumnData, UNIT, count, write_presence, write_u32};
 use super::dictionary::Dictionary;
+use super::template::{Source, Templates, take_out};
 use super::words::WordLists;
 use crate::body::Writer;
-use crate::meta::{LeafKind, Of, Presence, Raw, Table};
+use crate::meta::{LeafKind, Of, Presence, Raw, Reference, Table};
 use crate::numbers::Numbers;
 use crate::skeleton::{Part, Path, Piece, Shape, SlotKind, TakeApart};
 use crate::values::{Arena, Values};
@@ -31,6 +32,13 @@ pub(crate) struct Tables<'r> {
     columns: Vec<ColumnSoFar<'r>>,
     /// The root's column of times, once there is one.
     times: Option<u32>,
+    templates: Templates,
+    /// What this row has of the templates' sources: the column and its value.
+    found: Vec<Option<(u32, &'r [u8])>>,
+    /// This row's leaves that others may be taken out of: column and text.
+    waiting: Vec<(u32, &'r [u8])>,
+    /// What is left of a text, and what was left of it before.
+    left: [Vec<u8>; 2],
 }
 
 struct TableData {
@@ -70,11 +78,17 @@ struct ColumnSoFar<'r> {
     ordinals: Vec<u32>,
     /// For the root's column of times, as long as each leaf is the time its row happened at: those times, and no leaf is numbered.
     happened: Option<Vec<i64>>,
+    /// Which of the templates' sources it is.
+    source: Option<usize>,
+    /// Which of the templates it is.
+    template: Option<usize>,
+    /// The columns its values name: byte 0x01 is the first.
+    refs: Vec<u32>,
 }
 
 impl<'r> Tables<'r> {
     /// No rows yet.
-    pub(crate) fn new(seed: u64, limits: Limits) -> Self {
+    pub(crate) fn new(seed: u64, limits: Limits, templates: Templates) -> Self {
         let mut tables = Self {
             seed,
             limits,
@@ -83,6 +97,10 @@ impl<'r> Tables<'r> {
             tables: Vec::new(),
             columns: Vec::new(),
             times: None,
+            found: vec![None; templates.sources.len()],
+            waiting: Vec::new(),
+            left: [Vec::new(), Vec::new()],
+            templates,
         };
         tables.add_table(Vec::new(), None, Of::Rows);
         tables
@@ -94,7 +112,9 @@ impl<'r> Tables<'r> {
         match taken.take(event) {
             Ok(()) => {
                 let root = *taken.root().expect("an event taken apart has a root");
-                self.instance(0, &root, &Event { bytes: event, taken: &taken, occurred_at });
+                self.found.fill(None);
+                self.instance(0, &root, true, &Event { bytes: event, taken: &taken, occurred_at });
+                self.shorten();
             }
             Err(_) => self.keep_as_is(0, event),
         }
@@ -105,7 +125,8 @@ impl<'r> Tables<'r> {
         }
     }
 
-    fn instance(&mut self, table: u32, part: &Part, event: &Event<'r, '_>) {
+    /// `first`: no other instance in this table belongs to the same row before it.
+    fn instance(&mut self, table: u32, part: &Part, first: bool, event: &Event<'r, '_>) {
         let Some(shape) = self.shape(table, part, event.taken) else {
             return self.keep_as_is(table, &event.bytes[part.text()]);
         };
@@ -121,21 +142,61 @@ impl<'r> Tables<'r> {
                     if self.times == Some(column) {
                         self.time(column, leaf, event.occurred_at);
                     } else {
-                        self.columns[column as usize].pending.push(leaf);
+                        self.leaf(column, leaf, first);
                     }
                 }
-                (Goes::Elements(child), Piece::Elements { first, count }) => {
+                (Goes::Elements(child), Piece::Elements { first: start, count }) => {
                     let data = &mut self.tables[child as usize];
                     data.starts.push(u32::try_from(data.shape.len()).expect("fewer instances than bytes"));
-                    for element in event.taken.elements(first, count) {
-                        self.instance(child, event.taken.part(*element), event);
+                    for (at, element) in event.taken.elements(start, count).iter().enumerate() {
+                        self.instance(child, event.taken.part(*element), at == 0, event);
                     }
                 }
                 (Goes::Object(child), Piece::Object(object)) => {
-                    self.instance(child, event.taken.part(object), event);
+                    self.instance(child, event.taken.part(object), true, event);
                 }
                 _ => unreachable!("a shape was compared with its pieces when it was met first"),
             }
+        }
+    }
+
+    #[inline]
+    fn leaf(&mut self, column: u32, leaf: &'r [u8], first: bool) {
+        let data = &mut self.columns[column as usize];
+        if data.template.is_some() {
+            self.waiting.push((column, leaf));
+            return;
+        }
+        data.pending.push(leaf);
+        if let Some(source) = data.source
+            && first
+        {
+            self.found[source] = Some((column, leaf));
+        }
+    }
+
+    /// Takes out of this row's texts what other columns of it hold.
+    fn shorten(&mut self) {
+        for (column, leaf) in self.waiting.drain(..) {
+            let data = &mut self.columns[column as usize];
+            let template = &self.templates.columns[data.template.expect("only such leaves wait")];
+            let [left, other] = &mut self.left;
+            let mut text = leaf;
+            for source in &template.sources {
+                let Some((from, value)) = self.found[*source] else { continue };
+                let known = data.refs.iter().position(|known| *known == from);
+                let at = known.unwrap_or(data.refs.len());
+                let mark = u8::try_from(at + 1).expect("sources are few");
+                if take_out(text, value, mark, other) {
+                    if known.is_none() {
+                        data.refs.push(from);
+                    }
+                    std::mem::swap(left, other);
+                    text = left;
+                }
+            }
+            let ordinal = data.dictionary.number(text);
+            data.ordinals.push(ordinal);
         }
     }
 
@@ -263,6 +324,14 @@ impl<'r> Tables<'r> {
 
     fn add_column(&mut self, table: u32, path: Path, kind: LeafKind) -> u32 {
         let column = u32::try_from(self.columns.len()).expect("columns are bounded");
+        let (mut source, mut template) = (None, None);
+        if kind == LeafKind::Text && (table == 0 || self.tables[table as usize].parent == Some(0)) {
+            let data = &self.tables[table as usize];
+            let from = (table != 0).then(|| (data.path.clone(), data.of == Of::Elements));
+            let this = Source { table: from, path: path.clone() };
+            source = self.templates.sources.iter().position(|source| *source == this);
+            template = self.templates.columns.iter().position(|template| table == 0 && template.path == path);
+        }
         let is_time = table == 0 && kind == LeafKind::Text && path == ["occurred_at"];
         if is_time {
             self.times = Some(column);
@@ -275,6 +344,9 @@ impl<'r> Tables<'r> {
             dictionary: Dictionary::new(self.seed),
             ordinals: Vec::new(),
             happened: is_time.then(Vec::new),
+            source,
+            template,
+            refs: Vec::new(),
         });
         self.tables[table as usize].columns.push(column);
         column
@@ -305,6 +377,7 @@ impl<'r> Tables<'r> {
         // Per table and shape: whether something goes there; from the parent's shapes, so before any table is taken.
         let presences: Vec<Vec<bool>> =
             (0..self.tables.len()).map(|table| self.parents_with(table)).collect();
+        let places: Vec<Reference> = (0..self.columns.len()).map(|column| self.place(column)).collect();
         let mut columns: Vec<Option<ColumnSoFar<'_>>> = self.columns.into_iter().map(Some).collect();
         let mut written = Vec::with_capacity(self.tables.len());
         for (at, has) in presences.iter().enumerate() {
@@ -314,9 +387,18 @@ impl<'r> Tables<'r> {
                 None => None,
             };
             let data = &self.tables[at];
-            written.push(data.write(presence, &mut columns, blocks, words, out)?);
+            written.push(data.write(presence, &mut columns, &places, blocks, words, out)?);
         }
         Ok(written)
+    }
+
+    /// Where a column stands in the footer.
+    fn place(&self, column: usize) -> Reference {
+        let number = |at: usize| u32::try_from(at).expect("columns are bounded");
+        let table = self.columns[column].table;
+        let mut own = self.tables[table as usize].columns.iter();
+        let at = own.position(|other| *other == number(column)).expect("a table knows its columns");
+        Reference { table, column: number(at) }
     }
 
     /// Per shape of a table's parent: whether it has the table.
@@ -344,6 +426,7 @@ impl TableData {
         &self,
         presence: Option<Presence>,
         columns: &mut [Option<ColumnSoFar<'_>>],
+        places: &[Reference],
         blocks: u32,
         words: &mut WordLists,
         out: &mut Writer<W>,
@@ -384,7 +467,7 @@ impl TableData {
             let column = columns[*at as usize].take().expect("a column belongs to one table");
             let mut has = vec![false; self.goes.len()];
             with[*at as usize].iter().for_each(|shape| has[usize::from(*shape)] = true);
-            own.push(self.write_column(column, &has, blocks, words, out)?);
+            own.push(self.write_column(column, &has, places, blocks, words, out)?);
         }
         Ok(Table {
             path: self.path.clone(),
@@ -404,6 +487,7 @@ impl TableData {
         &self,
         column: ColumnSoFar<'_>,
         has: &[bool],
+        places: &[Reference],
         blocks: u32,
         words: &mut WordLists,
         out: &mut Writer<W>,
@@ -413,10 +497,12 @@ impl TableData {
         if let Some(times) = &column.happened {
             ordinals.resize(times.len(), 0);
         }
+        let refs = column.refs.iter().map(|column| places[*column as usize]).collect();
         let data = ColumnData {
             path: column.path,
             kind: column.kind,
             presence,
+            refs,
             values: column.dictionary.values(),
             hashes: column.dictionary.hashes(),
             ordinals: &ordinals,

@@ -39,12 +39,14 @@ impl WordLists {
         }
     }
 
-    /// Adds the values of a column, as they stand escaped in events; returns the number of its first value.
-    pub(crate) fn add<'v>(&mut self, values: impl Iterator<Item = &'v [u8]>) -> u64 {
+    /// Adds the values of a column, as they stand escaped in events, those left out whose words are not indexed; returns the
+    /// number of its first value.
+    pub(crate) fn add<'v>(&mut self, values: impl Iterator<Item = Option<&'v [u8]>>) -> u64 {
         let first = self.values;
         for value in values {
             let number = u32::try_from(self.values).expect("fewer values than leaves");
             self.values += 1;
+            let Some(value) = value else { continue };
             // Canonical events are UTF-8, so are their strings.
             if let Ok(text) = str::from_utf8(&unescape(value)) {
                 each_word(text, &mut |word| self.found(hash(self.seed, word.as_bytes()), number));

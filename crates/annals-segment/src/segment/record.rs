@@ -231,7 +231,7 @@ impl Reader {
     }
 
     /// Appends the JSON of an instance. The tables of its parts stand behind its own, so this ends.
-    fn instance(&mut self, table: usize, instance: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
+    pub(crate) fn instance(&mut self, table: usize, instance: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
         let shape = self.shape(table, instance)?;
         self.shapes(table)?;
         // Taken out while its slots are filled, which needs the reader; no deeper table is this one.
@@ -283,15 +283,18 @@ impl Reader {
         Ok(())
     }
 
+    /// Appends the leaf that an instance has in a column, which it must have.
     #[inline]
-    fn leaf(
+    pub(crate) fn leaf(
         &mut self,
         table: usize,
         column: usize,
         instance: u64,
         into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
-        if let Values::Happened { .. } = self.segment.footer.tables[table].columns[column].values {
+        let data = &self.segment.footer.tables[table].columns[column];
+        let has_refs = !data.refs.is_empty();
+        if let Values::Happened { .. } = data.values {
             let time = self.happened(self.segment.small(instance)?)?;
             let time = Timestamp::from_micros(time);
             let time = time.ok_or_else(|| self.segment.malformed("a time beyond the calendar"))?;
@@ -300,7 +303,12 @@ impl Reader {
         }
         let leaf = self.held(table, Part::Column(column), instance)?;
         let ordinal = self.ordinal(table, column, leaf)?;
-        self.value(table, column, ordinal, into)
+        let mark = into.len();
+        self.value(table, column, ordinal, into)?;
+        if has_refs {
+            self.put_in((table, column), instance, mark, into)?;
+        }
+        Ok(())
     }
 
     /// The place of a part that the instance's shape says it has.

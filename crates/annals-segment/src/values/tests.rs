@@ -59,6 +59,55 @@ fn noise(i: u64) -> u64 {
     crate::hashes::hash(3, &i.to_le_bytes())
 }
 
+/// A value of one of several forms, the last ones rare.
+fn any_form(i: u64) -> String {
+    let n = noise(i);
+    match n % 11 {
+        0..4 => format!("vid_{n:016x}"),
+        4..6 => format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            n >> 32,
+            n & 0xffff,
+            i & 0xfff,
+            i & 0xfff,
+            n & 0xff_ffff
+        ),
+        6 => format!("{n:016x}"),
+        7 => format!("Ünïcode:{n:020x}"),
+        8 => format!("some text {i}"),
+        9 => format!("vid_{n:x}"),
+        _ => format!("rare{}_{n:016x}", i % 97),
+    }
+}
+
+#[test]
+fn values_of_several_forms_are_kept_in_parts() {
+    for n in [128, 400, 5_000] {
+        check_kind((0..n).map(any_form), if n < 400 { "text" } else { "mixed" });
+    }
+    // Parts of one form alone, and values that begin with digits they all share.
+    check_kind(
+        (0..2_000)
+            .map(|i| if i % 2 == 0 { format!("a-{i:012x}") } else { format!("b{:08x}", noise(i) >> 33) }),
+        "mixed",
+    );
+    check_kind(
+        (0..2_000).map(|i| if i % 5 == 0 { format!("{i:012x}") } else { format!("text {i}") }),
+        "text coded",
+    );
+}
+
+#[test]
+fn texts_among_values_of_several_forms_are_known() {
+    let all: Arena = (0..5_000).map(any_form).collect();
+    let (values, _) = check((0..5_000).map(any_form));
+    let Values::Mixed { class, parts, .. } = &values else { panic!("{values:?}") };
+    assert!(parts.len() > 3 && class.len() == 5_000);
+    assert!(matches!(parts.last(), Some(Values::Text { .. })));
+    let texts = all.iter().filter(|value| values.is_text(value)).count();
+    assert_eq!(texts as u64, parts.last().unwrap().len());
+}
+
 fn uuid_text(i: u64) -> String {
     let (a, b) = (noise(i), noise(i + 1));
     format!(
