@@ -10,6 +10,7 @@
 //! | [`FileJournal`] | local files; the default. [`mod@format`] describes every byte |
 //! | [`MemoryJournal`] | a vector, for the tests of other crates |
 //! | [`Scan`] | reads a folder that may be in use, writes nothing; for `annals verify` |
+//! | [`Image`] | makes the bytes of a journal's file elsewhere, for backups |
 //! | [`Disk`] | the file operations a file journal needs: [`RealDisk`], [`sim::SimDisk`], [`FaultDisk`] |
 //! | [`lock()`] | keeps a second process out of a folder |
 //! | `contract` | the suite that every journal passes (feature `contract`) |
@@ -27,6 +28,7 @@ mod error;
 mod fault_disk;
 mod file_journal;
 pub mod format;
+mod image;
 mod lock;
 mod memory;
 mod real_disk;
@@ -41,6 +43,7 @@ pub use error::{AppendError, Cause, Damage, Flaw, OpenError, ReadError, TrimErro
 pub use fault_disk::{FaultDisk, Faults};
 pub use file_journal::{FileJournal, Opened, Options};
 pub use format::JournalId;
+pub use image::Image;
 pub use lock::{Held, Lock, LockError, lock};
 pub use memory::MemoryJournal;
 pub use real_disk::RealDisk;

@@ -73,6 +73,12 @@ impl Scan {
         Ok(Self { disk, files, id: None, expected: None, current: None, failed: false })
     }
 
+    /// The id that the journal's files carry; none before the first whole file header was read.
+    #[must_use]
+    pub fn id(&self) -> Option<JournalId> {
+        self.id
+    }
+
     fn advance(&mut self) -> Result<Option<Scanned>, OpenError> {
         loop {
             let Some((file, walk)) = &mut self.current else {

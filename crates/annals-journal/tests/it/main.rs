@@ -5,6 +5,7 @@ mod contract;
 mod crash_model;
 mod damage;
 mod failures;
+mod image;
 mod invariants;
 mod model;
 mod scan;
