@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Segment;
 use super::record::KnownState;
 use super::shapes::Shapes;
-use super::values::Recent;
+use super::values::{Page, Recent};
 use super::window::Window;
 use crate::Damaged;
 use crate::body::Body;
@@ -91,6 +91,7 @@ pub(super) struct TableState {
 struct ColumnState {
     part: PartState,
     ordinals: Window<u32>,
+    page: Page,
 }
 
 #[derive(Clone, Copy)]
@@ -105,7 +106,7 @@ impl PartState {
 
 impl TableState {
     fn new(table: &Table) -> TableState {
-        let column = || ColumnState { part: PartState::NEW, ordinals: Window::new() };
+        let column = || ColumnState { part: PartState::NEW, ordinals: Window::new(), page: Page::new() };
         TableState {
             shapes: None,
             unit: NONE,
@@ -399,6 +400,20 @@ impl Reader {
         Ok(())
     }
 
+    /// Appends the ordinals of all leaves of a column among `instances`.
+    pub(crate) fn all_leaves(
+        &mut self, table: usize, column: usize, instances: Range<u64>, ordinals: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
+        let part = Part::Column(column);
+        let Some(last) = instances.end.checked_sub(1).filter(|last| *last >= instances.start) else {
+            return Ok(());
+        };
+        let first = self.present(table, part, instances.start / UNIT)?.rank(instances.start);
+        let present = self.present(table, part, last / UNIT)?;
+        let end = present.rank(last) + u64::from(present.place(last).is_some());
+        self.ordinals(table, column, first..end, ordinals)
+    }
+
     /// Appends a value of a column, without quotes. Not for columns of [`Values::Happened`](crate::values::Values): their
     /// values are the rows' own times, see [`Reader::happened`].
     #[inline]
@@ -409,10 +424,11 @@ impl Reader {
         ordinal: u32,
         into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
-        let Reader { segment, recent, .. } = self;
+        let Reader { segment, tables, recent, .. } = self;
         let values = &segment.footer().tables[table].columns[column].values;
         let key = (table * crate::meta::PATHS_MAX + column) as u64;
-        recent.get(key, ordinal, into, |into| values.get(segment.body(), u64::from(ordinal), into))
+        let page = &mut tables[table].columns[column].page;
+        recent.get(key, page, values, segment.body(), ordinal, into)
     }
 
     /// Appends the `nth` instance of a table that is kept as it is: JSON.

@@ -1,7 +1,6 @@
 //! Rows by the id of their event.
 
-use annals_event::filter::Path;
-use annals_event::json::{Document, Limits};
+use annals_event::json::{Document, Limits, write_string};
 
 use super::columns::{UNIT, below};
 use super::{LogRows, Part, Reader};
@@ -12,6 +11,10 @@ use crate::skeleton::unescape;
 
 /// The member that is an event's id.
 pub(crate) const ID: &str = "id";
+
+fn is_id(column: &Column) -> bool {
+    column.kind == LeafKind::Text && column.path == [ID]
+}
 
 /// The root table.
 const ROOT: usize = 0;
@@ -26,16 +29,53 @@ impl Reader {
         let mut found = Vec::new();
         let segment = std::sync::Arc::clone(self.segment());
         let columns = &segment.footer().tables[ROOT].columns;
-        let is_id = |column: &Column| column.kind == LeafKind::Text && column.path == [ID];
         if let Some(at) = columns.iter().position(is_id) {
             let column = &columns[at];
-            for ordinal in self.ordinal_of(column, id)? {
+            if let Some(ordinal) = self.ordinal_of(column, id)? {
                 self.rows_with(log, at, column, ordinal, &mut found)?;
             }
         }
         self.whole_rows_with_id(log, id, &mut found)?;
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// Appends the id of a row's event, as it stands between its quotes in canonical events; says whether it has one.
+    pub(crate) fn id(&mut self, row: u32, into: &mut Vec<u8>) -> Result<bool, Damaged> {
+        let columns = &self.segment().footer().tables[ROOT].columns;
+        let row = u64::from(row);
+        if let Some(at) = columns.iter().position(is_id)
+            && let Some(leaf) = self.place(ROOT, Part::Column(at), row)?
+        {
+            let ordinal = self.ordinal(ROOT, at, leaf)?;
+            self.value(ROOT, at, ordinal, into)?;
+            return Ok(true);
+        }
+        let Some(nth) = self.place(ROOT, Part::Raw, row)? else { return Ok(false) };
+        let mut event = Vec::new();
+        self.raw(ROOT, nth, &mut event)?;
+        let mut found = false;
+        self.whole_id(&event, &mut |id| {
+            write_string(id, into);
+            found = true;
+        })?;
+        if found {
+            // Without the quotes around it.
+            into.pop();
+            into.remove(0);
+        }
+        Ok(found)
+    }
+
+    /// Gives the id of an event that is kept as it is.
+    fn whole_id(&self, event: &[u8], see: &mut dyn FnMut(&str)) -> Result<(), Damaged> {
+        let mut document = Document::default();
+        let parsed = document.parse(event, Limits { depth_max: usize::MAX });
+        let root = parsed.map_err(|_| self.segment().malformed("an event that is no JSON"))?;
+        if let Some(id) = root.get(ID).and_then(|id| id.as_str()) {
+            see(id);
+        }
+        Ok(())
     }
 
     /// The ordinal of a value of a root column, if it is one.
@@ -116,7 +156,7 @@ impl Reader {
             return Ok(());
         }
         let wanted = unescape(id);
-        let (path, mut document, mut event) = (Path::new(&[ID]), Document::default(), Vec::new());
+        let mut event = Vec::new();
         let mut row = u64::from(log.rows.start);
         while row < u64::from(log.rows.end) {
             let block = row / UNIT;
@@ -126,13 +166,8 @@ impl Reader {
                 let Some(nth) = present.place(row) else { continue };
                 event.clear();
                 self.raw(ROOT, nth, &mut event)?;
-                let limits = Limits { depth_max: usize::MAX };
-                let parsed = document.parse(&event, limits);
-                let root = parsed.map_err(|_| self.segment().malformed("an event that is no JSON"))?;
                 let mut same = false;
-                path.each(root, &mut |value| {
-                    same |= value.as_str().is_some_and(|id| id.as_bytes() == &*wanted)
-                });
+                self.whole_id(&event, &mut |id| same = id.as_bytes() == &*wanted)?;
                 if same {
                     found.push(self.segment().small(row)?);
                 }

@@ -11,11 +11,6 @@ use crate::meta::Kind;
 /// Times are stored as µs since 1970 plus 2^63, which sorts them as they are.
 pub(crate) const TIME_BIAS: u64 = 1 << 63;
 
-/// A time as it is stored, from µs since 1970.
-pub(crate) fn coded(time: i64) -> u64 {
-    time.cast_unsigned() ^ TIME_BIAS
-}
-
 /// µs since 1970 of a time as it is stored.
 pub(crate) fn time(coded: u64) -> i64 {
     (coded ^ TIME_BIAS).cast_signed()
@@ -25,11 +20,6 @@ pub(crate) fn time(coded: u64) -> i64 {
 pub(crate) fn moved(index: u64, difference: u64) -> Option<u64> {
     let (half, odd) = (difference >> 1, difference & 1);
     if odd == 0 { index.checked_add(half) } else { index.checked_sub(half + 1) }
-}
-
-/// The zigzag difference of `to` to `index`.
-pub(crate) fn difference(index: u64, to: u64) -> u64 {
-    if to >= index { (to - index) << 1 } else { ((index - to - 1) << 1) | 1 }
 }
 
 impl Segment {

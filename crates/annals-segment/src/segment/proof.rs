@@ -102,6 +102,37 @@ impl Segment {
         Ok(parts)
     }
 
+    /// The tags of rows as they are stored, appended.
+    pub(crate) fn tag_bytes(&self, rows: Range<u32>, into: &mut Vec<u8>) -> Result<(), Damaged> {
+        let range = TAG_BYTES * u64::from(rows.start)..TAG_BYTES * u64::from(rows.end);
+        into.extend_from_slice(&self.footer.proof.tags.slice(&self.body, range)?);
+        Ok(())
+    }
+
+    /// The parts of a run, in order: position of the first row, rows, and the sum of their leaf hashes.
+    pub(crate) fn each_part_of(&self, run: u32, see: &mut dyn FnMut(u64, u64, Hash)) -> Result<(), Damaged> {
+        let (_, rows, mut position) = self.run(run)?;
+        let proof = &self.footer.proof;
+        let end = position + u64::from(rows.end - rows.start);
+        let mut parts = proof.parts.span(&self.body, u64::from(run))?;
+        while position < end {
+            let to = end.min((position / LEAVES + 1) * LEAVES);
+            let part = parts.next().ok_or_else(|| self.malformed("parts of a run"))?;
+            see(position, to - position, self.hash(&proof.xors, part)?);
+            position = to;
+        }
+        Ok(())
+    }
+
+    /// The nodes that the rows of a run complete, appended in their order.
+    pub(crate) fn nodes_of_run(&self, run: u32, into: &mut Vec<Hash>) -> Result<(), Damaged> {
+        let proof = &self.footer.proof;
+        for node in proof.run_nodes.span(&self.body, u64::from(run))? {
+            into.push(self.hash(&proof.nodes, node)?);
+        }
+        Ok(())
+    }
+
     fn hash(&self, hashes: &Region, index: u64) -> Result<Hash, Damaged> {
         let bytes = hashes.slice(&self.body, HASH_BYTES * index..HASH_BYTES * (index + 1))?;
         bytes.as_ref().try_into().map(Hash).map_err(|_| self.malformed("a hash"))
