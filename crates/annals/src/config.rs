@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use annals_dialects::Dialects;
 use annals_dialects::nirvana::{ActorTypeOther, CreatedAt, Nirvana};
+use annals_ledger::TailLimits;
 use ipnet::IpNet;
 
 use crate::exit::{Exit, Failure};
@@ -52,7 +53,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "data",
         default: Some("annals-data"),
         example: "\"/var/lib/annals\"",
-        about: "Folder that holds everything: journal, signing key, signer's memory. Made with mode 0700 when missing.",
+        about: "Folder that holds everything: journal, segments, signing key, signer's memory. Made with mode 0700 when \
+                missing.",
     },
     // IANA leaves ports 4712 to 4724 unassigned, Linux gives outgoing connections ports from 32768 on, so nothing sits on
     // 4722 by chance, and no browser blocks it.
@@ -125,6 +127,31 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "\"256KiB\"",
         about: "Longest event as sent, 1KiB to 1MiB.",
     },
+    Setting {
+        key: "segments.cache",
+        default: Some("64MiB"),
+        example: "\"64MiB\"",
+        about: "Memory for what is read of segments, 1MiB to 64GiB. More lets questions about the past read the disk less.",
+    },
+    Setting {
+        key: "segments.seal_records",
+        default: Some("120000"),
+        example: "120000",
+        about: "So many of the newest records are kept in memory before they are sealed into a segment, 1 to 1000000; \
+                while they are being sealed, as many again.",
+    },
+    Setting {
+        key: "segments.seal_bytes",
+        default: Some("96MiB"),
+        example: "\"96MiB\"",
+        about: "At so many bytes they are sealed as well, 64KiB to 1GiB.",
+    },
+    Setting {
+        key: "segments.seal_age",
+        default: Some("1h"),
+        example: "\"1h\"",
+        about: "At this age of the oldest of them they are sealed as well, 1s to 365d: a start reads what is not sealed.",
+    },
 ];
 
 /// Where a value comes from.
@@ -185,6 +212,9 @@ pub(crate) struct Config {
     pub(crate) tenants_explicit: bool,
     pub(crate) access_strict: bool,
     pub(crate) event_bytes_max: usize,
+    /// Memory for what is read of segments.
+    pub(crate) cache_bytes_max: usize,
+    pub(crate) tail: TailLimits,
     pub(crate) dialects: Dialects,
 }
 
@@ -329,6 +359,9 @@ impl Config {
                 .required("access.strict", |text| text.parse().map_err(|_| "must be `true` or `false`"))?,
             event_bytes_max: values
                 .required("limits.event", |text| quantity::size_within(text, 1 << 10, 1 << 20))?,
+            cache_bytes_max: values
+                .required("segments.cache", |text| quantity::size_within(text, 1 << 20, 64 << 30))?,
+            tail: values.tail()?,
             dialects: Dialects { nirvana: values.nirvana()? },
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
@@ -393,6 +426,23 @@ impl Values<'_> {
             (Some(_), None) => Err(self.refuse("tls.cert", "stands alone; `tls.key` is missing")),
             (None, Some(_)) => Err(self.refuse("tls.key", "stands alone; `tls.cert` is missing")),
         }
+    }
+
+    fn tail(&self) -> Result<TailLimits, Failure> {
+        let bytes = |text: &str| quantity::size_within(text, 64 << 10, 1 << 30);
+        Ok(TailLimits {
+            records_max: self.required("segments.seal_records", |text| {
+                let records = text.parse().ok().filter(|records| (1..=1_000_000).contains(records));
+                records.ok_or("must be between 1 and 1000000")
+            })?,
+            bytes_max: self.required("segments.seal_bytes", bytes)? as u64,
+            age_us_max: self.required("segments.seal_age", |text| {
+                let age = quantity::duration(text)?;
+                let fits = (Duration::from_secs(1)..=Duration::from_hours(24 * 365)).contains(&age);
+                let micros = i64::try_from(age.as_micros()).ok();
+                micros.filter(|_| fits).ok_or("must be between 1s and 365d")
+            })?,
+        })
     }
 
     fn nirvana(&self) -> Result<Nirvana, Failure> {

@@ -4,7 +4,8 @@
 //! DIR/                 0700
 //!   lock               held by the process that serves the folder; says which one
 //!   signing.key        0600, `PRIVATE+KEY+<ledger's name>+<id>+<seed>`, as C2SP signed notes write keys
-//!   journal/           every batch; all of the ledger
+//!   journal/           the newest batches: those whose records are not all in segments
+//!   segments/          all records before them, and manifests that say what the ledger was there
 //!   signer/            what was signed last of each log
 //!   control.sock       0600, while a server runs
 //! ```
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use annals_event::Timestamp;
 use annals_journal::{Disk as _, FileJournal, Journal, JournalId, Lock, LockError, RealDisk};
-use annals_ledger::{Clock as _, Entropy as _, Ledger, Observer, Opened, Options, Parts};
+use annals_ledger::{Clock as _, Entropy as _, Ledger, Observer, Opened, Options, Parts, Store, TailLimits};
 use annals_server::{SystemClock, SystemEntropy};
 use annals_tree::note::SigningKey;
 use base64::Engine as _;
@@ -28,6 +29,7 @@ use crate::exit::{Exit, Failure, reason};
 
 const SIGNING_KEY: &str = "signing.key";
 const JOURNAL: &str = "journal";
+const SEGMENTS: &str = "segments";
 const SIGNER: &str = "signer";
 
 /// Names that show a folder to be ours.
@@ -45,6 +47,10 @@ pub(crate) struct LedgerOptions {
     /// Name of a new ledger; a random one when none is given.
     pub(crate) name: Option<String>,
     pub(crate) event_bytes_max: usize,
+    /// Memory for what is read of segments.
+    pub(crate) cache_bytes_max: usize,
+    /// When records are sealed.
+    pub(crate) tail: TailLimits,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
@@ -108,6 +114,7 @@ impl DataFolder {
         let parts = Parts {
             journal: self.journal(JOURNAL)?,
             signer_journal: self.journal(SIGNER)?,
+            segments: Store::new(Arc::new(self.disk(SEGMENTS)?), options.cache_bytes_max),
             signing_seed: *key.seed,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -116,6 +123,7 @@ impl DataFolder {
         let options = Options {
             name: Some(key.name),
             event_bytes_max: options.event_bytes_max,
+            tail: options.tail,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         Ledger::open(parts, &options).map_err(|error| {
@@ -129,9 +137,15 @@ impl DataFolder {
         })
     }
 
+    /// A folder in the folder, made when it is missing.
+    fn disk(&self, name: &str) -> Result<RealDisk, Failure> {
+        let path = self.path.join(name);
+        RealDisk::create(&path).map_err(|error| Failure::io("make the folder", &path, &error))
+    }
+
     fn journal(&self, name: &str) -> Result<Box<dyn Journal>, Failure> {
         let path = self.path.join(name);
-        let disk = RealDisk::create(&path).map_err(|error| Failure::io("make the folder", &path, &error))?;
+        let disk = self.disk(name)?;
         let mut id = [0; 16];
         SystemEntropy.fill(&mut id);
         let opened = FileJournal::open(Arc::new(disk), &annals_journal::Options::new(JournalId(id)));
@@ -166,11 +180,15 @@ impl DataFolder {
         }
     }
 
-    /// Whether the ledger was begun; a journal that cannot be read may well hold one.
+    /// Whether the ledger was begun; a folder that cannot be read may well hold a part of one.
     fn has_batches(&self) -> Result<bool, Failure> {
-        let path = self.path.join(JOURNAL);
+        Ok(self.has_files(JOURNAL, ".journal")? || self.has_files(SEGMENTS, ".seg")?)
+    }
+
+    fn has_files(&self, folder: &str, ending: &str) -> Result<bool, Failure> {
+        let path = self.path.join(folder);
         match RealDisk::existing(&path).and_then(|disk| disk.list()) {
-            Ok(files) => Ok(files.iter().any(|name| name.ends_with(".journal"))),
+            Ok(files) => Ok(files.iter().any(|name| name.ends_with(ending))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Failure::io("read the folder", &path, &error)),
         }
@@ -195,13 +213,16 @@ pub(crate) fn no_ledger(path: &Path) -> Failure {
         .with_hint("`annals serve --data DIR` begins one")
 }
 
-/// The journal and the signer's memory of a data folder, to look at: nothing is locked or made. None when `path` is no data
+/// The journal, the segments and the signer's memory of a data folder, to look at: nothing is locked or made. None when `path` is no data
 /// folder.
 pub(crate) fn folders_to_audit(path: &Path) -> Option<annals_ledger::audit::Folders> {
     let journal = RealDisk::existing(path.join(JOURNAL)).ok()?;
-    let signer = RealDisk::existing(path.join(SIGNER)).ok();
-    let signer = signer.map(|disk| Arc::new(disk) as Arc<dyn annals_journal::Disk>);
-    Some(annals_ledger::audit::Folders { journal: Arc::new(journal), signer })
+    let existing = |name: &str| {
+        let disk = RealDisk::existing(path.join(name)).ok()?;
+        Some(Arc::new(disk) as Arc<dyn annals_journal::Disk>)
+    };
+    let (signer, segments) = (existing(SIGNER), existing(SEGMENTS));
+    Some(annals_ledger::audit::Folders { journal: Arc::new(journal), signer, segments })
 }
 
 /// Takes from group and others what they may do in the folder. One that belongs to somebody else, as a mounted volume may,
@@ -289,6 +310,16 @@ mod tests {
         let data = DataFolder::create(folder.path(), "testing").unwrap();
         fs::write(folder.path().join(JOURNAL), "not a folder").unwrap();
         assert_eq!(data.signing_key(None).err().unwrap().exit, Exit::Unavailable);
+        assert!(!folder.path().join(SIGNING_KEY).exists());
+    }
+
+    #[test]
+    fn no_signing_key_is_made_where_only_segments_are_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::create(folder.path(), "testing").unwrap();
+        fs::create_dir(folder.path().join(SEGMENTS)).unwrap();
+        fs::write(folder.path().join(SEGMENTS).join("segment-0000000000000000.seg"), "").unwrap();
+        assert_eq!(data.signing_key(None).err().unwrap().exit, Exit::Missing);
         assert!(!folder.path().join(SIGNING_KEY).exists());
     }
 

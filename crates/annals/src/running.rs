@@ -57,6 +57,8 @@ impl Running {
         let options = LedgerOptions {
             name: config.log_name.clone(),
             event_bytes_max: config.event_bytes_max,
+            cache_bytes_max: config.cache_bytes_max,
+            tail: config.tail,
             observer: metrics.clone(),
         };
         let Opened { ledger, operator_key } = folder.open_ledger(options)?;

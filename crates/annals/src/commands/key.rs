@@ -209,8 +209,13 @@ async fn reset(config: &Config) -> Result<String, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let options =
-        LedgerOptions { name: None, event_bytes_max: config.event_bytes_max, observer: Arc::new(Unobserved) };
+    let options = LedgerOptions {
+        name: None,
+        event_bytes_max: config.event_bytes_max,
+        cache_bytes_max: config.cache_bytes_max,
+        tail: config.tail,
+        observer: Arc::new(Unobserved),
+    };
     let opened = folder.open_ledger(options)?;
     let reset = opened.ledger.reset_operator_key().await;
     opened.ledger.stop();

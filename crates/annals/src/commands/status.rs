@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
         let stage = Stage::standard(true);
         let rows: Vec<Vec<Cell>> =
             told(&status).iter().map(|(name, value)| vec![Cell::new(name), Cell::new(value)]).collect();
-        // Notes are sentences: they may be longer than a line.
+        // Reasons are sentences: they may be longer than a line.
         let layout = Layout::of(COLUMNS, &rows, &Stage { columns: None, ..stage.clone() });
         let lines: Vec<String> =
             rows.iter().map(|row| layout.line(row, &Stage { columns: None, ..stage.clone() })).collect();
@@ -83,7 +83,9 @@ fn told(status: &Value) -> Vec<(String, String)> {
         .map(|(name, check)| format!("{name}: {}", check["reason"].as_str().unwrap_or("not well")))
         .collect();
     let ready = match (status["readiness"]["ready"] == true, reasons.is_empty()) {
-        (true, _) => "yes".to_owned(),
+        (true, true) => "yes".to_owned(),
+        // Events are taken, and yet something is for the operator to look at.
+        (true, false) => format!("yes, but {}", reasons.join("; ")),
         (false, true) => "no".to_owned(),
         (false, false) => format!("no: {}", reasons.join("; ")),
     };
@@ -93,8 +95,11 @@ fn told(status: &Value) -> Vec<(String, String)> {
         ("ledger", "ledger"),
         ("tenants", "tenants"),
         ("records", "records"),
+        ("not yet sealed", "tail_records"),
+        ("memory for them", "memory_bytes"),
+        ("segments", "segments"),
+        ("on disk", "segment_bytes"),
         ("journal batches", "journal_batches"),
-        ("memory", "memory_bytes"),
         ("waiting batches", "queue_batches"),
         ("waiting", "queue_bytes"),
     ] {
@@ -111,9 +116,6 @@ fn told(status: &Value) -> Vec<(String, String)> {
             format!("log of {}", log["id"].as_str().unwrap_or_default()),
             format!("{} records", log["size"]),
         ));
-    }
-    for note in status["notes"].as_array().into_iter().flatten() {
-        rows.push(("note".to_owned(), note.as_str().unwrap_or_default().to_owned()));
     }
     rows
 }
@@ -146,6 +148,15 @@ mod tests {
             told(&status),
             [("ready".to_owned(), "no: clock: jumped by 7200 s; signer: no".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_an_operator_must_look_at_is_named_while_events_are_taken() {
+        let segments = json!({"ok": false, "reason": "the segments' folder: no space left"});
+        let status =
+            json!({"readiness": {"ready": true, "checks": {"journal": {"ok": true}, "segments": segments}}});
+        let told = told(&status);
+        assert_eq!(told[0].1, "yes, but segments: the segments' folder: no space left");
     }
 
     #[test]

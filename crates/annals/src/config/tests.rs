@@ -194,6 +194,54 @@ fn beyond_loopback_needs_tls_or_a_proxy() {
 }
 
 #[test]
+fn when_records_are_sealed_has_bounds() {
+    let none = SettingFlags::default();
+    check(
+        "[segments]\ncache = '1GiB'\nseal_records = 1\nseal_bytes = '1MiB'\nseal_age = '90s'",
+        &[],
+        &none,
+        &expect![[r#"
+            segments.cache = "1GiB" (/annals.toml:2:9)
+            segments.seal_age = "90s" (/annals.toml:5:12)
+            segments.seal_bytes = "1MiB" (/annals.toml:4:14)
+            segments.seal_records = "1" (/annals.toml:3:16)
+        "#]],
+    );
+    for (file, expected) in [
+        (
+            "[segments]\ncache = 4096",
+            expect![[r#"
+            /annals.toml:2:9: `segments.cache`: `4096` must be between 1MiB and 64GiB
+        "#]],
+        ),
+        (
+            "[segments]\nseal_records = 0",
+            expect![[r#"
+            /annals.toml:2:16: `segments.seal_records`: `0` must be between 1 and 1000000
+        "#]],
+        ),
+        (
+            "[segments]\nseal_bytes = '2GiB'",
+            expect![[r#"
+            /annals.toml:2:14: `segments.seal_bytes`: `2GiB` must be between 64KiB and 1GiB
+        "#]],
+        ),
+        (
+            "[segments]\nseal_age = '10ms'",
+            expect![[r#"
+            /annals.toml:2:12: `segments.seal_age`: `10ms` must be between 1s and 365d
+        "#]],
+        ),
+    ] {
+        check(file, &[], &none, &expected);
+    }
+    let taken = SettingFlags::default()
+        .layers_with(|name| Ok((name == "ANNALS_SEGMENTS__SEAL_AGE").then(|| "2h".to_owned())));
+    let tail = Config::check(&taken.unwrap()).unwrap().tail;
+    assert_eq!((tail.records_max, tail.bytes_max, tail.age_us_max), (120_000, 96 << 20, 7_200_000_000));
+}
+
+#[test]
 fn the_example_with_every_line_taken_in_is_a_file_that_passes() {
     let taken_in: String = example()
         .lines()
@@ -212,6 +260,11 @@ fn defaults_pass() {
     let config = Config::check(&SettingFlags::default().layers_with(|_| Ok(None)).unwrap()).unwrap();
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 4722)));
     assert_eq!(config.shutdown, Duration::from_secs(25));
+    let (tail, default) = (config.tail, TailLimits::default());
+    assert_eq!(
+        (tail.records_max, tail.bytes_max, tail.age_us_max),
+        (default.records_max, default.bytes_max, default.age_us_max)
+    );
 }
 
 #[test]

@@ -36,6 +36,10 @@ fn settings_are_shown_with_where_they_come_from() {
         dialects.nirvana.time = "occurred"  # default
         dialects.nirvana.actor_type_other = "as_sent"  # default
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
+        segments.cache = "64MiB"  # default
+        segments.seal_records = "[NUMBER]"  # default
+        segments.seal_bytes = "96MiB"  # default
+        segments.seal_age = "1h"  # default
     "#]]
     .assert_eq(&said.masked(&world));
 }

@@ -32,6 +32,40 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
     assert!(!world.path("data/control.sock").exists(), "a stopped server leaves no socket");
 }
 
+#[tokio::test]
+async fn records_are_sealed_into_a_folder_of_their_own_and_are_there_after_a_restart() {
+    let world = World::new();
+    std::fs::write(world.path("annals.toml"), "[segments]\nseal_records = 40\ncache = '1MiB'\n").unwrap();
+    let server = world.serve(&["--config", "annals.toml"]);
+    let key = server.operator_key();
+    for round in 0..10 {
+        server.post(&key, 30 * round, 30).await;
+    }
+    loop {
+        let (_, status) = server.get("/v1/status", &key).await;
+        if status["segments"].as_u64() > Some(0) && status["tail_records"].as_u64() < Some(40) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    server.stop();
+    let segments = world.path("data/segments");
+    assert_eq!(std::fs::metadata(&segments).unwrap().permissions().mode() & 0o777, 0o700);
+    let names = || std::fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap());
+    assert!(names().any(|entry| entry.file_name().to_str().unwrap().ends_with(".seg")));
+    for entry in names() {
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
+
+    let server = world.serve(&["--config", "annals.toml"]);
+    let (status, page) = server.get("/v1/feed?tenant=acme&limit=1000", &key).await;
+    assert_eq!((status, page["records"].as_array().unwrap().len()), (200, 300));
+    for (number, record) in page["records"].as_array().unwrap().iter().enumerate() {
+        assert_eq!((&record["position"], &record["metadata"]["number"]), (&number.into(), &number.into()));
+    }
+    server.stop();
+}
+
 #[test]
 fn people_are_told_where_what_and_how() {
     let world = World::new();
