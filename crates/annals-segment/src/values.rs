@@ -142,7 +142,6 @@ impl Values {
     ///
     /// What the writer says.
     pub fn write<W: io::Write>(values: &Arena, out: &mut Writer<W>) -> io::Result<Self> {
-        let n = values.len() as u64;
         match coding::shape(values) {
             Shape::Uuid => Self::uuids(values, out),
             Shape::Ints => Ok(Self::Ints { numbers: Self::numbers(values, coding::int, out)? }),

@@ -5,7 +5,7 @@ use std::io;
 use annals_tree::Hash;
 
 use super::LogName;
-use super::column::{UNIT, count, write_u32};
+use super::column::{count, write_u32};
 use crate::body::Writer;
 use crate::hashes::Filter;
 use crate::meta::{Kind, Known, Logs, Order, Proof};
@@ -232,11 +232,6 @@ impl Facts {
     /// Writes the filter over event ids.
     pub(crate) fn write_ids<W: io::Write>(&self, out: &mut Writer<W>) -> io::Result<Filter> {
         Filter::write(self.id_hashes.iter().copied(), out)
-    }
-
-    /// Blocks of rows.
-    pub(crate) fn blocks(&self) -> u32 {
-        u32::try_from(self.len().div_ceil(UNIT)).expect("rows are numbered with 32 bits")
     }
 }
 

@@ -222,7 +222,7 @@ fn separates(text: &[u8], ends: bool) -> bool {
     let Some(byte) = (if ends { text.last() } else { text.first() }) else { return true };
     if byte.is_ascii() {
         // After a backslash the value would begin inside an escape.
-        return !byte.is_ascii_alphanumeric() && !(ends && *byte == b'\\');
+        return !(byte.is_ascii_alphanumeric() || ends && *byte == b'\\');
     }
     SEPARATORS
         .iter()

@@ -24,6 +24,9 @@ const PART_SHARE: usize = 256;
 /// One value in so many must be of a form that is coded, or all are texts.
 const CODED_SHARE: usize = 4;
 
+/// What a value is shown to.
+type Each<'e> = dyn FnMut(u64, &[u8]) -> Result<(), Damaged> + 'e;
+
 /// A form of values with a coding of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Form<'v> {
@@ -161,7 +164,7 @@ impl Mixed<'_> {
                     Ok(())
                 };
                 // Not generic here: parts are values too, and so on.
-                let keep: &mut dyn FnMut(u64, &[u8]) -> Result<(), Damaged> = keep;
+                let keep: &mut Each<'_> = keep;
                 part.each(body, *rank..rank.saturating_add(count), keep)?;
             }
             for (ordinal, of) in page.zip(class[..n].iter().skip(skipped)) {

@@ -156,7 +156,7 @@ fn a_disk_that_refuses_is_told_of() {
     let records: Records = records(12, 2, 300, Style::Mixed);
     let whole = records.segment().len();
     for room in [0, whole / 2, whole - 1] {
-        let refused = build(&records, 1, Full(room)).map(|(_, bytes)| bytes);
+        let refused = build(&records, 0x5EED, Full(room)).map(|(_, bytes)| bytes);
         assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     }
     assert!(build(&records, 0x5EED, Full(whole)).is_ok());
