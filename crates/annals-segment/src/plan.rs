@@ -44,6 +44,7 @@ mod texts;
 mod words;
 
 pub use eval::Scratch;
+pub(crate) use eval::owners;
 pub(crate) use resolve::{below, find};
 
 /// A condition, ready for one segment. Share it between threads; each has its own [`Scratch`].

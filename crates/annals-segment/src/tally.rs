@@ -10,6 +10,7 @@ use std::sync::Arc;
 use annals_event::filter::Field;
 
 use self::counter::Counter;
+use self::stretches::Stretches;
 use crate::Damaged;
 use crate::hits::order::Order;
 use crate::hits::{Budget, Lane, Moment};
@@ -19,6 +20,7 @@ use crate::plan::set::{each_bit_128, first};
 use crate::plan::{Plan, Scratch};
 
 mod counter;
+mod stretches;
 
 /// Who is told what was counted.
 pub trait TallySink {
@@ -50,8 +52,7 @@ pub struct Tally {
     block: u32,
     fields: Vec<Counter>,
     times: bool,
-    stretch: Range<i64>,
-    in_stretch: u64,
+    stretches: Option<Stretches>,
     total: u64,
     done: bool,
     numbers: Box<[u64; UNIT_LEN]>,
@@ -113,8 +114,7 @@ impl Tally {
             rows,
             bounds,
             times,
-            stretch: 0..0,
-            in_stretch: 0,
+            stretches: None,
             total: 0,
             numbers: Box::new([0; UNIT_LEN]),
         })
@@ -192,40 +192,28 @@ impl Tally {
     }
 
     fn add_times(&mut self, block: u32, rows: u128, sink: &mut dyn TallySink) -> Result<(), Damaged> {
-        let segment = Arc::clone(self.plan.segment());
+        let segment = self.plan.segment();
         let happened = &segment.footer().known.happened;
         let (least, most) = happened.unit_bounds(segment.body(), u64::from(block))?;
-        let (least, most) = (decoded(least), decoded(most));
-        if !self.stretch.contains(&least) {
-            // Bounds are of all rows of the block: the stretch of one that counts is asked for.
-            let first = segment.happened(block * 128 + rows.trailing_zeros())?;
-            self.turn(first, sink);
-        }
-        if self.stretch.contains(&least) && self.stretch.contains(&most) {
-            self.in_stretch += u64::from(rows.count_ones());
+        let stretches = match &mut self.stretches {
+            Some(stretches) => stretches,
+            none => {
+                let (first, last) = match &self.order.lane {
+                    Lane::LogTime(log) | Lane::LogNumber(log) => segment.log_times(log)?,
+                    Lane::AllTime | Lane::AllNumber => segment.all_times()?.unwrap_or_default(),
+                };
+                none.insert(Stretches::new(first, last))
+            }
+        };
+        // The bounds are of all rows of the block; where some do not count, so may not the stretch of a bound.
+        if rows == u128::MAX
+            && stretches.add_all(decoded(least), decoded(most), u64::from(rows.count_ones()), sink)
+        {
             return Ok(());
         }
-        let mut numbers = [0; UNIT_LEN];
-        happened.unit(segment.body(), u64::from(block), &mut numbers)?;
-        each_bit_128(rows, |bit| {
-            let at = decoded(numbers[bit as usize]);
-            if !self.stretch.contains(&at) {
-                self.turn(at, sink);
-            }
-            self.in_stretch += 1;
-        });
+        happened.unit(segment.body(), u64::from(block), &mut self.numbers)?;
+        each_bit_128(rows, |bit| stretches.add(decoded(self.numbers[bit as usize]), sink));
         Ok(())
-    }
-
-    /// Turns to the stretch around an instant.
-    fn turn(&mut self, us: i64, sink: &mut dyn TallySink) {
-        if self.stretch.contains(&us) {
-            return;
-        }
-        if self.in_stretch > 0 {
-            sink.add_time(&self.stretch, self.in_stretch);
-        }
-        (self.stretch, self.in_stretch) = (sink.stretch(us), 0);
     }
 
     /// The lane's rows in a block.
@@ -302,8 +290,8 @@ impl Tally {
 
     fn finish(&mut self, sink: &mut dyn TallySink) -> Result<(), Damaged> {
         self.done = true;
-        if self.in_stretch > 0 {
-            sink.add_time(&self.stretch, self.in_stretch);
+        if let Some(stretches) = &mut self.stretches {
+            stretches.finish(sink);
         }
         for (index, counter) in self.fields.iter_mut().enumerate() {
             counter.finish(index, &mut self.scratch, sink)?;

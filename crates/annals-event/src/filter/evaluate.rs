@@ -177,6 +177,8 @@ impl Test {
                 value.compare(literal).is_some_and(|order| comparison.allows(order))
             }
             Self::Text { part, text, folded } => match value {
+                // What is ASCII folds to itself in lower case, character by character.
+                Scalar::Text(value) if *folded && value.is_ascii() => part.is_without_case(value, text),
                 Scalar::Text(value) if *folded => with_folded(value, |value| part.is(value, text)),
                 Scalar::Text(value) => part.is(value, text),
                 _ => false,
@@ -210,6 +212,29 @@ impl Part {
             Self::Start => value.starts_with(text),
             Self::End => value.ends_with(text),
             Self::Anywhere => memchr::memmem::find(value.as_bytes(), text.as_bytes()).is_some(),
+        }
+    }
+
+    /// As [`Part::is`] for the value in lower case. The value is ASCII, the text is folded.
+    fn is_without_case(self, value: &str, text: &str) -> bool {
+        let (value, text) = (value.as_bytes(), text.as_bytes());
+        let Some(rest) = value.len().checked_sub(text.len()) else { return false };
+        let is_at = |start: usize| {
+            value[start..start + text.len()]
+                .iter()
+                .zip(text)
+                .all(|(byte, other)| byte.to_ascii_lowercase() == *other)
+        };
+        match self {
+            Self::Whole => rest == 0 && is_at(0),
+            Self::Start => is_at(0),
+            Self::End => is_at(rest),
+            Self::Anywhere => match text.first() {
+                None => true,
+                Some(first) => {
+                    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), &value[..=rest]).any(is_at)
+                }
+            },
         }
     }
 }

@@ -121,11 +121,52 @@ impl Scratch {
     fn own(&mut self, table: usize) -> Result<&Owned, Damaged> {
         let owned = &mut self.tables[table];
         if !owned.read {
-            owned.instances = self.reader.owners(table, self.block, &mut owned.owners)?;
+            owned.instances = owners(&mut self.reader, table, self.block, &mut owned.owners)?;
             owned.read = true;
         }
         Ok(owned)
     }
+}
+
+/// The instances of a table in a block of rows; `owners` gets the row of each, counted from the block's first. As
+/// [`Reader::owners`], at once for what stands directly in the rows.
+pub(crate) fn owners(
+    reader: &mut Reader,
+    table: usize,
+    block: u32,
+    owners: &mut Vec<u8>,
+) -> Result<Range<u64>, Damaged> {
+    let segment = std::sync::Arc::clone(reader.segment());
+    let of = &segment.footer().tables[table];
+    if super::resolve::parent(of) != Some(0) {
+        return reader.owners(table, block, owners);
+    }
+    let present = reader.present(0, Part::Table(table), u64::from(block))?;
+    owners.clear();
+    let Some(starts) = &of.starts else {
+        each_bit_128(present.mask, |bit| owners.push(u8::try_from(bit).unwrap_or(u8::MAX)));
+        return Ok(present.leaves());
+    };
+    let places = present.leaves();
+    if places.is_empty() {
+        return Ok(0..0);
+    }
+    let mut firsts = Vec::with_capacity(UNIT_LEN + 1);
+    starts.range(segment.body(), places.start..places.end + 1, &mut firsts)?;
+    let rises = firsts.windows(2).all(|two| two[0] <= two[1]);
+    let (first, end) = (firsts.first().copied().unwrap_or(0), firsts.last().copied().unwrap_or(0));
+    if !rises || end > of.n {
+        return Err(segment.malformed("instances beyond their table"));
+    }
+    let mut spans = firsts.windows(2);
+    each_bit_128(present.mask, |bit| {
+        let count = spans.next().map_or(0, |two| two[1] - two[0]);
+        let row = u8::try_from(bit).unwrap_or(u8::MAX);
+        for _ in 0..count {
+            owners.push(row);
+        }
+    });
+    Ok(first..end)
 }
 
 /// What a tree is evaluated with.

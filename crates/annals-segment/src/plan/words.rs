@@ -144,7 +144,7 @@ impl Resolve<'_> {
         let of = columns.filter_map(|column| Some((column.words?, column)));
         let of =
             of.filter(|(first, column)| (*first..first.saturating_add(column.values.len())).contains(&value));
-        let (first, column) = of.last().ok_or_else(|| segment.malformed("a text that no column has"))?;
+        let (first, column) = of.next_back().ok_or_else(|| segment.malformed("a text that no column has"))?;
         self.text.clear();
         column.values.get(segment.body(), value - first, &mut self.text)?;
         let text = str::from_utf8(&self.text).map_err(|_| segment.malformed("a value that is no text"))?;

@@ -13,7 +13,7 @@ use crate::meta::LeafKind;
 use crate::plan::known::decoded;
 use crate::plan::set::each_bit_128;
 use crate::plan::templates::has_gaps;
-use crate::plan::{Scratch, below, find};
+use crate::plan::{Scratch, below, find, owners};
 use crate::segment::{Part, Reader, Segment};
 use crate::values::Values;
 
@@ -269,7 +269,7 @@ impl Member {
     fn raw_rows(&mut self, block: u32, rows: u128, scratch: &mut Scratch) -> Result<u128, Damaged> {
         let mut found = 0;
         for table in &self.raws {
-            let instances = scratch.reader.owners(*table, block, &mut self.owners)?;
+            let instances = owners(&mut scratch.reader, *table, block, &mut self.owners)?;
             for unit in instances.start / 128..instances.end.div_ceil(128) {
                 let present = scratch.reader.present(*table, Part::Raw, unit)?;
                 each_bit_128(present.mask, |bit| {
@@ -290,7 +290,7 @@ impl Member {
         leaves.rows = if leaves.table == 0 {
             scratch.reader.present(0, Part::Column(leaves.column), u64::from(block))?.mask
         } else {
-            let instances = scratch.reader.owners(leaves.table, block, &mut self.owners)?;
+            let instances = owners(&mut scratch.reader, leaves.table, block, &mut self.owners)?;
             self.holders.clear();
             self.ordinals.clear();
             scratch.reader.leaves(
@@ -363,7 +363,7 @@ impl Member {
             });
             return failed.map(|()| has);
         }
-        let instances = reader.owners(leaves.table, block, &mut self.owners)?;
+        let instances = owners(reader, leaves.table, block, &mut self.owners)?;
         if instances.is_empty() {
             return Ok(0);
         }
