@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use annals_event::Position;
 use annals_segment::Damaged;
-use annals_tree::tree::tag;
+use annals_tree::block::{subtree_root, tag};
 use annals_tree::{Hash, Nodes, node_hash};
 
 use crate::log::{Log, Row};
@@ -65,8 +65,10 @@ enum Place {
     Here(Hash),
     /// Its leaves are in several places.
     Halves,
-    /// It is sealed, in this segment, which has the row of its last leaf.
-    Sealed(Arc<Part>, u32),
+    /// It is sealed: in this segment, from this row on are its leaves.
+    Leaves(Arc<Part>, u32),
+    /// It is sealed: the segment with its last leaf, in this row, completes it.
+    Stored(Arc<Part>, u32),
     /// Reading that failed.
     Failed(Damaged),
 }
@@ -82,15 +84,7 @@ impl<A: Access> LogNodes<A> {
             let log = &state.logs()[self.log as usize];
             match known(state, log, self.log, level, index) {
                 Some(hash) => Place::Here(hash),
-                None if level > 0 && level < BLOCK_LEVEL => Place::Halves,
-                None => {
-                    let last = ((index + 1) << level) - 1;
-                    match state.sealed.at(log, Position(last)) {
-                        Ok(Some((part, row))) => Place::Sealed(part.clone(), row),
-                        Ok(None) => Place::Failed(missing(state, last)),
-                        Err(damaged) => Place::Failed(damaged),
-                    }
-                }
+                None => sealed(state, log, level, index).unwrap_or_else(Place::Failed),
             }
         })
     }
@@ -105,8 +99,8 @@ impl<A: Access> Nodes for LogNodes<A> {
             Place::Halves => {
                 Ok(node_hash(&self.node(level - 1, 2 * index)?, &self.node(level - 1, 2 * index + 1)?))
             }
-            Place::Sealed(part, row) if level == 0 => leaf_of(&part, row, index),
-            Place::Sealed(part, row) => {
+            Place::Leaves(part, row) => leaves(&part, row, level, index << level),
+            Place::Stored(part, row) => {
                 let log = part.segment.log_of_row(row)?;
                 part.segment.node(&log, level, index)?.ok_or_else(|| {
                     part.segment.malformed("a subtree that its rows complete is missing").into()
@@ -117,14 +111,38 @@ impl<A: Access> Nodes for LogNodes<A> {
     }
 }
 
-/// The leaf of a sealed row, made anew and held against its tag.
-pub(crate) fn leaf_of(part: &Part, row: u32, position: u64) -> Result<Hash, NodeError> {
-    let sealed = part.segment.record(row)?;
-    let (_, leaf) = entry_of(&sealed).ok_or(NodeError::Differs { position })?;
-    if part.segment.tag(row)? != tag(&leaf) {
-        return Err(NodeError::Differs { position });
+/// Where a node is of which nothing is in memory, or not all.
+fn sealed(state: &State, log: &Log, level: u32, index: u64) -> Result<Place, Damaged> {
+    let (first, last) = (index << level, ((index + 1) << level) - 1);
+    let Some((part, row)) = state.sealed.at(log, Position(last))? else {
+        // The last leaf is in a tail, so the first is not.
+        return if level > 0 && last < log.size() { Ok(Place::Halves) } else { Err(missing(state, last)) };
+    };
+    if level >= BLOCK_LEVEL {
+        return Ok(Place::Stored(part.clone(), row));
     }
-    Ok(leaf)
+    match state.sealed.at(log, Position(first))? {
+        Some((same, from)) if same.number == part.number && u64::from(row - from) == last - first => {
+            Ok(Place::Leaves(part.clone(), from))
+        }
+        _ => Ok(Place::Halves),
+    }
+}
+
+/// The root over sealed leaves of neighbouring rows, each made anew and held against its tag.
+fn leaves(part: &Part, row: u32, level: u32, first: u64) -> Result<Hash, NodeError> {
+    let rows = row..row + (1 << level);
+    let mut tags = Vec::new();
+    part.segment.tags(rows.clone(), &mut tags)?;
+    let mut leaves = Vec::with_capacity(tags.len());
+    for ((position, record), expected) in (first..).zip(part.segment.records(rows)).zip(tags) {
+        let (_, leaf) = entry_of(&record?.1).ok_or(NodeError::Differs { position })?;
+        if tag(&leaf) != expected {
+            return Err(NodeError::Differs { position });
+        }
+        leaves.push(leaf);
+    }
+    Ok(subtree_root(&leaves))
 }
 
 /// A node that is known without reading a segment.

@@ -12,6 +12,7 @@ use annals_tree::nodes::{self, TreeError};
 use annals_tree::note::{KeyError, SigningKey};
 use annals_tree::origin::LogName;
 use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
+use annals_tree::proof::verify_inclusion;
 use annals_tree::tile::{Tile, TileKind, encode_bundle, hash_tile};
 
 use crate::error::ErrorKind;
@@ -140,19 +141,18 @@ impl JournalMemory {
     }
 
     fn append(&mut self, entries: &[(String, TreeHead)]) -> Result<Place, String> {
-        let mut batch = Vec::new();
-        for (origin, head) in entries {
-            let length = u16::try_from(origin.len()).expect("an origin is a key's name, at most 255 bytes");
-            batch.extend(length.to_be_bytes());
-            batch.extend(origin.as_bytes());
-            batch.extend(head.size.to_be_bytes());
-            batch.extend(head.root.0);
-        }
+        let batch = encode_entries(entries);
         if batch.is_empty() {
             return Ok(self.journal.next());
         }
         let next = self.journal.next();
         self.journal.append(next, &[&batch]).map_err(|error| error.to_string())
+    }
+
+    /// All that is remembered, as batches of a memory that holds nothing else.
+    pub(crate) fn to_batches(&self) -> Vec<Vec<u8>> {
+        let all: Vec<_> = self.heads.iter().map(|(origin, head)| (origin.clone(), *head)).collect();
+        all.chunks(HEAD_LOGS).map(encode_entries).collect()
     }
 
     /// Whether nothing was ever signed, as far as is known.
@@ -164,6 +164,18 @@ impl JournalMemory {
     pub fn iter(&self) -> impl Iterator<Item = (&str, TreeHead)> {
         self.heads.iter().map(|(origin, head)| (origin.as_str(), *head))
     }
+}
+
+fn encode_entries(entries: &[(String, TreeHead)]) -> Vec<u8> {
+    let mut batch = Vec::new();
+    for (origin, head) in entries {
+        let length = u16::try_from(origin.len()).expect("an origin is a key's name, at most 255 bytes");
+        batch.extend(length.to_be_bytes());
+        batch.extend(origin.as_bytes());
+        batch.extend(head.size.to_be_bytes());
+        batch.extend(head.root.0);
+    }
+    batch
 }
 
 fn take_entry(rest: &mut &[u8]) -> Option<(String, TreeHead)> {
@@ -361,11 +373,19 @@ pub(crate) fn inclusion(
     // The tree shows that the entry is in the log; that the stored event is what the entry commits to is looked at here.
     let located = state.with(|state| state.locate(name, position)).map_err(Box::new)?;
     let entry = located.map(|located| located.entry().map_err(Box::new)).transpose()?;
-    if entry.is_some_and(|entry| !entry.intact) {
+    if entry.as_ref().is_some_and(|entry| !entry.intact) {
         return Err(ProveError::Damaged { origin: tree.origin, position: Some(position.0) });
     }
     within("size", size, tree.size)?;
-    nodes::inclusion(position.0, size, &tree.nodes).map_err(|error| tree_error(error, &tree.origin))
+    let error = |error| tree_error(error, &tree.origin);
+    let proof = nodes::inclusion(position.0, size, &tree.nodes).map_err(error)?;
+    // A changed leaf may have the right tag; a proof that does not hold is not given.
+    let root = nodes::root_at(size, &tree.nodes).map_err(error)?;
+    let leaf = entry.map_or_else(Hash::default, |entry| entry.leaf);
+    if verify_inclusion(&leaf, position.0, size, &proof, &root).is_err() {
+        return Err(ProveError::Damaged { origin: tree.origin, position: None });
+    }
+    Ok(proof)
 }
 
 /// RFC 6962 consistency proof between two sizes.
