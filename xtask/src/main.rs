@@ -67,17 +67,7 @@ enum Command {
         release: bool,
     },
     /// Durable ingest and questions over HTTP, measured from outside: the tables of `docs/performance.md`
-    Bench {
-        /// Seconds a cell or a question runs
-        #[arg(long, default_value_t = 8)]
-        seconds: u64,
-        /// One cell, as EVENTSxCONNECTIONS; several by repeating it
-        #[arg(long)]
-        only: Vec<bench::Cell>,
-        /// Questions to a ledger of so many events; several by repeating it
-        #[arg(long)]
-        queries: Vec<usize>,
-    },
+    Bench(bench::Args),
     /// Simulate the whole service from seeds, on one thread
     Sim(sim::Args),
     /// Send events that real systems wrote through the real binary and read them back
@@ -150,9 +140,7 @@ fn run(command: Command) -> Result<()> {
             let binary = Binary::build(release)?;
             stages.run("crash", || crash::run(&binary, rounds, seed));
         }
-        Command::Bench { seconds, only, queries } => {
-            return bench::run(std::time::Duration::from_secs(seconds), only, &queries);
-        }
+        Command::Bench(args) => return bench::run(args),
         Command::Sim(args) => stages.run("simulation", || sim::run(&args)),
         Command::RealData => {
             let binary = Binary::build(false)?;

@@ -5,15 +5,29 @@
 //! cargo xtask bench --seconds 30        longer runs
 //! cargo xtask bench --only 1000x16      one cell of ingest: events a request x connections
 //! cargo xtask bench --queries 200000    questions to a ledger of so many events, and no ingest
+//! cargo xtask bench --compare 1000000   annals beside PostgreSQL and ClickHouse, on so many events: `compare`
+//! cargo xtask bench --hostile           shapes of events that are meant to hurt: `hostile`
+//! cargo xtask bench --sustained 10      minutes of ingest beside questions and single events: `sustained`
 //! ```
 //!
 //! Each cell of ingest starts the release binary on an empty folder, sends from as many connections as it says, each request as soon
 //! as the one before was answered, and reads the server's CPU time from the system. Client and server share the machine's
 //! cores. An answer counts only when every item is `created`.
 
+mod annals;
+mod clickhouse;
 mod client;
+mod compare;
+mod engine;
 mod event;
+mod hostile;
+mod lines;
+mod postgres;
+mod process;
 mod queries;
+mod question;
+mod sustained;
+mod truth;
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -22,9 +36,11 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use event::Request;
+use process::{cpu_seconds, own_cpu_seconds};
 
 use crate::fault::{Fault, Result, While as _, fail};
 use crate::instance::{Binary, Instance};
+use crate::tool::Tool;
 
 const BATCHES: [usize; 3] = [1, 100, 1_000];
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
@@ -50,15 +66,65 @@ impl FromStr for Cell {
     }
 }
 
+/// What is measured; with nothing asked for, the tables of ingest and questions.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Seconds a cell or a question runs
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    /// One cell, as EVENTSxCONNECTIONS; several by repeating it
+    #[arg(long)]
+    only: Vec<Cell>,
+    /// Questions to a ledger of so many events; several by repeating it
+    #[arg(long)]
+    queries: Vec<usize>,
+    /// annals beside PostgreSQL and ClickHouse, on so many events; several by repeating it
+    #[arg(long, value_name = "EVENTS")]
+    compare: Vec<u64>,
+    /// Shapes of events that are meant to hurt
+    #[arg(long)]
+    hostile: bool,
+    /// Of the hostile shapes only this one; several by repeating it
+    #[arg(long, requires = "hostile")]
+    shape: Vec<String>,
+    /// Minutes of ingest beside questions and writers of single events
+    #[arg(long, value_name = "MINUTES")]
+    sustained: Option<f64>,
+    /// Events that are made ready for `--hostile`, each shape, or for `--sustained`
+    #[arg(long)]
+    events: Option<u64>,
+    /// Seed of the events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 /// Prints the tables, or of one the parts asked for: cells of ingest, sizes of the ledger that is asked.
-pub(crate) fn run(duration: Duration, cells: Vec<Cell>, sizes: &[usize]) -> Result<()> {
-    let all = cells.is_empty() && sizes.is_empty();
+pub(crate) fn run(args: Args) -> Result<()> {
+    let Args { seconds, only: cells, queries: sizes, compare, hostile, shape, sustained, events, seed } =
+        args;
+    let duration = Duration::from_secs(seconds);
+    let tables = compare.is_empty() && !hostile && sustained.is_none();
+    if cfg!(debug_assertions) && !tables {
+        // Others are fed by us: what we took of the cores for it would be held against them.
+        let release = ["run", "--quiet", "--release", "--package", "xtask", "--"];
+        return Tool::cargo().args(release).args(std::env::args_os().skip(1)).run();
+    }
+    let all = tables && cells.is_empty() && sizes.is_empty();
     let binary = Binary::build(true)?;
+    for events in compare {
+        compare::run(&binary, events, seed)?;
+    }
+    if hostile {
+        hostile::run(&binary, &shape, events, seed)?;
+    }
+    if let Some(minutes) = sustained {
+        sustained::run(&binary, minutes, events, seed)?;
+    }
     if all || !cells.is_empty() {
         ingest(&binary, duration, cells)?;
     }
     if all || !sizes.is_empty() {
-        queries::run(&binary, if all { &queries::SIZES } else { sizes }, duration)?;
+        queries::run(&binary, if all { &queries::SIZES } else { &sizes }, duration)?;
     }
     Ok(())
 }
@@ -105,7 +171,7 @@ fn measure(binary: &Binary, Cell { batch, connections }: Cell, duration: Duratio
     let stop = AtomicBool::new(false);
     let (address, key, pid) = (server.address(), server.key.as_str(), server.id());
     let server_cpu = cpu_seconds(pid)?;
-    let client_cpu = cpu_seconds(std::process::id())?;
+    let client_cpu = own_cpu_seconds()?;
     let began = Instant::now();
     let mut latencies = std::thread::scope(|scope| {
         let senders: Vec<_> = (0..connections)
@@ -131,7 +197,7 @@ fn measure(binary: &Binary, Cell { batch, connections }: Cell, duration: Duratio
     Ok(Found {
         events_per_s: millions * 1e6 / seconds,
         server_cpu_s_per_m: (cpu_seconds(pid)? - server_cpu) / millions,
-        client_cpu_s_per_m: (cpu_seconds(std::process::id())? - client_cpu) / millions,
+        client_cpu_s_per_m: (own_cpu_seconds()? - client_cpu) / millions,
         p50_ms: at(50),
         p99_ms: at(99),
     })
@@ -159,13 +225,4 @@ fn send(
         }
     }
     Ok(latencies)
-}
-
-/// User and system time of a process so far. Source: proc(5), `/proc/PID/stat`, fields 14 and 15, in ticks of 1/100 s.
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_err(|error| format!("process {pid}: {error}"))?;
-    let after_name = stat.rsplit_once(") ").ok_or("the process's stat has no name")?.1;
-    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-    Ok(ticks.sum::<f64>() / 100.0)
 }

@@ -1,0 +1,48 @@
+//! What is measured of every engine.
+
+use std::path::Path;
+
+use super::process::Taken;
+use super::question::{Answer, Ask};
+use crate::fault::Result;
+
+/// Events that are acknowledged together.
+pub(super) const BATCH: usize = 1_000;
+
+/// An engine with a folder of its own.
+pub(super) trait Engine {
+    fn name(&self) -> &'static str;
+
+    /// Stores all lines of a file. What it says is stored would survive a power cut.
+    fn ingest(&mut self, file: &Path) -> Result<Loaded>;
+
+    /// Ends the process, has the system forget its files, and starts it again.
+    fn restart_cold(&mut self) -> Result<()>;
+
+    /// Asks so often, one after the other; gives the time of each in microseconds, and the last answer.
+    ///
+    /// A time ends when the whole answer has been received; it is taken apart afterwards.
+    fn ask(&mut self, ask: &Ask, times: usize) -> Result<(Vec<u64>, Answer)>;
+}
+
+/// What storing took.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) events: u64,
+    /// Until the last event was acknowledged.
+    pub(super) ingest: Taken,
+    /// Until the work in the background was done, ingest included.
+    pub(super) settled: Taken,
+    /// CPU of the one who sent, until the last event was acknowledged.
+    pub(super) client_cpu_seconds: f64,
+    /// Anonymous and shared memory after that.
+    pub(super) rest_kib: u64,
+    /// Bytes on disk, by kind of file.
+    pub(super) bytes: Vec<(String, u64)>,
+}
+
+impl Loaded {
+    pub(super) fn millions(&self) -> f64 {
+        self.events as f64 / 1e6
+    }
+}
