@@ -142,7 +142,7 @@ impl Resolve<'_> {
         let segment = self.segment;
         let columns = segment.footer().tables.iter().flat_map(|table| &table.columns);
         let of = columns.filter_map(|column| Some((column.words?, column)));
-        let of =
+        let mut of =
             of.filter(|(first, column)| (*first..first.saturating_add(column.values.len())).contains(&value));
         let (first, column) = of.next_back().ok_or_else(|| segment.malformed("a text that no column has"))?;
         self.text.clear();

@@ -1,5 +1,7 @@
 //! Any question to a segment has the answer that the events themselves give.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
