@@ -8,12 +8,14 @@
 //! | [`ledger`] | runs it: two threads, group commit, heads each second |
 //! | [`search`], [`summary`], [`cursor`] | finds records, counts them, remembers where a search goes on |
 //! | [`seal`], [`store`] | moves records from the tail in memory into segments, and these into larger ones |
+//! | [`archive`] | reads all of a ledger that may be running, for a backup |
 //! | [`control`], [`keys`] | the control plane, itself an audited log |
 //!
 //! The state of a ledger is the newest manifest and the journal after its place. Records before that place are in segments, those
 //! after it in the tail.
 
 pub mod accept;
+pub mod archive;
 pub mod audit;
 pub mod batch;
 mod bits;

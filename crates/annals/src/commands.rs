@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -9,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod key;
 pub(crate) mod publish;
 pub(crate) mod relay;
+pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod serve;

@@ -27,10 +27,10 @@ use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure, reason};
 
-const SIGNING_KEY: &str = "signing.key";
-const JOURNAL: &str = "journal";
-const SEGMENTS: &str = "segments";
-const SIGNER: &str = "signer";
+pub(crate) const SIGNING_KEY: &str = "signing.key";
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const SEGMENTS: &str = "segments";
+pub(crate) const SIGNER: &str = "signer";
 
 /// Names that show a folder to be ours.
 const OURS: &[&str] = &["lock", SIGNING_KEY, JOURNAL];
@@ -167,7 +167,7 @@ impl DataFolder {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches()? => {
                 let key = KeyFile::new(name.unwrap_or_else(random_name));
-                self.write_key(&path, &key)
+                write_key(&self.path, &key.text)
                     .map_err(|error| Failure::io("write the signing key", &path, &error))?;
                 Ok(key)
             }
@@ -193,18 +193,19 @@ impl DataFolder {
             Err(error) => Err(Failure::io("read the folder", &path, &error)),
         }
     }
+}
 
-    /// A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
-    fn write_key(&self, path: &Path, key: &KeyFile) -> io::Result<()> {
-        let new = path.with_extension("key.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        file.write_all(key.text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        fs::File::open(&self.path)?.sync_all()
-    }
+/// Writes the signing key into a data folder. A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
+pub(crate) fn write_key(folder: &Path, text: &str) -> io::Result<()> {
+    let path = folder.join(SIGNING_KEY);
+    let new = path.with_extension("key.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    fs::File::open(folder)?.sync_all()
 }
 
 /// There is no ledger where one was expected.
