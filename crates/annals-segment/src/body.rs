@@ -231,21 +231,35 @@ impl Body {
     ///
     /// When anything is not what was written; names the first place.
     pub fn check(&self) -> Result<(), Damaged> {
-        let tail = self.tail()?;
-        if tail.bytes != self.bytes || tail.sums != self.sums {
-            return Err(self.damaged(self.bytes, "the file was replaced while it was open"));
-        }
+        let mut first = Ok(());
+        self.check_blocks(&mut |_, damaged| {
+            if first.is_ok() {
+                first = damaged.map_or(Ok(()), Err);
+            }
+        });
+        first
+    }
+
+    /// Reads the whole file past the cache and checks all of it. Tells `each` block's bytes and what is wrong with it, first of
+    /// all with what stands around the body.
+    pub fn check_blocks(&self, each: &mut dyn FnMut(u64, Option<Damaged>)) {
+        let around = match self.tail() {
+            Ok(tail) if tail.bytes == self.bytes && tail.sums == self.sums => None,
+            Ok(_) => Some(self.damaged(self.bytes, "the file was replaced while it was open")),
+            Err(damaged) => Some(damaged),
+        };
+        each(self.file_bytes - self.bytes, around);
         let mut buffer = vec![0; CHECK_BYTES];
         let mut at = 0;
         while at < self.bytes {
             let len = usize::try_from(self.bytes - at).map_or(CHECK_BYTES, |left| left.min(CHECK_BYTES));
-            self.fill(at, &mut buffer[..len])?;
+            let filled = self.fill(at, &mut buffer[..len]);
             for block in buffer[..len].chunks(BLOCK_BYTES) {
-                self.compare(at, block)?;
+                let checked = filled.clone().and_then(|()| self.compare(at, block));
+                each(block.len() as u64, checked.err());
                 at += block.len() as u64;
             }
         }
-        Ok(())
     }
 
     /// Compares the bytes of the block at `at` with its checksum.

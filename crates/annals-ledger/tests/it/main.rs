@@ -4,6 +4,7 @@ mod basics;
 mod damage;
 mod faults;
 mod model;
+mod sealed_damage;
 mod sealing;
 mod searching;
 mod support;

@@ -241,3 +241,23 @@ fn many_readers_at_once_get_the_right_bytes() {
         }
     });
 }
+
+#[test]
+fn a_check_goes_on_behind_damage_and_names_every_bad_block() {
+    let mut out = Writer::new(Vec::new());
+    out.put(&some_bytes(5 * BLOCK_BYTES)).unwrap();
+    let (mut whole, _) = out.finish(b"footer").unwrap();
+    for at in [BLOCK_BYTES + 3, 3 * BLOCK_BYTES, 4 * BLOCK_BYTES - 1] {
+        whole[at] ^= 1;
+    }
+    let file_bytes = whole.len() as u64;
+    let body = open(whole).unwrap().0;
+    let (mut bytes, mut bad) = (0, Vec::new());
+    body.check_blocks(&mut |count, damaged| {
+        bytes += count;
+        bad.extend(damaged.map(|damaged| damaged.at));
+    });
+    assert_eq!(bytes, file_bytes);
+    assert_eq!(bad, [BLOCK, 3 * BLOCK]);
+    assert_eq!(body.check().unwrap_err().at, BLOCK);
+}

@@ -15,6 +15,11 @@ use crate::build::{Row, Rows};
 type Place = (usize, u64);
 
 impl Segment {
+    /// Reads the whole file past the cache. Tells `each` block's bytes and what is wrong with it, and goes on behind damage.
+    pub fn check_blocks(&self, each: &mut dyn FnMut(u64, Option<Damaged>)) {
+        self.body.check_blocks(each);
+    }
+
     /// Compares everything that is read of records, their proofs and their orders with what the segment was built from. Gives
     /// the log and the position of the first record that differs; `None` if none does.
     ///
