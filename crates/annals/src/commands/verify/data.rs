@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use annals_ledger::LogKind;
-use annals_ledger::audit::{AuditError, AuditedLog, Finding, Notice, audit};
+use annals_ledger::audit::{AuditError, AuditedLog, Finding, Notice, Span, audit};
+use annals_ledger::manifest::ManifestError;
+use annals_ledger::{LogKind, StoreError};
 use serde_json::{Value, json};
 
 use super::published::{another_history, shrank};
@@ -16,7 +17,7 @@ use crate::verify::memory::Remembered;
 pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> Result<(), Failure> {
     let folders = data_folder::folders_to_audit(path).expect("the caller saw a journal there");
     let began = Instant::now();
-    let mut progress = report.output.progress(journal_bytes(path), "bytes");
+    let mut progress = report.output.progress(bytes_to_read(path), "bytes");
     let mut bytes = 0;
     let mut said = Ok(());
     let audited = audit(&folders, &mut |notice| match notice {
@@ -34,7 +35,8 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     said?;
     let audited = audited.map_err(|error| match error {
         AuditError::Empty => data_folder::no_ledger(path),
-        AuditError::Journal(annals_journal::OpenError::Version { .. }) => {
+        AuditError::Journal(annals_journal::OpenError::Version { .. })
+        | AuditError::Segments(StoreError::Manifest { cause: ManifestError::Version { .. }, .. }) => {
             Failure::new(Exit::Invalid, reason(&error))
         }
         _ => Failure::new(Exit::Unavailable, reason(&error)),
@@ -112,11 +114,29 @@ fn word(kind: LogKind) -> &'static str {
 fn details(finding: &Finding) -> Value {
     match finding {
         Finding::Frame { damage, holds } => json!({
-            "file": damage.file, "offset": damage.offset,
-            "holds": holds.iter().map(|span| json!({
-                "tenant": span.tenant.as_str(), "log": word(span.log), "first": span.first.0, "last": span.last.0,
-            })).collect::<Vec<_>>(),
+            "file": damage.file, "offset": damage.offset, "holds": all(holds),
         }),
+        Finding::Block { damage, holds } => json!({
+            "file": &*damage.file, "offset": damage.at, "holds": all(holds),
+        }),
+        Finding::Segment { name, holds, .. } => json!({"file": name, "holds": all(holds)}),
+        Finding::Manifest { name, .. } => json!({"file": name}),
+        Finding::Numbers { file, .. } => json!({"file": &**file}),
+        Finding::Sealed { tenant, log, position, file, row, .. } => json!({
+            "tenant": tenant.as_str(), "log": word(*log), "position": position.0, "file": &**file, "row": row,
+        }),
+        Finding::Sum { span, file }
+        | Finding::Subtree { span, file }
+        | Finding::Misplaced { span, file, .. } => {
+            json!({"file": &**file, "holds": [one(span)]})
+        }
+        Finding::Hole { span } => json!({"holds": [one(span)]}),
+        Finding::Stranger { tenant, log, file, .. } => {
+            json!({"tenant": tenant.as_str(), "log": word(*log), "file": &**file})
+        }
+        Finding::Entry { tenant, log, size, .. } => {
+            json!({"tenant": tenant.as_str(), "log": word(*log), "size": size})
+        }
         Finding::Record { tenant, log, position, at } => json!({
             "tenant": tenant.as_str(), "log": word(*log), "position": position.map(|position| position.0),
             "file": &*at.file, "offset": at.offset,
@@ -134,8 +154,19 @@ fn details(finding: &Finding) -> Value {
     }
 }
 
-/// How much there is to read, for the progress.
-fn journal_bytes(path: &Path) -> u64 {
-    let files = std::fs::read_dir(path.join("journal"));
-    files.map_or(0, |files| files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum())
+fn all(spans: &[Span]) -> Value {
+    spans.iter().map(one).collect()
+}
+
+fn one(span: &Span) -> Value {
+    json!({
+        "tenant": span.tenant.as_str(), "log": word(span.log), "first": span.first.0, "last": span.last.0,
+    })
+}
+
+/// How much there is to read, for the progress. Segments that only an older manifest names are not read.
+fn bytes_to_read(path: &Path) -> u64 {
+    let folders = ["journal", "segments"].map(|folder| std::fs::read_dir(path.join(folder)));
+    let files = folders.into_iter().flatten().flatten();
+    files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
 }
