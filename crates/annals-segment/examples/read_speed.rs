@@ -56,7 +56,11 @@ fn main() -> ExitCode {
         let (elapsed, file) = time(|| merge(&inputs, 9, &id_hash, Vec::new()).expect("whole inputs").0);
         println!("merged {segments} segments       {:>9.3} us an event", per(elapsed, rows * segments));
         println!("{:.1} bytes an event", ratio(file.len(), rows * segments));
-        println!("peak of memory {} MB before, {} MB after (with the file)", before >> 20, peak_memory() >> 20);
+        println!(
+            "peak of memory {} MB before, {} MB after (with the file)",
+            before >> 20,
+            peak_memory() >> 20
+        );
         let merged = open("merged".into(), file, &cache);
         read(&merged, rows * segments, &cache);
         let mut n = 0;
@@ -103,7 +107,10 @@ fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache) {
             bytes
         });
         let reads = (reads() - before) / rows as u64;
-        println!("all events, {pass:<11} {:>9.3} us an event ({bytes} bytes, {reads} reads an event)", per(elapsed, rows));
+        println!(
+            "all events, {pass:<11} {:>9.3} us an event ({bytes} bytes, {reads} reads an event)",
+            per(elapsed, rows)
+        );
     }
     for pass in ["first", "second"] {
         let before = reads();
@@ -115,7 +122,10 @@ fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache) {
             }
         });
         let reads = (reads() - before) / rows.min(100_000) as u64;
-        println!("scattered, {pass:<12} {:>9.3} us an event ({reads} reads an event)", per(elapsed, rows.min(100_000)));
+        println!(
+            "scattered, {pass:<12} {:>9.3} us an event ({reads} reads an event)",
+            per(elapsed, rows.min(100_000))
+        );
     }
     for (name, step) in [("neighbours", 1), ("scattered", 1_009)] {
         let pages = 200;
@@ -160,7 +170,9 @@ fn ratio(bytes: usize, n: usize) -> f64 {
 }
 
 fn hash_of(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A tenant's log up to here.
@@ -172,7 +184,10 @@ struct LogSoFar {
 impl LogSoFar {
     fn new(n: usize) -> LogSoFar {
         let tenant = TenantId::new(&format!("tenant-{n:03}")).expect("a good id");
-        LogSoFar { name: LogName { tenant, access: false, id: [u8::try_from(n).expect("few"); 16] }, tree: Frontier::new() }
+        LogSoFar {
+            name: LogName { tenant, access: false, id: [u8::try_from(n).expect("few"); 16] },
+            tree: Frontier::new(),
+        }
     }
 }
 

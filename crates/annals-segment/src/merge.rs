@@ -43,7 +43,10 @@ pub type IdHash<'h> = &'h dyn Fn(&TenantId, bool, &[u8]) -> u64;
 /// What `out` says; an error around [`Damaged`] when an input is not what was written; and when inputs do not follow each
 /// other or are more than one segment holds.
 pub fn merge<W: io::Write>(
-    inputs: &[Arc<Segment>], seed: u64, id_hash: IdHash<'_>, out: W,
+    inputs: &[Arc<Segment>],
+    seed: u64,
+    id_hash: IdHash<'_>,
+    out: W,
 ) -> io::Result<(W, u64)> {
     merge_within(inputs, seed, id_hash, Limits::default(), out)
 }
@@ -58,7 +61,11 @@ pub fn merge<W: io::Write>(
 ///
 /// When a limit is above its usual one.
 pub fn merge_within<W: io::Write>(
-    inputs: &[Arc<Segment>], seed: u64, id_hash: IdHash<'_>, limits: Limits, out: W,
+    inputs: &[Arc<Segment>],
+    seed: u64,
+    id_hash: IdHash<'_>,
+    limits: Limits,
+    out: W,
 ) -> io::Result<(W, u64)> {
     assert!(limits.shapes_max <= SHAPES_MAX && limits.paths_max <= PATHS_MAX, "readers have these bounds");
     let rows: usize = inputs.iter().map(|input| input.rows() as usize).sum();

@@ -35,8 +35,8 @@ use crate::build::ROWS_MAX;
 use crate::hashes::LoadedFilter;
 use crate::meta::{Footer, Of, PATHS_MAX, Presence, VERSION};
 
-pub use self::columns::Reader;
 pub(crate) use self::columns::Part;
+pub use self::columns::Reader;
 pub use self::logs::LogRows;
 pub use self::proof::BlockPart;
 pub use self::record::{Records, Sealed};
@@ -83,7 +83,8 @@ impl Segment {
             return Err(body.damaged(at, format!("footer: {what}")));
         }
         let tables = footer.tables.len();
-        let kept = Kept { bytes: 0, strong: vec![None; tables], weak: vec![Weak::new(); tables] };
+        let kept =
+            Kept { bytes: 0, strong: vec![None; tables], weak: (0..tables).map(|_| Weak::new()).collect() };
         Ok(Arc::new(Segment { body, footer, shapes: Mutex::new(kept) }))
     }
 

@@ -31,10 +31,13 @@ pub(super) struct Stretch {
     log: usize,
 }
 
+/// A log in one input: which input, its rows there, and the log's id.
+type Part = (usize, LogRows, [u8; 16]);
+
 impl Order {
     /// The order of the rows of these inputs.
     pub(super) fn of(inputs: &[Arc<Segment>]) -> io::Result<Order> {
-        let mut logs: BTreeMap<(TenantId, bool), Vec<(usize, LogRows, [u8; 16])>> = BTreeMap::new();
+        let mut logs: BTreeMap<(TenantId, bool), Vec<Part>> = BTreeMap::new();
         for (at, input) in inputs.iter().enumerate() {
             for index in 0..input.logs() {
                 let name = input.log_name(index).map_err(broken)?;
@@ -48,7 +51,8 @@ impl Order {
             for (input, rows, other) in parts {
                 let (first, end) = inputs[input].positions(&rows).map_err(broken)?;
                 if other != id || last.is_some_and(|last| last >= first) {
-                    let what = format!("segments do not follow each other: tenant `{tenant}`, position {first}");
+                    let what =
+                        format!("segments do not follow each other: tenant `{tenant}`, position {first}");
                     return Err(io::Error::other(what));
                 }
                 last = Some(end);
@@ -105,7 +109,11 @@ struct Gather<'h> {
 
 impl Gather<'_> {
     fn rows(
-        &mut self, stretch: &Stretch, log: &LogName, reader: &mut Reader, facts: &mut Facts,
+        &mut self,
+        stretch: &Stretch,
+        log: &LogName,
+        reader: &mut Reader,
+        facts: &mut Facts,
     ) -> Result<(), Damaged> {
         let mut last_kind: Option<(Kind, u32)> = None;
         let mut last_root: Option<([u8; 32], u64)> = None;
@@ -155,7 +163,10 @@ impl Gather<'_> {
 /// Adds tags, sums and nodes of a stretch's rows. `next` is the position after the log's last row so far, if it has one; gives
 /// the one after these.
 fn proof(
-    stretch: &Stretch, segment: &Segment, mut next: Option<u64>, facts: &mut Facts,
+    stretch: &Stretch,
+    segment: &Segment,
+    mut next: Option<u64>,
+    facts: &mut Facts,
 ) -> Result<Option<u64>, Damaged> {
     segment.tag_bytes(stretch.rows.clone(), &mut facts.tags)?;
     let log = segment.log_rows(stretch.index)?;

@@ -65,7 +65,10 @@ impl Instances {
 impl Tables<'_> {
     /// Writes all tables.
     pub(super) fn write<W: io::Write>(
-        mut self, order: &Order, words: &mut WordLists, out: &mut Writer<W>,
+        mut self,
+        order: &Order,
+        words: &mut WordLists,
+        out: &mut Writer<W>,
     ) -> io::Result<Vec<Table>> {
         let plans = &self.schema.tables;
         let mut known: Vec<Option<Instances>> = Vec::with_capacity(plans.len());
@@ -147,13 +150,15 @@ impl Tables<'_> {
                     return Err(reader.segment().malformed("a shape with a table that is not there"));
                 };
                 let place = reader.place(from.table, segment::Part::Table(inside.table), instance)?;
-                let place = place.ok_or_else(|| reader.segment().malformed("a part that its shape has, but no list"))?;
+                let place = place
+                    .ok_or_else(|| reader.segment().malformed("a part that its shape has, but no list"))?;
                 let span = reader.children_of_nth(inside.table, place)?;
                 let held = span.end - span.start;
                 if elements {
                     instances.starts.push(narrow(instances.rows.len()));
                 }
-                let end = instances.rows.len() + usize::try_from(held).map_err(|_| reader.segment().malformed("elements"))?;
+                let end = instances.rows.len()
+                    + usize::try_from(held).map_err(|_| reader.segment().malformed("elements"))?;
                 if u32::try_from(end).is_err() {
                     return Err(reader.segment().malformed("more elements than a segment has"));
                 }
@@ -173,7 +178,8 @@ impl Tables<'_> {
         for piece in &instances.pieces {
             let reader = &mut self.readers[piece.input as usize];
             let from = plan.from[piece.input as usize].as_ref();
-            let from = from.ok_or_else(|| reader.segment().malformed("instances of a table that is not there"))?;
+            let from =
+                from.ok_or_else(|| reader.segment().malformed("instances of a table that is not there"))?;
             for instance in piece.first..piece.first + piece.count {
                 let shape = reader.shape(from.table, instance)?;
                 let merged = from.shapes.get(shape as usize).copied().unwrap_or(RAW);
@@ -190,7 +196,11 @@ impl Tables<'_> {
 
     /// Merges a column.
     fn column<W: io::Write>(
-        &mut self, plan: &TablePlan, column: usize, instances: &Instances, words: &mut WordLists,
+        &mut self,
+        plan: &TablePlan,
+        column: usize,
+        instances: &Instances,
+        words: &mut WordLists,
         out: &mut Writer<W>,
     ) -> io::Result<Column> {
         let (path, kind) = &plan.columns[column];
@@ -217,7 +227,10 @@ impl Tables<'_> {
 
     /// The leaves of a merged column.
     fn leaves(
-        &mut self, plan: &TablePlan, column: (&Path, LeafKind), instances: &Instances,
+        &mut self,
+        plan: &TablePlan,
+        column: (&Path, LeafKind),
+        instances: &Instances,
     ) -> Result<Leaves, Damaged> {
         let mut leaves = Leaves {
             values: Dictionary::new(self.seed),
@@ -302,7 +315,13 @@ impl<'f> Source<'f> {
     }
 
     /// Finds out what becomes of its marks; `refs` are what marks of the merged column stand for.
-    fn with_refs(mut self, schema: &Schema, input: usize, reader: &Reader, refs: &mut Vec<Reference>) -> Self {
+    fn with_refs(
+        mut self,
+        schema: &Schema,
+        input: usize,
+        reader: &Reader,
+        refs: &mut Vec<Reference>,
+    ) -> Self {
         let own = &reader.segment().footer().tables[self.from.table].columns[self.column].refs;
         if own.is_empty() {
             return self;
@@ -331,7 +350,11 @@ impl<'f> Source<'f> {
 
     /// Reads the ordinals of a piece's leaves. `shapes` are merged ones from the piece's first instance on.
     fn ordinals(
-        &self, reader: &mut Reader, piece: &Piece, shapes: &[u16], into: &mut Vec<u32>,
+        &self,
+        reader: &mut Reader,
+        piece: &Piece,
+        shapes: &[u16],
+        into: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
         let (table, column) = (self.from.table, self.column);
         let end = piece.first + piece.count;
@@ -348,7 +371,11 @@ impl<'f> Source<'f> {
 
     /// Which of a piece's instances have a leaf, counted from the first. `shapes` as above.
     fn holders(
-        &self, reader: &mut Reader, piece: &Piece, shapes: &[u16], into: &mut Vec<u32>,
+        &self,
+        reader: &mut Reader,
+        piece: &Piece,
+        shapes: &[u16],
+        into: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
         let instances = (0..piece.count).zip(shapes);
         for (at, _) in instances.filter(|(_, shape)| **shape != RAW) {
@@ -362,7 +389,11 @@ impl<'f> Source<'f> {
 
     /// Numbers leaves by their whole texts.
     fn fill(
-        &mut self, reader: &mut Reader, first: u64, holders: &[u32], leaves: &mut Leaves,
+        &mut self,
+        reader: &mut Reader,
+        first: u64,
+        holders: &[u32],
+        leaves: &mut Leaves,
     ) -> Result<(), Damaged> {
         for holder in holders {
             self.value.clear();

@@ -14,7 +14,7 @@ use super::values::{Page, Recent};
 use super::window::Window;
 use crate::Damaged;
 use crate::body::Body;
-use crate::meta::{Presence, Table};
+use crate::meta::{Column, Presence, Table};
 
 /// Instances, leaves and rows that are read together.
 pub(crate) const UNIT: u64 = 128;
@@ -62,6 +62,8 @@ pub struct Reader {
     pub(super) tables: Vec<TableState>,
     pub(super) recent: Recent,
     pub(super) known: KnownState,
+    /// Scratch of [`Reader::put_in`].
+    pub(super) text: Vec<u8>,
 }
 
 /// No unit: none is so high.
@@ -89,6 +91,8 @@ pub(super) struct TableState {
 }
 
 struct ColumnState {
+    /// Every instance has a leaf.
+    all: bool,
     part: PartState,
     ordinals: Window<u32>,
     page: Page,
@@ -106,7 +110,12 @@ impl PartState {
 
 impl TableState {
     fn new(table: &Table) -> TableState {
-        let column = || ColumnState { part: PartState::NEW, ordinals: Window::new(), page: Page::new() };
+        let column = |column: &Column| ColumnState {
+            all: column.presence == Presence::All,
+            part: PartState::NEW,
+            ordinals: Window::new(),
+            page: Page::new(),
+        };
         TableState {
             shapes: None,
             unit: NONE,
@@ -114,7 +123,7 @@ impl TableState {
             ids: Box::new([0; 128]),
             masks: Vec::new(),
             slots: Vec::new(),
-            columns: table.columns.iter().map(|_| column()).collect(),
+            columns: table.columns.iter().map(column).collect(),
             raw: PartState::NEW,
             inside: PartState::NEW,
             starts: Window::new(),
@@ -167,6 +176,7 @@ impl Reader {
             segment: Arc::clone(segment),
             recent: Recent::new(),
             known: KnownState::new(),
+            text: Vec::new(),
         }
     }
 
@@ -247,7 +257,12 @@ impl Reader {
     /// Which number among those that have `part` the instance is; `None` if it has it not.
     #[inline]
     pub(crate) fn place(&mut self, table: usize, part: Part, instance: u64) -> Result<Option<u64>, Damaged> {
-        Ok(self.present(table, part, instance / UNIT)?.place(instance))
+        match part {
+            Part::Column(column) if self.tables[table].columns[column].all => {
+                Ok((instance < self.segment.footer().tables[table].n).then_some(instance))
+            }
+            _ => Ok(self.present(table, part, instance / UNIT)?.place(instance)),
+        }
     }
 
     /// How many instances before `instance` have `part`. `instance` may be the number of instances.
@@ -402,7 +417,11 @@ impl Reader {
 
     /// Appends the ordinals of all leaves of a column among `instances`.
     pub(crate) fn all_leaves(
-        &mut self, table: usize, column: usize, instances: Range<u64>, ordinals: &mut Vec<u32>,
+        &mut self,
+        table: usize,
+        column: usize,
+        instances: Range<u64>,
+        ordinals: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
         let part = Part::Column(column);
         let Some(last) = instances.end.checked_sub(1).filter(|last| *last >= instances.start) else {

@@ -61,7 +61,7 @@ impl Segment {
 
     /// The secret root of a row's event and the counter in it.
     pub(super) fn secret_at(&self, coded: u64) -> Result<([u8; 32], u16), Damaged> {
-        let counters = u64::from(crate::build::COUNTERS);
+        let counters = crate::build::COUNTERS;
         let at = 32 * (coded / counters);
         let root = self.footer.known.roots.slice(&self.body, at..at + 32)?;
         let root = root.as_ref().try_into().map_err(|_| self.malformed("a secret root"))?;

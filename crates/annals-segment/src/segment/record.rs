@@ -187,7 +187,7 @@ impl Reader {
     pub fn secret(&mut self, row: u32) -> Result<([u8; 32], u16), Damaged> {
         let secrets = &self.segment.footer.known.secrets;
         let coded = self.known.secrets.get(secrets, self.segment.body(), u64::from(row))?;
-        let counters = u64::from(crate::build::COUNTERS);
+        let counters = crate::build::COUNTERS;
         if let Some((index, root)) = self.known.root
             && index == coded / counters
         {
@@ -231,7 +231,12 @@ impl Reader {
     }
 
     /// Appends the JSON of an instance. The tables of its parts stand behind its own, so this ends.
-    pub(crate) fn instance(&mut self, table: usize, instance: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
+    pub(crate) fn instance(
+        &mut self,
+        table: usize,
+        instance: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
         let shape = self.shape(table, instance)?;
         self.shapes(table)?;
         // Taken out while its slots are filled, which needs the reader; no deeper table is this one.

@@ -22,17 +22,23 @@ impl Reader {
         if table != 0 {
             return Err(self.segment.malformed("a value that names others, but not of the root"));
         }
-        let text = into.split_off(mark);
+        // What is read on the way names nothing, so this is taken once at a time.
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        text.extend_from_slice(&into[mark..]);
+        into.truncate(mark);
+        let mut done = Ok(());
         for part in text.split_inclusive(|byte| *byte < REFS_END) {
             match part.split_last() {
                 Some((named, before)) if *named < REFS_END => {
                     into.extend_from_slice(before);
-                    self.named(column, row, *named, into)?;
+                    done = done.and_then(|()| self.named(column, row, *named, into));
                 }
                 _ => into.extend_from_slice(part),
             }
         }
-        Ok(())
+        self.text = text;
+        done
     }
 
     /// Appends the value that a byte of a value of this column stands for.

@@ -1,5 +1,7 @@
 //! Segments from outside: built in memory, read back, damaged, asked.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod building;
 mod merging;
 mod questions;

@@ -84,10 +84,8 @@ fn without_empty_logs(mut whole: Records) -> Records {
 
 /// Merges parts of a ledger that were built with one kind of limits under others, and compares with the ledger.
 fn check(whole: &Records, parts: &[Records], built: Limits, merged: Limits) {
-    let inputs: Vec<Arc<Segment>> = parts
-        .iter()
-        .map(|part| open("part", build_within(part, 3, built, Vec::new()).unwrap().0))
-        .collect();
+    let inputs: Vec<Arc<Segment>> =
+        parts.iter().map(|part| open("part", build_within(part, 3, built, Vec::new()).unwrap().0)).collect();
     let (bytes, length) = merge_within(&inputs, 5, &id_hash, merged, Vec::new()).unwrap();
     assert_eq!(bytes.len() as u64, length);
     let segment = open("merged", bytes);
