@@ -173,7 +173,7 @@ fn what_is_sealed_and_merged_reads_as_it_did_in_the_tail() {
     let mut stepped = Stepped::new(u64::MAX);
     let mut running = stepped.open();
     let mut merged = 0;
-    for round in 0..34 {
+    for round in 0..24 {
         for _ in 0..1 + round % 4 {
             assert!(stepped.send(&mut running, 1 + round % 23));
         }
@@ -186,7 +186,7 @@ fn what_is_sealed_and_merged_reads_as_it_did_in_the_tail() {
             assert_eq!(seen(&running.ledger), before, "round {round}: merged");
         }
     }
-    assert!(merged >= 4, "{merged}");
+    assert!(merged >= 3, "{merged}");
     stepped.check(&running, "at the end");
     let before = seen(&running.ledger);
     drop(running);

@@ -52,18 +52,20 @@ pub(crate) struct World {
     signer_journal: MemoryJournal,
     /// The folder of segments.
     segments: SimDisk,
+    /// When records are sealed.
+    pub(crate) tail: TailLimits,
     opens: u64,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let (clock, journal, signer_journal) = (TestClock::new(), MemoryJournal::new(), MemoryJournal::new());
-        Self { clock, journal, signer_journal, segments: SimDisk::new(1), opens: 0 }
+        Self { clock, journal, signer_journal, segments: SimDisk::new(1), tail: TailLimits::default(), opens: 0 }
     }
 
     pub(crate) fn open(&mut self) -> Opened {
         self.opens += 1;
-        Ledger::open(self.parts(), &options()).expect("the ledger opens")
+        Ledger::open(self.parts(), &Options { tail: self.tail, ..options() }).expect("the ledger opens")
     }
 
     /// Writes the journal anew with changed batches, as somebody could who may write the folder.
