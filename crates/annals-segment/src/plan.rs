@@ -80,7 +80,8 @@ impl Plan {
         if sent_only && !matches!(node, Node::Const(false)) {
             node = Node::all([known::kinds(segment, |_, is_system| !is_system), node]);
         }
-        let blocks = if segment.rows() == 0 { Some(Vec::new()) } else { blocks::of(&node, &mut resolve)? };
+        let blocks =
+            if segment.rows() == 0 { Some(Vec::new()) } else { blocks::of(&mut node, &mut resolve)? };
         let Resolve { raws, .. } = resolve;
         Ok(Self { segment: Arc::clone(segment), matcher: Arc::clone(matcher), sent_only, node, raws, blocks })
     }

@@ -52,7 +52,7 @@ pub struct Tally {
     block: u32,
     fields: Vec<Counter>,
     times: bool,
-    stretches: Option<Stretches>,
+    stretches: Stretches,
     total: u64,
     done: bool,
     numbers: Box<[u64; UNIT_LEN]>,
@@ -114,7 +114,7 @@ impl Tally {
             rows,
             bounds,
             times,
-            stretches: None,
+            stretches: Stretches::new(),
             total: 0,
             numbers: Box::new([0; UNIT_LEN]),
         })
@@ -195,24 +195,14 @@ impl Tally {
         let segment = self.plan.segment();
         let happened = &segment.footer().known.happened;
         let (least, most) = happened.unit_bounds(segment.body(), u64::from(block))?;
-        let stretches = match &mut self.stretches {
-            Some(stretches) => stretches,
-            none => {
-                let (first, last) = match &self.order.lane {
-                    Lane::LogTime(log) | Lane::LogNumber(log) => segment.log_times(log)?,
-                    Lane::AllTime | Lane::AllNumber => segment.all_times()?.unwrap_or_default(),
-                };
-                none.insert(Stretches::new(first, last))
-            }
-        };
         // The bounds are of all rows of the block; where some do not count, so may not the stretch of a bound.
         if rows == u128::MAX
-            && stretches.add_all(decoded(least), decoded(most), u64::from(rows.count_ones()), sink)
+            && self.stretches.add_all(decoded(least), decoded(most), u64::from(rows.count_ones()), sink)
         {
             return Ok(());
         }
         happened.unit(segment.body(), u64::from(block), &mut self.numbers)?;
-        each_bit_128(rows, |bit| stretches.add(decoded(self.numbers[bit as usize]), sink));
+        each_bit_128(rows, |bit| self.stretches.add(decoded(self.numbers[bit as usize]), sink));
         Ok(())
     }
 
@@ -290,9 +280,7 @@ impl Tally {
 
     fn finish(&mut self, sink: &mut dyn TallySink) -> Result<(), Damaged> {
         self.done = true;
-        if let Some(stretches) = &mut self.stretches {
-            stretches.finish(sink);
-        }
+        self.stretches.finish(sink);
         for (index, counter) in self.fields.iter_mut().enumerate() {
             counter.finish(index, &mut self.scratch, sink)?;
         }

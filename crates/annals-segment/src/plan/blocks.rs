@@ -19,8 +19,9 @@ const RAW_MAX: u64 = 1_024;
 /// Blocks, rising; none when every one has to be looked at.
 pub(super) type Listed = Option<Vec<u32>>;
 
-/// The blocks in which a tree over rows may hold.
-pub(super) fn of(node: &Node, resolve: &mut Resolve<'_>) -> Result<Listed, Damaged> {
+/// The blocks in which a tree over rows may hold. What is left of several is noted in the tree, where one of them is asked for
+/// in the blocks of all.
+pub(super) fn of(node: &mut Node, resolve: &mut Resolve<'_>) -> Result<Listed, Damaged> {
     let segment = resolve.segment;
     match node {
         Node::Const(false) => Ok(Some(Vec::new())),
@@ -45,19 +46,28 @@ pub(super) fn of(node: &Node, resolve: &mut Resolve<'_>) -> Result<Listed, Damag
         }
         Node::Any(nodes) => {
             let mut any = Vec::new();
+            let mut is_any = false;
             for node in nodes {
-                let Some(list) = of(node, resolve)? else { return Ok(None) };
-                any.extend(list);
-                if any.len() > BLOCKS_MAX {
-                    return Ok(None);
+                match of(node, resolve)? {
+                    None => is_any = true,
+                    // Lists of very many together are not kept.
+                    Some(list) if any.len() + list.len() > BLOCKS_MAX => is_any = true,
+                    Some(list) => {
+                        any.extend_from_slice(&list);
+                        *node = Node::Within(list, Box::new(std::mem::replace(node, Node::Const(false))));
+                    }
                 }
+            }
+            if is_any {
+                return Ok(None);
             }
             any.sort_unstable();
             any.dedup();
             Ok(Some(any))
         }
         // What an element satisfies, some leaf in it satisfies.
-        Node::Element(element) => of(&element.node, resolve),
+        Node::Element(element) => of(&mut element.node, resolve),
+        Node::Within(list, _) => Ok(Some(list.clone())),
         Node::Leaf(Leaf::Column { table, column, set } | Leaf::Text { table, column, set, .. }) => {
             let blocks = &segment.footer().tables[*table].columns[*column].blocks;
             match (blocks, set.listed(VALUES_MAX)) {
@@ -69,7 +79,7 @@ pub(super) fn of(node: &Node, resolve: &mut Resolve<'_>) -> Result<Listed, Damag
         Node::Leaf(Leaf::Known(KnownLeaf::Rows(rows))) => {
             let mut blocks: Vec<u32> = Vec::new();
             for (first, end) in rows {
-                let from = blocks.last().map_or(0, |last| last + 1).max(first / 128);
+                let from = blocks.last().map_or(0, |last| last + 1).max(*first / 128);
                 blocks.extend(from..end.div_ceil(128));
                 if blocks.len() > BLOCKS_MAX {
                     return Ok(None);

@@ -215,6 +215,12 @@ impl Eval<'_, '_> {
                 let rows = self.rows(node, wanted)?;
                 Ok(Rows { sure: wanted & !rows.may, may: wanted & !rows.sure })
             }
+            Node::Within(blocks, node) => {
+                if blocks.binary_search(&self.scratch.block).is_err() {
+                    return Ok(Rows::NONE);
+                }
+                self.rows(node, wanted)
+            }
             Node::Leaf(leaf) => self.leaf_rows(leaf, wanted),
             Node::Element(element) => {
                 let bits = self.element(element)?;
@@ -326,6 +332,9 @@ impl Eval<'_, '_> {
     fn element(&mut self, element: &Element) -> Result<Bits, Damaged> {
         let table = element.table;
         let mut bits = self.bits(&element.node, table)?;
+        if bits.may.iter().all(|word| *word == 0) {
+            return Ok(bits);
+        }
         let instances = self.scratch.own(table)?.instances.clone();
         let mut exists = none(&instances);
         with_shapes(&mut self.scratch.reader, table, &instances, &element.exists.sure, &mut |at| {
@@ -373,6 +382,12 @@ impl Eval<'_, '_> {
                 sure.iter_mut().zip(&inner.may).for_each(|(sure, may)| *sure &= !may);
                 may.iter_mut().zip(&inner.sure).for_each(|(may, sure)| *may &= !sure);
                 Bits { sure, may }
+            }
+            Node::Within(blocks, node) => {
+                if blocks.binary_search(&self.scratch.block).is_err() {
+                    return Ok(Bits { sure: none(&instances), may: none(&instances) });
+                }
+                self.bits(node, scope)?
             }
             Node::Leaf(Leaf::Happened { column, test }) => {
                 // The scope is one object in each row: a row is its instance.

@@ -17,6 +17,8 @@ pub(super) enum Node {
     Not(Box<Node>),
     Leaf(Leaf),
     Element(Box<Element>),
+    /// It holds in rows of these blocks at most, which rise: elsewhere nobody looks.
+    Within(Vec<u32>, Box<Node>),
 }
 
 /// Something that instances have, of the scope's table or of one beneath it; it holds for the scope's instance around them.
@@ -148,6 +150,7 @@ impl Node {
             Node::All(nodes) | Node::Any(nodes) => nodes.iter().map(Node::cost).sum(),
             Node::Not(node) => node.cost() + 3,
             Node::Element(element) => element.node.cost() + 20,
+            Node::Within(_, node) => node.cost(),
         }
     }
 }

@@ -337,8 +337,13 @@ impl Member {
             }
             reader.ordinals(0, leaves.column, present.leaves(), &mut self.ordinals)?;
             if counted == present.mask && leaves.null.is_none() && leaves.gaps.is_empty() {
+                let most = self.ordinals.iter().copied().max().unwrap_or(0);
+                let counts = leaves.counts.as_mut_slice();
+                if most as usize >= counts.len() {
+                    return Err(beyond());
+                }
                 for ordinal in &self.ordinals {
-                    *leaves.counts.get_mut(*ordinal as usize).ok_or_else(beyond)? += 1;
+                    counts[*ordinal as usize] += 1;
                 }
                 return Ok(counted);
             }

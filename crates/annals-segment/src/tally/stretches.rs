@@ -3,32 +3,29 @@
 //! Rows stand by log, so neighbours may be days apart again and again: which stretch an instant lies in is remembered for
 //! short cells of time, and the sink asked only where that does not say.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::TallySink;
 
-/// Most cells.
-const CELLS: u64 = 1 << 14;
+/// Cells that are remembered.
+const CELLS: usize = 1 << 13;
 
 /// See the module.
 pub(super) struct Stretches {
     /// Those met, with how many instants lie in each.
     met: Vec<(Range<i64>, u64)>,
-    /// Per cell of time: index of the stretch that its last instant was in, plus one.
+    /// By where they begin.
+    by_start: BTreeMap<i64, u32>,
+    /// For cells of time, the number of the stretch that its last instant was in. Cells that fall on the same place take turns.
     cells: Vec<u32>,
-    start: i64,
+    /// The length of a cell, as a power of two: some cells to a stretch.
     shift: u32,
 }
 
 impl Stretches {
-    /// For instants of this range, mostly.
-    pub(super) fn new(first: i64, last: i64) -> Self {
-        let span = last.abs_diff(first);
-        let mut shift = 0;
-        while span >> shift >= CELLS {
-            shift += 1;
-        }
-        Self { met: Vec::new(), cells: Vec::new(), start: first, shift }
+    pub(super) fn new() -> Self {
+        Self { met: Vec::new(), by_start: BTreeMap::new(), cells: Vec::new(), shift: 0 }
     }
 
     /// Counts one instant.
@@ -48,39 +45,48 @@ impl Stretches {
 
     #[inline]
     fn find(&mut self, us: i64, sink: &mut dyn TallySink) -> usize {
-        let cell = us.checked_sub(self.start).map_or(u64::MAX, i64::cast_unsigned) >> self.shift;
-        let cell = usize::try_from(cell).unwrap_or(usize::MAX);
-        if let Some(known) = self.cells.get(cell).and_then(|known| known.checked_sub(1))
-            && let Some((stretch, _)) = self.met.get(known as usize)
+        let cell = self.cell(us);
+        if let Some(known) = self.cells.get(cell)
+            && let Some((stretch, _)) = self.met.get(*known as usize)
             && stretch.contains(&us)
         {
-            return known as usize;
+            return *known as usize;
         }
-        self.find_anew(us, cell, sink)
+        self.find_anew(us, sink)
+    }
+
+    #[inline]
+    fn cell(&self, us: i64) -> usize {
+        // A multiplicative hash: its high bits depend on all bits of the cell's number.
+        let mixed = (us >> self.shift).cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(mixed >> (64 - CELLS.trailing_zeros())).unwrap_or(0)
     }
 
     #[cold]
-    fn find_anew(&mut self, us: i64, cell: usize, sink: &mut dyn TallySink) -> usize {
-        /// As many of the last ones are looked through.
-        const NEAR: usize = 64;
-        let near = self.met.len().saturating_sub(NEAR);
-        let known =
-            self.met[near..].iter().rposition(|(stretch, _)| stretch.contains(&us)).map(|at| near + at);
-        let at = known.unwrap_or_else(|| {
-            self.met.push((sink.stretch(us), 0));
-            self.met.len() - 1
-        });
+    fn find_anew(&mut self, us: i64, sink: &mut dyn TallySink) -> usize {
+        let known = self.by_start.range(..=us).next_back().map(|(_, number)| *number);
+        let known = known.filter(|number| self.met[*number as usize].0.contains(&us));
+        let number = known.unwrap_or_else(|| self.meet(sink.stretch(us)));
+        let cell = self.cell(us);
+        self.cells[cell] = number;
+        number as usize
+    }
+
+    fn meet(&mut self, stretch: Range<i64>) -> u32 {
         if self.cells.is_empty() {
-            self.cells = vec![0; usize::try_from(CELLS).unwrap_or(0)];
+            self.cells = vec![0; CELLS];
+            // A cell is an eighth to a quarter of a stretch: few cells have the end of one in them.
+            self.shift = stretch.end.abs_diff(stretch.start).max(8).ilog2() - 2;
         }
-        if let (Some(slot), Ok(number)) = (self.cells.get_mut(cell), u32::try_from(at + 1)) {
-            *slot = number;
-        }
-        at
+        let number = u32::try_from(self.met.len()).unwrap_or(u32::MAX);
+        self.by_start.insert(stretch.start, number);
+        self.met.push((stretch, 0));
+        number
     }
 
     /// Tells what was counted.
     pub(super) fn finish(&mut self, sink: &mut dyn TallySink) {
+        self.by_start.clear();
         for (stretch, count) in self.met.drain(..).filter(|(_, count)| *count > 0) {
             sink.add_time(&stretch, count);
         }
