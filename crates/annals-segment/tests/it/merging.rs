@@ -126,6 +126,23 @@ proptest! {
 }
 
 #[test]
+fn values_that_others_name_are_put_back_where_room_runs_out() {
+    let mut whole = without_empty_logs(ledger(81, 2, 500, Style::Realistic));
+    // A target's shape that is met first, so that those have no room that descriptions name; events are taken apart all the
+    // same.
+    let event = &mut whole.logs[0].records[0].event;
+    let text = String::from_utf8(event.clone()).unwrap();
+    *event = text.replace("\"targets\":[", "\"targets\":[{\"id\":\"odd\"},").into_bytes();
+    let cut_at: [prop::sample::Index; 0] = [];
+    let parts = cut(&whole, &cut_at);
+    for shapes_max in [1, 2, 5] {
+        for paths_max in [25, 35, 1_024] {
+            check(&whole, &parts, Limits::default(), Limits { shapes_max, paths_max, ..Limits::default() });
+        }
+    }
+}
+
+#[test]
 fn what_is_merged_is_merged_again() {
     let whole = without_empty_logs(ledger(77, 4, 1_500, Style::Mixed));
     let cuts: [prop::sample::Index; 0] = [];
