@@ -72,6 +72,13 @@ impl Annals {
     }
 }
 
+/// A number of `/metrics`; none where there is no such metric.
+pub(super) fn metric(server: &Instance, name: &str) -> Result<Option<u64>> {
+    let answer = server.client().get("/metrics").while_doing("/metrics")?.text();
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map(str::parse).transpose().while_doing(name)
+}
+
 /// Waits until sealing and merging are done.
 pub(super) fn settled(server: &Instance) -> Result<()> {
     still(server.id())
@@ -102,7 +109,16 @@ impl Engine for Annals {
         settled(server)?;
         let settled = meter.taken()?;
         let rest_kib = memory_kib(server.id());
-        Ok(Loaded { events: sent, ingest, settled, client_cpu_seconds, rest_kib, bytes: self.bytes()? })
+        let in_tail = metric(server, "annals_tail_records")?;
+        Ok(Loaded {
+            events: sent,
+            ingest,
+            settled,
+            client_cpu_seconds,
+            rest_kib,
+            in_tail,
+            bytes: self.bytes()?,
+        })
     }
 
     fn restart_cold(&mut self) -> Result<()> {

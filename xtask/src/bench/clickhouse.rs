@@ -181,7 +181,15 @@ impl Engine for ClickHouse {
             ("indexes".to_owned(), indexes),
             ("(kept besides, not counted)".to_owned(), kept),
         ];
-        Ok(Loaded { events, ingest, settled, client_cpu_seconds: 0.0, rest_kib: memory_kib(pid), bytes })
+        Ok(Loaded {
+            events,
+            ingest,
+            settled,
+            client_cpu_seconds: 0.0,
+            rest_kib: memory_kib(pid),
+            in_tail: None,
+            bytes,
+        })
     }
 
     fn restart_cold(&mut self) -> Result<()> {

@@ -109,6 +109,13 @@ fn print_loaded(columns: &[Column]) {
         format!("{:.0}", loaded.settled.peak_kib as f64 / 1024.0)
     });
     row("the same at rest", &|loaded| format!("{:.0}", loaded.rest_kib as f64 / 1024.0));
+    row(
+        "bytes a sealed event (events in the tail)",
+        &|loaded| match (loaded.bytes_sealed(), loaded.in_tail) {
+            (Some(bytes), Some(in_tail)) => format!("{bytes:.1} ({in_tail})"),
+            _ => "–".to_owned(),
+        },
+    );
     row("bytes an event on disk", &|loaded| {
         let counted = loaded.bytes.iter().filter(|(kind, _)| !kind.starts_with('('));
         let per_event = |bytes: u64| bytes as f64 / loaded.events as f64;

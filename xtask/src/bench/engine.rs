@@ -37,11 +37,25 @@ pub(super) struct Loaded {
     pub(super) client_cpu_seconds: f64,
     /// Anonymous and shared memory after that.
     pub(super) rest_kib: u64,
+    /// Events that are stored but not in their final form yet, where the engine has such: annals' tail, which is in the journal.
+    pub(super) in_tail: Option<u64>,
     /// Bytes on disk, by kind of file.
     pub(super) bytes: Vec<(String, u64)>,
 }
 
 impl Loaded {
+    /// Bytes of the files of a kind.
+    fn bytes_of(&self, kind: &str) -> u64 {
+        self.bytes.iter().filter(|(known, _)| known == kind).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Bytes of segments an event in them; none where nothing is sealed.
+    pub(super) fn bytes_sealed(&self) -> Option<f64> {
+        let sealed = self.events.saturating_sub(self.in_tail?);
+        (sealed > 0 && self.bytes_of("segments") > 0)
+            .then(|| self.bytes_of("segments") as f64 / sealed as f64)
+    }
+
     pub(super) fn millions(&self) -> f64 {
         self.events as f64 / 1e6
     }

@@ -166,7 +166,15 @@ impl Engine for Postgres {
         self.client()?.batch_execute("checkpoint").while_doing("checkpoint")?;
         let settled = meter.taken()?;
         let rest_kib = memory_kib(pid);
-        Ok(Loaded { events, ingest, settled, client_cpu_seconds, rest_kib, bytes: self.bytes()? })
+        Ok(Loaded {
+            events,
+            ingest,
+            settled,
+            client_cpu_seconds,
+            rest_kib,
+            in_tail: None,
+            bytes: self.bytes()?,
+        })
     }
 
     fn restart_cold(&mut self) -> Result<()> {

@@ -189,14 +189,20 @@ fn nearest(what: &str, count: u64, counts: impl Iterator<Item = (String, u64)>) 
         .ok_or_else(|| format!("the file has no {what} to ask for: take more events").into())
 }
 
+/// What was found for a question: times and ids, or counts.
+#[derive(Default)]
+struct Gathered {
+    events: Vec<(i64, String)>,
+    counts: BTreeMap<String, u64>,
+}
+
 fn answer(file: &Path, questions: Vec<Question>) -> Result<Vec<Known>> {
-    let mut found: Vec<(Vec<(i64, String)>, BTreeMap<String, u64>)> =
-        vec![Default::default(); questions.len()];
+    let mut found: Vec<Gathered> = questions.iter().map(|_| Gathered::default()).collect();
     let spans = questions.iter().map(|question| question.ask.span()).collect::<Result<Vec<_>>>()?;
     each_line(file, |line| {
         let event = Event::parse(line)?;
         let at = micros(&event.occurred_at)?;
-        for ((question, span), (events, counts)) in questions.iter().zip(&spans).zip(&mut found) {
+        for ((question, span), Gathered { events, counts }) in questions.iter().zip(&spans).zip(&mut found) {
             if !span.contains(&at) || !question.ask.holds(&event, line)? {
                 continue;
             }
@@ -208,7 +214,7 @@ fn answer(file: &Path, questions: Vec<Question>) -> Result<Vec<Known>> {
         }
         Ok(())
     })?;
-    let known = questions.into_iter().zip(found).map(|(question, (mut events, counts))| {
+    let known = questions.into_iter().zip(found).map(|(question, Gathered { mut events, counts })| {
         events.sort_unstable_by(|a, b| b.cmp(a));
         let expected = match question.ask {
             Ask::Facets(_) | Ask::Histogram(_) => Expected::Counts(counts),

@@ -306,7 +306,7 @@ impl Facts<'_> {
             line.name("user_agent").plain(|to| fill(agent, version, to));
         }
         if actor.kind != ActorKind::Service && !dice.per_mille(40) {
-            let session = at.of_year() / DAY_US << 8 | u64::from(dice.skewed(4));
+            let session = ((at.of_year() / DAY_US) << 8) | u64::from(dice.skewed(4));
             line.name("session_id").plain(|to| {
                 to.extend_from_slice(b"ses_");
                 hex(derive(actor.seed, 1 << 44 | session), 12, to);
@@ -376,7 +376,7 @@ impl Facts<'_> {
                 target.name(version.saturating_sub(1) + later, &mut scratch.text);
                 line.name("title").text(&scratch.text);
             }
-            if fields % 3 == 0 {
+            if fields.is_multiple_of(3) {
                 line.name("status").text(if now { "published" } else { "draft" });
             }
             if fields >= 4 {
@@ -435,7 +435,11 @@ impl Facts<'_> {
             line.name("device").open();
             line.name("os")
                 .text(choice(derive(actor.seed, 55), &["ios", "android", "windows", "macos", "linux"]));
-            line.name("managed").literal(if derive(actor.seed, 56) % 4 == 0 { "true" } else { "false" });
+            line.name("managed").literal(if derive(actor.seed, 56).is_multiple_of(4) {
+                "true"
+            } else {
+                "false"
+            });
             line.close();
         }
         if dice.per_mille(10) {

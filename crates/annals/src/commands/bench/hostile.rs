@@ -205,7 +205,7 @@ fn shaped(which: u64, skeleton: u64, dice: &mut Dice, line: &mut Line) {
     }
     if has(6) {
         line.name("context").open();
-        line.name("session_id").plain(|to| hex(which ^ dice.bits() % 50, 16, to));
+        line.name("session_id").plain(|to| hex(which ^ (dice.bits() % 50), 16, to));
         line.close();
     }
     line.name("metadata").open();
