@@ -13,6 +13,7 @@ use annals_segment::segment::Segment;
 use annals_tree::Hash;
 use proptest::prelude::*;
 
+use crate::questions::check_in;
 use crate::support::{Log, Records, Style, records};
 
 /// A ledger's keyed hash of event ids, for tests.
@@ -48,12 +49,18 @@ fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
 
 /// Cuts records where their ledger numbers, or else the order of their logs, would have been sealed: at these shares of them.
 fn cut(whole: &Records, cuts: &[prop::sample::Index]) -> Vec<Records> {
-    let mut parts: Vec<Records> = (0..=cuts.len()).map(|_| Records::default()).collect();
-    for log in &whole.logs {
+    cut_at(whole, cuts.len() + 1, &|log, n| {
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(log.records.len() + 1)).collect();
         at.sort_unstable();
-        at.insert(0, 0);
-        at.push(log.records.len());
+        if n == 0 { 0 } else { at.get(n - 1).copied().unwrap_or(log.records.len()) }
+    })
+}
+
+/// Cuts records to so many parts; `begins` says where in a log each begins, and where the last one ends.
+fn cut_at(whole: &Records, parts: usize, begins: &dyn Fn(&Log, usize) -> usize) -> Vec<Records> {
+    let mut parts: Vec<Records> = (0..parts).map(|_| Records::default()).collect();
+    for log in &whole.logs {
+        let at: Vec<usize> = (0..=parts.len()).map(|n| begins(log, n)).collect();
         let mut nodes = log.nodes.iter();
         for (part, bounds) in parts.iter_mut().zip(at.windows(2)) {
             let records = &log.records[bounds[0]..bounds[1]];
@@ -80,6 +87,15 @@ fn open(name: &str, bytes: Vec<u8>) -> Arc<Segment> {
 fn without_empty_logs(mut whole: Records) -> Records {
     whole.logs.retain(|log| !log.records.is_empty());
     whole
+}
+
+/// The bytes of a segment merged from parts of a ledger.
+fn merged_from(parts: &[Records], built: Limits, merged: Limits) -> Vec<u8> {
+    let inputs: Vec<Arc<Segment>> =
+        parts.iter().map(|part| open("part", build_within(part, 3, built, Vec::new()).unwrap().0)).collect();
+    let (bytes, length) = merge_within(&inputs, 5, &id_hash, merged, Vec::new()).unwrap();
+    assert_eq!(bytes.len() as u64, length);
+    bytes
 }
 
 /// Merges parts of a ledger that were built with one kind of limits under others, and compares with the ledger.
@@ -139,6 +155,24 @@ fn values_that_others_name_are_put_back_where_room_runs_out() {
         for paths_max in [25, 35, 1_024] {
             check(&whole, &parts, Limits::default(), Limits { shapes_max, paths_max, ..Limits::default() });
         }
+    }
+}
+
+#[test]
+fn a_merged_segment_answers_as_the_events_do() {
+    let small = Limits { shapes_max: 4, paths_max: 40, ..Limits::default() };
+    let usual = Limits::default();
+    for (seed, style, built, merged) in [
+        (91, Style::Realistic, usual, usual),
+        (92, Style::Mixed, usual, usual),
+        (93, Style::Mixed, small, usual),
+        (94, Style::Realistic, usual, small),
+    ] {
+        let whole = without_empty_logs(ledger(seed, 4, 600, style));
+        check_in(seed, whole, &|whole| {
+            let thirds = |log: &Log, n: usize| log.records.len() * n / 3;
+            merged_from(&cut_at(whole, 3, &thirds), built, merged)
+        });
     }
 }
 

@@ -47,9 +47,8 @@ struct Scalar {
 }
 
 impl World {
-    fn new(records: &Records, limits: Limits) -> Self {
-        let bytes = records.segment_within(limits);
-        let segment = Segment::open("test".into(), Arc::new(bytes), Cache::new(1 << 22)).unwrap();
+    fn new(records: &Records, segment: Vec<u8>) -> Self {
+        let segment = Segment::open("test".into(), Arc::new(segment), Cache::new(1 << 22)).unwrap();
         let rows: Vec<LogOf> = records
             .logs
             .iter()
@@ -356,7 +355,7 @@ fn inside(low: Bound<Moment>, high: Bound<Moment>, size: u64, moment: Moment) ->
 }
 
 #[derive(Default, Debug)]
-struct Seen {
+pub(crate) struct Seen {
     rows: u64,
     maybe: u64,
     hits: u64,
@@ -576,11 +575,16 @@ fn questions() -> u64 {
     std::env::var("ANNALS_QUESTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
 }
 
-fn check(seed: u64, mut records: Records, limits: Limits) -> Seen {
+fn check(seed: u64, records: Records, limits: Limits) -> Seen {
+    check_in(seed, records, &|records| records.segment_within(limits))
+}
+
+/// Asks questions of a segment of these records.
+pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Records) -> Vec<u8>) -> Seen {
     for record in records.logs.iter_mut().flat_map(|log| &mut log.records) {
         record.operation = Operation::ALL[usize::from(record.operation) % Operation::ALL.len()].code();
     }
-    let world = World::new(&records, limits);
+    let world = World::new(&records, segment(&records));
     let mut seen = Seen::default();
     for question in 0..questions() {
         ask(&world, seed.wrapping_mul(1_000_003).wrapping_add(question), &mut seen);
