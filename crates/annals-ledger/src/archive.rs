@@ -310,7 +310,7 @@ fn read_signer(disk: Option<&Arc<dyn Disk>>) -> Result<(Image, JournalMemory), S
     let mut id = None;
     if let Some(disk) = disk {
         let mut scan = Scan::open(disk.clone()).map_err(|error| error.to_string())?;
-        while let Some(scanned) = scan.next() {
+        for scanned in scan.by_ref() {
             match scanned.map_err(|error| error.to_string())? {
                 Scanned::Frame { payload, .. } => {
                     let next = copy.next();
