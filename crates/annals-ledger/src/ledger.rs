@@ -43,7 +43,7 @@ use crate::seal::{Sealer, TailLimits};
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{self, JournalMemory, ProveError, Signing, read};
 use crate::state::{Applied, Outcome, Refusal, State};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
 #[path = "threads.rs"]
@@ -266,7 +266,8 @@ impl Ledger {
             );
         }
         let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
-        if let Some((origin, signed_size, found)) = signing.disagreement(&read(&state), &genesis.name) {
+        let disagreement = signing.disagreement(&read(&state), &genesis.name).map_err(StoreError::Damaged)?;
+        if let Some((origin, signed_size, found)) = disagreement {
             return Err(OpenError::SignedOtherwise { origin, signed_size, found });
         }
         let unsigned = signing.unsigned(&read(&state), &genesis.name);
@@ -526,23 +527,26 @@ impl Ledger {
         let clock = &self.shared.clock;
         let until = clock.monotonic_us().saturating_add(effort.us_max);
         let mut bytes = BYTES_BETWEEN_LOOKS;
-        let mut is_spent = |more: usize| {
+        let mut is_over = false;
+        let mut is_spent = |work: &dyn ScanWork, more: usize| {
             bytes += more;
-            if bytes < BYTES_BETWEEN_LOOKS {
-                return false;
+            if bytes >= BYTES_BETWEEN_LOOKS {
+                bytes = 0;
+                is_over = clock.monotonic_us() >= until;
+                if effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
+                    return true;
+                }
             }
-            bytes = 0;
-            effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed))
-                || clock.monotonic_us() >= until
+            is_over && work.is_ahead()
         };
         // The state is let go as soon as the records are fetched.
         while self.fetched(work)? {
             while let Some(looked_at) = work.look()? {
-                if is_spent(looked_at) {
+                if is_spent(work, looked_at) {
                     return Ok(());
                 }
             }
-            if is_spent(BYTES_OF_A_FETCH) {
+            if is_spent(work, BYTES_OF_A_FETCH) {
                 return Ok(());
             }
         }

@@ -293,6 +293,10 @@ impl Sift {
 }
 
 impl Work for Sift {
+    fn is_ahead(&self) -> bool {
+        self.scan.reached().is_some()
+    }
+
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
         self.scan.fetch(state);
         Ok(!self.scan.has_ended() && self.page.records.len() < self.limit)

@@ -72,6 +72,8 @@ pub(crate) struct Scan {
     tail_fetched: Option<Moment>,
     /// There is nothing in the tail after what is fetched.
     tail_ended: bool,
+    /// It goes on after this place.
+    began: Option<Moment>,
     /// The last place that was looked at.
     reached: Option<Moment>,
     document: Document,
@@ -135,6 +137,9 @@ pub(crate) trait Work {
     /// A segment cannot be read.
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged>;
 
+    /// Whether who goes on where this ends gets ahead.
+    fn is_ahead(&self) -> bool;
+
     /// Looks at some and says at how many bytes; none when more must be fetched first.
     ///
     /// # Errors
@@ -193,6 +198,7 @@ impl Scan {
             fetched: VecDeque::new(),
             tail_fetched: None,
             tail_ended: false,
+            began: None,
             reached: None,
             document: Document::default(),
         }
@@ -206,6 +212,11 @@ impl Scan {
 
     /// Goes on after this moment; in a walk by number its time is 0.
     pub(crate) fn after(&mut self, moment: Moment) {
+        self.began = Some(moment);
+        self.narrow(moment);
+    }
+
+    fn narrow(&mut self, moment: Moment) {
         (self.low, self.high) = self.beyond(Some(moment));
     }
 
@@ -232,10 +243,12 @@ impl Scan {
             Turn::Walk(index) => self.walks[index].edge,
             _ => None,
         };
-        match (self.reached, behind) {
+        let reached = match (self.reached, behind) {
             (Some(reached), Some(behind)) if self.comes_before(reached, behind) => Some(behind),
             (reached, behind) => reached.or(behind),
-        }
+        };
+        // Before a segment was looked at, all that is known of it may be that it has nothing before the place where the walk began.
+        reached.filter(|reached| self.began.is_none_or(|began| self.comes_before(began, *reached)))
     }
 
     /// Whether everything was looked at.
@@ -377,7 +390,7 @@ impl Scan {
     fn begin(&mut self, state: &State) {
         self.epoch = Some(state.epoch);
         if let Some(reached) = self.reached {
-            self.after(reached);
+            self.narrow(reached);
         }
         self.fetched.clear();
         self.tail_fetched = None;

@@ -118,6 +118,8 @@ pub(crate) struct Sealer {
     /// The newest manifest, but for its logs.
     newest: Option<Head>,
     next_segment: u64,
+    /// What is not needed any more was not removed yet.
+    is_untidy: bool,
     /// The batches before this place are not needed any more.
     pub(crate) trim_to: Arc<AtomicU64>,
 }
@@ -131,7 +133,14 @@ impl Sealer {
     ) -> Result<Self, StoreError> {
         let next_segment = store.next_segment()?;
         let trim_to = store.tidy()?.map_or(0, |place| place.0);
-        Ok(Self { state, store, newest, next_segment, trim_to: Arc::new(AtomicU64::new(trim_to)) })
+        Ok(Self {
+            state,
+            store,
+            newest,
+            next_segment,
+            is_untidy: false,
+            trim_to: Arc::new(AtomicU64::new(trim_to)),
+        })
     }
 
     /// Seals what waits to be sealed; else merges, if something is to be merged.
@@ -144,6 +153,7 @@ impl Sealer {
         let parts = read(&self.state).sealed.clone();
         match to_merge(&parts) {
             Some(group) => self.merge(&group).map(Done::Merged),
+            None if self.is_untidy => self.tidy().map(|()| Done::Nothing),
             None => Ok(Done::Nothing),
         }
     }
@@ -289,9 +299,16 @@ impl Sealer {
 
     fn finish(&mut self, head: Head) -> Result<(), SealError> {
         self.newest = Some(head);
+        self.is_untidy = true;
+        self.tidy()
+    }
+
+    /// Removes what is not needed any more. When that fails it is tried again once there is nothing else to do.
+    fn tidy(&mut self) -> Result<(), SealError> {
         if let Some(place) = self.store.tidy()? {
             self.trim_to.fetch_max(place.0, Ordering::AcqRel);
         }
+        self.is_untidy = false;
         Ok(())
     }
 

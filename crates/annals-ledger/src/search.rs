@@ -420,6 +420,10 @@ impl<'a> Walk<'a> {
 }
 
 impl Work for Walk<'_> {
+    fn is_ahead(&self) -> bool {
+        self.stage != Stage::Page || self.scan.reached().is_some()
+    }
+
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
         if self.scan.has_ended() {
             match self.stage {

@@ -11,8 +11,8 @@ use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
 use annals_tree::nodes::{self, TreeError};
 use annals_tree::note::{KeyError, SigningKey};
 use annals_tree::origin::LogName;
-use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
 use annals_tree::proof::verify_inclusion;
+use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
 use annals_tree::tile::{Tile, TileKind, encode_bundle, hash_tile};
 
 use crate::error::ErrorKind;
@@ -224,17 +224,28 @@ impl Signing {
     }
 
     /// The first log that is not what was signed before: shorter, or with another root.
-    pub(crate) fn disagreement(&self, state: &State, ledger: &str) -> Option<(String, u64, Option<Hash>)> {
+    ///
+    /// # Errors
+    ///
+    /// What would tell is sealed and cannot be read.
+    pub(crate) fn disagreement(
+        &self,
+        state: &State,
+        ledger: &str,
+    ) -> Result<Option<(String, u64, Option<Hash>)>, Damaged> {
         let by_origin: BTreeMap<String, u32> =
             (0..).zip(state.logs()).map(|(index, log)| (log.origin(ledger), index)).collect();
         let signer = self.signer();
-        let differs = |(origin, signed): (&str, TreeHead)| {
-            let index = by_origin.get(origin);
-            // What cannot be read is found out when it is asked for.
-            let found = index.and_then(|index| state.root_at(*index, signed.size).ok()?);
-            (found != Some(signed.root)).then(|| (origin.to_owned(), signed.size, found))
-        };
-        signer.memory().iter().find_map(differs)
+        for (origin, signed) in signer.memory().iter() {
+            let found = match by_origin.get(origin) {
+                None => None,
+                Some(index) => state.root_at(*index, signed.size)?,
+            };
+            if found != Some(signed.root) {
+                return Ok(Some((origin.to_owned(), signed.size, found)));
+            }
+        }
+        Ok(None)
     }
 
     /// The logs that are not as they were signed last.

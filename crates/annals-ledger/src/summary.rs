@@ -293,6 +293,10 @@ impl TallySink for Sums<'_> {
 }
 
 impl Work for Tally<'_> {
+    fn is_ahead(&self) -> bool {
+        true
+    }
+
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
         if !self.tail.has_ended() && self.tail.epoch() != Some(state.epoch) {
             self.tail = Self::tail(self.summary, self.size);

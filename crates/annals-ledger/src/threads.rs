@@ -430,7 +430,7 @@ impl SealingTurns {
         let done = self.sealer.turn();
         let micros = self.shared.clock.monotonic_us().saturating_sub(began);
         match &done {
-            Ok(Done::Nothing) => {}
+            Ok(Done::Nothing) => self.shared.health().segments = None,
             Ok(done) => {
                 self.shared.health().segments = None;
                 self.shared.observer.sealed(*done, micros);

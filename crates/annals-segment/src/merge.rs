@@ -32,7 +32,8 @@ use crate::build::{Limits, ROWS_MAX, UNIT, WordLists, write_facts};
 use crate::meta::{PATHS_MAX, SHAPES_MAX};
 use crate::segment::{Reader, Segment};
 
-/// The ledger's keyed hash of an event id, of a tenant's log of events or (`true`) of access.
+/// The ledger's keyed hash of an event id, as it stands between its quotes in the canonical event, of a tenant's log of events
+/// or (`true`) of access.
 pub type IdHash<'h> = &'h dyn Fn(&TenantId, bool, &[u8]) -> u64;
 
 /// Merges segments to one; returns what it was written to, and the bytes of the file. Positions of each log rise from one input

@@ -9,10 +9,12 @@ use annals_tree::Hash;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::invariant::{Broken, Invariant, broken, ensure};
+use crate::invariant::{Broken, Invariant, broken, ensure, readable};
 
 /// Records read at once.
 const PAGE: usize = 512;
+/// One item in so many is looked for by its id.
+const IDS_EACH: usize = 5;
 
 /// One log: whose, and which of the two.
 pub(crate) type LogKey = (TenantId, LogKind);
@@ -88,6 +90,8 @@ pub(crate) struct Book {
     atomics: Vec<BTreeSet<Marker>>,
     /// Records of `_annals` that tell of refused events.
     pub(crate) refusals_recorded: u64,
+    /// How often everything was read again.
+    audits: usize,
 }
 
 impl LogBook {
@@ -215,7 +219,7 @@ impl Book {
             && !error.message.contains("of this request")
         {
             let id = result.id.as_deref().unwrap_or_default();
-            let other = ledger.by_id(&tenant_log(&log), id);
+            let other = readable(|| ledger.by_id(&tenant_log(&log), id))?;
             ensure(other.is_some(), Invariant::ConflictHasAnother, || {
                 format!("{}, but nothing has the id", told())
             })?;
@@ -228,7 +232,7 @@ impl Book {
         let scope = FeedScope::Log(tenant_log(log));
         loop {
             let seen = self.logs.get(log).map_or(0, LogBook::size);
-            let Some(page) = ledger.feed(&scope, seen, PAGE) else {
+            let Some(page) = readable(|| ledger.feed(&scope, seen, PAGE))? else {
                 return ensure(seen == 0, Invariant::HistoryNeverChanges, || format!("{log:?} is gone"));
             };
             ensure(page.size >= seen, self.worst_of(log, page.size), || {
@@ -266,7 +270,7 @@ impl Book {
         ensure(last <= Some(record.received_at), Invariant::TimesNeverFall, || {
             format!("{}: {last:?}, then {:?}", place(), record.received_at)
         })?;
-        let entry = ledger.entry(&tenant_log(log), record.position);
+        let entry = readable(|| ledger.entry(&tenant_log(log), record.position))?;
         let Some(entry) = entry.filter(|entry| entry.intact) else {
             return broken(
                 Invariant::SignedIsAPrefix,
@@ -326,8 +330,8 @@ impl Book {
         }
         loop {
             let from = self.order.len() as u64;
-            let page =
-                ledger.feed(&FeedScope::All, from, PAGE).expect("the feed of all tenants always exists");
+            let page = readable(|| ledger.feed(&FeedScope::All, from, PAGE))?
+                .expect("the feed of all tenants always exists");
             if page.records.is_empty() {
                 ensure(page.size == from, Invariant::HistoryNeverChanges, || {
                     format!("the feed of all had {from} records and has {}", page.size)
@@ -358,7 +362,7 @@ impl Book {
         self.catch_up_all(ledger)?;
         for (log, book) in &self.logs {
             let scope = FeedScope::Log(tenant_log(log));
-            let read = read_all(ledger, &scope);
+            let read = read_all(ledger, &scope)?;
             ensure(read.len() == book.lines.len(), Invariant::NoHoles, || {
                 format!("{log:?}: {} records are read of {}", read.len(), book.lines.len())
             })?;
@@ -371,14 +375,50 @@ impl Book {
                 })?;
             }
         }
-        let order = read_all(ledger, &FeedScope::All);
+        let order = read_all(ledger, &FeedScope::All)?;
         let same = order.iter().map(|record| (&record.tenant, record.position));
         ensure(
             same.eq(self.order.iter().map(|(tenant, position)| (tenant, *position))),
             Invariant::HistoryNeverChanges,
             || "the feed of all tenants has another order than before".to_owned(),
         )?;
-        self.audit_items()
+        self.audit_items()?;
+        self.audit_ids(ledger)
+    }
+
+    /// Whether records are found by their ids: each time another few.
+    fn audit_ids(&mut self, ledger: &Ledger) -> Result<(), Broken> {
+        self.audits += 1;
+        for item in self.items.iter().skip(self.audits % IDS_EACH).step_by(IDS_EACH) {
+            let (Some(id), Some(position)) = (&item.id, item.found) else { continue };
+            let found = readable(|| ledger.by_id(&tenant_log(&item.log), id))?;
+            ensure(found.map(|record| record.position) == Some(position), Invariant::FeedsAgree, || {
+                format!("{:?} at {position} is not found by its id {id:?}", item.log)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Time and number of all known records of a log, or of all tenants, below `size`, that satisfy a condition.
+    pub(crate) fn matching(
+        &self,
+        log: Option<&LogKey>,
+        size: u64,
+        holds: fn(&Value) -> bool,
+    ) -> Vec<(Timestamp, u64)> {
+        let lines: Vec<&Line> = match log {
+            Some(log) => self.logs.get(log).into_iter().flat_map(|book| &book.lines).collect(),
+            None => {
+                let logs = self.order.iter().map(|(tenant, position)| {
+                    self.line(&(tenant.clone(), LogKind::Tenant), position.0).expect("the order names lines")
+                });
+                logs.collect()
+            }
+        };
+        let numbered = (0..size).zip(lines);
+        let fits =
+            numbered.filter(|(_, line)| serde_json::from_slice(&line.event).is_ok_and(|event| holds(&event)));
+        fits.map(|(number, line)| (line.occurred_at.unwrap_or(line.received_at), number)).collect()
     }
 
     fn audit_items(&self) -> Result<(), Broken> {
@@ -443,14 +483,14 @@ fn check_gap(book: &mut LogBook, event: &Value, action: &str) -> Result<(), Stri
     Ok(())
 }
 
-fn read_all(ledger: &Ledger, scope: &FeedScope) -> Vec<Record> {
+fn read_all(ledger: &Ledger, scope: &FeedScope) -> Result<Vec<Record>, Broken> {
     let mut records = Vec::new();
     while let Some(mut page) =
-        ledger.feed(scope, records.len() as u64, PAGE).filter(|page| !page.records.is_empty())
+        readable(|| ledger.feed(scope, records.len() as u64, PAGE))?.filter(|page| !page.records.is_empty())
     {
         records.append(&mut page.records);
     }
-    records
+    Ok(records)
 }
 
 /// Takes the id out of an event.

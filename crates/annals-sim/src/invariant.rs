@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use annals_ledger::Damaged;
+
 /// Something that must hold whatever happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -45,6 +47,13 @@ pub enum Invariant {
     ControlIsKept,
     /// After a full disk has space again, ingest resumes by itself and leaves a record of the refusals.
     IngestResumes,
+    /// What is sealed can be read, unless the disk refuses to read.
+    SealedIsReadable,
+    /// A search, a count or a feed with a condition gives what satisfies the condition, each once and in order, however often
+    /// the service was started and records were sealed meanwhile.
+    FindsAgree,
+    /// After the segments' disk is well again, what waits is sealed and readiness says so.
+    SealingResumes,
     /// After a failed flush no write is taken until a restart, and readiness says so.
     NoWriteAfterFailedFlush,
     /// Whatever a crash leaves, the service opens.
@@ -75,6 +84,26 @@ pub(crate) fn ensure(
     detail: impl FnOnce() -> String,
 ) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(Broken { invariant, detail: detail() }) }
+}
+
+/// Whether a message tells of nothing but a fault that the run ordered.
+pub(crate) fn is_ordered(message: &str) -> bool {
+    message.contains("simulated: ")
+}
+
+/// Attempts to read, each of which may meet a fault that was ordered: they come once.
+const READS_MAX: u32 = 16;
+
+/// Reads, and reads again where the disk refused to.
+pub(crate) fn readable<T>(mut read: impl FnMut() -> Result<T, Damaged>) -> Result<T, Broken> {
+    for left in (0..READS_MAX).rev() {
+        match read() {
+            Ok(read) => return Ok(read),
+            Err(damaged) if left > 0 && is_ordered(&damaged.to_string()) => {}
+            Err(damaged) => return broken(Invariant::SealedIsReadable, damaged.to_string()),
+        }
+    }
+    unreachable!("the last attempt ends the loop")
 }
 
 /// As [`ensure`], for what could not be had at all.

@@ -5,10 +5,11 @@
 //!
 //! | module | plays |
 //! |---|---|
-//! | `machine` | power, two disks, two clocks, the running service |
+//! | `machine` | power, three disks, two clocks, the running service |
 //! | `journal` | the seam between ledger and disk: lost answers, slowness, and lies, to test the checks |
 //! | `senders` | clients that send again until they are answered |
 //! | `readers` | machines that follow feeds |
+//! | `seekers` | people who search, page by page |
 //! | `prover` | the outside memory of everything that was signed |
 //! | `operators` | whoever makes tenants and keys |
 //! | `book` | every item ever sent and every record ever seen: what the service is judged by |
@@ -26,6 +27,7 @@ mod operators;
 mod prover;
 mod readers;
 mod run;
+mod seekers;
 mod senders;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,6 +51,14 @@ pub struct Trace {
     pub resumed: u32,
     /// Answers that senders heard.
     pub answers: u64,
+    /// How often a tail became a segment, while the service ran.
+    pub sealed: u32,
+    /// How often segments were merged, while the service ran.
+    pub merged: u32,
+    /// The journal's oldest batch at the end.
+    pub trimmed: u64,
+    /// Searches that were followed to their end.
+    pub walks: u32,
 }
 
 /// A run in which something did not hold.

@@ -1,17 +1,18 @@
-//! The machine that the service runs on: one power supply, two disks, two clocks, and the ledger while it runs.
+//! The machine that the service runs on: one power supply, three disks, two clocks, and the ledger while it runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk, FileJournal, JournalId, Options as FileOptions, Place};
 use annals_ledger::{
-    Engine, ErrorKind, KeySecret, Ledger, OpenError, Opened, Options, Parts, SeededEntropy, Unobserved,
+    Done, Engine, ErrorKind, KeySecret, Ledger, OpenError, Opened, Options, Parts, SealError, SeededEntropy,
+    Store, TailLimits, Unobserved,
 };
 
 use crate::Sabotage;
 use crate::clock::SimClock;
 use crate::dice::Dice;
-use crate::invariant::{Broken, Invariant, broken};
+use crate::invariant::{Broken, Invariant, broken, is_ordered};
 use crate::journal::{OverheardJournal, Switch, TroubledJournal};
 
 /// After this many attempts to open, whatever was set to go wrong has gone wrong.
@@ -20,12 +21,20 @@ const OPENS_MAX: u32 = 64;
 const GROUPS_UNAPPLIED_MAX: u32 = 1;
 
 /// A disk's files, as they are.
-pub(crate) type Image = Vec<(String, Vec<u8>)>;
+pub(crate) type Files = Vec<(String, Vec<u8>)>;
+
+/// What a backup has of a service.
+#[derive(Clone, Default)]
+pub(crate) struct Image {
+    pub(crate) journal: Files,
+    pub(crate) segments: Files,
+}
 
 pub(crate) struct Machine {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) journal_disk: SimDisk,
     pub(crate) signer_disk: SimDisk,
+    pub(crate) segments_disk: SimDisk,
     pub(crate) switch: Switch,
     pub(crate) signer_switch: Switch,
     /// The signer's memory, as it is written.
@@ -33,10 +42,17 @@ pub(crate) struct Machine {
     /// Goes on from life to life, so that no two lives draw the same secrets.
     entropy: Arc<SeededEntropy>,
     file_options: FileOptions,
+    /// Small, so that records are sealed all the time.
+    tail: TailLimits,
+    /// Small too: what is read of segments comes from their disk.
+    cache_bytes: usize,
     signing_seed: [u8; 32],
     sabotage: Option<Sabotage>,
     running: Option<Running>,
     pub(crate) lives: u32,
+    /// Tails that became segments, and segments that were merged, while the service ran.
+    pub(crate) sealed: u32,
+    pub(crate) merged: u32,
 }
 
 struct Running {
@@ -57,15 +73,24 @@ impl Machine {
             clock: Arc::new(SimClock::new()),
             journal_disk: SimDisk::new(dice.next()),
             signer_disk: SimDisk::new(dice.next()),
+            segments_disk: SimDisk::new(dice.next()),
             switch: Switch::default(),
             signer_switch: Switch::default(),
             heard: Arc::default(),
             entropy: Arc::new(SeededEntropy::new(dice.next())),
             file_options,
+            tail: TailLimits {
+                records_max: dice.between(5, 60),
+                bytes_max: dice.between(2, 64) << 10,
+                age_us_max: i64::try_from(dice.between(1, 600)).expect("small") * 1_000_000,
+            },
+            cache_bytes: dice.index(8) << 14,
             signing_seed: [7; 32],
             sabotage,
             running: None,
             lives: 0,
+            sealed: 0,
+            merged: 0,
         }
     }
 
@@ -76,16 +101,30 @@ impl Machine {
 
     /// Starts the service, as often as it takes. Gives the operator key if this is the first start that got so far.
     pub(crate) fn start(&mut self, dice: &mut Dice) -> Result<Option<KeySecret>, Broken> {
+        let mut shown = None;
         for attempt in 0..OPENS_MAX {
             if attempt == 4 {
                 self.lift_faults();
             }
-            match self.open() {
-                Ok(opened) => return Ok(opened),
-                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Invalid) => {
+            let opened = self.open();
+            let is_off = self.power_is_off();
+            match opened {
+                Ok(opened) => {
+                    shown = shown.or(opened);
+                    if !is_off {
+                        return Ok(shown);
+                    }
+                    // Records are sealed on the way, and a disk that goes then is no reason not to open.
+                    self.cut_power();
+                }
+                Err(_) if is_off => self.cut_power(),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Invalid)
+                        && !is_ordered(&error.to_string()) =>
+                {
                     return broken(Invariant::Recovers, format!("after a crash the service says: {error}"));
                 }
-                Err(_) if dice.chance(50) || self.power_is_off() => self.cut_power(),
+                Err(_) if dice.chance(50) => self.cut_power(),
                 Err(_) => {}
             }
         }
@@ -97,14 +136,14 @@ impl Machine {
         for switch in [&self.switch, &self.signer_switch] {
             *switch.troubles() = crate::journal::Troubles::default();
         }
-        let parts = self.parts(&self.journal_disk)?;
-        let (Opened { ledger, operator_key }, engine) = Ledger::open_stepped(parts, &options())?;
+        let parts = self.parts(&self.journal_disk, &self.segments_disk)?;
+        let (Opened { ledger, operator_key }, engine) = Ledger::open_stepped(parts, &self.options())?;
         self.running = Some(Running { ledger, engine, groups_unapplied: 0 });
         Ok(operator_key)
     }
 
-    /// What the service is made of when its journal lies on `journal_disk`.
-    fn parts(&self, journal_disk: &SimDisk) -> Result<Parts, OpenError> {
+    /// What the service is made of when its journal and its segments lie on these disks.
+    fn parts(&self, journal_disk: &SimDisk, segments_disk: &SimDisk) -> Result<Parts, OpenError> {
         let (journal, _) = FileJournal::open(Arc::new(journal_disk.clone()), &self.file_options)?;
         let (memory, _) = FileJournal::open(Arc::new(self.signer_disk.clone()), &self.file_options)?;
         let memory = TroubledJournal::new(memory, self.signer_switch.clone(), self.clock.clone(), None);
@@ -119,6 +158,7 @@ impl Machine {
                 journal: Box::new(memory),
                 heard: self.heard.clone(),
             }),
+            segments: Store::new(Arc::new(segments_disk.clone()), self.cache_bytes),
             signing_seed: self.signing_seed,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
@@ -126,16 +166,27 @@ impl Machine {
         })
     }
 
-    /// Tries to start the service on another journal than its own. Gives what it said, and how many batches the journal
-    /// has gained by it.
-    pub(crate) fn open_elsewhere(&mut self, image: &Image) -> (Result<(), OpenError>, u64) {
-        let disk = SimDisk::new(0);
-        for (name, contents) in image {
-            disk.put(name, contents.clone());
+    fn options(&self) -> Options {
+        Options {
+            name: Some("log.example".to_owned()),
+            event_bytes_max: 64 << 10,
+            tail: self.tail,
+            version: "sim".to_owned(),
         }
+    }
+
+    /// Tries to start the service on another journal and other segments than its own. Gives what it said, and how many batches the
+    /// journal has gained by it.
+    pub(crate) fn open_elsewhere(&mut self, image: &Image) -> (Result<(), OpenError>, u64) {
+        let [disk, segments] = [&image.journal, &image.segments].map(|files| {
+            let disk = SimDisk::new(0);
+            files.iter().for_each(|(name, contents)| disk.put(name, contents.clone()));
+            disk
+        });
         let before = self.batches(&disk);
-        let opened =
-            self.parts(&disk).and_then(|parts| Ledger::open_stepped(parts, &options()).map(|_opened| ()));
+        let opened = self
+            .parts(&disk, &segments)
+            .and_then(|parts| Ledger::open_stepped(parts, &self.options()).map(|_opened| ()));
         let gained = self.batches(&disk).0.saturating_sub(before.0);
         (opened, gained)
     }
@@ -146,13 +197,18 @@ impl Machine {
         opened.map_or(Place(0), |(journal, _)| journal.next())
     }
 
-    /// The journal's files as they are now.
+    /// The files of journal and segments as they are now.
     pub(crate) fn image(&self) -> Image {
-        let names = self.journal_disk.list().unwrap_or_default();
-        names
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), self.journal_disk.contents(&name)?)))
-            .collect()
+        Image { journal: files(&self.journal_disk), segments: files(&self.segments_disk) }
+    }
+
+    /// One turn of the thread that seals. With `now` what is not sealed yet is, whatever its size and age.
+    pub(crate) fn seal(&mut self, now: bool) -> Result<Done, SealError> {
+        let Some(running) = &mut self.running else { return Ok(Done::Nothing) };
+        let done = running.engine.seal(now);
+        self.sealed += u32::from(matches!(done, Ok(Done::Sealed(_))));
+        self.merged += u32::from(matches!(done, Ok(Done::Merged(_))));
+        done
     }
 
     /// One turn of the journal's thread. Whether it wrote.
@@ -194,16 +250,17 @@ impl Machine {
         self.running = None;
         self.journal_disk.crash();
         self.signer_disk.crash();
+        self.segments_disk.crash();
     }
 
-    /// Both disks hang on one supply: when one is off, the machine is.
+    /// The disks hang on one supply: when one is off, the machine is.
     pub(crate) fn power_is_off(&self) -> bool {
-        !self.journal_disk.is_on() || !self.signer_disk.is_on()
+        !self.journal_disk.is_on() || !self.signer_disk.is_on() || !self.segments_disk.is_on()
     }
 
     /// The disks are well again.
     pub(crate) fn lift_faults(&self) {
-        for disk in [&self.journal_disk, &self.signer_disk] {
+        for disk in [&self.journal_disk, &self.signer_disk, &self.segments_disk] {
             disk.set_capacity(None);
             disk.fail_randomly(None);
         }
@@ -213,7 +270,19 @@ impl Machine {
 
     /// Bytes in the journal's files.
     pub(crate) fn journal_bytes(&self) -> u64 {
-        self.image().iter().map(|(_, contents)| contents.len() as u64).sum()
+        bytes(&self.journal_disk)
+    }
+
+    /// Bytes in the files of segments.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        bytes(&self.segments_disk)
+    }
+
+    /// The journal's oldest batch.
+    pub(crate) fn trimmed_to(&self) -> u64 {
+        use annals_journal::Journal as _;
+        let opened = FileJournal::open(Arc::new(self.journal_disk.clone()), &self.file_options);
+        opened.map_or(0, |(journal, _)| journal.first().0)
     }
 
     /// What the signer stored since this was last asked.
@@ -222,6 +291,11 @@ impl Machine {
     }
 }
 
-fn options() -> Options {
-    Options { name: Some("log.example".to_owned()), event_bytes_max: 64 << 10, version: "sim".to_owned() }
+fn files(disk: &SimDisk) -> Files {
+    let names = disk.list().unwrap_or_default();
+    names.into_iter().filter_map(|name| Some((name.clone(), disk.contents(&name)?))).collect()
+}
+
+fn bytes(disk: &SimDisk) -> u64 {
+    files(disk).iter().map(|(_, contents)| contents.len() as u64).sum()
 }

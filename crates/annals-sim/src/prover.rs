@@ -11,7 +11,7 @@ use annals_tree::{Frontier, Hash};
 
 use crate::book::{Book, LogKey, tenant_log};
 use crate::dice::Dice;
-use crate::invariant::{Broken, Invariant, broken, ensure};
+use crate::invariant::{Broken, Invariant, broken, ensure, is_ordered};
 use crate::journal::Switch;
 
 /// The outside memory.
@@ -51,6 +51,8 @@ impl Prover {
             Err(Failed::Refused(reason)) if signer.troubles().failed && reason.contains("memory failed") => {
                 Ok(format!("no proof: {reason}"))
             }
+            Err(Failed::Unreadable(reason)) if is_ordered(&reason) => Ok(format!("no proof: {reason}")),
+            Err(Failed::Unreadable(reason)) => broken(Invariant::SealedIsReadable, reason),
             Err(Failed::Refused(reason)) => {
                 broken(Invariant::SignerNeverGoesBack, format!("{log:?}: {reason}"))
             }
@@ -184,6 +186,7 @@ impl Prover {
 /// Why a proof was not had.
 enum Failed {
     Refused(String),
+    Unreadable(String),
     Broken(Broken),
 }
 
@@ -197,6 +200,7 @@ impl From<ProveError> for Failed {
     fn from(error: ProveError) -> Self {
         match error {
             ProveError::Refused(reason) => Self::Refused(reason),
+            ProveError::Segment(damaged) => Self::Unreadable(damaged.to_string()),
             other => Self::Broken(Broken { invariant: Invariant::ReceiptsVerify, detail: other.to_string() }),
         }
     }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::book::{Book, LogKey, tenant_log};
 use crate::dice::Dice;
-use crate::invariant::{Broken, Invariant, ensure};
+use crate::invariant::{Broken, Invariant, ensure, readable};
 
 /// One reader.
 pub(crate) struct Reader {
@@ -49,7 +49,7 @@ impl Reader {
     }
 
     fn read(&mut self, ledger: &Ledger, limit: usize) -> Result<Vec<annals_ledger::Record>, Broken> {
-        let Some(page) = ledger.feed(&self.scope(), self.next, limit) else {
+        let Some(page) = readable(|| ledger.feed(&self.scope(), self.next, limit))? else {
             ensure(self.next == 0, Invariant::HistoryNeverChanges, || format!("{:?} is gone", self.log))?;
             return Ok(Vec::new());
         };

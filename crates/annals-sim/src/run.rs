@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use annals_event::TenantId;
 use annals_journal::sim::{Fault, Op};
-use annals_ledger::{ErrorKind, LogKind};
+use annals_ledger::{Done, ErrorKind, LogKind};
 use sha2::{Digest, Sha256};
 
 use crate::book::Book;
 use crate::dice::Dice;
-use crate::invariant::{Broken, Invariant, broken, ensure};
+use crate::invariant::{Broken, Invariant, broken, ensure, is_ordered};
 use crate::machine::{Image, Machine};
 use crate::operators::Operators;
 use crate::prover::Prover;
 use crate::readers::Reader;
+use crate::seekers::Seeker;
 use crate::senders::Sender;
 use crate::{Sabotage, Trace};
 
@@ -24,6 +25,10 @@ const FINISHING_ROUNDS_MAX: u32 = 4_000;
 const RESUME_TURNS_MAX: u32 = 40;
 /// Attempts after which every fault that was ever ordered has come.
 const FAULTS_PENDING_MAX: u32 = 200;
+/// Turns in which sealing must go on once the segments' disk is well.
+const SEAL_TURNS_MAX: u32 = 40;
+/// Changes of the disk while a tail is sealed or segments are merged, about.
+const CHANGES_OF_A_SEAL: u64 = 18;
 const HOUR_US: i64 = 3_600_000_000;
 
 pub(crate) fn run(
@@ -36,7 +41,7 @@ pub(crate) fn run(
     run.start()?;
     let snapshot_at =
         steps / 4 + u32::try_from(run.dice.below(u64::from(steps / 2 + 1))).expect("below a u32");
-    let mut snapshot = Image::new();
+    let mut snapshot = Image::default();
     for now in 0..steps {
         step.store(now, Ordering::Relaxed);
         run.now = now;
@@ -58,6 +63,7 @@ struct Run {
     tenants: Vec<TenantId>,
     senders: Vec<Sender>,
     readers: Vec<Reader>,
+    seekers: Vec<Seeker>,
     prover: Prover,
     operators: Operators,
     now: u32,
@@ -65,6 +71,8 @@ struct Run {
     trouble_percent: u64,
     /// The journal's disk is full until this step.
     full_until: Option<u32>,
+    /// The segments' disk is full, or unreliable, until this step.
+    segments_bad_until: Option<u32>,
     /// The journal is slow, or its disk unreliable, until this step.
     bad_until: Option<u32>,
     /// How far the wall clock is off.
@@ -84,6 +92,7 @@ impl Run {
         let senders = (0..dice.index(5) + 2).map(Sender::new).collect();
         let mut readers = vec![Reader::new(0, None), Reader::new(1, Some(TenantId::annals()))];
         readers.extend((2..).zip(&tenants).map(|(number, tenant)| Reader::new(number, Some(tenant.clone()))));
+        let seekers = (0..3).map(Seeker::new).collect();
         let trouble_percent = *dice.pick(&[0, 1, 2, 4, 8]);
         Self {
             dice,
@@ -92,11 +101,13 @@ impl Run {
             tenants,
             senders,
             readers,
+            seekers,
             prover: Prover::default(),
             operators: Operators::default(),
             now: 0,
             trouble_percent,
             full_until: None,
+            segments_bad_until: None,
             bad_until: None,
             clock_off_us: 0,
             told: Sha256::new(),
@@ -114,6 +125,10 @@ impl Run {
             power_cuts: self.power_cuts,
             resumed: self.resumed,
             answers: self.answers,
+            sealed: self.machine.sealed,
+            merged: self.machine.merged,
+            trimmed: self.machine.trimmed_to(),
+            walks: self.seekers.iter().map(|seeker| seeker.walks).sum(),
         }
     }
 
@@ -127,25 +142,29 @@ impl Run {
     fn step(&mut self) -> Result<(), Broken> {
         let ledger = self.machine.ledger();
         let told = match self.dice.below(100) {
-            0..36 => {
+            0..34 => {
                 let sender = self.dice.index(self.senders.len());
                 self.senders[sender].step(&ledger, &mut self.book, &mut self.dice, &self.tenants, self.now)?
             }
-            36..58 => format!("write: {}", self.machine.write()),
-            58..76 => {
+            34..54 => format!("write: {}", self.machine.write()),
+            54..70 => {
                 self.machine.apply();
                 format!("apply: {:?}", ledger.sizes())
             }
-            76..86 => {
+            70..78 => {
                 let reader = self.dice.index(self.readers.len());
                 self.readers[reader].step(&ledger, &mut self.book, &mut self.dice)?
             }
-            86..90 => {
+            78..82 => {
+                let seeker = self.dice.index(self.seekers.len());
+                self.seekers[seeker].step(&ledger, &mut self.book, &mut self.dice, &self.tenants)?
+            }
+            82..86 => {
                 self.prover.step(&ledger, &mut self.book, &mut self.dice, &self.machine.signer_switch)?
             }
-            90..94 => self.operators.step(&ledger, &mut self.book, &mut self.dice, &self.tenants),
-            94..97 => self.time_passes(),
-            _ => String::new(),
+            86..90 => self.operators.step(&ledger, &mut self.book, &mut self.dice, &self.tenants),
+            90..93 => self.time_passes(),
+            _ => self.seal(),
         };
         drop(ledger);
         self.tell(&told);
@@ -165,14 +184,70 @@ impl Run {
         format!("{micros} µs pass")
     }
 
+    /// Records are sealed, or segments merged; now and then something goes wrong in the middle of it.
+    fn seal(&mut self) -> String {
+        if self.dice.chance(4 * self.trouble_percent) {
+            self.segments_trouble();
+        }
+        let now = self.dice.chance(20);
+        format!("seal: {:?}", self.machine.seal(now))
+    }
+
+    /// Something goes wrong with the segments' disk.
+    fn segments_trouble(&mut self) {
+        let kind = self.dice.below(6);
+        self.tell(&format!("trouble with segments {kind}"));
+        let skipped = u32::try_from(self.dice.below(6)).expect("small");
+        let disk = &self.machine.segments_disk;
+        match kind {
+            0 | 1 => disk.cut_power_after(self.dice.below(CHANGES_OF_A_SEAL)),
+            2 => {
+                let fault = *self.dice.pick(&[Fault::Error, Fault::NoSpace, Fault::AnswerLost]);
+                disk.fail(*self.dice.pick(&[Op::Create, Op::Write, Op::Rename, Op::Remove]), skipped, fault);
+            }
+            3 => {
+                let fault = *self.dice.pick(&[Fault::Error, Fault::AnswerLost]);
+                disk.fail(*self.dice.pick(&[Op::Sync, Op::SyncDir]), skipped, fault);
+            }
+            4 => disk.fail(Op::Read, skipped * skipped, Fault::Error),
+            _ if self.dice.chance(50) => {
+                disk.set_capacity(Some(self.machine.segment_bytes() + self.dice.below(20_000)));
+                self.segments_bad_until = Some(self.now + 10 + skipped * 20);
+            }
+            _ => {
+                disk.fail_randomly(NonZeroU64::new(self.dice.between(3, 30)));
+                self.segments_bad_until = Some(self.now + 40);
+            }
+        }
+    }
+
+    /// The segments' disk is well again, and sealing must go on by itself.
+    fn segments_well_again(&mut self) -> Result<(), Broken> {
+        self.machine.segments_disk.set_capacity(None);
+        self.machine.segments_disk.fail_randomly(None);
+        for _ in 0..SEAL_TURNS_MAX {
+            if self.machine.ledger().health().segments.is_none() {
+                return Ok(());
+            }
+            let done = self.machine.seal(false);
+            self.tell(&format!("seal: {done:?}"));
+            if self.machine.power_is_off() {
+                return Ok(());
+            }
+        }
+        let segments = self.machine.ledger().health().segments;
+        broken(Invariant::SealingResumes, format!("the disk is well, but: {segments:?}"))
+    }
+
     /// Something goes wrong.
     fn trouble(&mut self) -> Result<(), Broken> {
-        let kind = self.dice.below(14);
+        let kind = self.dice.below(15);
         self.tell(&format!("trouble {kind}"));
         let skipped = u32::try_from(self.dice.below(4)).expect("small");
         match kind {
             0 => self.crash()?,
             1 => self.stop()?,
+            14 => self.segments_trouble(),
             2 | 3 => {
                 let disk =
                     if self.dice.chance(70) { &self.machine.journal_disk } else { &self.machine.signer_disk };
@@ -188,7 +263,7 @@ impl Run {
                 self.machine.journal_disk.fail(op, skipped, fault);
             }
             6 => {
-                let op = *self.dice.pick(&[Op::Create, Op::Truncate, Op::Read]);
+                let op = *self.dice.pick(&[Op::Create, Op::Truncate, Op::Read, Op::Remove]);
                 self.machine.journal_disk.fail(op, 0, Fault::Error);
             }
             7 => {
@@ -235,8 +310,15 @@ impl Run {
     /// What must hold after every step, and the end of troubles.
     fn recover_if_needed(&mut self) -> Result<(), Broken> {
         self.prover.overhear(&self.machine.take_heard())?;
+        if self.machine.power_is_off() {
+            return self.crash();
+        }
         let health = self.machine.ledger().health();
-        ensure(health.apply.is_none(), Invariant::NeverPanics, || format!("{:?}", health.apply))?;
+        if let Some(reason) = &health.apply {
+            // What a batch says is held against sealed records: where these cannot be read, only a restart helps.
+            ensure(is_ordered(reason), Invariant::NeverPanics, || reason.clone())?;
+            return if self.dice.chance(50) { self.stop() } else { self.crash() };
+        }
         let (poisoned, wrote) = {
             let troubles = self.machine.switch.troubles();
             (troubles.poisoned, troubles.wrote_after_failed_flush)
@@ -244,9 +326,6 @@ impl Run {
         ensure(!wrote, Invariant::NoWriteAfterFailedFlush, || {
             "a group was written after a failed flush".to_owned()
         })?;
-        if self.machine.power_is_off() {
-            return self.crash();
-        }
         ensure(!poisoned || health.journal.is_some(), Invariant::NoWriteAfterFailedFlush, || {
             "a flush failed, and readiness says that all is well".to_owned()
         })?;
@@ -258,6 +337,13 @@ impl Run {
         if self.full_until.is_some_and(|until| until <= self.now) {
             self.full_until = None;
             self.space_again()?;
+        }
+        if self.segments_bad_until.is_some_and(|until| until <= self.now) {
+            self.segments_bad_until = None;
+            self.segments_well_again()?;
+            if self.machine.power_is_off() {
+                return self.crash();
+            }
         }
         let signer_failed = self.machine.signer_switch.troubles().poisoned;
         if (poisoned || signer_failed) && self.dice.chance(8) {
@@ -364,6 +450,7 @@ impl Run {
     /// Nothing new is begun; everybody gets an answer; everything is checked, also after one more start.
     fn finish(&mut self) -> Result<(), Broken> {
         (self.trouble_percent, self.full_until, self.bad_until) = (0, None, None);
+        self.segments_bad_until = None;
         self.machine.lift_faults();
         self.stop()?;
         for _ in 0..FINISHING_ROUNDS_MAX {
@@ -382,6 +469,8 @@ impl Run {
             drop(ledger);
             self.machine.write();
             self.machine.apply();
+            let told = self.seal();
+            self.tell(&told);
             self.recover_if_needed()?;
         }
         let done = self.senders.iter().all(Sender::is_done);
@@ -392,10 +481,37 @@ impl Run {
             self.readers[reader].audit(&ledger)?;
         }
         self.audit()?;
+        self.seal_all()?;
+        for seeker in 0..self.seekers.len() {
+            let ledger = self.machine.ledger();
+            self.seekers[seeker].finish(&ledger, &mut self.book, &mut self.dice, &self.tenants)?;
+        }
+        self.audit()?;
         self.stop()
     }
 
-    /// The journal is replaced by an older copy of itself, or by nothing: the signer's memory tells.
+    /// Everything is sealed and merged, and what the journal then need not keep is trimmed.
+    fn seal_all(&mut self) -> Result<(), Broken> {
+        for left in (0..FAULTS_PENDING_MAX).rev() {
+            let done = self.machine.seal(true);
+            self.tell(&format!("seal: {done:?}"));
+            if self.machine.power_is_off() {
+                self.crash()?;
+            } else if matches!(done, Ok(Done::Nothing)) {
+                break;
+            }
+            ensure(left > 0, Invariant::SealingResumes, || {
+                format!("everything is to be sealed, but: {done:?}")
+            })?;
+        }
+        let tail = self.machine.ledger().sizes().tail_records;
+        ensure(tail == 0, Invariant::SealingResumes, || format!("{tail} records are not sealed"))?;
+        self.machine.write();
+        self.recover_if_needed()
+    }
+
+    /// The journal, or journal and segments, are replaced by older copies of themselves, or by nothing: the segments or the
+    /// signer's memory tell.
     fn roll_back(&mut self, older: &Image) -> Result<(), Broken> {
         let control = annals_ledger::TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant };
         // The start a moment ago is a record that the older copy does not have; now it is signed.
@@ -411,21 +527,28 @@ impl Run {
         self.stop()?;
         self.hang_up();
         self.machine.forget();
-        let nothing = Image::new();
-        for image in [older, &nothing] {
-            let mut opened = self.machine.open_elsewhere(image);
+        let now = self.machine.image();
+        for image in [
+            older.clone(),
+            Image { segments: now.segments.clone(), ..older.clone() },
+            Image { segments: older.segments.clone(), ..Image::default() },
+            Image { segments: now.segments, ..Image::default() },
+            Image::default(),
+        ] {
+            let mut opened = self.machine.open_elsewhere(&image);
             for _ in 0..FAULTS_PENDING_MAX {
                 if opened.0.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
                     self.machine.cut_power();
-                    opened = self.machine.open_elsewhere(image);
+                    opened = self.machine.open_elsewhere(&image);
                 }
             }
             match opened {
                 (Err(error), 0) if error.kind() == ErrorKind::Damaged => self.tell(&error.to_string()),
                 (result, gained) => {
                     let told = format!(
-                        "a copy of {} files gave {result:?} and gained {gained} batches",
-                        image.len()
+                        "a copy of {} and {} files gave {result:?} and gained {gained} batches",
+                        image.journal.len(),
+                        image.segments.len()
                     );
                     return broken(Invariant::RolledBackIsRefused, told);
                 }

@@ -13,7 +13,6 @@ use crate::Damaged;
 use crate::build::{COUNTERS, Facts, LogName, NO_SEQ, TREE_BLOCK, biased};
 use crate::meta::Kind;
 use crate::segment::{LogRows, Reader, Segment};
-use crate::skeleton::unescape;
 
 /// The logs of the merged file in their order, and where their rows come from.
 pub(super) struct Order {
@@ -138,7 +137,7 @@ impl Gather<'_> {
             facts.secrets.push(COUNTERS * root_number + u64::from(counter));
             self.id.clear();
             if reader.id(row, &mut self.id)? {
-                facts.id_hashes.push((self.id_hash)(&log.tenant, log.access, &unescape(&self.id)));
+                facts.id_hashes.push((self.id_hash)(&log.tenant, log.access, &self.id));
             }
         }
         Ok(())

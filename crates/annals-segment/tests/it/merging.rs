@@ -37,7 +37,13 @@ fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
             .records
             .iter()
             .map(|record| id_of(&record.event))
-            .map(|id| id.map(|id| id_hash(&log.name.tenant, log.name.access, id.as_bytes())))
+            .map(|id| {
+                id.map(|id| {
+                    let mut escaped = Vec::new();
+                    annals_event::json::write_string(&id, &mut escaped);
+                    id_hash(&log.name.tenant, log.name.access, &escaped[1..escaped.len() - 1])
+                })
+            })
             .inspect(|hash| known = known.or(*hash))
             .collect();
         for (record, hash) in log.records.iter_mut().zip(hashes) {
