@@ -163,7 +163,7 @@ impl DataFolder {
         match fs::read_to_string(&path).map(Zeroizing::new) {
             Ok(text) => KeyFile::parse(text.trim_end()).ok_or_else(|| {
                 Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
-                    .with_hint("restore it from a backup; the ledger does not open with another key")
+                    .with_hint("put your own copy of it there; the ledger does not open with another key")
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches()? => {
                 let key = KeyFile::new(name.unwrap_or_else(random_name));
@@ -175,7 +175,7 @@ impl DataFolder {
                 Exit::Missing,
                 format!("`{}` is missing, and the ledger was begun with it", path.display()),
             )
-            .with_hint("restore it from a backup")),
+            .with_hint("put your own copy of it there: `annals backup` leaves it out")),
             Err(error) => Err(Failure::io("read the signing key", &path, &error)),
         }
     }

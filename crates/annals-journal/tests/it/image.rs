@@ -61,7 +61,7 @@ fn the_same_batches_give_the_same_image_however_they_were_grouped() {
         }
         let mut scan = Scan::open(Arc::new(disk)).unwrap();
         let mut frames = Vec::new();
-        while let Some(scanned) = scan.next() {
+        for scanned in scan.by_ref() {
             if let Scanned::Frame { payload, .. } = scanned.unwrap() {
                 frames.push(payload);
             }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use annals_event::Timestamp;
-use annals_ledger::{Clock as _, LogKind};
 use annals_ledger::archive::Snapshot;
+use annals_ledger::{Clock as _, LogKind};
 use annals_server::SystemClock;
 use annals_tree::note::VerifierKey;
 use indicatif::HumanBytes;
@@ -21,7 +21,7 @@ use crate::data_folder;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::show::table::{self, Cell, Column};
-use index::{Index, JournalRange, LedgerName, Object};
+use index::{Index, JournalRange, LedgerName, Object, counted};
 use place::{Listed, Place};
 use source::Source;
 
@@ -62,7 +62,9 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     };
     if place::is_inside(&args.to, &data) {
         let message = format!("`{}` is inside the data folder `{}`", args.to, data.display());
-        return Err(Failure::new(Exit::Invalid, message).with_hint("what is lost with the folder is no backup"));
+        return Err(
+            Failure::new(Exit::Invalid, message).with_hint("what is lost with the folder is no backup")
+        );
     }
     let place = Place::to_write(&args.to)?;
     let listing = place.list().await?;
@@ -247,14 +249,7 @@ async fn finish(
     let journal = JournalRange { first: snapshot.first.0, next: snapshot.next.0 };
     let tenants = snapshot.logs.iter().filter(|log| log.kind == LogKind::Tenant && !log.tenant.is_annals());
     let (count, events) = tenants.fold((0, 0), |(count, events), log| (count + 1, events + log.size));
-    let index = Index::new(
-        number,
-        now(),
-        ledger_name(snapshot),
-        journal,
-        (events, count),
-        objects,
-    );
+    let index = Index::new(number, now(), ledger_name(snapshot), journal, (events, count), objects);
     // From here on the backup counts.
     if !place.put_new(&Index::object_name(number), index.encode().into()).await? {
         return Err(another());
@@ -282,12 +277,12 @@ fn said(
         || {
             let removed = match removed.backups {
                 0 => String::new(),
-                1 => "; 1 older backup removed".to_owned(),
-                count => format!("; {count} older backups removed"),
+                count => format!("; {} removed", counted(count, "older backup")),
             };
             format!(
-                "backup {} of ledger {}: {} events of {} tenants; {copied} objects copied ({}), {there} were there{removed}, in {}",
-                index.number, index.ledger.name, index.events, index.tenants, HumanBytes(bytes), place.shown()
+                "backup {} of ledger {}: {} of {}; {} copied ({}), {there} were there{removed}, in {}",
+                index.number, index.ledger.name, counted(index.events, "event"), counted(index.tenants, "tenant"),
+                counted(copied, "object"), HumanBytes(bytes), place.shown()
             )
         },
         || {

@@ -14,7 +14,7 @@ use annals_tree::note::SigningKey;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::backup::index::{self, Index, Kind};
+use super::backup::index::{self, Index, Kind, counted};
 use super::backup::place::Place;
 use crate::data_folder;
 use crate::exit::{Exit, Failure, reason};
@@ -74,8 +74,7 @@ async fn chosen(place: &Place, at: Option<u64>) -> Result<Index, Failure> {
     let number = match (at, numbers.last()) {
         (Some(at), Some(_)) if numbers.contains(&at) => at,
         (Some(at), Some(newest)) => {
-            let message =
-                format!("there is no backup {at} in `{}`; the newest is {newest}", place.shown());
+            let message = format!("there is no backup {at} in `{}`; the newest is {newest}", place.shown());
             return Err(Failure::new(Exit::Missing, message).with_hint("`annals restore --list` shows all"));
         }
         (None, Some(newest)) => *newest,
@@ -105,12 +104,7 @@ fn read_key(path: &Path, index: &Index) -> Result<SigningKey, Failure> {
 }
 
 /// Goes through the whole folder, and holds what is in it against what the backup says is in it.
-fn check(
-    folder: &Unfinished,
-    index: &Index,
-    lists: &[Vec<u8>],
-    output: Output,
-) -> Result<Audited, Failure> {
+fn check(folder: &Unfinished, index: &Index, lists: &[Vec<u8>], output: Output) -> Result<Audited, Failure> {
     let folders = data_folder::folders_to_audit(folder.path()).expect("the journal was copied there");
     let mut progress = output.counting("bytes checked");
     let mut said = Ok(());
@@ -127,8 +121,9 @@ fn check(
     progress.finish();
     said?;
     let damaged = |what: String| {
-        Failure::new(Exit::Damaged, format!("backup {}: {what}", index.number))
-            .with_hint("no folder was made; another backup may still be good, `annals restore --list` shows all")
+        Failure::new(Exit::Damaged, format!("backup {}: {what}", index.number)).with_hint(
+            "no folder was made; another backup may still be good, `annals restore --list` shows all",
+        )
     };
     let audited = audited.map_err(|error| match error {
         AuditError::Empty => damaged("it holds no ledger".to_owned()),
@@ -154,9 +149,11 @@ fn check(
 fn compare(audited: &Audited, lists: &[Vec<u8>]) -> Result<(), String> {
     let mut found: BTreeMap<&str, (u64, String)> =
         audited.logs.iter().map(|log| (log.origin.as_str(), (log.size, log.root.to_string()))).collect();
-    for line in lists.iter().flat_map(|list| list.split(|byte| *byte == b'\n')).filter(|line| !line.is_empty())
+    for line in
+        lists.iter().flat_map(|list| list.split(|byte| *byte == b'\n')).filter(|line| !line.is_empty())
     {
-        let log: Value = serde_json::from_slice(line).map_err(|error| format!("its list of logs: {error}"))?;
+        let log: Value =
+            serde_json::from_slice(line).map_err(|error| format!("its list of logs: {error}"))?;
         let origin = log["origin"].as_str().unwrap_or_default();
         let expected = (log["size"].as_u64().unwrap_or_default(), log["root"].as_str().unwrap_or_default());
         match found.remove(origin) {
@@ -185,15 +182,14 @@ fn said(
     output: Output,
 ) -> Result<(), Failure> {
     let signed = audited.logs.iter().filter(|log| log.signed.is_some()).count();
-    let access: u64 =
-        audited.logs.iter().filter(|log| log.kind == LogKind::Access).map(|log| log.size).sum();
+    let access: u64 = audited.logs.iter().filter(|log| log.kind == LogKind::Access).map(|log| log.size).sum();
     output.line(
         || {
             format!(
-                "restored backup {} of {} from `{}`: ledger {}, {} events of {} tenants, {access} records of access; \
-                 {} records checked, {signed} signed logs, in `{}`",
-                index.number, index.made_at, place.shown(), index.ledger.name, index.events, index.tenants,
-                audited.records, data.display()
+                "restored backup {} of {} from `{}`: ledger {}, {} of {}, {} of access; {} checked, {}, in `{}`",
+                index.number, index.made_at, place.shown(), index.ledger.name, counted(index.events, "event"),
+                counted(index.tenants, "tenant"), counted(access, "record"), counted(audited.records, "record"),
+                counted(signed as u64, "signed log"), data.display()
             )
         },
         || {

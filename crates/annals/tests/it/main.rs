@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod administering;
+mod backing_up;
 mod configuring;
 mod data_folders;
 mod demo;

@@ -150,6 +150,11 @@ fn object_name(file: &str, sha256: &str) -> String {
     }
 }
 
+/// `1 event`, `2 events`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// SHA-256 of bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     Hash(Sha256::digest(bytes).into())
@@ -279,7 +284,9 @@ mod tests {
 
     #[test]
     fn no_index_leads_out_of_the_folder() {
-        for file in ["../signing.key", "segment-000000000000000a.seg/x", "segment-000000000000000A.seg", "lock"] {
+        for file in
+            ["../signing.key", "segment-000000000000000a.seg/x", "segment-000000000000000A.seg", "lock"]
+        {
             let mut index = index();
             index.objects[0] = Object::new(Kind::Segment, file.to_owned(), 1, sha256(b""));
             let (exit, _) = Index::decode(2, &index.encode()).unwrap_err();

@@ -31,8 +31,9 @@ pub(super) async fn keep(place: &Place, kept: u64) -> Result<Removed, Failure> {
         // What one that cannot be read needs is not known, so nothing is removed.
         let index = index::read(place, number).await.map_err(|failure| {
             let message = format!("{}; so no older backup was removed", failure.message);
-            Failure::new(Exit::Damaged, message)
-                .with_hint("move that object away if another backup will do; nothing it needs is touched until then")
+            Failure::new(Exit::Damaged, message).with_hint(
+                "move that object away if another backup will do; nothing it needs is touched until then",
+            )
         })?;
         needed.extend(index.objects.into_iter().map(|object| object.object));
     }
@@ -48,9 +49,9 @@ pub(super) async fn keep(place: &Place, kept: u64) -> Result<Removed, Failure> {
     let mut removed = Removed { backups: old.len() as u64, objects: 0 };
     let now = SystemTime::now();
     for (name, listed) in listing {
-        let is_ours = Kind::ALL.iter().any(|kind| {
-            name.strip_prefix(kind.folder()).is_some_and(|rest| rest.starts_with('/'))
-        });
+        let is_ours = Kind::ALL
+            .iter()
+            .any(|kind| name.strip_prefix(kind.folder()).is_some_and(|rest| rest.starts_with('/')));
         let is_old = now.duration_since(listed.modified).is_ok_and(|age| age >= LEFT_BEHIND);
         if is_ours && !needed.contains(&name) && (named.contains(&name) || is_old) {
             place.remove(&name).await?;

@@ -234,7 +234,11 @@ impl Kind {
                 .with_hint("give a folder, or `s3://BUCKET/PREFIX`")
         };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return if text.is_empty() { Err(invalid("is no folder")) } else { Ok(Self::Folder(text.into())) };
+            return if text.is_empty() {
+                Err(invalid("is no folder"))
+            } else {
+                Ok(Self::Folder(text.into()))
+            };
         };
         if scheme != "s3" {
             return Err(invalid("is a URL of a kind that holds no backups"));
@@ -281,7 +285,6 @@ fn failed(what: &str, error: &Error) -> Failure {
     failure
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,7 +296,9 @@ mod tests {
         assert_eq!(Kind::of("s3://b").unwrap(), bucket(""));
         assert_eq!(Kind::of("s3://b/").unwrap(), bucket(""));
         assert_eq!(Kind::of("s3://b/a/c/").unwrap(), bucket("a/c"));
-        for bad in ["", "s3://", "s3:///x", "s3://key:secret@b/x", "gs://b", "https://b.example/x", "s3://b/a//c"] {
+        for bad in
+            ["", "s3://", "s3:///x", "s3://key:secret@b/x", "gs://b", "https://b.example/x", "s3://b/a//c"]
+        {
             assert_eq!(Kind::of(bad).unwrap_err().exit, Exit::Invalid, "{bad}");
         }
     }
@@ -307,5 +312,62 @@ mod tests {
         let inside = |name: &str| is_inside(world.path().join(name).to_str().unwrap(), &data);
         assert!(inside("data") && inside("data/backups") && inside("link/new/folder"));
         assert!(!inside("data-backups") && !inside("elsewhere") && !is_inside("s3://b/data", &data));
+    }
+
+    #[tokio::test]
+    async fn a_large_object_goes_in_parts_to_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        goes_in_parts(Place::to_write(folder.path().to_str().unwrap()).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_large_object_goes_in_parts_and_comes_back_from_a_bucket() {
+        match std::env::var("ANNALS_TEST_S3_URL") {
+            Ok(url) => goes_in_parts(Place::to_write(&format!("{url}/parts")).unwrap()).await,
+            Err(_) => println!("skipped: ANNALS_TEST_S3_URL is not set"),
+        }
+    }
+
+    async fn goes_in_parts(place: Place) {
+        let bytes = 2 * PIECE_BYTES + 12_345;
+        // Each byte says where it stands, with a period that no piece has.
+        let fill = |at: u64, into: &mut [u8]| {
+            (at..).zip(into).for_each(|(at, byte)| *byte = u8::try_from(at % 251).unwrap());
+        };
+        let mut read = |at: u64, into: &mut [u8]| {
+            fill(at, into);
+            Ok(())
+        };
+        let mut moved = 0;
+        // Twice: what was put before is put again as it was.
+        for _ in 0..2 {
+            moved = 0;
+            place.put("segments/large", bytes, &mut read, &mut |more| moved += more).await.unwrap();
+        }
+        assert_eq!(moved, bytes);
+        assert_eq!(place.list().await.unwrap()["segments/large"].bytes, bytes);
+        let pieces: Vec<Bytes> = place.pieces("segments/large", bytes).try_collect().await.unwrap();
+        let mut expected = vec![0; usize::try_from(bytes).unwrap()];
+        fill(0, &mut expected);
+        assert!(pieces.concat() == expected);
+
+        // One that cannot be read to its end is not there at all.
+        let mut broken = |at: u64, into: &mut [u8]| {
+            fill(at, into);
+            if at == 0 { Ok(()) } else { Err(Failure::new(Exit::Unavailable, "the disk is gone")) }
+        };
+        let failed = place.put("segments/broken", bytes, &mut broken, &mut |_| ()).await.unwrap_err();
+        assert_eq!(failed.message, "the disk is gone");
+        assert!(!place.list().await.unwrap().contains_key("segments/broken"));
+
+        // A small one is put where there is none, and once more when it is the same.
+        assert!(place.put_new("index", Bytes::from_static(b"one")).await.unwrap());
+        assert!(place.put_new("index", Bytes::from_static(b"one")).await.unwrap());
+        assert!(!place.put_new("index", Bytes::from_static(b"two")).await.unwrap());
+        assert_eq!(place.get("index").await.unwrap().unwrap(), "one");
+        for name in ["segments/large", "index", "index"] {
+            place.remove(name).await.unwrap();
+        }
+        assert!(place.list().await.unwrap().is_empty() && place.get("index").await.unwrap().is_none());
     }
 }

@@ -125,7 +125,8 @@ impl Item {
         let mut buffer = vec![0; usize::try_from(PIECE_BYTES).expect("a few MiB")];
         let mut at = 0;
         while at < segment.bytes {
-            let count = usize::try_from(segment.bytes - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let count =
+                usize::try_from(segment.bytes - at).map_or(buffer.len(), |left| left.min(buffer.len()));
             read_segment(segment, at, &mut buffer[..count])?;
             hasher.update(&buffer[..count]);
             at += count as u64;

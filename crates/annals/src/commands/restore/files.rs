@@ -49,7 +49,9 @@ impl Unfinished {
         let others = entries(data).map_err(failed)?.into_iter().any(|name| name != RESTORING);
         if others {
             return Err(Failure::new(Exit::Conflict, format!("`{}` is not empty", data.display()))
-                .with_hint("nothing is ever restored over something else; give a new folder with `--data DIR`"));
+                .with_hint(
+                    "nothing is ever restored over something else; give a new folder with `--data DIR`",
+                ));
         }
         RealDisk::create(&path).map_err(failed)?;
         let holder = format!("pid {}, restoring", std::process::id());
@@ -137,8 +139,7 @@ pub(super) async fn copy(
         let mut target = match data_folder_of(object.kind).map(|name| &folder.disks[name]) {
             Some(disk) => {
                 let path = disk.folder().join(&object.file);
-                let file =
-                    disk.create(&object.file).map_err(|error| Failure::io("make", &path, &error))?;
+                let file = disk.create(&object.file).map_err(|error| Failure::io("make", &path, &error))?;
                 Target::File { file, path }
             }
             None if object.bytes <= LIST_BYTES_MAX => Target::List(Vec::new()),
@@ -159,10 +160,7 @@ pub(super) async fn copy(
     let has_journal = index.objects.iter().any(|object| object.kind == Kind::Journal);
     if !has_journal {
         let name = Index::object_name(index.number);
-        return Err(Failure::new(
-            Exit::Damaged,
-            format!("`{}` names no journal", place.shown_object(&name)),
-        ));
+        return Err(Failure::new(Exit::Damaged, format!("`{}` names no journal", place.shown_object(&name))));
     }
     Ok(lists)
 }
