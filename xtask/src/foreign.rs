@@ -1,7 +1,8 @@
 //! Logs that the real binary published, checked by programs that share no code with annals.
 //!
 //! One tenant's log grows to the sizes where its tree changes shape, and is published at each. Every case is checked by
-//! `verifiers/go` and by `verifiers/python`; then one bit is flipped in each class of file, and both must reject it.
+//! `verifiers/go` and by `verifiers/python`; then one bit is flipped in each class of file, and both must reject it. Sealed segments
+//! are read by a program of their own there, see `segments`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,9 @@ use crate::api::{self, Ingested};
 use crate::fault::{Result, While, fail, require};
 use crate::http::Client;
 use crate::instance::{Binary, Instance};
-use crate::repo;
 use crate::stages::Tally;
 use crate::tool::Tool;
+use crate::{repo, segments};
 
 /// Around the edges of one tile, and beyond one tile of tiles.
 const SIZES: [u64; 6] = [1, 2, 255, 256, 257, 70_000];
@@ -45,6 +46,7 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     let verifiers = [Verifier::go()?, Verifier::python()?];
     let cases = publish_all(binary, folder.path())?;
     let mut tally = vectors(&verifiers[1])?;
+    tally.add(segments::run(binary, &verifiers[1].command[0])?);
     for verifier in &verifiers {
         let verdicts = verifier.check(&cases)?;
         for (case, verdict) in cases.iter().zip(verdicts) {

@@ -176,8 +176,22 @@ impl Starting {
         Self::spawn_on(binary, data, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
+    /// As [`Starting::spawn`], with settings from the environment.
+    pub(crate) fn spawn_with(binary: &Binary, data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::spawn_as(binary, data, SocketAddr::from(([127, 0, 0, 1], 0)), settings)
+    }
+
     /// Starts a server on `data`, listening on `address`.
     pub(crate) fn spawn_on(binary: &Binary, data: &Path, address: SocketAddr) -> Result<Self> {
+        Self::spawn_as(binary, data, address, &[])
+    }
+
+    fn spawn_as(
+        binary: &Binary,
+        data: &Path,
+        address: SocketAddr,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let diagnostics = data.with_extension("diagnostics");
         let mut command = Command::new(&binary.0);
         command
@@ -187,6 +201,7 @@ impl Starting {
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&diagnostics).while_doing("diagnostics")?);
         tool::without_our_variables(&mut command);
+        command.envs(settings.iter().copied());
         let mut child = command.spawn().while_doing("start annals")?;
         let output = child.stdout.take().expect("it was piped");
         let (send, first_line) = mpsc::channel();

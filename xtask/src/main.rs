@@ -19,6 +19,7 @@ mod repo;
 mod rng;
 mod schemathesis;
 mod sim;
+mod segments;
 mod stages;
 mod test;
 mod tidy;
@@ -115,7 +116,7 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
-    /// Check logs that the real binary published with programs by others, in Go and Python
+    /// Check logs that the real binary published with programs by others, in Go and Python, and read what it sealed
     Verifiers,
 }
 

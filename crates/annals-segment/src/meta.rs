@@ -213,11 +213,11 @@ pub struct Column {
     /// columns of the root have any, and none whose values they stand for. Left out where values stand as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refs: Vec<Reference>,
-    /// The distinct values, in the order in which rows met them first.
+    /// The distinct values, in the order in which rows met them first: texts escaped as in the event, without quotes.
     pub values: Values,
     /// Per leaf: ordinal of its value.
     pub ordinals: Numbers,
-    /// Value to ordinal; left out where the values are few ([`INDEXED_MIN`]) or no texts.
+    /// Value, as it is stored, to ordinal; left out where the values are few ([`INDEXED_MIN`]).
     pub index: Option<HashIndex>,
     /// Ordinal to blocks of rows; left out where the values are few.
     pub blocks: Option<Blocks>,

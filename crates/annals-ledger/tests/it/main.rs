@@ -1,6 +1,7 @@
 //! The ledger through its public face.
 
 mod basics;
+mod corpus;
 mod damage;
 mod faults;
 mod model;
