@@ -1,8 +1,8 @@
 //! Walking over the records of a scope that satisfy a condition, each once, in an order, while others are added.
 //!
 //! Segments find what satisfies the condition by themselves. The records of the tail are fetched a few hundred at a time, while
-//! the state is held, and looked at when it is let go: whatever a condition costs, writers wait for the fetching alone. What is
-//! found in segments and in the tail is merged by its place in the order.
+//! the state is held: those that a look at their bytes rules out are left out at once, the others are looked at closely when the
+//! state is let go. Whatever a condition costs, writers wait for some 100 ns a record. What is found in segments and in the tail is merged by its place in the order.
 //!
 //! When a tail is sealed, or segments are merged, the walk begins anew behind the place that it has reached.
 
@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
-use annals_event::filter::{Comparison, Condition, Field, Literal, Matcher, Test};
+use annals_event::filter::{Comparison, Condition, Field, Known, Literal, Matcher, Test};
 use annals_event::json::Document;
-use annals_event::{Position, Timestamp};
+use annals_event::{Operation, Position, Timestamp};
 use annals_segment::Damaged;
 use annals_segment::hits::{Budget, Hits, Lane as Rows, Step};
 use annals_segment::plan::Plan;
@@ -123,7 +123,7 @@ pub(crate) struct Passed {
 
 enum From {
     /// It shares the ledger's bytes.
-    Tail { record: Record, is_system: bool },
+    Tail(Record),
     /// Read when it is needed.
     Sealed { part: Arc<Part>, row: u32 },
 }
@@ -316,9 +316,8 @@ impl Scan {
     fn pass(&mut self) -> Next {
         let passed = self.fetched.pop_front().expect("the caller saw one");
         self.reached = Some(passed.moment);
-        let From::Tail { record, is_system } = &passed.from else { return Next::Found(passed) };
-        let shown = !(self.sent_only && *is_system)
-            && self.matcher.matches(&mut self.document, &record.event, &record.known());
+        let From::Tail(record) = &passed.from else { return Next::Found(passed) };
+        let shown = self.matcher.matches(&mut self.document, &record.event, &record.known());
         if shown { Next::Found(passed) } else { Next::Looked(record.event.len()) }
     }
 
@@ -376,15 +375,57 @@ impl Scan {
         if self.tail_ended || !self.fetched.is_empty() {
             return;
         }
-        let moments = match &self.scope {
-            FeedScope::All => Some(self.moments_of_all(state)),
-            FeedScope::Log(name) => state.log_index(name).map(|log| self.moments_of_log(state, log)),
+        let log = match &self.scope {
+            FeedScope::All => None,
+            FeedScope::Log(name) => match state.log_index(name) {
+                Some(log) => Some(log),
+                None => {
+                    self.tail_ended = true;
+                    return;
+                }
+            },
         };
-        let moments = moments.unwrap_or_default();
+        let moments = match log {
+            None => self.moments_of_all(state),
+            Some(log) => self.moments_of_log(state, log),
+        };
         self.tail_ended = moments.len() < FETCHED_RECORDS;
         self.tail_fetched = moments.last().copied().or(self.tail_fetched);
         let shown = moments.into_iter().filter(|moment| moment.1 < self.size);
-        self.fetched.extend(shown.filter_map(|moment| passed(state, &self.scope, moment)));
+        let shown: Vec<Passed> = shown.filter_map(|moment| self.passed(state, log, moment)).collect();
+        self.fetched.extend(shown);
+    }
+
+    /// A record of the tail, of one log or of all, unless it can be told at a glance that it is not for this walk.
+    fn passed(&self, state: &State, log: Option<u32>, moment: Moment) -> Option<Passed> {
+        let number = moment.1;
+        let (tail, log, position) = match log {
+            Some(log) => {
+                let position = Position(number);
+                (state.tails().find(|tail| tail.row(log, position).is_some())?, log, position)
+            }
+            None => {
+                let (tail, found) =
+                    state.tails().find_map(|tail| tail.order.at(number).map(|found| (tail, found)))?;
+                (tail, found.log, found.position)
+            }
+        };
+        let row = tail.row(log, position)?;
+        let known = Known {
+            occurred_at: row.happened_at(),
+            received_at: row.received_at,
+            operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
+            position,
+            tenant: &state.logs()[log as usize].tenant,
+        };
+        let bytes = row.bytes.0 as usize..row.bytes.1 as usize;
+        if (self.sent_only && row.system)
+            || !self.matcher.may_match(&tail.chunks[row.chunk as usize][bytes], &known)
+        {
+            return None;
+        }
+        let record = state.record_in(tail, log, position)?;
+        Some(Passed { number, moment, from: From::Tail(record) })
     }
 
     fn begin(&mut self, state: &State) {
@@ -531,30 +572,11 @@ pub(crate) fn rows_in(part: &Part, scope: &FeedScope, lane: Lane) -> Result<Opti
     })
 }
 
-/// A record of the tail.
-fn passed(state: &State, scope: &FeedScope, moment: Moment) -> Option<Passed> {
-    let number = moment.1;
-    let (tail, log, position) = match scope {
-        FeedScope::All => {
-            let (tail, found) =
-                state.tails().find_map(|tail| tail.order.at(number).map(|found| (tail, found)))?;
-            (tail, found.log, found.position)
-        }
-        FeedScope::Log(name) => {
-            let (log, position) = (state.log_index(name)?, Position(number));
-            (state.tails().find(|tail| tail.row(log, position).is_some())?, log, position)
-        }
-    };
-    let is_system = tail.row(log, position)?.system;
-    let record = state.record_in(tail, log, position)?;
-    Some(Passed { number, moment, from: From::Tail { record, is_system } })
-}
-
 impl Passed {
     /// When it happened.
     pub(crate) fn happened_at(&self) -> Result<Timestamp, Damaged> {
         match &self.from {
-            From::Tail { record, .. } => Ok(record.happened_at()),
+            From::Tail(record) => Ok(record.happened_at()),
             From::Sealed { part, row } => part.segment.happened(*row).map(time),
         }
     }
@@ -562,7 +584,7 @@ impl Passed {
     /// When it was received.
     pub(crate) fn received_at(&self) -> Result<Timestamp, Damaged> {
         match &self.from {
-            From::Tail { record, .. } => Ok(record.received_at),
+            From::Tail(record) => Ok(record.received_at),
             From::Sealed { part, row } => part.segment.received_at(*row).map(time),
         }
     }
@@ -570,7 +592,7 @@ impl Passed {
     /// The record itself.
     pub(crate) fn record(&self, readers: &mut Readers) -> Result<Record, Damaged> {
         match &self.from {
-            From::Tail { record, .. } => Ok(record.clone()),
+            From::Tail(record) => Ok(record.clone()),
             From::Sealed { part, row } => readers.of(part).record(*row).map(record_of),
         }
     }
