@@ -1,6 +1,6 @@
 //! The files in `corpus/formats/v1`: written once, and read for ever.
 //!
-//! They are made by `cargo test -p annals-segment -- --ignored write_the_corpus`, for as long as no release has written files of
+//! They are made by `ANNALS_WRITE_CORPUS=1 cargo test -p annals-segment --test it write_the`, for as long as no release has written files of
 //! this version; after that only new ones are added.
 
 use std::collections::BTreeSet;
