@@ -300,9 +300,15 @@ fn spoil() -> impl Strategy<Value = Spoil> {
 fn read_all(ledger: &Ledger) -> Result<(), TestCaseError> {
     for tenant in ledger.tenants() {
         let log = TenantLog { tenant, kind: LogKind::Tenant };
-        let page = ledger.feed(&FeedScope::Log(log.clone()), 0, 1_000).expect("it can be read").expect("the tenant is there");
+        let page = ledger
+            .feed(&FeedScope::Log(log.clone()), 0, 1_000)
+            .expect("it can be read")
+            .expect("the tenant is there");
         for record in page.records {
-            let entry = ledger.entry(&log, record.position).expect("it can be read").expect("it was read a moment ago");
+            let entry = ledger
+                .entry(&log, record.position)
+                .expect("it can be read")
+                .expect("it was read a moment ago");
             prop_assert!(entry.leaf == annals_tree::leaf_hash(&entry.bytes));
         }
     }

@@ -162,7 +162,8 @@ fn assert_same(ledger: &Ledger, model: &Model) {
         let scope = FeedScope::Log(TenantLog { tenant, kind: LogKind::Tenant });
         // Pages of two, so that a page's edge is everywhere.
         for from in (0..=log.len()).step_by(2) {
-            let page = ledger.feed(&scope, from as u64, 2).expect("it can be read").expect("the tenant is there");
+            let page =
+                ledger.feed(&scope, from as u64, 2).expect("it can be read").expect("the tenant is there");
             let expected = &log[from..log.len().min(from + 2)];
             assert_eq!(page.records.iter().map(told).collect::<Vec<_>>(), expected, "{name} from {from}");
             assert_eq!((page.next, page.size), ((from + expected.len()) as u64, log.len() as u64));

@@ -60,7 +60,14 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let (clock, journal, signer_journal) = (TestClock::new(), MemoryJournal::new(), MemoryJournal::new());
-        Self { clock, journal, signer_journal, segments: SimDisk::new(1), tail: TailLimits::default(), opens: 0 }
+        Self {
+            clock,
+            journal,
+            signer_journal,
+            segments: SimDisk::new(1),
+            tail: TailLimits::default(),
+            opens: 0,
+        }
     }
 
     pub(crate) fn open(&mut self) -> Opened {

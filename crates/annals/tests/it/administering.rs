@@ -335,7 +335,7 @@ fn with_json_a_command_that_cannot_be_read_ends_with_an_error_line_too() {
         (
             &["--json", "serch"][..],
             "unrecognized subcommand 'serch'",
-            "some similar subcommands exist: 'serve', 'search'",
+            "some similar subcommands exist: 'serve', 'bench', 'search'",
         ),
         (
             &["search", "--json", "--limt", "3"],
