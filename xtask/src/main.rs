@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool talks to its terminal")]
 
 mod api;
+mod backups;
 mod bench;
 mod check;
 mod crash;
@@ -18,8 +19,8 @@ mod relay;
 mod repo;
 mod rng;
 mod schemathesis;
-mod sim;
 mod segments;
+mod sim;
 mod stages;
 mod test;
 mod tidy;
@@ -99,6 +100,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Back up to a bucket of an S3 server by others under load, and restore from it
+    Backups,
     /// The product of `relay`, as a process that can be killed
     #[command(hide = true)]
     Product {
@@ -160,6 +163,7 @@ fn run(command: Command) -> Result<()> {
             let binary = Binary::build(false)?;
             stages.run("relay", || relay::run(&binary, rounds, seed));
         }
+        Command::Backups => stages.run("backups", backups::run),
         Command::Product { database, seed } => return relay::product::run(&database, seed),
         Command::Dialects { events, release } => {
             let binary = Binary::build(release)?;

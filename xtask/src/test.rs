@@ -2,7 +2,9 @@
 
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
-use crate::{check, crash, dialects, foreign, model, readme, real_data, relay, schemathesis, sim, tidy};
+use crate::{
+    backups, check, crash, dialects, foreign, model, readme, real_data, relay, schemathesis, sim, tidy,
+};
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
 const CRASH_ROUNDS: u64 = 20;
@@ -42,6 +44,7 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));
     stages.run("relay", || relay::run(&binary, RELAY_ROUNDS, 1));
+    stages.run("backups", backups::run);
     stages.run("real data", || real_data::run(&binary));
     stages.run("dialects", || dialects::run(&binary, DIALECT_EVENTS));
     stages.run("schemathesis", || schemathesis::run(&binary, SCHEMATHESIS_EXAMPLES));
