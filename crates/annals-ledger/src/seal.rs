@@ -16,6 +16,7 @@ use std::sync::{Arc, RwLock};
 use annals_event::{TenantId, Timestamp};
 use annals_segment::build::{self, LogName, Rows};
 use annals_segment::merge;
+use annals_segment::segment::Segment;
 use annals_tree::Hash;
 
 use crate::batch::LogKind;
@@ -174,7 +175,7 @@ impl Sealer {
             let mut parts = (*state.sealed).clone();
             parts.push(part.clone());
             let head = Head {
-                number: self.newest.as_ref().map_or(0, |newest| newest.number + 1),
+                number: self.store.next_manifest()?,
                 place: state.tail.first_place,
                 genesis: state.genesis().expect("records follow the genesis").clone(),
                 next_seq: state.tail.order.first(),
@@ -211,12 +212,16 @@ impl Sealer {
         let (_, part) = self.add(rows, after, |store, name| {
             store.write(name, |out| merge::merge(&inputs, seed, &hash, out))
         })?;
+        if let Some((log, position)) = differs(&part.segment, &inputs)? {
+            let file = part.segment.name().to_string();
+            return Err(SealError::Differs { file, log, position });
+        }
         let part = Arc::new(part);
         let numbers: Vec<u64> = group.iter().map(|old| old.number).collect();
         let mut parts = (*read(&self.state).sealed).clone();
         parts.replace(&numbers, part.clone());
         let newest = self.newest.as_ref().expect("what is merged was sealed");
-        let head = Head { number: newest.number + 1, segments: entries(&parts), ..newest.clone() };
+        let head = Head { number: self.store.next_manifest()?, segments: entries(&parts), ..newest.clone() };
         let appears = |log: &Log| group.iter().any(|old| log.parts.contains(old.slot));
         self.publish(&head, &parts, &part, &|_, log| appears(log))?;
         {
@@ -318,6 +323,42 @@ impl Sealer {
         let (low, _) = key.split_first_chunk::<8>().expect("a key has 16 bytes");
         u64::from_le_bytes(*low) ^ self.next_segment
     }
+}
+
+/// The first record, by log and position, that a merged segment does not give as those it was made of do.
+fn differs(
+    merged: &Arc<Segment>,
+    inputs: &[Arc<Segment>],
+) -> Result<Option<(usize, u64)>, annals_segment::Damaged> {
+    let mut reader = merged.reader();
+    let mut readers: Vec<_> = inputs.iter().map(|input| input.reader()).collect();
+    let (mut tags, mut expected) = (Vec::new(), Vec::new());
+    let mut compared = 0;
+    for index in 0..merged.logs() {
+        let (name, log) = (merged.log_name(index)?, merged.log_rows(index)?);
+        let index = usize::try_from(index).expect("logs are far below 2^32");
+        tags.clear();
+        merged.tags(log.rows.clone(), &mut tags)?;
+        let mut rows = log.rows.clone().zip(&tags);
+        for (input, reader_of_input) in inputs.iter().zip(&mut readers) {
+            let Some(from) = input.find_log(&name.tenant, name.access)? else { continue };
+            expected.clear();
+            input.tags(from.rows.clone(), &mut expected)?;
+            for (row, tag) in from.rows.zip(&expected) {
+                let record = reader_of_input.record(row)?;
+                compared += 1;
+                let same = match rows.next() {
+                    Some((here, found)) => found == tag && reader.record(here)? == record,
+                    None => false,
+                };
+                if !same {
+                    return Ok(Some((index, record.position.0)));
+                }
+            }
+        }
+    }
+    let all: u64 = inputs.iter().map(|input| u64::from(input.rows())).sum();
+    Ok((compared != all || u64::from(merged.rows()) != all).then_some((0, 0)))
 }
 
 /// Logs of which a manifest is told while the state is locked.

@@ -139,6 +139,11 @@ impl Store {
             .map_err(|cause| StoreError::Manifest { name: name.to_owned(), cause })
     }
 
+    /// A number for a manifest that none in the folder has.
+    pub(crate) fn next_manifest(&self) -> io::Result<u64> {
+        Ok(self.manifests()?.last().map_or(0, |(number, _)| number + 1))
+    }
+
     /// A number for a segment that none in the folder has.
     pub(crate) fn next_segment(&self) -> io::Result<u64> {
         let names = self.disk.list()?;
@@ -156,20 +161,29 @@ impl Store {
         let old: Vec<String> = manifests.drain(..old).map(|(_, name)| name).collect();
         let mut kept = Vec::new();
         let mut place = None;
+        let mut all_are_known = true;
         for (_, name) in &manifests {
-            let head = self.manifest(name)?.head;
+            let head = match self.manifest(name) {
+                Ok(manifest) => manifest.head,
+                // Whatever it names may be needed by who repairs it, until newer manifests have taken its place.
+                Err(StoreError::Manifest { .. }) => {
+                    all_are_known = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             kept.extend(head.segments.iter().map(|segment| segment_name(segment.number)));
             place = Some(place.map_or(head.place, |place: annals_journal::Place| place.min(head.place)));
         }
         let is_needless = |name: &String| {
             name.ends_with(TEMPORARY)
-                || (number_of(name, SEGMENT, ".seg").is_some() && !kept.contains(name))
+                || (all_are_known && number_of(name, SEGMENT, ".seg").is_some() && !kept.contains(name))
                 || old.contains(name)
         };
         for name in self.disk.list()?.iter().filter(|name| is_needless(name)) {
             self.disk.remove(name)?;
         }
-        Ok(place)
+        Ok(place.filter(|_| all_are_known))
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {

@@ -307,6 +307,35 @@ fn a_folder_from_before_segments_is_sealed_when_it_is_opened() {
 }
 
 #[test]
+fn a_newest_manifest_that_cannot_be_read_is_passed_over_for_the_one_before() {
+    let mut stepped = Stepped::new(u64::MAX);
+    let mut running = stepped.open();
+    for _ in 0..4 {
+        assert!(stepped.send(&mut running, 9));
+        running.engine.seal(true).unwrap();
+        running.engine.write();
+    }
+    drop(running);
+    let newest =
+        stepped.segments.list().unwrap().into_iter().rfind(|name| name.starts_with("manifest-")).unwrap();
+    let mut bytes = stepped.segments.contents(&newest).unwrap();
+    bytes[40] ^= 1;
+    stepped.segments.put(&newest, bytes.clone());
+    let mut running = stepped.open();
+    stepped.check(&running, "from the manifest before");
+    assert_eq!(stepped.segments.contents(&newest), Some(bytes), "nothing is written over it");
+    for _ in 0..3 {
+        assert!(stepped.send(&mut running, 9));
+        running.engine.seal(true).unwrap();
+        running.engine.write();
+    }
+    drop(running);
+    let running = stepped.open();
+    stepped.check(&running, "from manifests after it");
+    assert!(!stepped.segments.list().unwrap().contains(&newest), "in time it goes as any other");
+}
+
+#[test]
 fn what_a_manifest_needs_and_is_gone_is_said() {
     let mut stepped = Stepped::new(u64::MAX);
     let mut running = stepped.open();
