@@ -67,7 +67,7 @@ pub(crate) struct Scan {
     /// Segments, those that are looked at first in front.
     walks: VecDeque<Walk>,
     /// The next records of the tail, in order.
-    fetched: VecDeque<Passed>,
+    fetched: VecDeque<Fetched>,
     /// How far the tail is fetched.
     tail_fetched: Option<Moment>,
     /// There is nothing in the tail after what is fetched.
@@ -87,6 +87,14 @@ struct Walk {
     head: Option<(u32, Moment)>,
     /// Up to here it has nothing but what it gave; none where nothing is known of it.
     edge: Option<Moment>,
+}
+
+/// What was fetched of the tail.
+struct Fetched {
+    moment: Moment,
+    /// A record to look at closely; none where all since the one before were ruled out.
+    record: Option<Record>,
+    bytes: usize,
 }
 
 /// Where what comes next must be looked for.
@@ -116,8 +124,6 @@ pub(crate) enum Next {
 pub(crate) struct Passed {
     /// Position, or over all tenants ledger number.
     pub(crate) number: u64,
-    /// Its place in the walk.
-    moment: Moment,
     from: From,
 }
 
@@ -316,9 +322,13 @@ impl Scan {
     fn pass(&mut self) -> Next {
         let passed = self.fetched.pop_front().expect("the caller saw one");
         self.reached = Some(passed.moment);
-        let From::Tail(record) = &passed.from else { return Next::Found(passed) };
-        let shown = self.matcher.matches(&mut self.document, &record.event, &record.known());
-        if shown { Next::Found(passed) } else { Next::Looked(record.event.len()) }
+        let shown = passed
+            .record
+            .filter(|record| self.matcher.matches(&mut self.document, &record.event, &record.known()));
+        match shown {
+            Some(record) => Next::Found(Passed { number: passed.moment.1, from: From::Tail(record) }),
+            None => Next::Looked(passed.bytes),
+        }
     }
 
     /// Gives what a segment has found, or goes on in it until it has found something, or for a while.
@@ -328,7 +338,7 @@ impl Scan {
             walk.edge = Some(moment);
             self.reached = Some(moment);
             let from = From::Sealed { part: walk.part.clone(), row };
-            return Ok(Next::Found(Passed { number: moment.1, moment, from }));
+            return Ok(Next::Found(Passed { number: moment.1, from }));
         }
         if self.walks[index].hits.is_none() {
             match self.open(&self.walks[index].part.clone())? {
@@ -391,13 +401,27 @@ impl Scan {
         };
         self.tail_ended = moments.len() < FETCHED_RECORDS;
         self.tail_fetched = moments.last().copied().or(self.tail_fetched);
-        let shown = moments.into_iter().filter(|moment| moment.1 < self.size);
-        let shown: Vec<Passed> = shown.filter_map(|moment| self.passed(state, log, moment)).collect();
-        self.fetched.extend(shown);
+        let mut skipped = 0;
+        for moment in &moments {
+            if moment.1 < self.size
+                && let Some(record) = self.glance(state, log, *moment, &mut skipped)
+            {
+                let bytes = record.event.len();
+                self.fetched.push_back(Fetched { moment: *moment, record: Some(record), bytes });
+            }
+        }
+        // The walk gets ahead where there is nothing to show, too.
+        if let Some(moment) = moments.last().filter(|_| skipped > 0) {
+            let is_last = self.fetched.back().is_none_or(|passed| passed.moment != *moment);
+            if is_last {
+                self.fetched.push_back(Fetched { moment: *moment, record: None, bytes: skipped });
+            }
+        }
     }
 
-    /// A record of the tail, of one log or of all, unless it can be told at a glance that it is not for this walk.
-    fn passed(&self, state: &State, log: Option<u32>, moment: Moment) -> Option<Passed> {
+    /// A record of the tail, of one log or of all, unless it can be told at a glance that it is not for this walk; then its bytes
+    /// are added to `skipped`.
+    fn glance(&self, state: &State, log: Option<u32>, moment: Moment, skipped: &mut usize) -> Option<Record> {
         let number = moment.1;
         let (tail, log, position) = match log {
             Some(log) => {
@@ -419,13 +443,14 @@ impl Scan {
             tenant: &state.logs()[log as usize].tenant,
         };
         let bytes = row.bytes.0 as usize..row.bytes.1 as usize;
+        let length = bytes.len();
         if (self.sent_only && row.system)
             || !self.matcher.may_match(&tail.chunks[row.chunk as usize][bytes], &known)
         {
+            *skipped += length;
             return None;
         }
-        let record = state.record_in(tail, log, position)?;
-        Some(Passed { number, moment, from: From::Tail(record) })
+        state.record_in(tail, log, position)
     }
 
     fn begin(&mut self, state: &State) {
