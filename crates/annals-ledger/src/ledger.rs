@@ -767,6 +767,13 @@ fn item_status(outcome: Outcome) -> ItemStatus {
         Outcome::Created { position, leaf } => ItemStatus::Created { position, leaf },
         Outcome::Duplicate { position, leaf } => ItemStatus::Duplicate { position, leaf },
         Outcome::Refused(refusal) => ItemStatus::Rejected(match refusal {
+            Refusal::Unreadable { position } => ItemError {
+                code: "damaged",
+                pointer: "/id".to_owned(),
+                message: format!(
+                    "the event with this `id` at position {position} cannot be read to compare them"
+                ),
+            },
             Refusal::Conflict { position } => ItemError {
                 code: "conflict",
                 pointer: "/id".to_owned(),

@@ -61,6 +61,11 @@ pub enum Refusal {
         /// Where that one is.
         position: Position,
     },
+    /// An event has this id already, and cannot be read to compare the two.
+    Unreadable {
+        /// Where that one is.
+        position: Position,
+    },
     /// Another event of the same all-or-nothing batch has this id.
     ConflictInBatch,
     /// Another item of an all-or-nothing batch was refused.
@@ -331,11 +336,12 @@ impl State {
         if let Some(first) =
             known.map_err(|cause| ApplyError::Sealed { place: batch.place, cause: Box::new(cause) })?
         {
-            let Known { position, leaf, event: stored } = first;
-            return Ok(if stored == event {
-                Outcome::Duplicate { position, leaf }
-            } else {
-                Outcome::Refused(Refusal::Conflict { position })
+            let Known { position, record } = first;
+            return Ok(match record {
+                Ok((leaf, stored)) if stored == event => Outcome::Duplicate { position, leaf },
+                Ok(_) => Outcome::Refused(Refusal::Conflict { position }),
+                // Whichever of the two it is, nothing is stored: a replay comes to the same state.
+                Err(_) => Outcome::Refused(Refusal::Unreadable { position }),
             });
         }
         if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals()
@@ -497,7 +503,7 @@ impl State {
     fn known(&self, log: u32, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
         if let Some((tail, position)) = self.find_in_tails(log, id_hash, id) {
             let row = tail.row(log, position).expect("the id index names records");
-            return Ok(Some(Known { position, leaf: row.leaf(), event: row.event(&tail.chunks) }));
+            return Ok(Some(Known { position, record: Ok((row.leaf(), row.event(&tail.chunks))) }));
         }
         let log = &self.logs[log as usize];
         for part in self.sealed.of(&log.parts).rev() {
@@ -522,8 +528,14 @@ impl State {
                     self.known(log, item.id_hash, item.id(bytes))?
                 }
             };
-            conflicts
-                .push(known.filter(|first| first.event != item.event(bytes)).map(|first| first.position));
+            conflicts.push(match known {
+                None => None,
+                Some(Known { position, record }) => {
+                    // Whether the others are stored hangs on this one, so it must be read.
+                    let (_, stored) = record.map_err(|damaged| *damaged)?;
+                    (stored != item.event(bytes)).then_some(position)
+                }
+            });
         }
         let repeats: Vec<bool> = records
             .items
@@ -608,18 +620,21 @@ pub(crate) struct Frozen {
 /// The record of a segment that has this id.
 fn known_in(part: &Part, log: &Log, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
     let Some(row) = part.find(&log.tenant, log.kind, id_hash, id)? else { return Ok(None) };
-    let sealed = part.segment.record(row)?;
-    let position = sealed.position;
-    let (_, leaf) = entry_of(&sealed)
-        .ok_or_else(|| part.segment.malformed("a record is no event").of(&log.tenant, position))?;
-    Ok(Some(Known { position, leaf, event: sealed.event }))
+    let position = part.segment.position_of(&part.segment.log_of_row(row)?, row)?;
+    let record = part.segment.record(row).and_then(|sealed| {
+        let entry = entry_of(&sealed);
+        let (_, leaf) =
+            entry.ok_or_else(|| part.segment.malformed("a record is no event").of(&log.tenant, position))?;
+        Ok((leaf, sealed.event))
+    });
+    Ok(Some(Known { position, record: record.map_err(Box::new) }))
 }
 
 /// A record that is looked up by its id.
 struct Known {
     position: Position,
-    leaf: Hash,
-    event: Bytes,
+    /// Its leaf and its event, unless they cannot be read.
+    record: Result<(Hash, Bytes), Box<Damaged>>,
 }
 
 /// The batch being applied.

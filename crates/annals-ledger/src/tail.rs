@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::Place;
+pub(crate) use annals_tree::block::BLOCK_LEVEL;
 use annals_tree::nodes::{stored_node_place, stored_nodes_before};
 use annals_tree::{Frontier, Hash};
 use bytes::Bytes;
@@ -19,9 +20,6 @@ use crate::order::Order;
 use crate::sources::Sources;
 use crate::state::Roots;
 use crate::times::Times;
-
-/// Leaves under the smallest subtrees that are kept: the tree's blocks.
-pub(crate) const BLOCK_LEVEL: u32 = 8;
 
 /// See the module.
 pub(crate) struct Tail {
