@@ -32,6 +32,7 @@ use crate::clock::{Clock, Entropy};
 use crate::clock_guard::ClockGuard;
 use crate::control::{Author, Control};
 use crate::cursor::{Cursor, CursorError};
+use crate::disclose::{self, Disclosed};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
@@ -707,6 +708,30 @@ impl Ledger {
         signing::tile(&self.shared.state, log, tile)
     }
 
+    /// Neighbouring records from a position on, with all that shows what they are: one at least, unless the log ends before,
+    /// and at most `count`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`]; a record that is not what was appended is [`ProveError::Damaged`].
+    pub fn disclose(
+        &self,
+        log: &TenantLog,
+        from: Position,
+        count: u64,
+    ) -> Result<Vec<Disclosed>, ProveError> {
+        disclose::disclose(&self.shared.state, log, from, count)
+    }
+
+    /// The root of the complete subtree of a log over 2^`level` records from `index` * 2^`level`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub fn subtree(&self, log: &TenantLog, level: u32, index: u64) -> Result<Hash, ProveError> {
+        disclose::subtree(&self.shared.state, log, (level, index))
+    }
+
     /// How much there is.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
@@ -767,13 +792,7 @@ fn item_status(outcome: Outcome) -> ItemStatus {
         Outcome::Created { position, leaf } => ItemStatus::Created { position, leaf },
         Outcome::Duplicate { position, leaf } => ItemStatus::Duplicate { position, leaf },
         Outcome::Refused(refusal) => ItemStatus::Rejected(match refusal {
-            Refusal::Unreadable { position } => ItemError {
-                code: "damaged",
-                pointer: "/id".to_owned(),
-                message: format!(
-                    "the event with this `id` at position {position} cannot be read to compare them"
-                ),
-            },
+            Refusal::Unreadable { position } => ItemError::damaged(position),
             Refusal::Conflict { position } => ItemError {
                 code: "conflict",
                 pointer: "/id".to_owned(),

@@ -357,19 +357,19 @@ fn growth(
 }
 
 /// A log whose tree is read.
-struct Tree<'a> {
-    size: u64,
-    nodes: LogNodes<&'a RwLock<State>>,
-    origin: String,
+pub(crate) struct TreeOf<'a> {
+    pub(crate) size: u64,
+    pub(crate) nodes: LogNodes<&'a RwLock<State>>,
+    pub(crate) origin: String,
 }
 
 /// The tree of a log, by its name.
-fn tree<'a>(state: &'a RwLock<State>, name: &TenantLog) -> Result<Tree<'a>, ProveError> {
+pub(crate) fn tree<'a>(state: &'a RwLock<State>, name: &TenantLog) -> Result<TreeOf<'a>, ProveError> {
     state.with(|locked| {
         let index = locked.log_index(name).ok_or(ProveError::TenantMissing)?;
         let log = &locked.logs()[index as usize];
         let nodes = LogNodes::new(state, index);
-        Ok(Tree { size: log.size(), nodes, origin: log.origin(ledger_name(locked)) })
+        Ok(TreeOf { size: log.size(), nodes, origin: log.origin(ledger_name(locked)) })
     })
 }
 
@@ -444,7 +444,7 @@ fn ledger_name(state: &State) -> &str {
     &state.genesis().expect("a ledger that serves has its genesis").name
 }
 
-fn tree_error(error: TreeError<NodeError>, origin: &str) -> ProveError {
+pub(crate) fn tree_error(error: TreeError<NodeError>, origin: &str) -> ProveError {
     match error {
         TreeError::Beyond { what, asked, limit } => ProveError::Beyond { what, asked, limit },
         TreeError::Source(NodeError::Differs { position }) => {
