@@ -26,6 +26,7 @@ mod display;
 mod evaluate;
 mod fold;
 mod group;
+mod marks;
 mod matcher;
 mod names;
 mod needles;
@@ -37,6 +38,7 @@ mod words;
 pub use decimal::Decimal;
 pub use evaluate::{Scalar, any_below};
 pub use fold::fold;
+pub use marks::{Demand, EXACT_MARKS, Marker, operation_mark};
 pub use matcher::Matcher;
 pub use needles::Needles;
 pub use parameters::{

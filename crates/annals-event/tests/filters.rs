@@ -361,6 +361,7 @@ proptest! {
         let known = known(&tenant);
         let matcher = Matcher::new(condition.clone());
         let needles = Needles::of(&condition);
+        let mut marker = Marker::default();
         let (mut document, mut scratch) = (Document::default(), Document::default());
         for event in events {
             let parsed = document.parse(&event, Limits { depth_max: 64 }).unwrap();
@@ -369,6 +370,10 @@ proptest! {
             prop_assert_eq!(naive::holds(&condition, &serde_json::from_slice(&event).unwrap(), &known), holds, "{}", said);
             prop_assert_eq!(matcher.matches(&mut scratch, &event, &known), holds, "{}", said);
             prop_assert!(!holds || needles.may_match(&event), "{:?}, {}", needles, said);
+            let mut marks = vec![operation_mark(known.operation)];
+            let is_all = marker.each(&event, &mut |mark| marks.push(mark));
+            let having = |mark| [u64::from(is_all || marks.contains(&mark))];
+            prop_assert!(!holds || matcher.demand().among(&having)[0] & 1 == 1, "{:?}, {}", matcher.demand(), said);
             prop_assert!(condition.decide(&known).is_none_or(|decided| decided == holds), "{}", said);
         }
     }

@@ -55,6 +55,11 @@ impl Row {
         self.occurred_at.unwrap_or(self.received_at)
     }
 
+    /// The event's canonical bytes, where they are.
+    pub(crate) fn event_in<'a>(&self, chunks: &'a [Bytes]) -> &'a [u8] {
+        &chunks[self.chunk as usize][self.bytes.0 as usize..self.bytes.1 as usize]
+    }
+
     /// The event's canonical bytes, without a copy.
     pub(crate) fn event(&self, chunks: &[Bytes]) -> Bytes {
         chunks[self.chunk as usize].slice(self.bytes.0 as usize..self.bytes.1 as usize)

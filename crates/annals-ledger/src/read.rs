@@ -13,7 +13,7 @@ use crate::batch::{Genesis, LogKind};
 use crate::commit::Commits;
 use crate::ids::id_hash;
 use crate::keys::Keys;
-use crate::log::Log;
+use crate::log::{Log, Row};
 use crate::record::Record;
 use crate::scan::{Next, Readers, Scan, Work};
 use crate::sealed::{Part, entry_of};
@@ -150,9 +150,13 @@ impl State {
 
     /// A record of a tail.
     pub(crate) fn record_in(&self, tail: &Tail, log: u32, position: Position) -> Option<Record> {
-        let row = tail.row(log, position)?;
+        tail.row(log, position).map(|row| self.record_at(tail, log, position, row))
+    }
+
+    /// The record of a row of a tail.
+    pub(crate) fn record_at(&self, tail: &Tail, log: u32, position: Position, row: &Row) -> Record {
         let log = &self.logs[log as usize];
-        Some(Record {
+        Record {
             tenant: log.tenant.clone(),
             log: log.kind,
             position,
@@ -163,7 +167,7 @@ impl State {
             operation_derived: row.derived,
             class: row.class,
             event: row.event(&tail.chunks),
-        })
+        }
     }
 
     /// Where the record at a position of a log is.

@@ -1,18 +1,19 @@
 //! Walking over the records of a scope that satisfy a condition, each once, in an order, while others are added.
 //!
 //! Segments find what satisfies the condition by themselves. The records of the tail are fetched a few hundred at a time, while
-//! the state is held: those that a look at their bytes rules out are left out at once, the others are looked at closely when the
-//! state is let go. Whatever a condition costs, writers wait for some 100 ns a record. What is found in segments and in the tail is merged by its place in the order.
+//! the state is held: those that their marks or a look at their bytes rule out are left out at once, the others are looked at
+//! closely when the state is let go. Whatever a condition costs, writers wait for some 100 µs. What is found in segments and in the
+//! tail is merged by its place in the order.
 //!
 //! When a tail is sealed, or segments are merged, the walk begins anew behind the place that it has reached.
 
 use std::collections::VecDeque;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 use std::sync::Arc;
 
-use annals_event::filter::{Comparison, Condition, Field, Known, Literal, Matcher, Test};
+use annals_event::Timestamp;
+use annals_event::filter::{Comparison, Condition, Field, Literal, Matcher, Test};
 use annals_event::json::Document;
-use annals_event::{Operation, Position, Timestamp};
 use annals_segment::Damaged;
 use annals_segment::hits::{Budget, Hits, Lane as Rows, Step};
 use annals_segment::plan::Plan;
@@ -23,12 +24,11 @@ use crate::read::FeedScope;
 use crate::record::Record;
 use crate::sealed::{Part, record_of, time};
 use crate::state::State;
-use crate::tail::Stretch;
-use crate::times::{Moment, Times};
+use crate::times::Moment;
 
-/// Records of the tail fetched at once, while the state is held: what a writer may have to wait for. They are looked at
-/// afterwards.
-const FETCHED_RECORDS: usize = 512;
+mod tails;
+
+use self::tails::{FETCHED_AT_FIRST, Sifted};
 
 /// Work in a segment, about ns, between two looks at the clock.
 const WORK_AT_ONCE: u64 = 50_000;
@@ -68,6 +68,10 @@ pub(crate) struct Scan {
     walks: VecDeque<Walk>,
     /// The next records of the tail, in order.
     fetched: VecDeque<Fetched>,
+    /// Records of the tail that are fetched next time.
+    fetched_next: usize,
+    /// What marks tell of the tails; it is made when they are fetched first.
+    sifted: Sifted,
     /// How far the tail is fetched.
     tail_fetched: Option<Moment>,
     /// There is nothing in the tail after what is fetched.
@@ -202,6 +206,8 @@ impl Scan {
             epoch: None,
             walks: VecDeque::new(),
             fetched: VecDeque::new(),
+            fetched_next: FETCHED_AT_FIRST,
+            sifted: Sifted::Not,
             tail_fetched: None,
             tail_ended: false,
             began: None,
@@ -385,72 +391,7 @@ impl Scan {
         if self.tail_ended || !self.fetched.is_empty() {
             return;
         }
-        let log = match &self.scope {
-            FeedScope::All => None,
-            FeedScope::Log(name) => match state.log_index(name) {
-                Some(log) => Some(log),
-                None => {
-                    self.tail_ended = true;
-                    return;
-                }
-            },
-        };
-        let moments = match log {
-            None => self.moments_of_all(state),
-            Some(log) => self.moments_of_log(state, log),
-        };
-        self.tail_ended = moments.len() < FETCHED_RECORDS;
-        self.tail_fetched = moments.last().copied().or(self.tail_fetched);
-        let mut skipped = 0;
-        for moment in &moments {
-            if moment.1 < self.size
-                && let Some(record) = self.glance(state, log, *moment, &mut skipped)
-            {
-                let bytes = record.event.len();
-                self.fetched.push_back(Fetched { moment: *moment, record: Some(record), bytes });
-            }
-        }
-        // The walk gets ahead where there is nothing to show, too.
-        if let Some(moment) = moments.last().filter(|_| skipped > 0) {
-            let is_last = self.fetched.back().is_none_or(|passed| passed.moment != *moment);
-            if is_last {
-                self.fetched.push_back(Fetched { moment: *moment, record: None, bytes: skipped });
-            }
-        }
-    }
-
-    /// A record of the tail, of one log or of all, unless it can be told at a glance that it is not for this walk; then its bytes
-    /// are added to `skipped`.
-    fn glance(&self, state: &State, log: Option<u32>, moment: Moment, skipped: &mut usize) -> Option<Record> {
-        let number = moment.1;
-        let (tail, log, position) = match log {
-            Some(log) => {
-                let position = Position(number);
-                (state.tails().find(|tail| tail.row(log, position).is_some())?, log, position)
-            }
-            None => {
-                let (tail, found) =
-                    state.tails().find_map(|tail| tail.order.at(number).map(|found| (tail, found)))?;
-                (tail, found.log, found.position)
-            }
-        };
-        let row = tail.row(log, position)?;
-        let known = Known {
-            occurred_at: row.happened_at(),
-            received_at: row.received_at,
-            operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
-            position,
-            tenant: &state.logs()[log as usize].tenant,
-        };
-        let bytes = row.bytes.0 as usize..row.bytes.1 as usize;
-        let length = bytes.len();
-        if (self.sent_only && row.system)
-            || !self.matcher.may_match(&tail.chunks[row.chunk as usize][bytes], &known)
-        {
-            *skipped += length;
-            return None;
-        }
-        state.record_in(tail, log, position)
+        self.fetch_of_tails(state);
     }
 
     fn begin(&mut self, state: &State) {
@@ -459,6 +400,7 @@ impl Scan {
             self.narrow(reached);
         }
         self.fetched.clear();
+        self.sifted = Sifted::Not;
         self.tail_fetched = None;
         self.tail_ended = false;
         self.walks.clear();
@@ -484,87 +426,6 @@ impl Scan {
         let (first, last) = part.times?;
         // No record has the largest number.
         Some(if self.falling { (last, u64::MAX) } else { (first.saturating_sub(1), u64::MAX) })
-    }
-
-    /// The next moments of one log's records in the tails.
-    fn moments_of_log(&self, state: &State, log: u32) -> Vec<Moment> {
-        let (low, high) = self.beyond(self.tail_fetched);
-        let stretches: Vec<&Stretch> = state.tails().filter_map(|tail| tail.stretches.get(&log)).collect();
-        match self.lane {
-            Lane::Time => self.merged(stretches.iter().map(|stretch| &stretch.times), low, high),
-            Lane::Number => {
-                // Times of receipt never fall, so those that the condition bounds bound the positions.
-                let (from, to) = times_of(self.matcher.condition(), &Field::ReceivedAt);
-                let ranges = stretches.iter().map(|stretch| {
-                    let first_after =
-                        |us: i64| stretch.first() + stretch.received_before(|at| at.as_micros() <= us);
-                    from.map_or(stretch.first(), |us| first_after(us.saturating_sub(1)))
-                        ..to.map_or(stretch.end(), first_after)
-                });
-                self.numbers(ranges, low, high)
-            }
-        }
-    }
-
-    /// The next moments of all tenants' records in the tails.
-    fn moments_of_all(&self, state: &State) -> Vec<Moment> {
-        let (low, high) = self.beyond(self.tail_fetched);
-        match self.lane {
-            Lane::Time => self.merged(state.tails().map(|tail| &tail.times), low, high),
-            Lane::Number => {
-                self.numbers(state.tails().map(|tail| tail.order.first()..tail.order.next()), low, high)
-            }
-        }
-    }
-
-    fn merged<'a>(
-        &self,
-        times: impl Iterator<Item = &'a Times>,
-        low: Bound<Moment>,
-        high: Bound<Moment>,
-    ) -> Vec<Moment> {
-        let mut moments: Vec<Moment> = Vec::new();
-        for times in times {
-            if self.falling {
-                moments.extend(times.falling(low, high).take(FETCHED_RECORDS));
-            } else {
-                moments.extend(times.rising(low, high).take(FETCHED_RECORDS));
-            }
-        }
-        moments.sort_unstable();
-        if self.falling {
-            moments.reverse();
-        }
-        moments.truncate(FETCHED_RECORDS);
-        moments
-    }
-
-    /// The next numbers of these ranges, which are of one tail each, the newest first.
-    fn numbers(
-        &self,
-        ranges: impl Iterator<Item = Range<u64>>,
-        low: Bound<Moment>,
-        high: Bound<Moment>,
-    ) -> Vec<Moment> {
-        let low = match low {
-            Bound::Unbounded => 0,
-            Bound::Included((_, number)) => number,
-            Bound::Excluded((_, number)) => number.saturating_add(1),
-        };
-        let end = match high {
-            Bound::Unbounded => self.size,
-            Bound::Included((_, number)) => number.saturating_add(1),
-            Bound::Excluded((_, number)) => number,
-        };
-        let mut ranges: Vec<Range<u64>> =
-            ranges.map(|range| range.start.max(low)..range.end.min(end).min(self.size)).collect();
-        let numbers: Vec<u64> = if self.falling {
-            ranges.into_iter().flat_map(Iterator::rev).take(FETCHED_RECORDS).collect()
-        } else {
-            ranges.reverse();
-            ranges.into_iter().flatten().take(FETCHED_RECORDS).collect()
-        };
-        numbers.into_iter().map(|number| (0, number)).collect()
     }
 }
 

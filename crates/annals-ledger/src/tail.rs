@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crate::batch::{LogId, LogKind};
 use crate::ids::IdIndex;
 use crate::log::{Log, Row};
+use crate::marks::Marks;
 use crate::order::Order;
 use crate::sources::Sources;
 use crate::state::Roots;
@@ -36,6 +37,8 @@ pub(crate) struct Tail {
     pub(crate) order: Order,
     /// Ledger numbers by the time of occurrence.
     pub(crate) times: Times,
+    /// Marks of the records that have a ledger number.
+    pub(crate) marks: Marks,
     /// Records of each log, by its index.
     pub(crate) stretches: BTreeMap<u32, Stretch>,
     pub(crate) records: u64,
@@ -77,6 +80,7 @@ impl Tail {
             ids: IdIndex::default(),
             order: Order::new(first_seq),
             times: Times::default(),
+            marks: Marks::default(),
             stretches: BTreeMap::new(),
             records: 0,
             since: None,
@@ -87,10 +91,12 @@ impl Tail {
     pub(crate) fn row(&self, log: u32, position: Position) -> Option<&Row> {
         self.stretches.get(&log)?.row(position)
     }
+}
 
-    /// The stretch of a log, made when it has none.
-    pub(crate) fn stretch_of(&mut self, index: u32, log: &Log) -> &mut Stretch {
-        self.stretches.entry(index).or_insert_with(|| Stretch {
+impl Stretch {
+    /// A stretch without a record, of a log as it is now.
+    pub(crate) fn after(log: &Log) -> Self {
+        Self {
             tenant: log.tenant.clone(),
             kind: log.kind,
             id: log.id,
@@ -102,11 +108,9 @@ impl Tail {
             rows: Vec::new(),
             times: Times::default(),
             nodes: Vec::new(),
-        })
+        }
     }
-}
 
-impl Stretch {
     /// Position of the first record.
     pub(crate) fn first(&self) -> u64 {
         self.before.tree.size()

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use super::{Condition, Known, Needles, Subject};
+use super::{Condition, Demand, Known, Needles, Subject};
 use crate::json::{Document, Limits};
 
 /// A condition made ready for many events: it looks no closer at an event than it has to.
 pub struct Matcher {
     condition: Condition,
     needles: Needles,
+    demand: Demand,
 }
 
 impl Matcher {
@@ -19,7 +20,8 @@ impl Matcher {
     #[must_use]
     pub fn new(condition: Condition) -> Self {
         let needles = Needles::of(&condition);
-        Self { condition, needles }
+        let demand = Demand::of(&condition);
+        Self { condition, needles, demand }
     }
 
     /// Whether the condition holds for the event with these canonical bytes; what [`Condition::holds`] says. `document` is
@@ -43,6 +45,12 @@ impl Matcher {
         self.condition.decide(known).unwrap_or_else(|| self.needles.may_match(canonical))
     }
 
+    /// The marks without which [`Matcher::matches`] says no.
+    #[must_use]
+    pub fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
     /// The condition.
     #[must_use]
     pub fn condition(&self) -> &Condition {
@@ -52,6 +60,10 @@ impl Matcher {
 
 impl fmt::Debug for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Matcher").field("condition", &self.condition).field("needles", &self.needles).finish()
+        f.debug_struct("Matcher")
+            .field("condition", &self.condition)
+            .field("needles", &self.needles)
+            .field("demand", &self.demand)
+            .finish()
     }
 }
