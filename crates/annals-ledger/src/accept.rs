@@ -8,17 +8,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 use annals_event::{
-    Normalised, Operation, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode, normalise,
+    Normalised, Operation, Position, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode,
+    normalise,
 };
+use annals_journal::Place;
 use annals_tree::SecretRoot;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{
-    self, BatchTenant, ITEM_HEADER_BYTES_MAX, ITEMS_MAX, Item, LogKind, NewTenant, Records, SecretRef,
+    self, BatchTenant, ITEM_HEADER_BYTES_MAX, ITEMS_MAX, Item, LogKind, NewTenant, Prior, Records, SecretRef,
 };
 use crate::clock::{Clock, Entropy};
 use crate::commit::Commits;
 use crate::ids;
+use crate::known::{self, Asked};
 use crate::secrets::{Lease, Secrets};
 use crate::signing::read;
 use crate::state::State;
@@ -86,6 +89,9 @@ struct Taken {
     id_at: (u32, u16),
     /// The id itself, to answer with.
     id: String,
+    id_hash: u64,
+    /// What was stored under the id before.
+    prior: Prior,
     tenant: u16,
     operation: Operation,
     derived: bool,
@@ -272,6 +278,8 @@ impl Draft<'_> {
             bytes: (start, self.work.arena.len()),
             id_at: batch::id_range(event.id_text()),
             id,
+            id_hash: 0,
+            prior: Prior::None,
             tenant,
             operation: event.operation(),
             derived: event.operation_is_derived(),
@@ -332,8 +340,9 @@ impl Draft<'_> {
     /// As [`Draft::seal`], for annals' own records. `announced` is a tenant that begins with the record in the batch.
     pub(crate) fn seal_as(mut self, log: LogKind, announced: Option<&TenantId>) -> Sealed {
         assert!(self.entries.len() <= ITEMS_MAX, "the door bounds a request to {ITEMS_MAX} items");
-        let refused = self.entries.iter().any(|entry| matches!(entry, Entry::Refused(..)));
-        let entries = std::mem::take(&mut self.entries);
+        let mut entries = std::mem::take(&mut self.entries);
+        let looked_to = self.look_up(&mut entries, log);
+        let refused = entries.iter().any(|entry| matches!(entry, Entry::Refused(..)));
         if self.options.atomic && refused {
             return refuse_all(entries);
         }
@@ -341,7 +350,7 @@ impl Draft<'_> {
         if events == 0 {
             return refuse_all(entries);
         }
-        let batch = self.write_batch(&entries, log, announced);
+        let batch = self.write_batch(&entries, log, announced, looked_to);
         let items = entries.into_iter().map(|entry| match entry {
             Entry::Refused(id, error) => SealedItem::Refused(id, error),
             Entry::Taken(taken) => SealedItem::Going {
@@ -353,7 +362,45 @@ impl Draft<'_> {
         Sealed { batch: Some(batch), events, items: items.collect() }
     }
 
-    fn write_batch(&mut self, entries: &[Entry], log: LogKind, announced: Option<&TenantId>) -> Vec<u8> {
+    /// Looks for the ids among what is stored; refuses those that cannot be looked for.
+    fn look_up(&self, entries: &mut [Entry], log: LogKind) -> Place {
+        let id_key = &self.acceptor.id_key;
+        let mut asked = Vec::with_capacity(entries.len());
+        for entry in entries.iter_mut() {
+            let Entry::Taken(taken) = entry else { continue };
+            let event = &self.work.arena[taken.bytes.0..taken.bytes.1];
+            let id = &event[taken.id_at.0 as usize..][..usize::from(taken.id_at.1)];
+            let tenant = &self.tenants[usize::from(taken.tenant)];
+            taken.id_hash = ids::id_hash(id_key, tenant, log, id);
+            let event = self.options.atomic.then_some(event);
+            asked.push(Asked { tenant, id_hash: taken.id_hash, id, event });
+        }
+        if self.rules.system {
+            // Their ids are random numbers of a moment ago.
+            asked.clear();
+        }
+        let (looked_to, found) = known::look_up(&self.acceptor.state, log, &asked);
+        let taken = entries.iter_mut().filter(|entry| matches!(entry, Entry::Taken(_)));
+        for (entry, found) in taken.zip(found) {
+            let Entry::Taken(taken) = entry else { continue };
+            match found {
+                Ok(prior) => taken.prior = prior,
+                Err(damaged) => {
+                    tracing::error!(%damaged, "an id cannot be looked for; its event is refused");
+                    *entry = Entry::Refused(Some(std::mem::take(&mut taken.id)), ItemError::damaged(None));
+                }
+            }
+        }
+        looked_to
+    }
+
+    fn write_batch(
+        &mut self,
+        entries: &[Entry],
+        log: LogKind,
+        announced: Option<&TenantId>,
+        looked_to: Place,
+    ) -> Vec<u8> {
         let taken: Vec<&Taken> = entries.iter().filter_map(Entry::taken).collect();
         let mut tenants = self.acceptor.batch_tenants(&self.tenants, announced);
         let wanted = taken.len()
@@ -376,7 +423,6 @@ impl Draft<'_> {
             let secret = secrets.next().expect("a secret was leased for every event");
             let event = &arena[taken.bytes.0..taken.bytes.1];
             let commitment = commits.commit(event, &secret).expect("the bytes were normalised a moment ago");
-            let id = &event[taken.id_at.0 as usize..][..usize::from(taken.id_at.1)];
             items.push(Item {
                 tenant: taken.tenant,
                 log,
@@ -385,13 +431,9 @@ impl Draft<'_> {
                 derived: taken.derived,
                 secret: refs.next().expect("a secret was leased for every event"),
                 commitment,
-                id_hash: ids::id_hash(
-                    &self.acceptor.id_key,
-                    &self.tenants[usize::from(taken.tenant)],
-                    log,
-                    id,
-                ),
+                id_hash: taken.id_hash,
                 id_at: taken.id_at,
+                prior: taken.prior,
                 spare: None,
                 occurred_at: taken.occurred_at,
                 source: taken.source,
@@ -407,6 +449,7 @@ impl Draft<'_> {
         let records = Records {
             accepted_at: self.accepted_at,
             atomic: self.options.atomic,
+            looked_to: Some(looked_to),
             roots: leases.iter().map(|lease| lease.seed).collect(),
             tenants,
             items,
@@ -476,6 +519,17 @@ impl ItemError {
     pub(crate) fn atomic() -> Self {
         let message = "not stored, as `atomic` was asked for and another item was rejected".to_owned();
         Self { code: "atomic", pointer: String::new(), message }
+    }
+
+    /// It cannot be read whether the event was stored before, or where its `id` is, whether it is the same.
+    pub(crate) fn damaged(position: Option<Position>) -> Self {
+        let message = match position {
+            Some(position) => {
+                format!("the event with this `id` at position {position} cannot be read to compare them")
+            }
+            None => "it cannot be read whether an event with this `id` was stored before".to_owned(),
+        };
+        Self { code: "damaged", pointer: "/id".to_owned(), message }
     }
 }
 

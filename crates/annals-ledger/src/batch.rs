@@ -9,7 +9,8 @@
 //!            16B ledger id | 16B key of the id hashes | 32B Ed25519 public key | i64 created_at (µs)
 //!            u8 len, name | 16B log id of `_annals` | 16B log id of its access log
 //! kind 2   records
-//!            i64 accepted_at (µs) | u8 flags (1 = atomic)
+//!            i64 accepted_at (µs) | u8 flags (1 = atomic, 2 = ids were looked up)
+//!            [flag 2] u64 the place up to which the acceptor had seen the journal when it looked them up
 //!            u8 n, n × 32B secret roots
 //!            u16 n, n × tenant: u8 len, id | u8 flags (1 = new, 3 = new and announced); when new: 16B log id, 16B access log id, secret
 //!            u32 n, n × item:
@@ -23,12 +24,17 @@
 //! secret   u8 index into the batch's roots | u16 counter, 0 to 4,095
 //! ```
 //!
-//! Item flags: 1 = made by annals itself; 2, 4, 8 as above; 16 = the operation was derived. Unknown flags, kinds and versions are errors: an older program
-//! must not half-understand a newer journal.
+//! Item flags: 1 = made by annals itself; 2, 4, 8 as above; 16 = the operation was derived; 32 = when ids were looked up, there was an event with this
+//! one; 64 = and it was the same event (only said in atomic batches). Unknown flags, kinds and versions are errors: an older program must not
+//! half-understand a newer journal.
+//!
+//! What was looked up decides nothing while the segments can be read. Where an id cannot be looked for when the batch is applied, now or at a later
+//! start, it says what a look would have found.
 //!
 //! Limits: 255 roots, 65,535 tenants and [`ITEMS_MAX`] items a batch; the journal bounds its bytes.
 
 use annals_event::{Operation, TenantId, Timestamp};
+use annals_journal::Place;
 use annals_tree::note::VerifierKey;
 pub use annals_tree::origin::LogKind;
 use annals_tree::{Counter, Hash};
@@ -46,6 +52,7 @@ pub const ITEMS_MAX: usize = 10_000;
 pub(crate) const ITEM_HEADER_BYTES_MAX: usize = 2 + 1 + 1 + 1 + 3 + 32 + 8 + 6 + 3 + 8 + 16 + 4;
 
 const BATCH_ATOMIC: u8 = 1;
+const BATCH_LOOKED: u8 = 2;
 const TENANT_NEW: u8 = 1;
 const TENANT_ANNOUNCED: u8 = 3;
 const ITEM_SYSTEM: u8 = 1;
@@ -53,7 +60,10 @@ const ITEM_SPARE: u8 = 2;
 const ITEM_OCCURRED_AT: u8 = 4;
 const ITEM_SOURCE: u8 = 8;
 const ITEM_DERIVED: u8 = 16;
-const ITEM_FLAGS: u8 = ITEM_SYSTEM | ITEM_SPARE | ITEM_OCCURRED_AT | ITEM_SOURCE | ITEM_DERIVED;
+const ITEM_KNOWN: u8 = 32;
+const ITEM_SAME: u8 = 64;
+const ITEM_FLAGS: u8 =
+    ITEM_SYSTEM | ITEM_SPARE | ITEM_OCCURRED_AT | ITEM_SOURCE | ITEM_DERIVED | ITEM_KNOWN | ITEM_SAME;
 
 /// 128 random bits that name one log for ever.
 pub type LogId = [u8; 16];
@@ -114,6 +124,18 @@ pub struct NewTenant {
     pub announced: bool,
 }
 
+/// What the acceptor found when it looked for an event's id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prior {
+    /// No event with this id, or it did not look.
+    #[default]
+    None,
+    /// An event with this id; in an atomic batch, another event.
+    Known,
+    /// The same event.
+    Same,
+}
+
 /// One item of a batch. Its bytes stay where they are, in the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -135,6 +157,8 @@ pub struct Item {
     pub id_hash: u64,
     /// The id's text as it is escaped there, without quotes: offset and length in the event's bytes.
     pub id_at: (u32, u16),
+    /// What was there when its id was looked up.
+    pub prior: Prior,
     /// For a record that annals adds because of this item.
     pub spare: Option<SecretRef>,
     /// When the client said it happened.
@@ -166,6 +190,8 @@ pub struct Records {
     pub accepted_at: Timestamp,
     /// All or nothing.
     pub atomic: bool,
+    /// The ids were looked for among all records of the batches before this place.
+    pub looked_to: Option<Place>,
     /// Secret roots used by this batch.
     pub roots: Vec<[u8; 32]>,
     /// Tenants written to.
@@ -216,7 +242,10 @@ pub fn encode_records<'a>(records: &Records, bytes_of: impl Fn(usize) -> &'a [u8
     assert!(records.items.len() <= ITEMS_MAX, "a batch is bounded at the door");
     out.extend([VERSION, KIND_RECORDS]);
     out.extend(records.accepted_at.as_micros().to_be_bytes());
-    out.push(if records.atomic { BATCH_ATOMIC } else { 0 });
+    out.push(flag(records.atomic, BATCH_ATOMIC) | flag(records.looked_to.is_some(), BATCH_LOOKED));
+    if let Some(place) = records.looked_to {
+        out.extend(place.0.to_be_bytes());
+    }
     out.push(u8::try_from(records.roots.len()).expect("10,000 items use at most 9 roots"));
     for root in &records.roots {
         out.extend(root);
@@ -245,7 +274,9 @@ fn put_item(out: &mut Vec<u8>, item: &Item, bytes: &[u8]) {
         | flag(item.spare.is_some(), ITEM_SPARE)
         | flag(item.occurred_at.is_some(), ITEM_OCCURRED_AT)
         | flag(item.source.is_some(), ITEM_SOURCE)
-        | flag(item.derived, ITEM_DERIVED);
+        | flag(item.derived, ITEM_DERIVED)
+        | flag(item.prior != Prior::None, ITEM_KNOWN)
+        | flag(item.prior == Prior::Same, ITEM_SAME);
     out.extend(item.tenant.to_be_bytes());
     out.push(match item.log {
         LogKind::Tenant => 0,
@@ -326,11 +357,13 @@ fn genesis(input: &mut Input<'_>) -> Result<Genesis, BatchError> {
 
 fn records(input: &mut Input<'_>) -> Result<Records, BatchError> {
     let accepted_at = input.time("accepted_at")?;
-    let atomic = match input.u8()? {
-        0 => false,
-        BATCH_ATOMIC => true,
-        _ => return Err(input.bad("batch flags")),
-    };
+    let flags = input.u8()?;
+    if flags & !(BATCH_ATOMIC | BATCH_LOOKED) != 0 {
+        return Err(input.bad("batch flags"));
+    }
+    let atomic = flags & BATCH_ATOMIC != 0;
+    let looked_to =
+        if flags & BATCH_LOOKED == 0 { None } else { Some(Place(u64::from_be_bytes(input.array()?))) };
     let roots = (0..input.u8()?).map(|_| input.array()).collect::<Result<Vec<[u8; 32]>, _>>()?;
     let tenant_count = u16::from_be_bytes(input.array()?);
     let mut tenants = Vec::with_capacity(usize::from(tenant_count));
@@ -345,7 +378,7 @@ fn records(input: &mut Input<'_>) -> Result<Records, BatchError> {
     for _ in 0..item_count {
         items.push(item(input, roots.len(), tenants.len())?);
     }
-    Ok(Records { accepted_at, atomic, roots, tenants, items })
+    Ok(Records { accepted_at, atomic, looked_to, roots, tenants, items })
 }
 
 fn tenant(input: &mut Input<'_>, roots: usize) -> Result<BatchTenant, BatchError> {
@@ -377,6 +410,12 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
     if flags & !ITEM_FLAGS != 0 {
         return Err(input.bad("item flags"));
     }
+    let prior = match flags & (ITEM_KNOWN | ITEM_SAME) {
+        0 => Prior::None,
+        ITEM_KNOWN => Prior::Known,
+        ITEM_SAME => return Err(input.bad("item flags")),
+        _ => Prior::Same,
+    };
     let operation = input.u8()?;
     if Operation::from_code(operation).is_none() {
         return Err(input.bad("operation"));
@@ -412,6 +451,7 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
         commitment,
         id_hash,
         id_at,
+        prior,
         spare,
         occurred_at,
         source,

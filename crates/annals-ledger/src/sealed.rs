@@ -58,7 +58,8 @@ impl Part {
         Ok(Self {
             number,
             slot,
-            filter: Some(Arc::new(segment.load_filter()?)),
+            // It only saves looking at the ids themselves, so without it all can be done.
+            filter: segment.load_filter().ok().map(Arc::new),
             seqs: segment.seqs()?.unwrap_or(after..after),
             times: segment.all_times()?,
             rows: u64::from(segment.rows()),
@@ -82,7 +83,8 @@ impl Part {
     ) -> Result<Option<u32>, Damaged> {
         let may_be_here = match &self.filter {
             Some(filter) => filter.may_contain(id_hash),
-            None => self.segment.may_have_id(id_hash)?,
+            // A filter only saves the look at the ids themselves.
+            None => self.segment.may_have_id(id_hash).unwrap_or(true),
         };
         if !may_be_here {
             return Ok(None);

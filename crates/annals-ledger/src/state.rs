@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use annals_event::{Operation, Position, TenantId, Timestamp};
+use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_segment::Damaged;
 use annals_tree::head::SignedHead;
@@ -20,14 +20,14 @@ use crate::batch::{self, Batch, BatchError, Genesis, Item, LogId, LogKind, NewTe
 use crate::control::{Author, Control};
 use crate::ids::{self, Found};
 use crate::keys::Keys;
+use crate::known::Known;
 use crate::log::{Chunk, Log, Row};
 use crate::manifest::{Manifest, TenantEntry};
 use crate::nodes::{LogNodes, NodeError};
-use crate::order::Spot;
-use crate::sealed::{Part, Parts, entry_of};
+use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
-use crate::tail::{Before, Stretch, Tail};
+use crate::tail::{Before, Tail};
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
 const CONTROL_LOG: u32 = 0;
@@ -64,8 +64,8 @@ pub enum Refusal {
     },
     /// An event has this id already, and cannot be read to compare the two.
     Unreadable {
-        /// Where that one is.
-        position: Position,
+        /// Where that one is; none when that cannot be read either.
+        position: Option<Position>,
     },
     /// Another event of the same all-or-nothing batch has this id.
     ConflictInBatch,
@@ -302,6 +302,7 @@ impl State {
         let mut batch = InHand {
             place,
             accepted_at: records.accepted_at,
+            looked_to: records.looked_to,
             chunk: u32::try_from(self.tail.chunks.len()).expect("batches in memory are far below 2^32"),
             roots,
             logs: Vec::new(),
@@ -333,16 +334,17 @@ impl State {
         let log = batch.logs[usize::from(item.tenant)] + u32::from(item.log == LogKind::Access);
         let row = self.row(batch, item, log);
         let event = row.event(&self.tail.chunks);
-        let known = self.known(log, item.id_hash, row.id(&self.tail.chunks));
-        if let Some(first) =
+        let known = self.known(log, item, row.id(&self.tail.chunks), batch.looked_to);
+        if let Some(Known { position, record }) =
             known.map_err(|cause| ApplyError::Sealed { place: batch.place, cause: Box::new(cause) })?
         {
-            let Known { position, record } = first;
-            return Ok(match record {
-                Ok((leaf, stored)) if stored == event => Outcome::Duplicate { position, leaf },
-                Ok(_) => Outcome::Refused(Refusal::Conflict { position }),
+            return Ok(match (position, record) {
+                (Some(position), Ok((leaf, stored))) if stored == event => {
+                    Outcome::Duplicate { position, leaf }
+                }
+                (Some(position), Ok(_)) => Outcome::Refused(Refusal::Conflict { position }),
                 // Whichever of the two it is, nothing is stored: a replay comes to the same state.
-                Err(_) => Outcome::Refused(Refusal::Unreadable { position }),
+                (position, _) => Outcome::Refused(Refusal::Unreadable { position }),
             });
         }
         if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals()
@@ -395,17 +397,12 @@ impl State {
     fn store(&mut self, batch: &mut InHand, index: u32, mut row: Row) -> (Position, Hash) {
         let log = &mut self.logs[index as usize];
         let found = Found { log: index, position: Position(log.size()) };
-        let stretch = self.tail.stretches.entry(index).or_insert_with(|| Stretch::after(log));
         if log.kind == LogKind::Tenant {
-            let happened_at = row.happened_at();
-            let in_stretch = u32::try_from(stretch.rows.len()).expect("rows in memory are far below 2^32");
-            let seq = self.tail.order.push(Spot { log: index, row: in_stretch, happened_at }).0;
+            let seq = self.tail.order.push(found).0;
             row.seq = Some(seq);
-            self.tail.times.push(happened_at, seq);
-            let operation = Operation::from_code(row.operation).unwrap_or(Operation::Other);
-            self.tail.marks.push(row.event_in(&self.tail.chunks), operation);
+            self.tail.times.push(row.happened_at(), seq);
         }
-        let stored = log.push(stretch, row);
+        let stored = log.push(self.tail.stretch_of(index, log), row);
         self.tail.ids.insert(row.id_hash, found);
         self.tail.records += 1;
         self.tail.since.get_or_insert(batch.accepted_at);
@@ -505,42 +502,21 @@ impl State {
         })
     }
 
-    /// The record that has this id already.
-    fn known(&self, log: u32, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
-        if let Some((tail, position)) = self.find_in_tails(log, id_hash, id) {
-            let row = tail.row(log, position).expect("the id index names records");
-            return Ok(Some(Known { position, record: Ok((row.leaf(), row.event(&tail.chunks))) }));
-        }
-        let log = &self.logs[log as usize];
-        for part in self.sealed.of(&log.parts).rev() {
-            match known_in(part, log, id_hash, id) {
-                Ok(None) => {}
-                Err(_) if self.passes_damage => {}
-                found => return found,
-            }
-        }
-        Ok(None)
-    }
-
     /// The outcomes of an all-or-nothing batch of which one item conflicts, or none when all may be stored.
     fn refuse_atomic(&self, records: &Records, bytes: &Bytes) -> Result<Option<Vec<Outcome>>, Damaged> {
         let mut seen: BTreeMap<(u16, LogKind, &[u8]), usize> = BTreeMap::new();
-        let mut conflicts: Vec<Option<Position>> = Vec::with_capacity(records.items.len());
+        let mut conflicts: Vec<Option<Refusal>> = Vec::with_capacity(records.items.len());
         for item in &records.items {
             let known = match self.tenants.get(&records.tenants[usize::from(item.tenant)].id) {
                 None => None,
                 Some(log) => {
                     let log = log + u32::from(item.log == LogKind::Access);
-                    self.known(log, item.id_hash, item.id(bytes))?
+                    self.known(log, item, item.id(bytes), records.looked_to)?
                 }
             };
             conflicts.push(match known {
                 None => None,
-                Some(Known { position, record }) => {
-                    // Whether the others are stored hangs on this one, so it must be read.
-                    let (_, stored) = record.map_err(|damaged| *damaged)?;
-                    (stored != item.event(bytes)).then_some(position)
-                }
+                Some(known) => known.conflict(item, item.event(bytes))?,
             });
         }
         let repeats: Vec<bool> = records
@@ -557,7 +533,7 @@ impl State {
         }
         let refused = conflicts.iter().zip(repeats).map(|(conflict, repeat)| {
             Outcome::Refused(match (conflict, repeat) {
-                (Some(position), _) => Refusal::Conflict { position: *position },
+                (Some(conflict), _) => *conflict,
                 (None, true) => Refusal::ConflictInBatch,
                 (None, false) => Refusal::Atomic,
             })
@@ -598,9 +574,29 @@ impl State {
         }
         match root_at(size, &LogNodes::new(self, log)) {
             Ok(root) => Ok(Some(root)),
-            Err(TreeError::Source(NodeError::Damaged(damaged))) => Err(*damaged),
+            Err(TreeError::Source(NodeError::Damaged(damaged))) => {
+                self.root_in_tails(log, size).map(Some).ok_or(*damaged)
+            }
             Err(_) => Ok(None),
         }
+    }
+
+    /// The root at a size that the tails reach, made of what they hold alone.
+    fn root_in_tails(&self, log: u32, size: u64) -> Option<Hash> {
+        let mut tails: Vec<&Tail> = self.tails().collect();
+        tails.reverse();
+        let stretches: Vec<_> = tails.iter().filter_map(|tail| tail.stretches.get(&log)).collect();
+        let mut tree = match stretches.first() {
+            Some(stretch) => stretch.before.tree.clone(),
+            None => self.logs[log as usize].tree.clone(),
+        };
+        for row in stretches.iter().flat_map(|stretch| &stretch.rows) {
+            if tree.size() >= size {
+                break;
+            }
+            tree.push(row.leaf(), &mut |_, _, _| {});
+        }
+        (tree.size() == size).then(|| tree.root())
     }
 
     /// Ends the tail before the next batch: from now on it is only read, until it is sealed. Nothing else is being sealed.
@@ -623,30 +619,12 @@ pub(crate) struct Frozen {
     pub(crate) last_head_at: Option<i64>,
 }
 
-/// The record of a segment that has this id.
-fn known_in(part: &Part, log: &Log, id_hash: u64, id: &[u8]) -> Result<Option<Known>, Damaged> {
-    let Some(row) = part.find(&log.tenant, log.kind, id_hash, id)? else { return Ok(None) };
-    let position = part.segment.position_of(&part.segment.log_of_row(row)?, row)?;
-    let record = part.segment.record(row).and_then(|sealed| {
-        let entry = entry_of(&sealed);
-        let (_, leaf) =
-            entry.ok_or_else(|| part.segment.malformed("a record is no event").of(&log.tenant, position))?;
-        Ok((leaf, sealed.event))
-    });
-    Ok(Some(Known { position, record: record.map_err(Box::new) }))
-}
-
-/// A record that is looked up by its id.
-struct Known {
-    position: Position,
-    /// Its leaf and its event, unless they cannot be read.
-    record: Result<(Hash, Bytes), Box<Damaged>>,
-}
-
 /// The batch being applied.
 struct InHand {
     place: Place,
     accepted_at: Timestamp,
+    /// Up to where the acceptor looked for the ids.
+    looked_to: Option<Place>,
     chunk: Chunk,
     /// The ledger's numbers of the batch's roots.
     roots: Vec<u32>,

@@ -4,6 +4,7 @@ mod basics;
 mod corpus;
 mod damage;
 mod faults;
+mod id_damage;
 mod model;
 mod sealed_damage;
 mod sealing;
