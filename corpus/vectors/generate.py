@@ -233,6 +233,12 @@ def checkpoint(origin, seed, leaves):
     return note(origin, seed, f"{origin}\n{len(leaves)}\n{b64(mth(leaves))}\n")
 
 
+def cosignature(text, name, seed, time):
+    key = sha256(name.encode(), b"\n\x04", public(seed))[:4]
+    signature = sign(seed, f"cosignature/v1\ntime {time}\n{text}".encode())
+    return f"\u2014 {name} {b64(key + struct.pack('>Q', time) + signature)}\n"
+
+
 def head_message(ledger, at_us, ledger_size, logs):
     message = b"annals/ledger-head/v1\0" + struct.pack(">B", len(ledger)) + ledger.encode()
     message += struct.pack(">qQI", at_us, ledger_size, len(logs))
@@ -384,8 +390,25 @@ def proof_vectors():
     return {"origin": ORIGIN, "verifier_key": checkpoint_vectors()["verifier_key"], "cases": cases}
 
 
+def cosignature_vectors():
+    note = checkpoint(ORIGIN, SEED, numbered(1000))
+    text = note.partition("\n\n")[0] + "\n"
+    witnesses = []
+    for number, time in ((1, 1795303721), (2, 0)):
+        name, seed = f"witness.example/w{number}", bytes([number]) * 32
+        ending = f"{name}+{sha256(name.encode(), bytes([10, 4]), public(seed))[:4].hex()}+"
+        line = cosignature(text, name, seed, time)
+        witnesses.append({"name": name, "seed": seed.hex(), "witness_key": ending + b64(bytes([4]) + public(seed)),
+                          "signing_key": f"PRIVATE+KEY+{ending}{b64(bytes([4]) + seed)}", "time": time, "line": line})
+    request = ["old 300"] + [b64(node) for node in subproof(300, numbered(1000))]
+    return {"origin": ORIGIN, "verifier_key": checkpoint_vectors()["verifier_key"], "checkpoint": note, "witnesses": witnesses,
+            "cosigned": note + "".join(witness["line"] for witness in witnesses),
+            "request": "\n".join(request) + "\n\n" + note}
+
+
 FILES = {"commitment": commitment_vectors, "entry": entry_vectors, "ggm": ggm_vectors, "tree": tree_vectors,
-         "checkpoint": checkpoint_vectors, "tlog-proof": proof_vectors}
+         "checkpoint": checkpoint_vectors, "tlog-proof": proof_vectors,
+         "cosignature": cosignature_vectors}
 
 
 def main():

@@ -22,6 +22,8 @@
 //! | [`tile`] | C2SP tiles and entry bundles |
 //! | [`note`] | C2SP signed notes |
 //! | [`checkpoint`] | C2SP checkpoints |
+//! | [`cosignature`] | C2SP cosignatures, and how many of them are enough |
+//! | [`witness`] | cosigns only what extends what was cosigned before |
 //! | [`origin`] | what logs are called |
 //! | [`head`] | ledger heads: many logs under one signature |
 //! | [`signer`] | signs only what extends what was signed before |
@@ -35,6 +37,7 @@ extern crate std;
 pub mod block;
 pub mod checkpoint;
 pub mod commitment;
+pub mod cosignature;
 pub mod entry;
 pub mod frontier;
 pub mod hash;
@@ -49,6 +52,7 @@ pub mod signer;
 mod testing;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 pub use commitment::{Committer, Salt, unit_digest};
 pub use entry::{Entry, EntryKind};

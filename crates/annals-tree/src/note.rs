@@ -33,8 +33,9 @@ pub const SIGNATURES_MAX: usize = 64;
 /// Longest key name, and so longest origin.
 pub const NAME_BYTES_MAX: usize = 255;
 
-const ED25519: u8 = 0x01;
-const PRIVATE: &str = "PRIVATE+KEY+";
+/// The type of keys that sign notes.
+pub(crate) const ED25519: u8 = 0x01;
+pub(crate) const PRIVATE: &str = "PRIVATE+KEY+";
 
 /// Why a key cannot be read or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +47,8 @@ pub enum KeyError {
     /// Not three parts of the right form.
     #[error("key: must be `name+id+base64`")]
     Form,
-    /// Another kind of key than Ed25519.
-    #[error("key: only Ed25519 keys (type 1) are known")]
+    /// A key for something else: a log's in place of a witness', or of a kind that is not known.
+    #[error("key: of another type than is wanted here (logs sign with type 1, witnesses with type 4)")]
     Type,
     /// The id is not that of the name and key.
     #[error("key: the id does not belong to this name and key")]
@@ -101,7 +102,7 @@ impl VerifierKey {
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<VerifierKey, KeyError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(public_key).map_err(|_| KeyError::PublicKey)?;
-        Ok(VerifierKey { id: key_id(name, &key), name: name.to_owned(), key })
+        Ok(VerifierKey { id: key_id(ED25519, name, key.as_bytes()), name: name.to_owned(), key })
     }
 
     /// The name.
@@ -140,7 +141,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{:08x}+{}", self.name, self.id, encode_key(self.public_key()).as_str())
+        write!(f, "{}+{:08x}+{}", self.name, self.id, encode_key(ED25519, self.public_key()).as_str())
     }
 }
 
@@ -148,7 +149,7 @@ impl FromStr for VerifierKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<VerifierKey, KeyError> {
-        let (name, id, bytes) = split_key(text)?;
+        let (name, id, bytes) = split_key(ED25519, text)?;
         let key = VerifierKey::new(name, &bytes)?;
         if key.id == id { Ok(key) } else { Err(KeyError::Id) }
     }
@@ -178,7 +179,7 @@ impl SigningKey {
     ///
     /// A [`KeyError`], which shows nothing of the key.
     pub fn from_text(text: &str) -> Result<SigningKey, KeyError> {
-        let (name, id, seed) = split_key(text.strip_prefix(PRIVATE).ok_or(KeyError::Form)?)?;
+        let (name, id, seed) = split_key(ED25519, text.strip_prefix(PRIVATE).ok_or(KeyError::Form)?)?;
         let key = SigningKey::from_seed(name, &Zeroizing::new(seed))?;
         if key.verifier_key().id == id { Ok(key) } else { Err(KeyError::Id) }
     }
@@ -186,7 +187,7 @@ impl SigningKey {
     /// Writes `PRIVATE+KEY+name+id+base64`, for a key file or a secret store.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let seed = encode_key(self.key.as_bytes());
+        let seed = encode_key(ED25519, self.key.as_bytes());
         let id = self.verifier_key().id;
         Zeroizing::new(format!("{PRIVATE}{}+{id:08x}+{}", self.name, seed.as_str()))
     }
@@ -201,7 +202,7 @@ impl SigningKey {
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
         let key = self.key.verifying_key();
-        VerifierKey { name: self.name.clone(), id: key_id(&self.name, &key), key }
+        VerifierKey { name: self.name.clone(), id: key_id(ED25519, &self.name, key.as_bytes()), key }
     }
 
     /// The same key under another name.
@@ -328,7 +329,8 @@ impl Note {
 }
 
 impl NoteSignature {
-    fn parse(line: &str) -> Option<NoteSignature> {
+    /// Reads a line without its end.
+    pub(crate) fn parse(line: &str) -> Option<NoteSignature> {
         let (name, encoded) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
         check_name(name).ok()?;
         let bytes = STANDARD.decode(encoded).ok()?;
@@ -360,23 +362,25 @@ fn check_text(text: &str) -> Result<(), NoteError> {
     if whole_lines && !controls { Ok(()) } else { Err(NoteError::Text) }
 }
 
-fn key_id(name: &str, key: &VerifyingKey) -> u32 {
+/// The id of a key of a type under a name.
+pub(crate) fn key_id(kind: u8, name: &str, public_key: &[u8; 32]) -> u32 {
     let mut message = Vec::with_capacity(name.len() + 2 + 32);
     message.extend_from_slice(name.as_bytes());
-    message.extend_from_slice(&[b'\n', ED25519]);
-    message.extend_from_slice(key.as_bytes());
+    message.extend_from_slice(&[b'\n', kind]);
+    message.extend_from_slice(public_key);
     let [a, b, c, d, ..] = hash::sha256(&message).0;
     u32::from_be_bytes([a, b, c, d])
 }
 
-fn encode_key(bytes: &[u8; 32]) -> Zeroizing<String> {
-    let mut typed = Zeroizing::new([ED25519; 33]);
+/// The last part of a key's text.
+pub(crate) fn encode_key(kind: u8, bytes: &[u8; 32]) -> Zeroizing<String> {
+    let mut typed = Zeroizing::new([kind; 33]);
     typed[1..].copy_from_slice(bytes);
     Zeroizing::new(STANDARD.encode(*typed))
 }
 
-/// Splits `name+id+base64`; the base64 may itself have a `+`.
-fn split_key(text: &str) -> Result<(&str, u32, [u8; 32]), KeyError> {
+/// Splits `name+id+base64` of a key of a type; the base64 may itself have a `+`.
+pub(crate) fn split_key(kind: u8, text: &str) -> Result<(&str, u32, [u8; 32]), KeyError> {
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(KeyError::Form);
@@ -388,7 +392,7 @@ fn split_key(text: &str) -> Result<(&str, u32, [u8; 32]), KeyError> {
     let id = u32::from_str_radix(id, 16).map_err(|_| KeyError::Form)?;
     let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| KeyError::Form)?);
     match bytes.split_first() {
-        Some((&ED25519, key)) => Ok((name, id, key.try_into().map_err(|_| KeyError::Form)?)),
+        Some((found, key)) if *found == kind => Ok((name, id, key.try_into().map_err(|_| KeyError::Form)?)),
         Some(_) => Err(KeyError::Type),
         None => Err(KeyError::Form),
     }

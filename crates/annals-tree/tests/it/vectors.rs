@@ -5,15 +5,17 @@ use std::path::Path;
 use annals_tree::block::BlockPart;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::commitment::{Committer, commitment, salt, unit_digest};
+use annals_tree::cosignature::{Cosigner, Quorum, WitnessKey};
 use annals_tree::entry::{Entry, EntryKind, encode_event};
 use annals_tree::hash::{Hash, leaf_hash};
 use annals_tree::head::{Head, HeadLog, SignedHead};
 use annals_tree::nodes::{consistency, inclusion, root_at};
-use annals_tree::note::{SigningKey, VerifierKey};
+use annals_tree::note::{Note, SigningKey, VerifierKey};
 use annals_tree::origin::{LogKind, LogName};
 use annals_tree::proof::{TlogProof, verify_consistency, verify_inclusion};
 use annals_tree::secret::{Counter, PuncturedRoot, Secret, SecretRoot};
 use annals_tree::tree::Tree;
+use annals_tree::witness::AddCheckpoint;
 use serde_json::Value;
 
 fn load(name: &str) -> Value {
@@ -183,6 +185,32 @@ fn keys_and_checkpoints_come_out() {
         assert_eq!(key.sign(&checkpoint.to_text()).unwrap(), text(&case["note"]));
         assert_eq!(Checkpoint::open(text(&case["note"]), &key.verifier_key(), origin), Ok(checkpoint));
     }
+}
+
+#[test]
+fn cosignatures_come_out() {
+    let vectors = load("cosignature.json");
+    let checkpoint = text(&vectors["checkpoint"]);
+    let note = Note::parse(checkpoint).unwrap();
+    let mut cosigned = checkpoint.to_owned();
+    let mut keys: Vec<WitnessKey> = Vec::new();
+    for witness in list(&vectors["witnesses"]) {
+        let cosigner = Cosigner::from_seed(text(&witness["name"]), &array(&witness["seed"])).unwrap();
+        assert_eq!(cosigner.to_text().as_str(), text(&witness["signing_key"]));
+        assert_eq!(cosigner.witness_key().to_string(), text(&witness["witness_key"]));
+        let line = cosigner.cosign(note.text(), number(&witness["time"]));
+        assert_eq!(line, text(&witness["line"]));
+        cosigned.push_str(&line);
+        keys.push(text(&witness["witness_key"]).parse().unwrap());
+    }
+    assert_eq!(cosigned, text(&vectors["cosigned"]));
+    let log: VerifierKey = text(&vectors["verifier_key"]).parse().unwrap();
+    let note = Note::open(&cosigned, &log).unwrap();
+    let tally = Quorum::new(keys, 2).unwrap().count(&note, &log);
+    assert_eq!(tally.each, [Ok(1_795_303_721), Ok(0)]);
+    let request = AddCheckpoint::parse(text(&vectors["request"])).unwrap();
+    assert_eq!((request.old_size, request.checkpoint.as_str()), (300, checkpoint));
+    assert_eq!(request.to_text(), text(&vectors["request"]));
 }
 
 #[test]
