@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use annals_event::{Position, TenantId, Timestamp};
+use annals_event::{Operation, Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_segment::Damaged;
 use annals_tree::head::SignedHead;
@@ -24,10 +24,11 @@ use crate::known::Known;
 use crate::log::{Chunk, Log, Row};
 use crate::manifest::{Manifest, TenantEntry};
 use crate::nodes::{LogNodes, NodeError};
+use crate::order::Spot;
 use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
-use crate::tail::{Before, Tail};
+use crate::tail::{Before, Stretch, Tail};
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
 const CONTROL_LOG: u32 = 0;
@@ -397,12 +398,17 @@ impl State {
     fn store(&mut self, batch: &mut InHand, index: u32, mut row: Row) -> (Position, Hash) {
         let log = &mut self.logs[index as usize];
         let found = Found { log: index, position: Position(log.size()) };
+        let stretch = self.tail.stretches.entry(index).or_insert_with(|| Stretch::after(log));
         if log.kind == LogKind::Tenant {
-            let seq = self.tail.order.push(found).0;
+            let happened_at = row.happened_at();
+            let in_stretch = u32::try_from(stretch.rows.len()).expect("rows in memory are far below 2^32");
+            let seq = self.tail.order.push(Spot { log: index, row: in_stretch, happened_at }).0;
             row.seq = Some(seq);
-            self.tail.times.push(row.happened_at(), seq);
+            self.tail.times.push(happened_at, seq);
+            let operation = Operation::from_code(row.operation).unwrap_or(Operation::Other);
+            self.tail.marks.push(row.event_in(&self.tail.chunks), operation);
         }
-        let stored = log.push(self.tail.stretch_of(index, log), row);
+        let stored = log.push(stretch, row);
         self.tail.ids.insert(row.id_hash, found);
         self.tail.records += 1;
         self.tail.since.get_or_insert(batch.accepted_at);
