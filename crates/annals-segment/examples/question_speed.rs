@@ -1,7 +1,8 @@
 //! How long questions to a segment of real events take, warm, on one thread.
 //!
 //! `cargo run --release -p annals-segment --example question_speed -- EVENTS.ndjson [ROWS [PART]]`: events as `POST /v1/events` takes
-//! them, one a line, with `tenant`. With PART only the questions that have it in their text, for a second each.
+//! them, one a line, with `tenant`. With PART only the questions that have it in their text, for a second each; `facets` for
+//! the counts of one tenant alone.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -16,7 +17,7 @@ use annals_event::filter::{Condition, Field, Matcher, parse, parse_field, parse_
 use annals_event::{Normalised, Rules, Scratch, TenantId, normalise};
 use annals_segment::body::Cache;
 use annals_segment::build::{LogName, Row, Rows, build};
-use annals_segment::hits::{Budget, Hits, Lane, Step};
+use annals_segment::hits::{Budget, Hits, Lane, Moment, Step};
 use annals_segment::plan::Plan;
 use annals_segment::segment::Segment;
 use annals_segment::tally::{Tally, TallySink};
@@ -56,6 +57,7 @@ impl Rows for Logs {
             operation: record.operation,
             derived: false,
             system: false,
+            stated: 0,
             class: 0,
             root: &[7; 32],
             counter: 0,
@@ -109,7 +111,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let part = arguments.next();
     let is_asked = |what: &str| part.as_deref().is_none_or(|part| what.contains(part));
     let budget = Duration::from_millis(if part.is_some() { 1_000 } else { 100 });
-    let logs = read(&path, rows)?;
+    if is_asked("facets") {
+        facets(&path, rows)?;
+    }
+    let logs = read(&path, rows, None)?;
     let longest = (0..logs.logs()).max_by_key(|log| logs.count(*log)).ok_or("no events")?;
     let (name, some) = (logs.log(longest), sample(&logs));
     let file = build(&logs, 0x5EED, Vec::new())?.0;
@@ -172,6 +177,88 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Segments of one tenant that are counted together.
+const SEGMENTS: usize = 8;
+
+/// Facets of one tenant who has all events: days and four fields.
+fn facets(path: &str, rows: usize) -> Result<(), Box<dyn Error>> {
+    let logs = read(path, rows, Some("one"))?;
+    let name = logs.log(0);
+    let file = Arc::new(build(&logs, 0x5EED, Vec::new())?.0);
+    drop(logs);
+    let open = |cache: &Arc<Cache>| Segment::open("s".into(), Arc::clone(&file) as Arc<_>, Arc::clone(cache));
+    let lane = |segment: &Segment| segment.find_log(&name.tenant, false).map(|log| log.map(Lane::LogTime));
+    let fields = ["action", "actor.id", "outcome.result", "metadata.region"]
+        .map(|field| parse_field(field).expect("a field"));
+    let everything = Arc::new(Matcher::new(Condition::everything()));
+    let common =
+        Arc::new(Matcher::new(parse(r#"action eq "video.view""#).map_err(|error| error.to_string())?));
+    let plan = |segment: &Arc<Segment>, matcher| Plan::new(segment, matcher, false).map(Arc::new);
+
+    let cache = Cache::new(2 << 30);
+    let segment = open(&cache)?;
+    let own = lane(&segment)?.ok_or("no log")?;
+    let Lane::LogTime(log) = &own else { return Err("another lane".into()) };
+    let at = |place: u32| -> Result<(i64, u64), annals_segment::Damaged> {
+        Ok((segment.happened(segment.log_time_row(log, place)?)?, 0))
+    };
+    let count_rows = log.rows.len();
+    let middle = at(log.rows.end / 4)?..at(log.rows.end / 4 * 3)?;
+    println!("facets of one tenant with {count_rows} rows | rows counted | days | + actor.id | + 4 fields");
+    let everyone = (Bound::Unbounded, Bound::Unbounded);
+    let cut = (Bound::Included(middle.start), Bound::Excluded(middle.end));
+    let but_one = (Bound::Excluded((at(0)?.0, u64::MAX)), Bound::Unbounded);
+    for (what, matcher, bounds) in [
+        ("all but the first, nothing known", &everything, but_one),
+        ("half of them by time", &everything, cut),
+        ("all, counted before", &everything, everyone),
+        ("where action is a common one", &common, everyone),
+        ("where it is, half of them by time", &common, cut),
+    ] {
+        let plan = plan(&segment, matcher)?;
+        let mut line = String::new();
+        for fields in [&[][..], &fields[1..2], &fields] {
+            let (took, counts) =
+                measure(Duration::from_millis(300), || count_within(&plan, &own, bounds, fields, true))?;
+            if line.is_empty() {
+                line = format!("{what} | {}", counts.total);
+            }
+            line += &format!(" | {took:.2?}");
+        }
+        println!("{line}");
+    }
+    for segments in [1, SEGMENTS] {
+        let cold = measure(Duration::from_millis(300), || {
+            let cache = Cache::new(2 << 30);
+            let mut counts = Counts::default();
+            for _ in 0..segments {
+                let segment = open(&cache)?;
+                let lane = lane(&segment)?.ok_or_else(|| segment.malformed("no log"))?;
+                add_counts(&plan(&segment, &everything)?, &lane, everyone, &fields, true, &mut counts)?;
+            }
+            Ok::<_, annals_segment::Damaged>(counts.total)
+        })?;
+        let open = (0..segments).map(|_| open(&cache)).collect::<Result<Vec<_>, _>>()?;
+        let warm = measure(Duration::from_millis(300), || {
+            let mut counts = Counts::default();
+            for segment in &open {
+                let lane = lane(segment)?.ok_or_else(|| segment.malformed("no log"))?;
+                add_counts(&plan(segment, &everything)?, &lane, everyone, &fields, true, &mut counts)?;
+            }
+            Ok::<_, annals_segment::Damaged>(counts.values)
+        })?;
+        println!(
+            "{segments} segments, days and 4 fields: {} rows, opened anew {:.2?}; again {:.2?}, {} values told, {} bytes kept",
+            cold.1,
+            cold.0,
+            warm.0,
+            warm.1,
+            cache.stats().tally_bytes
+        );
+    }
+    Ok(())
+}
+
 fn questions(some: &[(&'static str, String)]) -> Result<Vec<(String, Condition)>, Box<dyn Error>> {
     let mut questions = Vec::new();
     let quoted = |name: &str| {
@@ -222,10 +309,32 @@ fn count(
     fields: &[Field],
     times: bool,
 ) -> Result<Counts, annals_segment::Damaged> {
+    count_within(plan, lane, (Bound::Unbounded, Bound::Unbounded), fields, times)
+}
+
+fn count_within(
+    plan: &Arc<Plan>,
+    lane: &Lane,
+    bounds: (Bound<Moment>, Bound<Moment>),
+    fields: &[Field],
+    times: bool,
+) -> Result<Counts, annals_segment::Damaged> {
     let mut counts = Counts::default();
-    let mut tally = Tally::new(plan, lane, Bound::Unbounded, Bound::Unbounded, u64::MAX, fields, times)?;
-    while !tally.step(&mut counts, &mut Budget::new(u64::MAX))? {}
+    add_counts(plan, lane, bounds, fields, times, &mut counts)?;
     Ok(counts)
+}
+
+fn add_counts(
+    plan: &Arc<Plan>,
+    lane: &Lane,
+    (low, high): (Bound<Moment>, Bound<Moment>),
+    fields: &[Field],
+    times: bool,
+    counts: &mut Counts,
+) -> Result<(), annals_segment::Damaged> {
+    let mut tally = Tally::new(plan, lane, low, high, u64::MAX, fields, times)?;
+    while !tally.step(counts, &mut Budget::new(u64::MAX))? {}
+    Ok(())
 }
 
 /// Processor time of a run, as many as fit into the budget, the first left out. Time itself would measure who else is there.
@@ -257,7 +366,8 @@ fn sample(logs: &Logs) -> Vec<(&'static str, String)> {
     vec![("id", of("/id")), ("actor.id", of("/actor/id")), ("targets.id", of("/targets/0/id"))]
 }
 
-fn read(path: &str, rows: usize) -> Result<Logs, Box<dyn Error>> {
+/// Events of a file, as those of one tenant if one is named.
+fn read(path: &str, rows: usize, tenant: Option<&str>) -> Result<Logs, Box<dyn Error>> {
     let (mut scratch, mut event) = (Scratch::default(), Normalised::default());
     let mut logs: BTreeMap<TenantId, Vec<Record>> = BTreeMap::new();
     let mut at = 0;
@@ -266,7 +376,8 @@ fn read(path: &str, rows: usize) -> Result<Logs, Box<dyn Error>> {
             .map_err(|error| error.message)?;
         let occurred_at = event.occurred_at().map(|at| at.as_micros());
         at = at.max(occurred_at.unwrap_or(0));
-        let tenant = event.tenant().cloned().map_or_else(|| TenantId::new("all"), Ok)?;
+        let own = event.tenant().cloned().filter(|_| tenant.is_none());
+        let tenant = own.map_or_else(|| TenantId::new(tenant.unwrap_or("all")), Ok)?;
         logs.entry(tenant).or_default().push(Record {
             seq,
             at,

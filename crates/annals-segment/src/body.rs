@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::Damaged;
+use crate::tally::memory::Memory;
 
 mod cache;
 mod writer;
@@ -144,6 +145,16 @@ impl Body {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Counts of rows that are kept, of all files of the cache.
+    pub(crate) fn tallies(&self) -> &Memory {
+        self.cache.tallies()
+    }
+
+    /// Which file this is, in the cache: no other has this number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Bytes of header and body.

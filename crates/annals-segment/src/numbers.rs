@@ -71,12 +71,50 @@ struct Packed {
     base_bytes: u8,
 }
 
-/// The header of the group that was read last, for a reader that goes from unit to unit. It belongs to one list of numbers.
+/// The header of the group that was read last, and the block of the file with the last data, for a reader that goes from unit
+/// to unit. It belongs to one list of numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Which group, plus 1; 0 for none.
     number: u64,
     header: Header,
+    /// No header, but the rest of a block of the file.
+    data: Header,
+}
+
+impl Group {
+    /// Bytes of the file, from the blocks that are kept where they are there.
+    #[inline]
+    fn read(&mut self, body: &Body, at: u64, len: usize) -> Result<Near<'_>, Damaged> {
+        // Twice, as a borrow that is given back cannot be let go of.
+        if self.header.part(at, len).is_some() {
+            return Ok(Near::Kept(self.header.part(at, len).unwrap_or_default()));
+        }
+        if self.data.part(at, len).is_none() {
+            let bytes = body.rest(at)?;
+            if bytes.len() < len {
+                return body.read(at, len).map(Near::Read);
+            }
+            self.data = Header { at, len, bytes };
+        }
+        Ok(Near::Kept(self.data.part(at, len).unwrap_or_default()))
+    }
+}
+
+/// Bytes that are kept, or were read for this once: those that stand in two blocks of the file.
+enum Near<'a> {
+    Kept(&'a [u8]),
+    Read(Bytes),
+}
+
+impl Near<'_> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
 }
 
 /// The header of a group, and what stands behind it in its block.
@@ -259,14 +297,13 @@ impl Numbers {
             Coding::Packed(packed) => {
                 self.keep(group, packed, body, unit)?;
                 let state = self.state(packed, body, &group.header, unit)?;
-                let (read, padded);
-                let data: &[u8] = if state.len == UNIT_LEN {
-                    bytes_near!(group.header, body, state.at, state.bytes() + PADDING_BYTES, read)
+                if state.len == UNIT_LEN {
+                    let near = group.read(body, state.at, state.bytes() + PADDING_BYTES)?;
+                    unpack::u64s(near.bytes(), state.width, state.base, state.step, out);
                 } else {
-                    padded = cut(&group.header, body, state)?;
-                    &padded
-                };
-                unpack::u64s(data, state.width, state.base, state.step, out);
+                    let padded = cut(&group.header, body, state)?;
+                    unpack::u64s(&padded, state.width, state.base, state.step, out);
+                }
             }
         }
         Ok(len)
@@ -298,14 +335,13 @@ impl Numbers {
             self.keep(group, packed, body, unit)?;
             let state = self.state(packed, body, &group.header, unit)?;
             if let (Ok(base), true) = (u32::try_from(state.base), u32::try_from(state.upper()).is_ok()) {
-                let (read, padded);
-                let data: &[u8] = if state.len == UNIT_LEN {
-                    bytes_near!(group.header, body, state.at, state.bytes() + PADDING_BYTES, read)
+                if state.len == UNIT_LEN {
+                    let near = group.read(body, state.at, state.bytes() + PADDING_BYTES)?;
+                    unpack::u32s(near.bytes(), state.width, base, state.step == 1, out);
                 } else {
-                    padded = cut(&group.header, body, state)?;
-                    &padded
-                };
-                unpack::u32s(data, state.width, base, state.step == 1, out);
+                    let padded = cut(&group.header, body, state)?;
+                    unpack::u32s(&padded, state.width, base, state.step == 1, out);
+                }
                 return Ok(len);
             }
         }
@@ -324,6 +360,15 @@ impl Numbers {
     ///
     /// When the header is damaged or there is no such unit.
     pub fn unit_bounds(&self, body: &Body, unit: u64) -> Result<(u64, u64), Damaged> {
+        self.unit_bounds_of(&mut Group::default(), body, unit)
+    }
+
+    /// As [`Numbers::unit_bounds`], keeping the header of its group for the units around it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn unit_bounds_of(&self, group: &mut Group, body: &Body, unit: u64) -> Result<(u64, u64), Damaged> {
         let len = self.unit_len(body, unit)? as u64;
         match self.coding {
             Coding::Constant(value) => Ok((value, value)),
@@ -332,8 +377,8 @@ impl Numbers {
                 Ok((first, first.wrapping_add(len - 1)))
             }
             Coding::Packed(packed) => {
-                let header = self.header(packed, body, unit / GROUP)?;
-                let state = self.state(packed, body, &header, unit)?;
+                self.keep(group, packed, body, unit)?;
+                let state = self.state(packed, body, &group.header, unit)?;
                 Ok((state.base, state.upper()))
             }
         }

@@ -1,8 +1,11 @@
 //! Counts of values and times.
 //!
 //! What matches is counted block by block of rows, in whichever order they stand: ordinals in an array, and values are looked
-//! up once, at the end. Rows with an instance that is kept as it is, and rows in which a path leads to several columns, are
-//! counted by their events.
+//! up once, at the end. Where all rows count over many blocks, they are counted as one *line*: the ordinals of a column stand
+//! one behind the other, and whose they are does not matter. Rows with an instance that is kept as it is, and rows in which a
+//! path leads to several columns, are counted by their events.
+//!
+//! What was counted over all rows of a log, or of all logs, is kept and found by the next one who asks, see `memory`.
 
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
@@ -10,17 +13,29 @@ use std::sync::Arc;
 use annals_event::filter::Field;
 
 use self::counter::Counter;
-use self::stretches::Stretches;
+use self::memory::{Counts, Kept, Key};
+use self::times::{Length, Span, Times};
 use crate::Damaged;
 use crate::hits::order::Order;
 use crate::hits::{Budget, Lane, Moment};
-use crate::numbers::UNIT_LEN;
-use crate::plan::known::{coded, decoded};
+use crate::numbers::{Group, UNIT_LEN};
+use crate::plan::known::coded;
 use crate::plan::set::{each_bit_128, first};
 use crate::plan::{Plan, Scratch};
+use crate::segment::Segment;
 
 mod counter;
+pub(crate) mod memory;
 mod stretches;
+mod times;
+
+pub use self::memory::BYTES_MAX as MEMORY_BYTES_MAX;
+
+/// Most rows that are counted as one line.
+const LINE_ROWS: usize = 64 * UNIT_LEN;
+
+/// Fewer rows of a block are counted by themselves, unless there is no condition to leave out others.
+const LINE_ROWS_MIN: u32 = 64;
 
 /// Who is told what was counted.
 pub trait TallySink {
@@ -50,12 +65,25 @@ pub struct Tally {
     bounds: Bounds,
     /// The next block.
     block: u32,
+    /// Rows that follow each other and count, and are not counted yet.
+    line: Range<u32>,
+    /// Every row of the lane counts: whose they are, to keep what was counted.
+    whole: Option<Whole>,
     fields: Vec<Counter>,
-    times: bool,
-    stretches: Stretches,
+    times: Option<Times>,
     total: u64,
+    is_begun: bool,
+    /// Only times are counted, for the second time.
+    is_again: bool,
     done: bool,
+    group: Group,
     numbers: Box<[u64; UNIT_LEN]>,
+}
+
+/// Counts over all rows of a lane.
+struct Whole {
+    log: Option<u32>,
+    fields: Vec<Field>,
 }
 
 /// Which moments count.
@@ -89,33 +117,54 @@ impl Tally {
         let segment = plan.segment();
         let mut scratch = plan.scratch();
         let order = Order::new(segment, lane.clone());
-        let never = plan.is_never();
         let by_number = matches!(lane, Lane::LogNumber(_) | Lane::AllNumber);
-        let unbounded = matches!((low, high), (Bound::Unbounded, Bound::Unbounded));
         let mut bounds = Bounds { low, high, times: None, size: None, places: None };
         let mut rows = Vec::new();
-        if !never {
+        let reach = if plan.is_never() { Reach::None } else { reach(&order, low, high, &mut scratch)? };
+        if reach != Reach::None {
             if by_number {
                 let places = order.places(low, high, size, &mut scratch.reader)?;
                 bounds.places = (places != (0..order.len())).then_some(places);
             } else {
                 bounds.size = order.exceeds(size)?.then_some(size);
-                bounds.times = (!unbounded).then(|| inner(low, high));
+                bounds.times = (reach == Reach::Some).then(|| inner(low, high));
             }
             rows = rows_of(plan, lane)?;
         }
+        let is_whole = plan.is_always()
+            && !rows.is_empty()
+            && bounds.times.is_none()
+            && bounds.size.is_none()
+            && bounds.places.is_none();
+        let whole = is_whole.then(|| Whole { log: log_of(lane), fields: fields.to_vec() });
+        let known = |of| whole.as_ref().and_then(|whole| whole.find(segment, of));
+        let counter = |field: &Field| match known(Counts::Values(field.clone())) {
+            Some(Kept::Values(counted)) => Ok(Counter::known(counted)),
+            _ => Counter::new(segment, field),
+        };
+        let cells = |length| match known(Counts::Times(length)) {
+            Some(Kept::Times(cells)) => Some(cells),
+            _ => None,
+        };
+        let span = if times && !rows.is_empty() { between(segment, lane)? } else { None };
+        let span = span.map(|between| Span { between, rows: order.len(), known: Length::ALL.map(cells) });
+        let all = rows.iter().map(|rows| u64::from(rows.end - rows.start)).sum();
         Ok(Self {
-            fields: fields.iter().map(|field| Counter::new(segment, field)).collect::<Result<_, _>>()?,
+            fields: fields.iter().map(counter).collect::<Result<_, _>>()?,
+            times: times.then(|| Times::of(span)),
+            total: if is_whole { all } else { 0 },
+            whole,
             plan: Arc::clone(plan),
             scratch,
             order,
             block: rows.first().map_or(0, |rows| rows.start / 128),
+            line: 0..0,
+            is_begun: false,
+            is_again: false,
             done: rows.is_empty(),
             rows,
             bounds,
-            times,
-            stretches: Stretches::new(),
-            total: 0,
+            group: Group::default(),
             numbers: Box::new([0; UNIT_LEN]),
         })
     }
@@ -128,12 +177,17 @@ impl Tally {
     /// [`Damaged`] when something on the way is not what was written. What the sink was told is of no use then.
     pub fn step(&mut self, sink: &mut dyn TallySink, budget: &mut Budget) -> Result<bool, Damaged> {
         /// What a block costs, and what it costs for each field.
-        const BLOCK_WORK: u64 = 300;
+        const BLOCK_WORK: u64 = 150;
+        if let Some(times) = self.times.as_mut().filter(|_| !self.is_begun && !self.done) {
+            times.begin(sink);
+        }
+        self.is_begun = true;
         while !self.done {
-            let end = self.rows.last().map_or(0, |rows| rows.end.div_ceil(128));
+            let end =
+                if self.is_known() { 0 } else { self.rows.last().map_or(0, |rows| rows.end.div_ceil(128)) };
             let Some(block) = self.plan.next_block(self.block, false).filter(|block| *block < end) else {
                 self.finish(sink)?;
-                break;
+                if self.done { break } else { continue }
             };
             self.block = block + 1;
             let work = self.count(block, sink)?;
@@ -145,6 +199,13 @@ impl Tally {
         Ok(true)
     }
 
+    /// All that is asked was counted before.
+    fn is_known(&self) -> bool {
+        self.whole.is_some()
+            && (self.is_again || self.fields.iter().all(Counter::is_known))
+            && self.times.as_ref().is_none_or(Times::is_done)
+    }
+
     /// Counts a block, and says what closer looks have cost.
     fn count(&mut self, block: u32, sink: &mut dyn TallySink) -> Result<u64, Damaged> {
         /// A record that is put together.
@@ -153,57 +214,76 @@ impl Tally {
         if wanted == 0 {
             return Ok(0);
         }
-        if !self.plan.is_always() {
-            let mask = self.plan.mask_of(block, wanted, &mut self.scratch)?;
-            wanted = mask.sure | mask.maybe;
-            if wanted == 0 {
-                return Ok(0);
-            }
+        if self.plan.is_always() {
             wanted = self.within(block, wanted)?;
-            let maybe = mask.maybe & wanted;
-            let mut failed = Ok(());
-            each_bit_128(maybe, |bit| {
-                if failed.is_ok() {
-                    match self.plan.verify(block * 128 + bit, &mut self.scratch) {
-                        Ok(true) => {}
-                        Ok(false) => wanted &= !(1 << bit),
-                        Err(error) => failed = Err(error),
-                    }
-                }
-            });
-            failed?;
             self.add(block, wanted, sink)?;
-            return Ok(u64::from(maybe.count_ones()) * RECORD_WORK);
+            return Ok(0);
+        }
+        let mask = self.plan.mask_of(block, wanted, &mut self.scratch)?;
+        wanted = mask.sure | mask.maybe;
+        if wanted == 0 {
+            return Ok(0);
         }
         wanted = self.within(block, wanted)?;
+        let maybe = mask.maybe & wanted;
+        let mut failed = Ok(());
+        each_bit_128(maybe, |bit| {
+            if failed.is_ok() {
+                match self.plan.verify(block * 128 + bit, &mut self.scratch) {
+                    Ok(true) => {}
+                    Ok(false) => wanted &= !(1 << bit),
+                    Err(error) => failed = Err(error),
+                }
+            }
+        });
+        failed?;
         self.add(block, wanted, sink)?;
-        Ok(0)
+        Ok(u64::from(maybe.count_ones()) * RECORD_WORK)
     }
 
     fn add(&mut self, block: u32, rows: u128, sink: &mut dyn TallySink) -> Result<(), Damaged> {
-        if rows == 0 {
+        let count = rows.count_ones();
+        if count == 0 {
             return Ok(());
         }
-        self.total += u64::from(rows.count_ones());
-        for counter in &mut self.fields {
+        if self.whole.is_none() {
+            self.total += u64::from(count);
+        }
+        let start = rows.trailing_zeros();
+        let is_line = rows >> start == first(count as usize);
+        if is_line && (count >= LINE_ROWS_MIN || self.plan.is_always()) {
+            let rows = block * 128 + start..block * 128 + start + count;
+            if self.line.end != rows.start || self.line.len() >= LINE_ROWS {
+                self.add_line(sink)?;
+                self.line.start = rows.start;
+            }
+            self.line.end = rows.end;
+            return Ok(());
+        }
+        // Rows are counted in their order.
+        self.add_line(sink)?;
+        for counter in self.fields.iter_mut().filter(|_| !self.is_again) {
             counter.add(block, rows, &mut self.scratch)?;
         }
-        if self.times { self.add_times(block, rows, sink) } else { Ok(()) }
+        match &mut self.times {
+            Some(times) => times.add(self.plan.segment(), block, rows, sink),
+            None => Ok(()),
+        }
     }
 
-    fn add_times(&mut self, block: u32, rows: u128, sink: &mut dyn TallySink) -> Result<(), Damaged> {
-        let segment = self.plan.segment();
-        let happened = &segment.footer().known.happened;
-        let (least, most) = happened.unit_bounds(segment.body(), u64::from(block))?;
-        // The bounds are of all rows of the block; where some do not count, so may not the stretch of a bound.
-        if rows == u128::MAX
-            && self.stretches.add_all(decoded(least), decoded(most), u64::from(rows.count_ones()), sink)
-        {
+    /// Counts the line.
+    fn add_line(&mut self, sink: &mut dyn TallySink) -> Result<(), Damaged> {
+        let rows = std::mem::take(&mut self.line);
+        if rows.is_empty() {
             return Ok(());
         }
-        happened.unit(segment.body(), u64::from(block), &mut self.numbers)?;
-        each_bit_128(rows, |bit| self.stretches.add(decoded(self.numbers[bit as usize]), sink));
-        Ok(())
+        for counter in self.fields.iter_mut().filter(|_| !self.is_again) {
+            counter.add_line(rows.clone(), &mut self.scratch)?;
+        }
+        match &mut self.times {
+            Some(times) => times.add_line(self.plan.segment(), rows, sink),
+            None => Ok(()),
+        }
     }
 
     /// The lane's rows in a block.
@@ -244,7 +324,11 @@ impl Tally {
         }
         let surely_in = match self.bounds.times {
             Some((low, high)) => {
-                let (least, most) = segment.footer().known.happened.unit_bounds(body, unit)?;
+                let happened = &segment.footer().known.happened;
+                let (least, most) = happened.unit_bounds_of(&mut self.group, body, unit)?;
+                if most < low || high < least {
+                    return Ok(0);
+                }
                 low < least && most < high
             }
             None => true,
@@ -257,7 +341,7 @@ impl Tally {
         if self.bounds.size.is_none() {
             // A time alone decides, unless it is that of a bound.
             let (low, high) = self.bounds.times.unwrap_or((0, u64::MAX));
-            segment.footer().known.happened.unit(body, unit, &mut self.numbers)?;
+            segment.footer().known.happened.unit_of(&mut self.group, body, unit, &mut self.numbers)?;
             let mut at_bound = 0;
             each_bit_128(rows, |bit| {
                 let at = self.numbers[bit as usize];
@@ -278,15 +362,101 @@ impl Tally {
         failed.map(|()| kept)
     }
 
+    /// Tells what was counted. Not yet done when times have to be counted again.
     fn finish(&mut self, sink: &mut dyn TallySink) -> Result<(), Damaged> {
+        self.add_line(sink)?;
+        let segment = Arc::clone(self.plan.segment());
+        if let Some(times) = &mut self.times {
+            let cells = times.cells();
+            if let (Some(whole), Some((length, cells))) = (&self.whole, &cells) {
+                whole.keep(&segment, Counts::Times(*length), Kept::Times(Arc::clone(cells)));
+            }
+            if !times.finish(cells, sink) {
+                self.block = self.rows.first().map_or(0, |rows| rows.start / 128);
+                self.is_again = true;
+                return Ok(());
+            }
+        }
         self.done = true;
-        self.stretches.finish(sink);
         for (index, counter) in self.fields.iter_mut().enumerate() {
-            counter.finish(index, &mut self.scratch, sink)?;
+            let counted = counter.finish(index, &segment, sink)?;
+            if let (Some(whole), Some(counted)) = (&self.whole, counted) {
+                whole.keep(&segment, Counts::Values(whole.fields[index].clone()), Kept::Values(counted));
+            }
         }
         sink.add_total(self.total);
         Ok(())
     }
+}
+
+impl Whole {
+    fn key(&self, segment: &Segment, of: Counts) -> Key {
+        Key { file: segment.body().number(), log: self.log, of }
+    }
+
+    fn find(&self, segment: &Segment, of: Counts) -> Option<Kept> {
+        segment.body().tallies().find(&self.key(segment, of))
+    }
+
+    fn keep(&self, segment: &Segment, of: Counts, kept: Kept) {
+        segment.body().tallies().keep(self.key(segment, of), kept);
+    }
+}
+
+/// Which moments of a lane lie within bounds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    None,
+    /// Or all, or none.
+    Some,
+    All,
+}
+
+/// Looks at the first and the last moment.
+fn reach(
+    order: &Order,
+    low: Bound<Moment>,
+    high: Bound<Moment>,
+    scratch: &mut Scratch,
+) -> Result<Reach, Damaged> {
+    let Some(last) = order.len().checked_sub(1) else { return Ok(Reach::None) };
+    if matches!((low, high), (Bound::Unbounded, Bound::Unbounded)) {
+        return Ok(Reach::All);
+    }
+    let mut moment = |place| order.moment(order.row(place)?, &mut scratch.reader);
+    let (Some(first), Some(last)) = (moment(0)?, moment(last)?) else { return Ok(Reach::Some) };
+    let (is_after, is_before) = ((low, Bound::Unbounded), (Bound::Unbounded, high));
+    Ok(if !is_after.contains(&last) || !is_before.contains(&first) {
+        Reach::None
+    } else if is_after.contains(&first) && is_before.contains(&last) {
+        Reach::All
+    } else {
+        Reach::Some
+    })
+}
+
+/// When the first and the last row of a lane happened.
+fn between(segment: &Segment, lane: &Lane) -> Result<Option<(i64, i64)>, Damaged> {
+    match lane {
+        Lane::LogTime(log) | Lane::LogNumber(log) => segment.log_times(log).map(Some),
+        Lane::AllTime | Lane::AllNumber => segment.all_times(),
+    }
+}
+
+fn log_of(lane: &Lane) -> Option<u32> {
+    match lane {
+        Lane::LogTime(log) | Lane::LogNumber(log) => Some(log.index),
+        Lane::AllTime | Lane::AllNumber => None,
+    }
+}
+
+/// The blocks of rows that follow each other, and which of each one's they are.
+fn blocks_of(rows: Range<u32>) -> impl Iterator<Item = (u32, Range<usize>)> {
+    let (start, end) = (rows.start, rows.end);
+    (start / 128..end.div_ceil(128)).map(move |block| {
+        let in_block = |row: u32| row.saturating_sub(block * 128).min(128) as usize;
+        (block, in_block(start)..in_block(end))
+    })
 }
 
 /// Times, as they are stored, between which every moment is within the bounds, and beyond which none is.

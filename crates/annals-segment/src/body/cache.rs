@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::BLOCK_BYTES;
+use crate::tally::memory::Memory;
 
 /// Most blocks of a set.
 const WAYS_MAX: usize = 8;
@@ -24,6 +25,7 @@ pub struct Cache {
     /// Most blocks of each set.
     ways: usize,
     files: AtomicU64,
+    tallies: Memory,
 }
 
 /// What a cache has done and holds.
@@ -35,6 +37,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// Bytes it holds.
     pub bytes: u64,
+    /// Bytes of the counts that are kept beside it, about.
+    pub tally_bytes: u64,
 }
 
 #[derive(Default)]
@@ -55,7 +59,8 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// A cache of at most `bytes_max` bytes, and at least one block.
+    /// A cache of at most `bytes_max` bytes, and at least one block. Beside it counts of rows are kept, of a quarter as many
+    /// bytes at most, and never more than [`MEMORY_BYTES_MAX`](crate::tally::MEMORY_BYTES_MAX).
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
         let blocks = (bytes_max / BLOCK_BYTES).max(1);
@@ -64,13 +69,14 @@ impl Cache {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             ways: blocks.min(WAYS_MAX),
             files: AtomicU64::new(1),
+            tallies: Memory::beside(bytes_max),
         })
     }
 
     /// Hits, misses and bytes until now.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let mut stats = CacheStats::default();
+        let mut stats = CacheStats { tally_bytes: self.tallies.bytes() as u64, ..CacheStats::default() };
         for set in &self.sets {
             let set = lock(set);
             stats.hits += set.hits;
@@ -78,6 +84,11 @@ impl Cache {
             stats.bytes += set.blocks.iter().map(|block| block.len() as u64).sum::<u64>();
         }
         stats
+    }
+
+    /// Counts that are kept.
+    pub(super) fn tallies(&self) -> &Memory {
+        &self.tallies
     }
 
     /// A number for a file that is opened, which no other has; not 0.

@@ -1,8 +1,8 @@
 //! Reading columns: which instances have a leaf, which value it is, and which rows the instances stand in.
 //!
 //! A table's instances are read 128 at a time, as the numbers of their shapes are stored. What was worked out for the last
-//! unit of each table and column stays in a [`Reader`], so that neighbours cost next to nothing. A reader belongs to one
-//! thread and one segment.
+//! two units of each table and column stays in a [`Reader`], so that neighbours cost next to nothing: the instances in 128
+//! rows mostly lie in two units. A reader belongs to one thread and one segment.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,10 +69,23 @@ pub struct Reader {
 /// No unit: none is so high.
 const NONE: u64 = u64::MAX;
 
-/// What is known of a table and of one unit of it.
+/// What is known of a table and of two units of it: an even one and an odd one.
 pub(super) struct TableState {
     pub(super) shapes: Option<Arc<Shapes>>,
-    /// The unit whose shapes these are.
+    units: [UnitState; 2],
+    /// Scratch: per shape its index in [`UnitState::masks`] plus one.
+    slots: Vec<u8>,
+    columns: Vec<ColumnState>,
+    raw: [PartState; 2],
+    /// Which instances of the parent have this table.
+    inside: [PartState; 2],
+    /// How many elements stand before those of an instance of the parent.
+    starts: Window<u64>,
+}
+
+/// Shapes of the instances of a unit.
+struct UnitState {
+    /// Which unit.
     unit: u64,
     /// How many instances it has.
     count: usize,
@@ -80,20 +93,18 @@ pub(super) struct TableState {
     ids: Box<[u32; 128]>,
     /// Each shape in it with the instances that have it.
     masks: Vec<(u32, u128)>,
-    /// Scratch: per shape its index in `masks` plus one.
-    slots: Vec<u8>,
-    columns: Vec<ColumnState>,
-    raw: PartState,
-    /// Which instances of the parent have this table.
-    inside: PartState,
-    /// How many elements stand before those of an instance of the parent.
-    starts: Window<u64>,
+}
+
+impl UnitState {
+    fn new() -> UnitState {
+        UnitState { unit: NONE, count: 0, ids: Box::new([0; 128]), masks: Vec::new() }
+    }
 }
 
 struct ColumnState {
     /// Every instance has a leaf.
     all: bool,
-    part: PartState,
+    part: [PartState; 2],
     ordinals: Window<u32>,
     page: Page,
 }
@@ -112,50 +123,54 @@ impl TableState {
     fn new(table: &Table) -> TableState {
         let column = |column: &Column| ColumnState {
             all: column.presence == Presence::All,
-            part: PartState::NEW,
+            part: [PartState::NEW; 2],
             ordinals: Window::new(),
             page: Page::new(),
         };
         TableState {
             shapes: None,
-            unit: NONE,
-            count: 0,
-            ids: Box::new([0; 128]),
-            masks: Vec::new(),
+            units: [UnitState::new(), UnitState::new()],
             slots: Vec::new(),
             columns: table.columns.iter().map(column).collect(),
-            raw: PartState::NEW,
-            inside: PartState::NEW,
+            raw: [PartState::NEW; 2],
+            inside: [PartState::NEW; 2],
             starts: Window::new(),
         }
     }
 
-    /// Reads the shapes of a unit, unless it is the last one read.
+    /// Reads the shapes of a unit, unless it is one of the last two read.
     #[inline]
-    fn load(&mut self, segment: &Segment, table: usize, unit: u64) -> Result<(), Damaged> {
-        if self.unit == unit { Ok(()) } else { self.load_anew(segment, table, unit) }
+    fn load(&mut self, segment: &Segment, table: usize, unit: u64) -> Result<&UnitState, Damaged> {
+        let at = parity(unit);
+        if self.units[at].unit != unit {
+            self.load_anew(segment, table, unit)?;
+        }
+        Ok(&self.units[at])
     }
 
+    #[inline(never)]
     fn load_anew(&mut self, segment: &Segment, table: usize, unit: u64) -> Result<(), Damaged> {
         let own = &segment.footer().tables[table];
-        self.unit = NONE;
-        self.masks.clear();
-        self.slots.clear();
-        self.slots.resize(usize::try_from(own.shapes.len()).unwrap_or(usize::MAX) + 1, 0);
-        self.count = own.shape.unit_u32(segment.body(), unit, &mut self.ids)?;
+        let Self { units, slots, .. } = self;
+        let state = &mut units[parity(unit)];
+        state.unit = NONE;
+        state.masks.clear();
+        slots.clear();
+        slots.resize(usize::try_from(own.shapes.len()).unwrap_or(usize::MAX) + 1, 0);
+        state.count = own.shape.unit_u32(segment.body(), unit, &mut state.ids)?;
         let mut bit = 1_u128;
-        for id in &self.ids[..self.count] {
-            let Some(slot) = self.slots.get_mut(*id as usize) else {
+        for id in &state.ids[..state.count] {
+            let Some(slot) = slots.get_mut(*id as usize) else {
                 return Err(segment.malformed("a shape that is not listed"));
             };
             if *slot == 0 {
-                self.masks.push((*id, 0));
-                *slot = u8::try_from(self.masks.len()).expect("at most 128 shapes in a unit");
+                state.masks.push((*id, 0));
+                *slot = u8::try_from(state.masks.len()).expect("at most 128 shapes in a unit");
             }
-            self.masks[usize::from(*slot) - 1].1 |= bit;
+            state.masks[usize::from(*slot) - 1].1 |= bit;
             bit <<= 1;
         }
-        self.unit = unit;
+        state.unit = unit;
         Ok(())
     }
 
@@ -194,15 +209,13 @@ impl Reader {
     /// The shapes among instances `unit * 128 ..` of a table, each with the instances that have it. The number of the table's
     /// shapes stands for those that are kept as they are.
     pub(crate) fn shape_masks(&mut self, table: usize, unit: u64) -> Result<&[(u32, u128)], Damaged> {
-        self.tables[table].load(&self.segment, table, unit)?;
-        Ok(&self.tables[table].masks)
+        Ok(&self.tables[table].load(&self.segment, table, unit)?.masks)
     }
 
     /// Shape of one instance.
     #[inline]
     pub(crate) fn shape(&mut self, table: usize, instance: u64) -> Result<u32, Damaged> {
-        let state = &mut self.tables[table];
-        state.load(&self.segment, table, instance / UNIT)?;
+        let state = self.tables[table].load(&self.segment, table, instance / UNIT)?;
         let at = within(instance);
         if at >= state.count {
             return Err(self.segment.malformed("an instance beyond its table"));
@@ -214,9 +227,9 @@ impl Reader {
     #[inline]
     pub(crate) fn present(&mut self, table: usize, part: Part, unit: u64) -> Result<Present, Damaged> {
         let known = match part {
-            Part::Column(column) => self.tables[table].columns[column].part,
-            Part::Table(child) => self.tables[child].inside,
-            Part::Raw => self.tables[table].raw,
+            Part::Column(column) => self.tables[table].columns[column].part[parity(unit)],
+            Part::Table(child) => self.tables[child].inside[parity(unit)],
+            Part::Raw => self.tables[table].raw[parity(unit)],
         };
         if known.unit == unit { Ok(known.present) } else { self.present_anew(table, part, unit) }
     }
@@ -238,18 +251,17 @@ impl Reader {
             }
             Some(Presence::Shapes(before)) => {
                 let state = &mut tables[table];
-                state.load(segment, table, unit)?;
-                state.shapes(segment, table)?;
-                let shapes = state.shapes.as_ref().expect("read above");
-                Present { before: before.get(segment.body(), unit)?, mask: shapes.mask(&state.masks, part) }
+                let shapes = Arc::clone(state.shapes(segment, table)?);
+                let masks = &state.load(segment, table, unit)?.masks;
+                Present { before: before.get(segment.body(), unit)?, mask: shapes.mask(masks, part) }
             }
             Some(Presence::Listed(list)) => listed(list, segment.body(), unit)?,
         };
         let state = PartState { unit, present };
         match part {
-            Part::Column(column) => tables[table].columns[column].part = state,
-            Part::Table(child) => tables[child].inside = state,
-            Part::Raw => tables[table].raw = state,
+            Part::Column(column) => tables[table].columns[column].part[parity(unit)] = state,
+            Part::Table(child) => tables[child].inside[parity(unit)] = state,
+            Part::Raw => tables[table].raw[parity(unit)] = state,
         }
         Ok(present)
     }
@@ -481,4 +493,9 @@ fn bit(instance: u64) -> u32 {
 /// The place of an instance in its unit.
 pub(super) fn within(instance: u64) -> usize {
     usize::try_from(instance % UNIT).expect("below 128")
+}
+
+/// Which of two places a unit is kept in.
+fn parity(unit: u64) -> usize {
+    usize::from(unit & 1 == 1)
 }

@@ -43,6 +43,12 @@ impl Stretches {
         is_one
     }
 
+    /// The stretch around an instant.
+    pub(super) fn around(&mut self, us: i64, sink: &mut dyn TallySink) -> Range<i64> {
+        let at = self.find(us, sink);
+        self.met[at].0.clone()
+    }
+
     #[inline]
     fn find(&mut self, us: i64, sink: &mut dyn TallySink) -> usize {
         let cell = self.cell(us);
