@@ -267,12 +267,13 @@ class Segment:
                 yield facts | kind, self.event(self.tables[0], row, row), secret, (time - 2**63) // 1000
 
     def check_leaves(self, generate):
-        leaves = []
+        leaves, sums = [], {}
         for facts, event, secret, received_at_ms in self.records():
-            commitment, _ = generate.commit(generate.ggm(*secret), generate.units(generate.parse(event)))
-            leaves.append(generate.sha256(b"\0", generate.entry(1, facts["class"], received_at_ms, commitment)))
+            kind, body = facts.get("stated", 1), event if "stated" in facts else b""
+            units = generate.units(generate.parse(event))
+            commitment = generate.sha256(b"\2", body) if body else generate.commit(generate.ggm(*secret), units)[0]
+            leaves.append(generate.sha256(b"\0", generate.entry(kind, facts["class"], received_at_ms, commitment) + body))
         require([leaf[:2] for leaf in leaves] == self.file.region(self.proof["tags"], 2), "a leaf that has not its tag")
-        sums = {}
         for run, (_, _, rows, position) in enumerate(self.runs):
             for row, position in zip(rows, range(position, position + len(rows))):
                 sums[run, position // 256] = sums.get((run, position // 256), 0) ^ little(leaves[row])
@@ -291,8 +292,7 @@ def main(leaves, *files):
                 sys.stdout.buffer.write(line[:-1] + b',"event":' + event + b"}\n")
             if leaves:
                 segment.check_leaves(generate)
-        # Bytes that are not as the page says may fail in any way.
-        except Exception as error:
+        except Exception as error:  # Bytes that are not as the page says may fail in any way.
             sys.exit(f"{name}: {error or type(error).__name__}")
 
 

@@ -442,6 +442,7 @@ impl Rows for TailRows<'_> {
             operation: row.operation,
             derived: row.derived,
             system: row.system,
+            stated: 0,
             class: row.class,
             root: &self.tail.roots.seeds[row.root as usize],
             counter: row.counter.get(),

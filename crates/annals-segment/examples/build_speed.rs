@@ -64,6 +64,7 @@ impl Rows for Logs {
             operation: record.operation,
             derived: record.derived,
             system: false,
+            stated: 0,
             class: 0,
             root: &[7; 32],
             counter: u16::try_from(record.seq / BATCH % 4_096).expect("a remainder"),

@@ -68,6 +68,8 @@ pub struct Row<'a> {
     pub derived: bool,
     /// annals itself wrote it.
     pub system: bool,
+    /// 0 for an event; for a statement of the log's own, the kind of its entry.
+    pub stated: u8,
     /// Retention class.
     pub class: u16,
     /// The root its secret grows from.
@@ -214,10 +216,11 @@ fn gather_row(row: &Row<'_>, kinds: &mut Dictionary, roots: &mut Dictionary, fac
         system: row.system,
         timed: row.occurred_at.is_some(),
         class: row.class,
+        stated: row.stated,
     };
     let [low, high] = kind.class.to_le_bytes();
     let flags = u8::from(kind.derived) | u8::from(kind.system) << 1 | u8::from(kind.timed) << 2;
-    let number = kinds.number(&[kind.operation, flags, low, high]);
+    let number = kinds.number(&[kind.operation, flags, low, high, kind.stated]);
     if number as usize == facts.kinds.len() {
         facts.kinds.push(kind);
     }

@@ -101,6 +101,14 @@ pub struct Kind {
     pub timed: bool,
     /// Retention class.
     pub class: u16,
+    /// 0 for an event; for a statement of the log's own, the kind of its entry.
+    #[serde(default, skip_serializing_if = "is_event")]
+    pub stated: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_event(stated: &u8) -> bool {
+    *stated == 0
 }
 
 /// The order of all tenants' events, and the orders of time.

@@ -101,7 +101,7 @@ pub(super) fn facts(order: &Order, readers: &mut [Reader], id_hash: IdHash<'_>) 
 
 struct Gather<'h> {
     id_hash: IdHash<'h>,
-    kinds: BTreeMap<(u8, bool, bool, bool, u16), u32>,
+    kinds: BTreeMap<(u8, bool, bool, bool, u16, u8), u32>,
     roots: BTreeMap<[u8; 32], u64>,
     id: Vec<u8>,
 }
@@ -144,7 +144,7 @@ impl Gather<'_> {
     }
 
     fn kind(&mut self, kind: Kind, facts: &mut Facts) -> u32 {
-        let key = (kind.operation, kind.derived, kind.system, kind.timed, kind.class);
+        let key = (kind.operation, kind.derived, kind.system, kind.timed, kind.class, kind.stated);
         *self.kinds.entry(key).or_insert_with(|| {
             facts.kinds.push(kind);
             u32::try_from(facts.kinds.len() - 1).expect("there are not so many kinds")

@@ -175,6 +175,7 @@ fn same(reader: &mut Reader, row: u32, expected: &Row<'_>, event: &mut Vec<u8>) 
         && kind.derived == expected.derived
         && kind.system == expected.system
         && kind.class == expected.class
+        && kind.stated == expected.stated
         && reader.secret(row)? == (*expected.root, expected.counter)
         && reader.segment().may_have_id(expected.id_hash)?)
 }

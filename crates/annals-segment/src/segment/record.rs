@@ -37,6 +37,8 @@ pub struct Sealed {
     pub derived: bool,
     /// annals itself wrote it.
     pub system: bool,
+    /// 0 for an event; for a statement of the log's own, the kind of its entry.
+    pub stated: u8,
     /// Retention class.
     pub class: u16,
     /// The secret root its secret comes from.
@@ -119,6 +121,7 @@ impl Reader {
             operation: kind.operation,
             derived: kind.derived,
             system: kind.system,
+            stated: kind.stated,
             class: kind.class,
             root,
             counter,

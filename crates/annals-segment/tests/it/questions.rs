@@ -368,14 +368,25 @@ fn ask(world: &World, seed: u64, seen: &mut Seen) {
     let mut asker = Asker { world, rng: Rng(seed) };
     let depth = asker.rng.below(4);
     let condition = asker.condition(depth);
+    ask_for(&mut asker, &condition, seed, seen);
+}
+
+/// Asks for what satisfies a condition.
+fn ask_for(asker: &mut Asker<'_>, condition: &Condition, seed: u64, seen: &mut Seen) {
+    let world = asker.world;
     let sent_only = asker.rng.one_in(5);
-    let holding = world.holding(&condition, sent_only);
+    let holding = world.holding(condition, sent_only);
     let context = || format!("seed {seed}, sent only {sent_only}: {condition:?}");
     let matcher = Arc::new(Matcher::new(condition.clone()));
-    let plan = Arc::new(Plan::new(&world.segment, &matcher, sent_only).unwrap());
-    check_masks(world, &plan, &holding, seen, &context);
+    let plan = || Arc::new(Plan::new(&world.segment, &matcher, sent_only).unwrap());
+    // What was asked before is known in part: of no row, of those that were passed on the way, of all.
+    let masks_first = asker.rng.one_in(2);
+    if masks_first {
+        check_masks(world, &plan(), &holding, seen, &context);
+    }
 
     for _ in 0..3 {
+        let plan = plan();
         let (lane, rows) = asker.lane();
         let (low, high, size) = asker.bounds(&rows);
         let rows: Vec<(usize, Moment)> = rows
@@ -389,7 +400,7 @@ fn ask(world: &World, seed: u64, seen: &mut Seen) {
         check_hits(hits, falling, work, &rows, &asked);
         seen.hits += rows.len() as u64;
 
-        let fields = some_fields(&mut asker);
+        let fields = some_fields(asker);
         let times = asker.rng.one_in(2);
         let mut tally = Tally::new(&plan, &lane, low, high, size, &fields, times).unwrap();
         let mut counts =
@@ -400,6 +411,10 @@ fn ask(world: &World, seed: u64, seen: &mut Seen) {
         let expected = naive_counts(world, &rows, &fields, times, counts.span);
         assert_eq!(counts, expected, "{fields:?} {}", asked());
     }
+    if !masks_first {
+        check_masks(world, &plan(), &holding, seen, &context);
+    }
+    check_masks(world, &plan(), &holding, &mut Seen::default(), &context);
 }
 
 fn check_masks(
@@ -579,11 +594,16 @@ fn check(seed: u64, records: Records, limits: Limits) -> Seen {
     check_in(seed, records, &|records| records.segment_within(limits))
 }
 
-/// Asks questions of a segment of these records.
-pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Records) -> Vec<u8>) -> Seen {
+/// Gives each record an operation that there is.
+fn name_operations(records: &mut Records) {
     for record in records.logs.iter_mut().flat_map(|log| &mut log.records) {
         record.operation = Operation::ALL[usize::from(record.operation) % Operation::ALL.len()].code();
     }
+}
+
+/// Asks questions of a segment of these records.
+pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Records) -> Vec<u8>) -> Seen {
+    name_operations(&mut records);
     let world = World::new(&records, segment(&records));
     let mut seen = Seen::default();
     for question in 0..questions() {
@@ -614,6 +634,49 @@ fn instances_that_are_kept_as_they_are_are_found_as_they_read() {
         let style = if seed == 8 { Style::Realistic } else { Style::Mixed };
         check(seed, records(seed, 4, 400, style), Limits { shapes_max, paths_max, ..Limits::default() });
     }
+}
+
+#[test]
+fn words_between_named_values_are_found_as_they_read() {
+    let mut made = records(12, 3, 600, Style::Realistic);
+    name_operations(&mut made);
+    let world = World::new(&made, made.segment_within(Limits::default()));
+    let mut asker = Asker { world: &world, rng: Rng(12) };
+    let text = |part, text: &str, folded| Test::Text { part, text: text.into(), folded };
+    let of = |names: &[&str], test| Condition::Field(Field::Member(Path::new(names)), test);
+    let mut conditions = Vec::new();
+    for needle in ["did", "to", "d", "did to", " did ", "did v", "id", "nobody", ""] {
+        for part in [Part::Whole, Part::Start, Part::End, Part::Anywhere] {
+            for folded in [false, true] {
+                conditions.push(of(&["description"], text(part, needle, folded)));
+            }
+        }
+    }
+    for q in ["did", "\"did video\"", "\"update to\"", "v1", "\"v1 mp4\"", "usr", "\"usr did\""] {
+        conditions.push(Condition::Words(parse_words(q).unwrap()));
+    }
+    let mut seen = Seen::default();
+    for (seed, condition) in (0..).zip(&conditions) {
+        let element =
+            Condition::Element(Path::new(&["targets"]), Box::new(of(&["id"], text(Part::Start, "v", true))));
+        ask_for(&mut asker, condition, seed, &mut seen);
+        ask_for(&mut asker, &Condition::All(vec![element, condition.clone()]), seed, &mut seen);
+    }
+    assert!(seen.hits > 0, "{seen:?}");
+}
+
+#[test]
+fn questions_that_nobody_remembers_have_the_same_answers() {
+    let mut made = records(13, 3, 500, Style::Mixed);
+    name_operations(&mut made);
+    let world = World::new(&made, made.segment_within(Limits::default()));
+    let mut seen = Seen::default();
+    for seed in 0..40 {
+        ask(&world, seed, &mut seen);
+        annals_segment::plan::forget();
+        ask(&world, seed, &mut seen);
+    }
+    assert!(seen.hits > 0, "{seen:?}");
 }
 
 #[test]

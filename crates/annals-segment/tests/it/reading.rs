@@ -45,6 +45,7 @@ fn check_record(log: &Log, record: &Record, sealed: &Sealed) {
         operation: record.operation,
         derived: record.derived,
         system: record.system,
+        stated: record.stated,
         class: record.class,
         root: record.root,
         counter: record.counter,
@@ -233,7 +234,7 @@ fn the_first_record_that_differs_is_told() {
     let segment = open(ledger.segment());
     assert_eq!(segment.same_as(&ledger).unwrap(), None);
     type Change = fn(&mut Record);
-    let changes: [Change; 13] = [
+    let changes: [Change; 14] = [
         |record| *record.event.last_mut().unwrap() = b' ',
         |record| record.event.push(b' '),
         |record| record.received_at += 1,
@@ -242,6 +243,7 @@ fn the_first_record_that_differs_is_told() {
         |record| record.operation ^= 1,
         |record| record.derived = !record.derived,
         |record| record.system = !record.system,
+        |record| record.stated ^= 2,
         |record| record.class += 1,
         |record| record.root[31] ^= 1,
         |record| record.counter ^= 1,

@@ -102,6 +102,7 @@ fn record(number: u64, position: u64, seq: Option<u64>, event: &str, occurred_at
         operation: u8::try_from(1 + number % 8).unwrap(),
         derived: number.is_multiple_of(3),
         system: number.is_multiple_of(40),
+        stated: 0,
         class: if number.is_multiple_of(50) { 65_535 } else { 0 },
         root: [u8::try_from(number / 60).unwrap(); 32],
         counter: u16::try_from(number * 97 % 4_096).unwrap(),
