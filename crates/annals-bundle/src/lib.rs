@@ -20,14 +20,14 @@
 //! ```text
 //! {"position":17,"entry":HEX,"secret":HEX,"units":[[NAME,VALUE],…]}           a record, all of it
 //! {"position":18,"entry":HEX,"units":[[NAME,VALUE,SALT],[DIGEST],[DIGEST,40],…]}  parts are withheld, or erased by entry 40
-//! {"position":19,"entry":HEX}                                                 withheld, or for kinds 2 to 5 all there is
+//! {"position":19,"entry":HEX}                                                 withheld, or for kinds 2 to 6 all there is
 //! {"position":20,"entry":HEX,"expired":41}                                    gone by the rule that entry 41 states
 //! {"gap":[21,64],"nodes":[HEX,…]}                                             positions 21 to 63 are not in this bundle
 //! ```
 //!
 //! Entries, units, salts and digests are those of `docs/reference/commitment.md`; NAME and VALUE are strings that hold exactly the
 //! bytes committed to. The nodes of a gap are the roots of the largest complete subtrees that it consists of, from the left.
-//! `lifecycle.ndjson` repeats, in front, the lines without units of entries of kinds 2 to 5.
+//! `lifecycle.ndjson` repeats, in front, the lines without units of entries of kinds 2 to 6.
 //!
 //! A line is checked by itself ([`check_line`]), on as many threads as there are; [`Walk`] takes the results in order, and
 //! [`Walk::finish`] compares the root with the checkpoint's. Nothing here does I/O, knows the time or panics on what it is given.
@@ -49,7 +49,7 @@ mod walk;
 
 pub use compose::{Line, Unit, gap_nodes, write_line};
 pub use lifecycle::{Erased, Erasure, Expiry, Lifecycle, LifecycleError, Stage};
-pub use line::{Checked, Hex, LineError, RecordCheck, Shown, UnitText, check_line};
+pub use line::{Checked, Hex, LineError, Part, RecordCheck, Shown, UnitText, check_line, check_parts};
 pub use manifest::{Counts, Earlier, File, Manifest, Mode, Registry, Trust, TrustedKey};
 pub use verdict::{Finding, Verdict};
 pub use walk::{Summary, Walk};

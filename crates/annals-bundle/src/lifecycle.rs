@@ -164,7 +164,7 @@ impl Lifecycle {
                 check_runs(&expiry.runs, position)?;
                 Says::Expiry(expiry)
             }
-            EntryKind::Policy | EntryKind::Key => Says::Other,
+            EntryKind::Policy | EntryKind::Key | EntryKind::Head => Says::Other,
         };
         let stated = Stated { says, entry: bytes.to_vec(), confirmed: false, used: false };
         match self.entries.insert(position, stated) {

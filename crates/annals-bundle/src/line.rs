@@ -158,6 +158,15 @@ pub enum Shown {
 /// A unit that is shown: its name and its value.
 pub type UnitText<'a> = (Cow<'a, str>, Cow<'a, str>);
 
+/// One unit of a record, in its place among the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// With name and value.
+    Shown(Cow<'a, str>, Cow<'a, str>),
+    /// By its digest, with the position of the entry that is said to have erased it.
+    Hidden(Option<u64>),
+}
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw<'a> {
@@ -279,6 +288,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawUnit<'a> {
 ///
 /// The line has no form that is known. That units are not the entry's is no error: it is said in [`RecordCheck::problem`].
 pub fn check_line(line: &[u8], each: &mut dyn FnMut(u64, &[UnitText<'_>])) -> Result<Checked, LineError> {
+    check_parts(line, &mut |position, parts| {
+        let shown = parts.into_iter().filter_map(|part| match part {
+            Part::Shown(name, value) => Some((name, value)),
+            Part::Hidden(_) => None,
+        });
+        each(position, &shown.collect::<Vec<_>>());
+    })
+}
+
+/// As [`check_line`], where `each` is told of the hidden units too, all in their order.
+///
+/// # Errors
+///
+/// As of [`check_line`].
+pub fn check_parts<'a>(
+    line: &'a [u8],
+    each: &mut dyn FnMut(u64, Vec<Part<'a>>),
+) -> Result<Checked, LineError> {
     if line.len() > LINE_BYTES_MAX {
         return Err(LineError::TooLong(line.len()));
     }
@@ -332,11 +359,11 @@ fn read_entry(position: u64, digits: &str) -> Result<(Entry, Hash), LineError> {
 }
 
 impl RecordCheck {
-    fn take_units(
+    fn take_units<'a>(
         &mut self,
         secret: Option<Hex<16>>,
-        units: Vec<RawUnit<'_>>,
-        each: &mut dyn FnMut(u64, &[UnitText<'_>]),
+        units: Vec<RawUnit<'a>>,
+        each: &mut dyn FnMut(u64, Vec<Part<'a>>),
     ) {
         if self.entry.kind != EntryKind::Event {
             self.problem = Some("an entry of the log's own has no units");
@@ -344,7 +371,8 @@ impl RecordCheck {
         }
         let secret = secret.map(|secret| Secret::from_bytes(secret.0));
         let mut committer = Committer::new(secret.as_ref().unwrap_or(&Secret::from_bytes([0; 16])));
-        let mut shown: Vec<UnitText<'_>> = Vec::with_capacity(units.len());
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(units.len());
+        let mut last: Option<usize> = None;
         for (number, unit) in units.into_iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             match unit {
@@ -359,9 +387,11 @@ impl RecordCheck {
                         None => self.withheld += 1,
                     }
                     committer.digest(&Hash(digest.0));
+                    parts.push(Part::Hidden(by));
                 }
                 RawUnit::Shown(name, value, salt) => {
-                    if shown.last().is_some_and(|(last, _)| *last >= name) {
+                    let before = last.and_then(|at| parts.get(at));
+                    if before.is_some_and(|part| matches!(part, Part::Shown(last, _) if *last >= name)) {
                         self.problem = Some("units out of order");
                         return;
                     }
@@ -378,7 +408,8 @@ impl RecordCheck {
                         self.problem = Some("a unit's name is too long");
                         return;
                     }
-                    shown.push((name, value));
+                    last = Some(parts.len());
+                    parts.push(Part::Shown(name, value));
                 }
             }
         }
@@ -386,6 +417,6 @@ impl RecordCheck {
             self.problem = Some("the event's values are not those that were recorded");
             return;
         }
-        each(self.position, &shown);
+        each(self.position, parts);
     }
 }

@@ -27,7 +27,7 @@ pub struct Manifest {
     pub range: (u64, u64),
     /// How.
     pub mode: Mode,
-    /// The filter that chose records, in the grammar of `docs/reference/search.md`.
+    /// What chose records: conditions as they stand in the query of `GET /v1/events`, see `docs/reference/search.md`.
     pub filter: Option<String>,
     /// Units left out on purpose, by name or, ending in `/*`, by the beginning of a name.
     pub withheld: Vec<String>,

@@ -84,6 +84,12 @@ impl Walk {
         self.frontier.size()
     }
 
+    /// What was in the bundle so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// Takes the next line. What it says of a record's position, if it is a record.
     ///
     /// # Errors

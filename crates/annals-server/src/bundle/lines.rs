@@ -1,0 +1,462 @@
+//! The lines of a bundle's `log.ndjson`: a function of a log, its size, and what is asked of it. Whoever asks again gets the
+//! same bytes, from any line on.
+//!
+//! Where a line ends does not depend on how much is written at once: a record is a line, and a run of positions that are left
+//! out is one, which ends at the range's bounds and within the range at multiples of [`GAP_POSITIONS`]. So a page ends, whatever
+//! its bounds, where a line does.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use annals_bundle::{Counts, Line, Mode, Unit, Verdict, gap_nodes, write_line};
+use annals_event::filter::Matcher;
+use annals_event::json::Document;
+use annals_event::{Position, UnitScratch, rebuild, units};
+use annals_ledger::search::Effort;
+use annals_ledger::{Disclosed, FeedScope, Ledger, ProveError, TenantLog};
+use annals_tree::Hash;
+use annals_tree::commitment::{Salt, salt};
+use annals_tree::unit_digest;
+
+use super::lens::{Hidden, Lens, Seen, Truth, Withheld};
+use super::words::Row;
+use crate::problem::{Code, Problem};
+
+/// Within the range, a run of positions that are left out ends where these many begin anew. It bounds what is looked at before
+/// a line can be written.
+pub const GAP_POSITIONS: u64 = 1 << 16;
+
+/// A page ends behind the line with which it has so many bytes.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Records taken from the ledger at once: at most, and of how many bytes in all, judged by those before.
+const RECORDS_AT_ONCE: u64 = 256;
+const BYTES_AT_ONCE: u64 = 1 << 20;
+
+/// Hits taken from an index at once.
+const HITS_AT_ONCE: usize = 64;
+
+/// Hits no further apart than this are read together with what lies between them.
+const HITS_APART: u64 = 16;
+
+/// What is asked of a log.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Which.
+    pub(crate) log: TenantLog,
+    /// As of how many records.
+    pub(crate) size: u64,
+    /// First position accounted for, and the first after them.
+    pub(crate) range: (u64, u64),
+    /// How.
+    pub(crate) mode: Mode,
+    /// What takes records; none takes all.
+    pub(crate) lens: Option<Lens>,
+    /// The same for the ledger's index, where that gives the same answers.
+    pub(crate) matcher: Option<Arc<Matcher>>,
+    /// Units left out on purpose.
+    pub(crate) withheld: Withheld,
+}
+
+/// Neighbouring lines.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The lines, each with its end.
+    pub(crate) lines: Vec<u8>,
+    /// Where the next one begins; at the end of the log, its size.
+    pub(crate) next: u64,
+    /// What is in them.
+    pub(crate) tally: Tally,
+    /// The first events that were taken.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What is in lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    pub(crate) verdicts: BTreeMap<Verdict, u64>,
+    /// Events that the filter takes.
+    pub(crate) matched: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.counts.records += more.counts.records;
+        self.counts.disclosed += more.counts.disclosed;
+        self.matched += more.matched;
+        for (verdict, count) in &more.verdicts {
+            *self.verdicts.entry(*verdict).or_default() += count;
+        }
+    }
+}
+
+impl Plan {
+    /// Lines from the one that begins at `from` on, with at most `rows` of the events in them for the report.
+    ///
+    /// # Errors
+    ///
+    /// A record cannot be read or is not what was appended; or it cannot be shown that the filter leaves it out without what is
+    /// to be withheld.
+    pub(crate) fn page(
+        &self,
+        ledger: &Ledger,
+        from: u64,
+        effort: Effort<'_>,
+        rows: usize,
+    ) -> Result<Page, Problem> {
+        let mut writer = Writer {
+            plan: self,
+            ledger,
+            effort,
+            page: Page { lines: Vec::new(), next: from, tally: Tally::default(), rows: Vec::new() },
+            rows,
+            parts: Parts::default(),
+            document: Document::default(),
+            record_bytes: 1 << 12,
+        };
+        let (first, end) = self.range;
+        while writer.page.next < self.size && !writer.is_full() {
+            let at = writer.page.next;
+            if at < first {
+                writer.gap(at, first)?;
+            } else if at >= end {
+                writer.gap(at, self.size)?;
+            } else {
+                let cut = at - at % GAP_POSITIONS + GAP_POSITIONS;
+                writer.window(cut.min(end))?;
+            }
+        }
+        Ok(writer.page)
+    }
+}
+
+struct Writer<'a> {
+    plan: &'a Plan,
+    ledger: &'a Ledger,
+    effort: Effort<'a>,
+    page: Page,
+    rows: usize,
+    parts: Parts,
+    document: Document,
+    /// About how long records are here.
+    record_bytes: u64,
+}
+
+/// Names and values of an event's units, in one piece of memory that is used again.
+#[derive(Default)]
+struct Parts {
+    scratch: UnitScratch,
+    text: String,
+    places: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Parts {
+    fn split(&mut self, event: &[u8]) -> Option<()> {
+        let Self { scratch, text, places } = self;
+        text.clear();
+        places.clear();
+        let mut is_text = true;
+        units(event, scratch, |name, value| {
+            let from = text.len();
+            text.push_str(name);
+            let middle = text.len();
+            is_text &= str::from_utf8(value).map(|value| text.push_str(value)).is_ok();
+            places.push((from..middle, middle..text.len()));
+        })
+        .ok()?;
+        is_text.then_some(())
+    }
+
+    fn all(&self) -> Vec<(&str, &str)> {
+        self.places
+            .iter()
+            .map(|(name, value)| (&self.text[name.clone()], &self.text[value.clone()]))
+            .collect()
+    }
+}
+
+impl Writer<'_> {
+    /// Whether the page ends here. One line it has always, unless nobody waits for it.
+    fn is_full(&self) -> bool {
+        self.page.lines.len() >= PAGE_BYTES
+            || self.effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed))
+    }
+
+    /// Writes lines up to `end`, which lies in the range, or until the page is full.
+    fn window(&mut self, end: u64) -> Result<(), Problem> {
+        match (&self.plan.lens, self.plan.mode) {
+            (Some(_), Mode::Selection) => match self.plan.matcher.clone() {
+                Some(matcher) => self.found(end, &matcher),
+                None => self.sifted(end),
+            },
+            _ => self.each(self.page.next..end, &mut |writer, record| {
+                let is_taken = writer.takes(record);
+                writer.record(record, is_taken)?;
+                Ok(!writer.is_full())
+            }),
+        }
+    }
+
+    /// Chooses records by an index.
+    fn found(&mut self, end: u64, matcher: &Arc<Matcher>) -> Result<(), Problem> {
+        let scope = FeedScope::Log(self.plan.log.clone());
+        let mut looked_to = self.page.next;
+        while looked_to < end && !self.is_full() {
+            let found = self.ledger.feed_matching(&scope, looked_to, HITS_AT_ONCE, matcher, self.effort)?;
+            let found = found.ok_or_else(|| Problem::from(ProveError::TenantMissing))?;
+            let hits: Vec<u64> =
+                found.records.iter().map(|record| record.position.0).filter(|hit| *hit < end).collect();
+            looked_to = found.next;
+            drop(found);
+            for together in hits.chunk_by(|one, next| next - one <= HITS_APART) {
+                let (Some(first), Some(last)) = (together.first(), together.last()) else { continue };
+                self.each(*first..last + 1, &mut |writer, record| {
+                    if together.binary_search(&record.record.position.0).is_ok() {
+                        writer.taken(record)?;
+                    }
+                    Ok(!writer.is_full())
+                })?;
+                if self.is_full() {
+                    return Ok(());
+                }
+            }
+        }
+        if self.is_full() { Ok(()) } else { self.gap(self.page.next, end) }
+    }
+
+    /// Chooses records by looking at each.
+    fn sifted(&mut self, end: u64) -> Result<(), Problem> {
+        self.each(self.page.next..end, &mut |writer, record| {
+            if writer.takes(record) {
+                writer.taken(record)?;
+            }
+            Ok(!writer.is_full())
+        })?;
+        if self.is_full() { Ok(()) } else { self.gap(self.page.next, end) }
+    }
+
+    /// Shows each record of a run until `see` has seen enough.
+    fn each(
+        &mut self,
+        run: Range<u64>,
+        see: &mut dyn FnMut(&mut Self, &Disclosed) -> Result<bool, Problem>,
+    ) -> Result<(), Problem> {
+        let mut at = run.start;
+        while at < run.end {
+            let fitting = (BYTES_AT_ONCE / self.record_bytes.max(1)).clamp(1, RECORDS_AT_ONCE);
+            let records = self.ledger.disclose(&self.plan.log, Position(at), fitting.min(run.end - at))?;
+            if records.is_empty() {
+                // It is in the log, as the checkpoint that this is made for has it.
+                return Err(Problem::new(Code::Bug, format!("position {at} of the log is nowhere")));
+            }
+            at += records.len() as u64;
+            let bytes: usize = records.iter().map(|record| record.record.event.len()).sum();
+            self.record_bytes = bytes as u64 / records.len() as u64;
+            for record in &records {
+                if !see(self, record)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the filter takes a record of which all is known.
+    fn takes(&mut self, record: &Disclosed) -> bool {
+        let Some(lens) = &self.plan.lens else { return true };
+        let seen = Seen {
+            position: record.record.position.0,
+            received_at_ms: received_at_ms(record),
+            event: Some(&record.record.event),
+            units: 0,
+            hidden: &[],
+        };
+        lens.look(&seen, &mut self.document) == Truth::Yes
+    }
+
+    /// A chosen record, and the gap in front of it.
+    fn taken(&mut self, record: &Disclosed) -> Result<(), Problem> {
+        self.gap(self.page.next, record.record.position.0)?;
+        self.record(record, true)
+    }
+
+    fn record(&mut self, record: &Disclosed, is_taken: bool) -> Result<(), Problem> {
+        let position = record.record.position.0;
+        self.page.next = position + 1;
+        self.page.tally.counts.records += 1;
+        if is_taken {
+            self.page.tally.matched += 1;
+        } else if self.plan.mode == Mode::GapFree {
+            self.bare(record);
+            return Ok(());
+        }
+        let mut parts = std::mem::take(&mut self.parts);
+        let split = parts.split(&record.record.event);
+        split.ok_or_else(|| {
+            Problem::new(
+                Code::Damaged,
+                format!("the event at position {position} cannot be split into its units"),
+            )
+        })?;
+        let all = parts.all();
+        let shown = if is_taken {
+            Some(all.iter().map(|(name, _)| !self.plan.withheld.takes(name)).collect())
+        } else {
+            self.shown_of_others(record, &all)?
+        };
+        match shown {
+            Some(shown) => {
+                self.units(record, &all, &shown);
+                if is_taken && self.page.rows.len() < self.rows {
+                    self.row(record, &all, &shown);
+                }
+            }
+            None => self.bare(record),
+        }
+        drop(all);
+        self.parts = parts;
+        Ok(())
+    }
+
+    /// What has to be shown of a record so that the filter can be seen to leave it out; nothing, where the entry says so.
+    fn shown_of_others(
+        &mut self,
+        record: &Disclosed,
+        all: &[(&str, &str)],
+    ) -> Result<Option<Vec<bool>>, Problem> {
+        let Some(lens) = &self.plan.lens else { return Ok(None) };
+        let position = record.record.position.0;
+        let document = &mut self.document;
+        let mut look = |event: Option<&[u8]>, hidden: &[Hidden<'_>]| {
+            let received_at_ms = received_at_ms(record);
+            lens.look(&Seen { position, received_at_ms, event, units: all.len(), hidden }, document)
+        };
+        if look(None, &[]) == Truth::No {
+            return Ok(None);
+        }
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let mut envelope = vec![false; all.len()];
+        envelope[0] = true;
+        let mut needed = lens.needed(&names);
+        let mut missing = None;
+        for (name, shown) in names.iter().zip(&mut needed) {
+            if *shown && self.plan.withheld.takes(name) {
+                *shown = false;
+                missing = Some(*name);
+            }
+        }
+        for shown in [envelope, needed] {
+            let partial = shown_event(all, &shown);
+            let hidden = hidden_between(names.iter().zip(&shown).map(|(name, shown)| shown.then_some(*name)));
+            if partial.is_some_and(|event| look(Some(&event), &hidden) == Truth::No) {
+                return Ok(Some(shown));
+            }
+        }
+        match missing {
+            None => Ok(Some(vec![true; all.len()])),
+            Some(name) => {
+                let detail = format!(
+                    "`withhold`: that the filter leaves out position {position} cannot be shown without its unit `{name}`; ask for `mode=gap-free`, or withhold less"
+                );
+                Err(Problem::new(Code::ParameterValue, detail).in_parameter("withhold"))
+            }
+        }
+    }
+
+    fn units(&mut self, record: &Disclosed, all: &[(&str, &str)], shown: &[bool]) {
+        let (position, entry) = (record.record.position.0, &record.entry);
+        self.page.tally.counts.disclosed += 1;
+        if shown.iter().all(|shown| *shown) {
+            let line = Line::Whole { position, entry, secret: &record.secret, units: all };
+            write_line(&line, &mut self.page.lines);
+            return self.verdict(Verdict::Intact);
+        }
+        let salts: Vec<Salt> = (0..).take(all.len()).map(|number| salt(&record.secret, number)).collect();
+        let digests: Vec<Hash> = all
+            .iter()
+            .zip(&salts)
+            .map(|((name, value), salt)| {
+                unit_digest(salt, name.as_bytes(), value.as_bytes())
+                    .expect("the name of a unit that was committed to fits")
+            })
+            .collect();
+        let parts: Vec<Unit<'_>> = all
+            .iter()
+            .zip(shown)
+            .zip(salts.iter().zip(&digests))
+            .map(
+                |(((name, value), shown), (salt, digest))| {
+                    if *shown { Unit::Shown(name, value, salt) } else { Unit::Hidden(digest, None) }
+                },
+            )
+            .collect();
+        write_line(&Line::Part { position, entry, units: &parts }, &mut self.page.lines);
+        self.verdict(Verdict::Withheld);
+    }
+
+    fn row(&mut self, record: &Disclosed, all: &[(&str, &str)], shown: &[bool]) {
+        if let Some(event) = shown_event(all, shown) {
+            let position = record.record.position.0;
+            self.page.rows.push(Row::new(position, received_at_ms(record), &event, &mut self.document));
+        }
+    }
+
+    fn bare(&mut self, record: &Disclosed) {
+        let line = Line::Bare { position: record.record.position.0, entry: &record.entry, expired: None };
+        write_line(&line, &mut self.page.lines);
+        self.verdict(Verdict::Withheld);
+    }
+
+    fn verdict(&mut self, verdict: Verdict) {
+        *self.page.tally.verdicts.entry(verdict).or_default() += 1;
+    }
+
+    /// Positions that are left out; nothing where there are none.
+    fn gap(&mut self, from: u64, to: u64) -> Result<(), Problem> {
+        if from < to {
+            let nodes: Result<Vec<Hash>, ProveError> = gap_nodes(from, to)
+                .map(|(level, index)| self.ledger.subtree(&self.plan.log, level, index))
+                .collect();
+            write_line(&Line::Gap { from, to, nodes: &nodes? }, &mut self.page.lines);
+        }
+        self.page.next = to;
+        Ok(())
+    }
+}
+
+/// The time in a record's entry.
+fn received_at_ms(record: &Disclosed) -> u64 {
+    u64::try_from(record.record.received_at.as_micros().div_euclid(1_000)).unwrap_or(0)
+}
+
+/// What the shown units make.
+fn shown_event(all: &[(&str, &str)], shown: &[bool]) -> Option<Vec<u8>> {
+    let shown = all.iter().zip(shown).filter(|(_, shown)| **shown);
+    rebuild(shown.map(|((name, value), _)| (*name, value.as_bytes()))).ok()
+}
+
+/// Runs of hidden units among all units of a record, each by its name where it is shown.
+#[must_use]
+pub fn hidden_between<'a>(units: impl IntoIterator<Item = Option<&'a str>>) -> Vec<Hidden<'a>> {
+    let mut hidden: Vec<Hidden<'a>> = Vec::new();
+    let (mut after, mut is_open) = (None, false);
+    for unit in units {
+        match unit {
+            Some(name) => {
+                if let (true, Some(last)) = (is_open, hidden.last_mut()) {
+                    last.before = Some(name);
+                }
+                (after, is_open) = (Some(name), false);
+            }
+            None if is_open => {}
+            None => {
+                hidden.push(Hidden { after, before: None });
+                is_open = true;
+            }
+        }
+    }
+    hidden
+}
