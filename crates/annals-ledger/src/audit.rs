@@ -21,8 +21,10 @@
 //! | `checks` | commits to one event again |
 //! | `finding` | what is found, and how it is told |
 //!
-//! What it cannot see: a history that was rewritten whole, with the ledger's own key, before anybody kept a checkpoint. And of
-//! what only helps to search in segments (indexes of values, lists of blocks and of words) it checks no more than the checksums.
+//! What it cannot see: a history that was rewritten whole, with the ledger's own key, before anybody kept a checkpoint. What leads
+//! to records in segments is held against them as far as ids and times go: the filter has each id, the index leads to it, the
+//! orders of time have each row once and rise. What only helps to search by other values (their indexes, lists of blocks and of
+//! words) is checked by checksums alone: to check it against the rows would be to build it again, which takes as long as sealing.
 
 mod checks;
 mod finding;

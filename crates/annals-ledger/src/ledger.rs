@@ -214,6 +214,8 @@ struct Sealing {
     /// Somebody seals by himself; in the simulation that is a step like any other, and nobody waits for it.
     runs: AtomicBool,
 }
+    /// Segments are being merged.
+    merges: Arc<AtomicBool>,
 
 impl Ledger {
     /// Opens a ledger: reads the newest manifest, replays the journal, checks it against what was signed, and takes up work.
@@ -299,6 +301,7 @@ impl Ledger {
                 runs: AtomicBool::new(false),
             },
             everything: Arc::new(Matcher::new(Condition::everything())),
+                merges: sealer.merges.clone(),
             cursor_key: genesis.id_key,
             clock_guard: ClockGuard::new(&*parts.clock),
             clock: parts.clock,
@@ -768,6 +771,18 @@ impl Ledger {
         if self.shared.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
+    /// Whether segments are being merged.
+    #[must_use]
+    pub fn is_merging(&self) -> bool {
+        self.shared.sealing.merges.load(Ordering::Acquire)
+    }
+
+    /// Files of the first `limit` segments of which something could not be read since the start, or was not what was written.
+    #[must_use]
+    pub fn damaged_segments(&self, limit: usize) -> Vec<String> {
+        self.state().damaged_segments().take(limit).map(ToString::to_string).collect()
+    }
+
         let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
         // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
         drop(self.shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));

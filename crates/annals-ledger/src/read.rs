@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annals_event::filter::Matcher;
-use annals_event::{LedgerSeq, Operation, Position, TenantId};
+use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_segment::Damaged;
 use annals_tree::tree::tag;
@@ -58,12 +58,18 @@ pub struct Sizes {
     pub records: u64,
     /// Of these, records that are not sealed yet.
     pub tail_records: u64,
+    /// When the oldest of these was received.
+    pub tail_since: Option<Timestamp>,
+    /// Some of these are being put into a segment, or wait for that.
+    pub is_sealing: bool,
     /// Bytes of journal batches kept in memory.
     pub memory_bytes: u64,
     /// Segments.
     pub segments: u64,
     /// Bytes of their files.
     pub segment_bytes: u64,
+    /// Segments of which something could not be read since the start, or was not what was written.
+    pub damaged_segments: u64,
     /// Batches in the journal.
     pub batches: u64,
 }
@@ -120,11 +126,19 @@ impl State {
             tenants: self.tenants.len() as u64,
             records: self.tail.order.next(),
             tail_records: self.tails().map(|tail| tail.records).sum(),
+            tail_since: self.tails().filter_map(|tail| tail.since).min(),
+            is_sealing: self.sealing.is_some(),
             memory_bytes: self.tails().map(|tail| tail.chunk_bytes).sum(),
             segments: self.sealed.iter().len() as u64,
             segment_bytes: self.sealed.iter().map(|part| part.bytes).sum(),
+            damaged_segments: self.damaged_segments().count() as u64,
             batches: self.next.0,
         }
+    }
+
+    /// Names of the segments of which something could not be read since the start, or was not what was written.
+    pub(crate) fn damaged_segments(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sealed.iter().filter(|part| part.segment.is_damaged()).map(|part| part.segment.name())
     }
 
     pub(crate) fn log(&self, name: &TenantLog) -> Option<&Log> {

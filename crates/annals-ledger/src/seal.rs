@@ -10,7 +10,7 @@
 //! old files removed, journal trimmed     up to the place of the older of the two manifests that are kept
 //! ```
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use annals_event::{TenantId, Timestamp};
@@ -123,6 +123,8 @@ pub(crate) struct Sealer {
     is_untidy: bool,
     /// The batches before this place are not needed any more.
     pub(crate) trim_to: Arc<AtomicU64>,
+    /// Segments are being merged.
+    pub(crate) merges: Arc<AtomicBool>,
 }
 
 impl Sealer {
@@ -141,6 +143,7 @@ impl Sealer {
             next_segment,
             is_untidy: false,
             trim_to: Arc::new(AtomicU64::new(trim_to)),
+            merges: Arc::default(),
         })
     }
 
@@ -153,7 +156,12 @@ impl Sealer {
         }
         let parts = read(&self.state).sealed.clone();
         match to_merge(&parts) {
-            Some(group) => self.merge(&group).map(Done::Merged),
+            Some(group) => {
+                self.merges.store(true, Ordering::Release);
+                let merged = self.merge(&group).map(Done::Merged);
+                self.merges.store(false, Ordering::Release);
+                merged
+            }
             None if self.is_untidy => self.tidy().map(|()| Done::Nothing),
             None => Ok(Done::Nothing),
         }

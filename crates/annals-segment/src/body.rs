@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -106,6 +107,8 @@ pub struct Body {
     bytes: u64,
     file_bytes: u64,
     sums: Box<[u32]>,
+    /// Something in it was not what was written, or could not be read.
+    is_damaged: AtomicBool,
 }
 
 impl std::fmt::Debug for Body {
@@ -132,13 +135,27 @@ impl Body {
         file: Arc<dyn ReadAt>,
         cache: Arc<Cache>,
     ) -> Result<(Self, Vec<u8>), Damaged> {
-        let mut body =
-            Self { name, file, number: cache.number(), cache, bytes: 0, file_bytes: 0, sums: Box::default() };
+        let mut body = Self {
+            name,
+            file,
+            number: cache.number(),
+            cache,
+            bytes: 0,
+            file_bytes: 0,
+            sums: Box::default(),
+            is_damaged: AtomicBool::new(false),
+        };
         body.file_bytes = body.file.bytes().map_err(|e| body.unreadable(0, &e))?;
         let tail = body.tail()?;
         body.bytes = tail.bytes;
         body.sums = tail.sums;
         Ok((body, tail.footer))
+    }
+
+    /// Whether anything that was read since it was opened was not what was written, or could not be read.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
     }
 
     /// Name of the file, for messages.
@@ -233,6 +250,7 @@ impl Body {
     #[must_use]
     #[cold]
     pub fn damaged(&self, at: u64, what: impl Into<Box<str>>) -> Damaged {
+        self.is_damaged.store(true, Ordering::Relaxed);
         Damaged { file: Arc::clone(&self.name), at, what: what.into(), record: None }
     }
 

@@ -101,6 +101,12 @@ impl Segment {
     }
 
     /// Bytes of the file.
+    /// Whether anything that was read of it since it was opened was not what was written, or could not be read.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.body.is_damaged()
+    }
+
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.body.file_bytes()

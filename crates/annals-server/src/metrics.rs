@@ -70,6 +70,7 @@ struct LedgerGauges {
     memory_bytes: Gauge<u64, AtomicU64>,
     segments: Gauge<u64, AtomicU64>,
     segment_bytes: Gauge<u64, AtomicU64>,
+    damaged_segments: Gauge<u64, AtomicU64>,
     batches: Gauge<u64, AtomicU64>,
     queue_batches: Gauge<u64, AtomicU64>,
     queue_bytes: Gauge<u64, AtomicU64>,
@@ -177,6 +178,11 @@ impl Metrics {
             m.ledger.batches.clone(),
         );
         registry.register("segments", "Segments", m.ledger.segments.clone());
+        registry.register(
+            "segments_damaged",
+            "Segments of which something could not be read, or was not what was written",
+            m.ledger.damaged_segments.clone(),
+        );
         registry.register_with_unit(
             "segments",
             "Files of segments",
@@ -231,6 +237,7 @@ impl Metrics {
         gauges.memory_bytes.set(sizes.memory_bytes);
         gauges.segments.set(sizes.segments);
         gauges.segment_bytes.set(sizes.segment_bytes);
+        gauges.damaged_segments.set(sizes.damaged_segments);
         gauges.batches.set(sizes.batches);
         gauges.queue_batches.set(queue_batches as u64);
         gauges.queue_bytes.set(queue_bytes as u64);

@@ -94,6 +94,9 @@ impl Readiness {
     }
 }
 
+/// Most damaged segments that are named.
+const DAMAGED_SEGMENTS_TOLD: usize = 16;
+
 /// How things are.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Status {
@@ -109,12 +112,24 @@ pub(crate) struct Status {
     records: u64,
     /// Of these, records in memory that are not sealed yet.
     tail_records: u64,
+    /// When the oldest of these was received, by the server's clock; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    tail_since: Option<String>,
+    /// Some of these are being put into a segment.
+    sealing: bool,
+    /// Segments are being merged into a larger one.
+    merging: bool,
     /// Bytes of journal batches held in memory for them.
     memory_bytes: u64,
     /// Segments that hold the others.
     segments: u64,
     /// Bytes of their files.
     segment_bytes: u64,
+    /// How many of them are damaged: something could not be read since the server started, or was not what was written.
+    segments_damaged: u64,
+    /// Files of these, at most 16 of them.
+    damaged_segments: Vec<String>,
     /// Batches that the journal has taken so far.
     journal_batches: u64,
     /// Batches that wait for the journal.
@@ -175,9 +190,14 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
         tenants: sizes.tenants,
         records: sizes.records,
         tail_records: sizes.tail_records,
+        tail_since: sizes.tail_since.map(|at| at.to_string()),
+        sealing: sizes.is_sealing,
+        merging: app.ledger.is_merging(),
         memory_bytes: sizes.memory_bytes,
         segments: sizes.segments,
         segment_bytes: sizes.segment_bytes,
+        segments_damaged: sizes.damaged_segments,
+        damaged_segments: app.ledger.damaged_segments(DAMAGED_SEGMENTS_TOLD),
         journal_batches: sizes.batches,
         queue_batches: queue_batches as u64,
         queue_bytes: queue_bytes as u64,

@@ -1,9 +1,10 @@
 //! One record against its commitment, and what stands beside its event against what the event says.
 
+use annals_event::json::{Document, Limits};
 use annals_event::model::ACTION_PREFIX_RESERVED;
-use annals_event::{Normalised, Rules, Scratch, Timestamp, normalise};
+use annals_event::{Normalised, Operation, Rules, Scratch, Timestamp, normalise};
 use annals_tree::secret::Secrets;
-use annals_tree::{Counter, Hash, Secret, SecretRoot};
+use annals_tree::{Counter, EntryKind, Hash, Secret, SecretRoot};
 
 use crate::batch::{self, Item, Records};
 use crate::commit::Commits;
@@ -12,6 +13,7 @@ use crate::commit::Commits;
 #[derive(Default)]
 pub(super) struct Checks {
     commits: Commits,
+    document: Document,
     scratch: Scratch,
     normalised: Normalised,
     /// The secrets that follow the one used last: in order they cost two hashes, out of order twelve.
@@ -43,15 +45,36 @@ impl Checks {
             system: item.system,
             occurred_at: item.occurred_at,
         };
-        self.commitment(event, root, item.secret.counter) == Some(item.commitment)
+        self.commitment(item.stated, event, root, item.secret.counter) == Some(item.commitment)
             && self.follows(&beside, event).is_some_and(|id| item.id_at == batch::id_range(id))
             && item.source.map(|(_, seq)| seq) == self.normalised.source().map(|source| source.seq)
     }
 
-    /// The commitment to an event; none when its bytes are no event.
-    pub(super) fn commitment(&mut self, event: &[u8], root: &[u8; 32], counter: Counter) -> Option<Hash> {
+    /// The commitment to a record; none when its bytes are no event.
+    pub(super) fn commitment(
+        &mut self,
+        stated: Option<EntryKind>,
+        event: &[u8],
+        root: &[u8; 32],
+        counter: Counter,
+    ) -> Option<Hash> {
         let secret = self.secret(root, counter);
-        self.commits.commit(event, &secret)
+        self.commits.commit_as(stated, event, &secret)
+    }
+
+    /// As [`Checks::follows`], of an event whose commitment is held against the tree: whatever else its form should be, it is
+    /// the one that was appended. So only what is stored beside it is looked for, in one parse.
+    pub(super) fn follows_at_a_glance(
+        &mut self,
+        beside: &Beside,
+        event: &[u8],
+    ) -> Option<std::ops::Range<usize>> {
+        let id = beside_at_a_glance(&mut self.document, event).filter(|(said, _)| said == beside);
+        match id {
+            Some((_, id)) => Some(id),
+            // Slowly, so that nothing is called wrong for a reading of its own.
+            None => self.follows(beside, event),
+        }
     }
 
     /// Where the id stands in the event, if what is stored beside the event is what its bytes say.
@@ -77,4 +100,32 @@ impl Checks {
         self.following = counter.next().map(|next| (*root, next, secrets));
         secret
     }
+}
+
+/// What an event's members say of what is stored beside it, and where its id stands.
+fn beside_at_a_glance(document: &mut Document, event: &[u8]) -> Option<(Beside, std::ops::Range<usize>)> {
+    let root = document.parse(event, Limits { depth_max: usize::MAX }).ok()?;
+    let (mut id, mut action, mut sent, mut occurred_at) = (None, None, None, None);
+    for (name, value) in root.members() {
+        match name {
+            "id" => {
+                let token = value.token();
+                let start = token.as_ptr().addr().checked_sub(event.as_ptr().addr())?;
+                // Without its quotes.
+                id = Some(start + 1..(start + token.len()).checked_sub(1)?);
+            }
+            "action" => action = Some(value.as_str()?),
+            "operation" => sent = Some(value.as_str()?.parse::<Operation>().ok()?),
+            "occurred_at" => occurred_at = Some(Timestamp::parse(value.as_str()?).ok()?),
+            _ => {}
+        }
+    }
+    let (id, action) = (id.filter(|id| id.start <= id.end && id.end < event.len())?, action?);
+    let beside = Beside {
+        operation: sent.unwrap_or_else(|| Operation::derive(action)).code(),
+        derived: sent.is_none(),
+        system: action.starts_with(ACTION_PREFIX_RESERVED),
+        occurred_at,
+    };
+    Some((beside, id))
 }

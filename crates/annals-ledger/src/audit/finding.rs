@@ -225,6 +225,8 @@ pub enum Flaw {
     Number,
     /// The filter over ids does not have its id, so that it is not found by it.
     Filter,
+    /// The index over ids does not lead to it.
+    Index,
     /// It stands at a wrong place in the order of time.
     Order,
 }
@@ -237,7 +239,8 @@ impl fmt::Display for Flaw {
             Self::Beside => "has beside it what its bytes do not say",
             Self::Received => "was received before the one in front of it",
             Self::Number => "has not the ledger number that it should have",
-            Self::Filter => "is not found by its id",
+            Self::Filter => "is not found by its id, as the filter does not have it",
+            Self::Index => "is not found by its id, as the index leads elsewhere",
             Self::Order => "stands at a wrong place in the order of time",
         })
     }
@@ -337,7 +340,7 @@ impl fmt::Display for Finding {
 }
 
 /// Spans that are told of one by one; of more only how many there are.
-const SPANS_TOLD: usize = 100;
+const SPANS_TOLD: usize = 5;
 
 fn each(out: &mut fmt::Formatter<'_>, what: &str, spans: &[Span]) -> fmt::Result {
     for span in spans.iter().take(SPANS_TOLD) {

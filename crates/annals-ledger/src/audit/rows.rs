@@ -1,7 +1,7 @@
 //! Rows of a segment, checked a few thousand at a time on several threads and handed out in their order.
 //!
 //! What one row shows by itself is looked at here: that it can be read, that its event gives a commitment and with it a leaf
-//! with the row's tag, that what stands beside the event follows from it, that the filter over ids has it, and that it stands
+//! with the row's tag, that what stands beside the event follows from it, that the filter over ids has it and their index leads to it, and that it stands
 //! in the orders of time. What it shows together with its neighbours is for `segments` to see.
 
 use std::collections::VecDeque;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use annals_event::Timestamp;
 use annals_segment::Damaged;
+use annals_segment::hashes::LoadedFilter;
 use annals_segment::segment::{LogRows, Reader, Segment};
 use annals_tree::tree::tag;
-use annals_tree::{Counter, Hash, entry, leaf_hash};
+use annals_tree::{Counter, EntryKind, Hash, entry, leaf_hash};
 
 use super::checks::{Beside, Checks};
 use super::finding::Flaw;
@@ -78,6 +79,8 @@ impl Checkers {
 pub(super) struct Rows<'a> {
     segment: &'a Arc<Segment>,
     checkers: &'a mut Checkers,
+    /// Over ids; none when it cannot be read.
+    filter: Option<LoadedFilter>,
     /// The row that is handed out next.
     next: u32,
     ready: VecDeque<Seen>,
@@ -91,13 +94,18 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn new(segment: &'a Arc<Segment>, checkers: &'a mut Checkers) -> Self {
+        let (filter, damaged) = match segment.load_filter() {
+            Ok(filter) => (Some(filter), Vec::new()),
+            Err(damaged) => (None, vec![damaged]),
+        };
         Self {
             segment,
             checkers,
+            filter,
             next: 0,
             ready: VecDeque::new(),
             unchecked: 0,
-            damaged: Vec::new(),
+            damaged,
             ranks_are_wrong: false,
         }
     }
@@ -123,6 +131,7 @@ impl<'a> Rows<'a> {
     /// Checks as many rows as there are threads for.
     fn check_more(&mut self) -> u32 {
         let (segment, rows, id_key) = (self.segment, self.segment.rows(), &self.checkers.id_key);
+        let filter = self.filter.as_ref();
         let mut parts = Vec::new();
         let first = self.unchecked;
         for checker in &mut self.checkers.all {
@@ -133,12 +142,12 @@ impl<'a> Rows<'a> {
             }
         }
         let checked: Vec<Checked> = if let [(checker, part)] = parts.as_mut_slice() {
-            vec![checker.check(segment, part.clone(), id_key)]
+            vec![checker.check(segment, part.clone(), id_key, filter)]
         } else {
             std::thread::scope(|scope| {
                 let work = parts
                     .into_iter()
-                    .map(|(checker, part)| scope.spawn(move || checker.check(segment, part, id_key)));
+                    .map(|(checker, part)| scope.spawn(move || checker.check(segment, part, id_key, filter)));
                 let work: Vec<_> = work.collect();
                 work.into_iter().map(|work| work.join().expect("checking does not panic")).collect()
             })
@@ -171,7 +180,13 @@ struct Checker {
 type Moment = (i64, u64);
 
 impl Checker {
-    fn check(&mut self, segment: &Arc<Segment>, rows: Range<u32>, id_key: &[u8; 16]) -> Checked {
+    fn check(
+        &mut self,
+        segment: &Arc<Segment>,
+        rows: Range<u32>,
+        id_key: &[u8; 16],
+        filter: Option<&LoadedFilter>,
+    ) -> Checked {
         let mut checked = Checked::default();
         let mut reader = segment.reader();
         self.tags.clear();
@@ -192,7 +207,7 @@ impl Checker {
                 flaw: None,
                 damaged: None,
             };
-            if let Err(damaged) = self.look(&mut reader, row, &mut seen, id_key) {
+            if let Err(damaged) = self.look(&mut reader, row, &mut seen, id_key, filter) {
                 seen.leaf = None;
                 seen.damaged = Some(Box::new(damaged));
             }
@@ -219,6 +234,7 @@ impl Checker {
         row: u32,
         seen: &mut Seen,
         id_key: &[u8; 16],
+        filter: Option<&LoadedFilter>,
     ) -> Result<(), Damaged> {
         self.event.clear();
         reader.event(row, &mut self.event)?;
@@ -228,10 +244,14 @@ impl Checker {
         seen.received_at = Some(received);
         seen.seq = reader.seq(row)?;
         let time = Timestamp::from_micros(received);
-        let commitment =
-            Counter::new(counter).and_then(|counter| self.checks.commitment(&self.event, &root, counter));
-        seen.leaf = time.zip(commitment).map(|(time, commitment)| {
-            leaf_hash(&entry::encode_event(kind.class, received_at_ms(time), &commitment))
+        let stated = EntryKind::from_number(kind.stated);
+        let commitment = Counter::new(counter)
+            .and_then(|counter| self.checks.commitment(stated, &self.event, &root, counter));
+        seen.leaf = time.zip(commitment).map(|(time, commitment)| match stated {
+            None => leaf_hash(&entry::encode_event(kind.class, received_at_ms(time), &commitment)),
+            Some(stated) => {
+                leaf_hash(&entry::encode_stating(stated, kind.class, received_at_ms(time), &self.event))
+            }
         });
         let beside = Beside {
             operation: kind.operation,
@@ -239,16 +259,24 @@ impl Checker {
             system: kind.system,
             occurred_at: kind.timed.then(|| Timestamp::from_micros(happened)).flatten(),
         };
-        let id = self.checks.follows(&beside, &self.event);
+        let id = self.checks.follows_at_a_glance(&beside, &self.event);
         if id.is_none() || (!kind.timed && happened != received) {
             seen.flaw = Some(Flaw::Beside);
         }
         if let Some(id) = id {
             let (_, name) = reader.log(row)?;
             let log = if name.access { LogKind::Access } else { LogKind::Tenant };
-            let hash = id_hash(id_key, &name.tenant, log, &self.event[id]);
-            if !reader.segment().may_have_id(hash)? {
+            let hash = id_hash(id_key, &name.tenant, log, &self.event[id.clone()]);
+            let may_be_there = match filter {
+                Some(filter) => filter.may_contain(hash),
+                // It could not be read; which block of it, is told for the file.
+                None => true,
+            };
+            if !may_be_there {
                 seen.flaw = seen.flaw.or(Some(Flaw::Filter));
+            }
+            if !reader.is_found_by_id(row, &self.event[id])? {
+                seen.flaw = seen.flaw.or(Some(Flaw::Index));
             }
         }
         Ok(())

@@ -146,6 +146,10 @@ fn with_damage(stepped: &mut Stepped, size_before: u64, context: &str) -> Result
             }
         }
     }
+    if refused > 0 {
+        assert_eq!(running.ledger.sizes().damaged_segments, 1, "{context}: it is said");
+        assert!(running.ledger.damaged_segments(9)[0].starts_with("segment-"), "{context}");
+    }
     assert!((40..=60).contains(&created), "{context}: {created} of 60 are taken for new");
     assert_eq!(size(&running), size_before + created, "{context}");
     // All or nothing: what can be looked up decides as ever, what cannot refuses all.

@@ -624,6 +624,7 @@ impl Rows for Remade {
             counter: record.counter,
             leaf: *leaf,
             id_hash: *id_hash,
+            stated: record.stated,
             event: &record.event,
         }
     }
@@ -670,4 +671,53 @@ fn an_event_that_was_changed_with_every_hash_in_its_segment_is_found_by_what_was
     let audited = audited.unwrap();
     let broken = audited.logs.iter().filter(|log| !log.intact).map(|log| log.tenant.as_str());
     assert_eq!(broken.collect::<Vec<_>>(), ["globex"], "{findings:?}");
+}
+
+#[test]
+fn an_index_over_ids_that_leads_elsewhere_is_found_although_its_checksums_hold() {
+    let disks = sealed_ledger(3, 7);
+    let name = disks.names("segment-").remove(0);
+    let bytes = disks.segments.contents(&name).unwrap();
+    let footer = serde_json::to_value(segment(&bytes).unwrap().footer()).unwrap();
+    let columns = footer["tables"][0]["columns"].as_array().unwrap();
+    let column = columns.iter().find(|column| column["path"] == serde_json::json!(["id"])).unwrap();
+    let places =
+        [("index", &column["index"]["at"], Flaw::Index), ("filter", &footer["ids"]["at"], Flaw::Filter)];
+    for (what, at, expected) in places {
+        let at =
+            usize::try_from(at.as_u64().unwrap_or_else(|| panic!("there is no {what}: {footer}"))).unwrap();
+        let spoilt = disks.copy();
+        let mut changed = bytes.clone();
+        // The first entries of the one lead nowhere; the first lines of the other have no bits.
+        forge(&mut changed, |body| {
+            body[at..at + 64]
+                .iter_mut()
+                .for_each(|byte| *byte = if what == "index" { *byte ^ 0x55 } else { 0 })
+        });
+        spoilt.segments.put(&name, changed);
+        let findings = spoilt.findings();
+        assert!(!findings.is_empty(), "{what}");
+        for finding in &findings {
+            assert!(
+                matches!(finding, Finding::Sealed { flaw, file, .. } if *flaw == expected && **file == *name),
+                "{what}: {finding}"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_many_logs_that_need_a_block_five_are_named() {
+    let span = |n: u64| annals_ledger::audit::Span {
+        tenant: tenant(&format!("t{n}")),
+        log: annals_ledger::LogKind::Tenant,
+        first: annals_event::Position(0),
+        last: annals_event::Position(n),
+    };
+    let damage = segment(&sealed_ledger(1, 8).segments.contents("segment-0000000000000000.seg").unwrap());
+    let finding =
+        Finding::Block { damage: damage.unwrap().malformed("a test"), holds: (0..100).map(span).collect() };
+    let said = finding.to_string();
+    assert_eq!(said.matches("needed for").count(), 5, "{said}");
+    assert!(said.ends_with("; and 95 more"), "{said}");
 }

@@ -40,6 +40,32 @@ impl Reader {
         Ok(found)
     }
 
+    /// Whether [`Reader::rows_with_id`] comes upon a row by the id of its event, `id`, as far as that is looked up: an event that
+    /// is kept as it is, and values that are few, are found by looking at all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn is_found_by_id(&mut self, row: u32, id: &[u8]) -> Result<bool, Damaged> {
+        let segment = std::sync::Arc::clone(self.segment());
+        let columns = &segment.footer().tables[ROOT].columns;
+        let Some(at) = columns.iter().position(is_id) else { return Ok(true) };
+        let Some(leaf) = self.place(ROOT, Part::Column(at), u64::from(row))? else { return Ok(true) };
+        let ordinal = u64::from(self.ordinal(ROOT, at, leaf)?);
+        if let Some(index) = &columns[at].index {
+            let candidates = index.candidates(segment.body(), hash(segment.footer().seed, id))?;
+            if !candidates.contains(&ordinal) {
+                return Ok(false);
+            }
+        }
+        match &columns[at].blocks {
+            Some(blocks) => {
+                Ok(self.blocks_with(blocks, ordinal)?.binary_search(&(u64::from(row) / UNIT)).is_ok())
+            }
+            None => Ok(true),
+        }
+    }
+
     /// Appends the id of a row's event, as it stands between its quotes in canonical events; says whether it has one.
     pub(crate) fn id(&mut self, row: u32, into: &mut Vec<u8>) -> Result<bool, Damaged> {
         let columns = &self.segment().footer().tables[ROOT].columns;

@@ -73,11 +73,16 @@ async fn status_says_what_there_is() {
     site.post("acme", &event("e1")).await;
     let mut status = site.ask("GET /v1/status", "operator", b"").await.json();
     status["memory_bytes"] = "…".into();
+    let since = status["tail_since"].take();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')), "{since}");
+    status["tail_since"] = "…".into();
     expect![[r#"
         {
+          "damaged_segments": [],
           "journal_batches": 5,
           "ledger": "annals-test",
           "memory_bytes": "…",
+          "merging": false,
           "queue_batches": 0,
           "queue_bytes": 0,
           "readiness": {
@@ -104,9 +109,12 @@ async fn status_says_what_there_is() {
             "ready": true
           },
           "records": 5,
+          "sealing": false,
           "segment_bytes": 0,
           "segments": 0,
+          "segments_damaged": 0,
           "tail_records": 5,
+          "tail_since": "…",
           "tenants": 2,
           "version": "1.2.3"
         }"#]]
