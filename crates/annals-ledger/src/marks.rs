@@ -4,15 +4,15 @@
 //! buckets; each bucket has a bit for each record. A record has a mark only if it is in all buckets of the mark, so what is found
 //! here may be too much, by one in a hundred where a record has 100 marks, but never too little. Exact marks have a bucket each.
 //!
-//! Records come in the order of their ledger numbers, in blocks of [`BLOCK`], so that a bucket of a block is a line of a processor's
-//! cache: a question for one mark reads [`PLACES`] lines a block. The buckets of a mark are others in each block, as one that shares
-//! buckets with what every record has would be found everywhere.
+//! Records come in the order of their ledger numbers, in blocks of [`BLOCK`]: a block is small enough for a processor's nearest cache
+//! while it is filled, and a question for one mark reads [`PLACES`] lines of it. The buckets of a mark are others in each block, as
+//! one that shares buckets with what every record has would be found everywhere.
 
 use annals_event::Operation;
 use annals_event::filter::{Demand, EXACT_MARKS, Marker, operation_mark};
 
 /// Records of a block.
-const BLOCK: usize = 512;
+const BLOCK: usize = 128;
 
 /// Words of a bucket.
 const WORDS: usize = BLOCK / 64;

@@ -197,32 +197,30 @@ fn numbers(between: &[u8], mark: &mut impl FnMut(u64)) {
     }
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = ONES * 0x80;
-
 /// Added to letters and digits it leaves no capitals.
-const ANY_CASE: u64 = ONES * 0x20;
+const ANY_CASE: u64 = 0x2020_2020_2020_2020;
 
 /// Which of 64 bytes are letters or digits, and which are quotes. `high` gets bits where bytes are not ASCII.
-fn survey_block(block: &[u8; 64], high: &mut u64) -> (u64, u64) {
-    let (mut letters, mut quotes) = (0, 0);
-    let (words, _) = block.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        *high |= word & HIGH;
-        // Sums of seven bits each, so that nothing is carried into the next byte.
-        let low = word & !HIGH;
-        let at_least = |text: u64, byte: u8| text + ONES * u64::from(0x80 - byte);
-        let small = low | ANY_CASE;
-        let is_letter = at_least(small, b'a') & !at_least(small, b'z' + 1);
-        let is_digit = at_least(low, b'0') & !at_least(low, b'9' + 1);
-        let is_other = (low ^ (ONES * u64::from(b'"'))) + !HIGH;
-        // The high bits of the bytes side by side.
-        let bits = |high: u64| ((high & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        letters |= bits((is_letter | is_digit) & !word) << (8 * index);
-        quotes |= bits(!is_other & !word) << (8 * index);
+fn survey_block(block: &[u8; 64], high: &mut u8) -> (u64, u64) {
+    // Two plain loops over bytes, of which the compiler makes few instructions.
+    let (mut letters, mut quotes) = ([0; 64], [0; 64]);
+    for ((byte, letter), quote) in block.iter().zip(&mut letters).zip(&mut quotes) {
+        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let is_digit = byte.wrapping_sub(b'0') < 10;
+        *letter = u8::from(is_letter | is_digit);
+        *quote = u8::from(*byte == b'"');
+        *high |= byte & 0x80;
     }
-    (letters, quotes)
+    (side_by_side(&letters), side_by_side(&quotes))
+}
+
+/// The lowest bits of 64 bytes.
+fn side_by_side(bytes: &[u8; 64]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words
+        .iter()
+        .rev()
+        .fold(0, |bits, word| bits << 8 | u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56)
 }
 
 /// 64 bits from bit `at` on.
@@ -256,31 +254,41 @@ impl<'a> Ones<'a> {
     }
 }
 
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A number for `bytes[start..end]`, with these bits set in each byte, and whether they were set already. Not kept anywhere, so
 /// it may be another one in the next version.
+#[inline]
 fn hash(bytes: &[u8], start: usize, end: usize, seed: u64, set: u64) -> (u64, bool) {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = seed ^ (end - start) as u64;
-    let mut changed = 0;
-    let mut at = start;
-    while at < end {
-        let mut word = match bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => bytes[at..end].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        let mut mask = u64::MAX;
-        if end - at < 8 {
-            mask = (1 << (8 * (end - at))) - 1;
-        }
-        word &= mask;
-        let with = word | set & mask;
-        changed |= with ^ word;
-        hash = (hash ^ with).wrapping_mul(MULTIPLIER);
+    let (mut hash, mut changed, mut at) = (seed ^ (end - start) as u64, 0, start);
+    while end - at > 8 {
+        let word = first_eight(bytes, at);
+        changed |= set & !word;
+        hash = (hash ^ (word | set)).wrapping_mul(MULTIPLIER);
         hash ^= hash >> 32;
         at += 8;
     }
+    // What stands behind the end is shifted out.
+    let behind = 64 - 8 * (end - at);
+    if behind < 64 {
+        let word = first_eight(bytes, at) << behind;
+        let set = set << behind;
+        changed |= set & !word;
+        hash = (hash ^ (word | set)).wrapping_mul(MULTIPLIER);
+        hash ^= hash >> 32;
+    }
     hash = hash.wrapping_mul(MULTIPLIER);
     ((hash ^ hash >> 29).max(EXACT_MARKS), changed == 0)
+}
+
+/// Eight bytes from `at` on, zeros behind the last.
+#[inline]
+fn first_eight(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }
 
 /// Which marks every event has that satisfies a condition.
