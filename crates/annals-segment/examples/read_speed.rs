@@ -1,6 +1,7 @@
 //! How fast events are put together again, and several segments are merged to one. Single thread.
 //!
-//! Usage: `cargo run --release -p annals-segment --example read_speed -- [rows of a segment] [segments to merge]`
+//! Usage: `cargo run --release -p annals-segment --example read_speed -- [rows of a segment] [segments to merge] [PART]`. With
+//! PART only those ways of reading that have it in their name, ten times each.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         eprint_usage();
         return ExitCode::from(2);
     };
+    let part = std::env::args().nth(3);
     let cache = Cache::new(CACHE_BYTES);
     let mut logs: Vec<LogSoFar> = (0..TENANTS).map(LogSoFar::new).collect();
 
@@ -41,12 +43,12 @@ fn main() -> ExitCode {
         let segment = open(format!("input {input}"), on_disk(&file), &cache);
         if input == 0 {
             println!("{:.1} bytes an event, of {}", ratio(bytes, rows), made.events.bytes() / rows);
-            for _ in 0..2 {
+            for _ in 0..if part.is_some() { 0 } else { 2 } {
                 let (elapsed, found) = time(|| segment.same_as(&made).expect("a whole file"));
                 assert_eq!(found, None);
                 println!("compared                {:>9.3} us an event", per(elapsed, rows));
             }
-            read(&segment, rows, &cache);
+            read(&segment, rows, &cache, part.as_deref());
         }
         inputs.push(segment);
     }
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
         println!("memory {} MB before, {} MB at the peak", before >> 20, memory("VmHWM:") >> 20);
         let file = out.into_inner().expect("flushed");
         let merged = open("merged".into(), file, &cache);
-        read(&merged, rows * segments, &cache);
+        read(&merged, rows * segments, &cache, part.as_deref());
         let mut n = 0;
         for row in merged.records(0..merged.rows()) {
             row.expect("a whole file");
@@ -90,14 +92,16 @@ fn memory(what: &str) -> usize {
 }
 
 #[expect(clippy::print_stdout, reason = "an example that prints what it measures")]
-fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache) {
+fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache, part: Option<&str>) {
+    let passes = if part.is_some() { 10 } else { 2 };
+    let is_asked = |what: &str| part.is_none_or(|part| what.contains(part));
     let row = |n: usize| u32::try_from(n).expect("rows are few");
     let mut event = Vec::new();
     let reads = || {
         let stats = cache.stats();
         stats.hits + stats.misses
     };
-    for pass in ["first", "second"] {
+    for _ in 0..if is_asked("all events") { passes } else { 0 } {
         let before = reads();
         let mut reader = segment.reader();
         let (elapsed, bytes) = time(|| {
@@ -111,11 +115,11 @@ fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache) {
         });
         let reads = (reads() - before) / rows as u64;
         println!(
-            "all events, {pass:<11} {:>9.3} us an event ({bytes} bytes, {reads} reads an event)",
+            "all events              {:>9.3} us an event ({bytes} bytes, {reads} reads an event)",
             per(elapsed, rows)
         );
     }
-    for pass in ["first", "second"] {
+    for _ in 0..if is_asked("scattered events") { passes } else { 0 } {
         let before = reads();
         let mut reader = segment.reader();
         let (elapsed, ()) = time(|| {
@@ -126,12 +130,15 @@ fn read(segment: &Arc<Segment>, rows: usize, cache: &Cache) {
         });
         let reads = (reads() - before) / rows.min(100_000) as u64;
         println!(
-            "scattered, {pass:<12} {:>9.3} us an event ({reads} reads an event)",
+            "scattered events        {:>9.3} us an event ({reads} reads an event)",
             per(elapsed, rows.min(100_000))
         );
     }
     for (name, step) in [("neighbours", 1), ("scattered", 1_009)] {
-        let pages = 200;
+        if !is_asked(&format!("page of {name}")) {
+            continue;
+        }
+        let pages = 100 * passes;
         let (elapsed, ()) = time(|| {
             for page in 0..pages {
                 let mut reader = segment.reader();
@@ -292,6 +299,7 @@ impl Rows for Made {
             operation: 2,
             derived: false,
             system: false,
+            stated: 0,
             class: 0,
             root: &[9; 32],
             counter: u16::try_from(n % 4_096).expect("small"),

@@ -108,8 +108,18 @@ enum Way {
     Straight { first: u32 },
     /// All blocks that can match are looked at, at once.
     Gather { low: Bound<Moment>, high: Bound<Moment>, size: u64 },
-    /// Through the order. Which blocks can match, and the masks of those that were looked at.
-    Through { candidates: Option<Box<[u64]>>, masks: Vec<Mask>, known: Box<[u64]> },
+    /// Through the order. Which blocks can match, and per block the rows that were looked at and their masks.
+    Through { candidates: Option<Box<[u64]>>, looked: Vec<Looked> },
+}
+
+/// Rows of a block.
+#[derive(Clone, Copy, Default)]
+struct Looked {
+    /// They are wanted next.
+    wanted: u128,
+    /// They were looked at.
+    seen: u128,
+    mask: Mask,
 }
 
 #[derive(Clone, Copy)]
@@ -189,11 +199,7 @@ impl Hits {
             }
             bits.into()
         });
-        Ok(Way::Through {
-            candidates,
-            masks: vec![Mask::default(); count as usize],
-            known: vec![0; words].into(),
-        })
+        Ok(Way::Through { candidates, looked: vec![Looked::default(); count as usize] })
     }
 
     /// The next row that matches.
@@ -367,23 +373,28 @@ impl Hits {
         let part = rows.get(usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0));
         let part = part.ok_or_else(|| self.plan.segment().malformed("an order that ends early"))?;
         let start = self.found.len();
-        let Way::Through { candidates, masks, known } = &mut self.way else {
+        let Way::Through { candidates, looked } = &mut self.way else {
             unreachable!("the caller saw which way it is")
         };
-        for row in part {
-            let block = row / 128;
-            if candidates.as_ref().is_some_and(|candidates| !has(candidates, block)) {
-                continue;
+        let can_match = |block| candidates.as_ref().is_none_or(|candidates| has(candidates, block));
+        // Where each row has a price, only these are looked at; else all of their blocks.
+        let is_light = self.plan.is_light();
+        for row in part.iter().filter(|row| can_match(*row / 128)) {
+            looked[(row / 128) as usize].wanted |= if is_light { u128::MAX } else { 1 << (row % 128) };
+        }
+        for row in part.iter().filter(|row| can_match(*row / 128)) {
+            let (block, bit) = (row / 128, row % 128);
+            let of = &mut looked[block as usize];
+            let wanted = of.wanted & !of.seen;
+            if wanted != 0 {
+                let mask = self.plan.mask_of(block, wanted, &mut self.scratch)?;
+                of.mask.sure |= mask.sure;
+                of.mask.maybe |= mask.maybe;
+                of.seen |= wanted;
+                budget.spend(ROW_WORK * u64::from(wanted.count_ones()));
             }
-            let (at, bit) = (block as usize, row % 128);
-            if !has(known, block) {
-                masks[at] = self.plan.mask(block, &mut self.scratch)?;
-                known[at / 64] |= 1 << (block & 63);
-                budget.spend(ROW_WORK * 128);
-            }
-            let mask = masks[at];
-            if (mask.sure | mask.maybe) >> bit & 1 == 1 {
-                self.found.push_back(Found { row: *row, maybe: mask.maybe >> bit & 1 == 1 });
+            if (of.mask.sure | of.mask.maybe) >> bit & 1 == 1 {
+                self.found.push_back(Found { row: *row, maybe: of.mask.maybe >> bit & 1 == 1 });
             }
         }
         self.end = if self.falling { part.first() } else { part.last() }.copied();

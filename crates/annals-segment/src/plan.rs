@@ -16,9 +16,11 @@
 //! | `resolve`, `known`, `words` | from a condition to the tree |
 //! | `templates` | texts in which other values of the event stand |
 //! | `texts` | texts of a fixed form, whose words stand at fixed places |
+//! | `sieve` | which values of a dictionary a test is held against |
 //! | `set` | sets of ordinals |
 //! | `blocks` | in which blocks of rows the tree can hold at all |
 //! | `eval` | the tree for one block |
+//! | `kept` | what tests were resolved to, for the next question |
 
 use std::sync::Arc;
 
@@ -34,17 +36,20 @@ use crate::segment::{Reader, Segment};
 
 mod blocks;
 mod eval;
+mod kept;
 pub(crate) mod known;
 mod mixed;
 mod node;
 mod resolve;
 pub(crate) mod set;
+mod sieve;
 pub(crate) mod templates;
 mod texts;
 mod words;
 
 pub use eval::Scratch;
 pub(crate) use eval::owners;
+pub use kept::{BYTES_MAX as KEPT_BYTES_MAX, forget};
 pub(crate) use resolve::{below, find};
 
 /// A condition, ready for one segment. Share it between threads; each has its own [`Scratch`].
@@ -96,6 +101,11 @@ impl Plan {
     #[must_use]
     pub fn is_always(&self) -> bool {
         matches!(self.node, Node::Const(true))
+    }
+
+    /// Columns alone say which rows match: looking at all rows of a block costs hardly more than looking at one.
+    pub(crate) fn is_light(&self) -> bool {
+        self.node.is_light()
     }
 
     /// The segment.

@@ -23,9 +23,11 @@ use crate::numbers::{Group, Numbers, UNIT, UNIT_LEN};
 mod arena;
 mod coding;
 mod mixed;
+mod near;
 mod text;
 
 pub use arena::Arena;
+pub(crate) use near::{Near, PageOf};
 
 use coding::{HEX_DIGITS_MIN, Shape, UUID_LOW_BYTES};
 
@@ -225,12 +227,23 @@ impl Values {
     ///
     /// When the bytes are damaged, there is no such ordinal, or the values are times of rows.
     pub fn get(&self, body: &Body, ordinal: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
+        self.get_near(&mut Near::default(), body, ordinal, into)
+    }
+
+    /// As [`Values::get`], for whoever asks for many values of this list.
+    pub(crate) fn get_near(
+        &self,
+        near: &mut Near,
+        body: &Body,
+        ordinal: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
         if ordinal >= self.len() {
             return Err(body.damaged(self.place(), format!("value {ordinal} asked for of {}", self.len())));
         }
         match self {
             Self::Text { n, starts, at, symbols } => {
-                text::Text { n: *n, starts, at: *at, symbols: *symbols }.get(body, ordinal, into)
+                text::Text { n: *n, starts, at: *at, symbols: *symbols }.get(near, body, ordinal, into)
             }
             Self::Hex { prefix, digits, at, .. } => {
                 let len = self.hex_bytes(body, *digits)?;
@@ -256,7 +269,7 @@ impl Values {
                 coding::put_time(numbers.get(body, ordinal)?, into).ok_or_else(|| self.odd(body))
             }
             Self::Mixed { class, ranks, parts } => {
-                mixed::Mixed { class, ranks, parts }.get(body, ordinal, into)
+                mixed::Mixed { class, ranks, parts }.get(near, body, ordinal, into)
             }
             Self::Happened { .. } => Err(self.odd(body)),
         }
@@ -338,6 +351,29 @@ impl Values {
             }
             Self::Happened { .. } => Err(self.odd(body)),
         }
+    }
+
+    /// Gives all values, many at a time: those from an ordinal on.
+    pub(crate) fn each_page(
+        &self,
+        body: &Body,
+        each: &mut dyn FnMut(u64, &PageOf) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
+        if let Self::Text { n, starts, at, symbols } = self {
+            return text::Text { n: *n, starts, at: *at, symbols: *symbols }.each_page(body, each);
+        }
+        let mut values = PageOf::default();
+        let mut first = 0;
+        self.each(body, 0..self.len(), |ordinal, value| {
+            if values.ends().len() == UNIT_LEN {
+                each(first, &values)?;
+                values.clear();
+                first = ordinal;
+            }
+            values.push(value);
+            Ok(())
+        })?;
+        if values.ends().is_empty() { Ok(()) } else { each(first, &values) }
     }
 
     fn hex_bytes(&self, body: &Body, digits: u32) -> Result<usize, Damaged> {

@@ -7,8 +7,14 @@ use crate::meta::{Blocks, Presence};
 use crate::numbers::UNIT;
 use crate::segment::{Reader, Segment};
 
-/// More values of a column than this are not looked up one by one.
+/// More values of a column than this are not looked up one by one,
 const VALUES_MAX: u64 = 4_096;
+
+/// nor more than one for so many blocks of rows, above the few that cost nothing: together they are nearly everywhere.
+const BLOCKS_A_VALUE: u64 = 2;
+
+/// See [`BLOCKS_A_VALUE`].
+const VALUES_FEW: u64 = 64;
 
 /// Longer lists are not read: a look at every block is hardly more work.
 const BLOCKS_MAX: usize = 1 << 15;
@@ -68,9 +74,12 @@ pub(super) fn of(node: &mut Node, resolve: &mut Resolve<'_>) -> Result<Listed, D
         // What an element satisfies, some leaf in it satisfies.
         Node::Element(element) => of(&mut element.node, resolve),
         Node::Within(list, _) => Ok(Some(list.clone())),
+        Node::Kept(kept) => Ok(kept.blocks.clone()),
         Node::Leaf(Leaf::Column { table, column, set } | Leaf::Text { table, column, set, .. }) => {
             let blocks = &segment.footer().tables[*table].columns[*column].blocks;
-            match (blocks, set.listed(VALUES_MAX)) {
+            let all = u64::from(segment.rows()).div_ceil(UNIT);
+            let max = VALUES_MAX.min(VALUES_FEW.max(all / BLOCKS_A_VALUE));
+            match (blocks, set.listed(max)) {
                 (Some(blocks), Some(ordinals)) => of_values(segment, blocks, &ordinals),
                 _ => Ok(None),
             }

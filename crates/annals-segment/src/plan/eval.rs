@@ -10,6 +10,7 @@ use annals_event::filter::{Condition, Known, Scalar, Subject, any_below};
 use annals_event::json::{Document, Limits, Value, unescape};
 use annals_event::{Operation, Position, TenantId, Timestamp};
 
+use super::kept::Kept;
 use super::known::decoded;
 use super::node::{Element, HappenedTest, KnownLeaf, Leaf, Node, RawTest, TextTest};
 use super::set::{Set, each_bit, each_bit_128, expand, first};
@@ -221,6 +222,7 @@ impl Eval<'_, '_> {
                 }
                 self.rows(node, wanted)
             }
+            Node::Kept(kept) => self.kept_rows(kept, wanted),
             Node::Leaf(leaf) => self.leaf_rows(leaf, wanted),
             Node::Element(element) => {
                 let bits = self.element(element)?;
@@ -228,6 +230,20 @@ impl Eval<'_, '_> {
                 Ok(Rows { sure: fold(&bits.sure, &owned.owners), may: fold(&bits.may, &owned.owners) })
             }
         }
+    }
+
+    /// Rows of what was resolved before: those that are known, and where they are not enough, the others.
+    fn kept_rows(&mut self, kept: &Kept, wanted: u128) -> Result<Rows, Damaged> {
+        let block = self.scratch.block;
+        let (seen, holding) = kept.known(block);
+        if wanted & !seen == 0 {
+            return Ok(Rows::exact(holding));
+        }
+        let look = if kept.is_light { u128::MAX } else { wanted & !seen };
+        let rows = self.rows(&kept.node, look)?;
+        kept.note(block, look, rows);
+        let (sure, may) = (rows.sure & look & !seen, rows.may & look & !seen);
+        Ok(Rows { sure: sure | holding, may: may | holding })
     }
 
     fn leaf_rows(&mut self, leaf: &Leaf, wanted: u128) -> Result<Rows, Damaged> {
@@ -389,6 +405,7 @@ impl Eval<'_, '_> {
                 }
                 self.bits(node, scope)?
             }
+            Node::Kept(kept) => self.bits(&kept.node, scope)?,
             Node::Leaf(Leaf::Happened { column, test }) => {
                 // The scope is one object in each row: a row is its instance.
                 let mask = self.happened(*column, test, u128::MAX)?;

@@ -1,7 +1,10 @@
 //! What a condition is in one segment: a tree over bits of columns.
 
+use std::sync::Arc;
+
 use annals_event::filter::{Condition, Phrase, Test};
 
+use super::kept::Kept;
 use super::set::Set;
 use super::texts::Fixed;
 
@@ -19,6 +22,8 @@ pub(super) enum Node {
     Element(Box<Element>),
     /// It holds in rows of these blocks at most, which rise: elsewhere nobody looks.
     Within(Vec<u32>, Box<Node>),
+    /// What was resolved before.
+    Kept(Arc<Kept>),
 }
 
 /// Something that instances have, of the scope's table or of one beneath it; it holds for the scope's instance around them.
@@ -151,7 +156,53 @@ impl Node {
             Node::Not(node) => node.cost() + 3,
             Node::Element(element) => element.node.cost() + 20,
             Node::Within(_, node) => node.cost(),
+            Node::Kept(kept) => kept.node.cost(),
         }
+    }
+
+    pub(super) fn of_kept(kept: Arc<Kept>) -> Node {
+        match kept.node {
+            Node::Const(holds) => Node::Const(holds),
+            _ => Node::Kept(kept),
+        }
+    }
+
+    /// Columns alone say whether it holds: no text is put together for it.
+    pub(super) fn is_light(&self) -> bool {
+        match self {
+            Node::Const(_) | Node::Unknown => true,
+            Node::Leaf(leaf) => !matches!(leaf, Leaf::Text { .. } | Leaf::Happened { .. } | Leaf::Raw { .. }),
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().all(Node::is_light),
+            Node::Not(node) | Node::Within(_, node) => node.is_light(),
+            Node::Element(element) => element.node.is_light(),
+            Node::Kept(kept) => kept.is_light,
+        }
+    }
+
+    /// Memory it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let own = match self {
+            Node::Const(_) | Node::Unknown => 0,
+            Node::Leaf(Leaf::Column { set, .. } | Leaf::Text { set, .. }) => set.bytes(),
+            Node::Leaf(Leaf::Shapes { shapes, .. }) => size_of_val(&**shapes),
+            Node::Leaf(Leaf::Known(KnownLeaf::Happened(ranges) | KnownLeaf::Received(ranges))) => {
+                size_of_val(ranges.as_slice())
+            }
+            Node::Leaf(Leaf::Known(KnownLeaf::Rows(rows))) => size_of_val(rows.as_slice()),
+            Node::Leaf(Leaf::Known(KnownLeaf::Kinds(kinds))) => kinds.len(),
+            // They hold a test of a few words, or its number.
+            Node::Leaf(Leaf::Happened { .. } | Leaf::Raw { .. }) => 0,
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().map(Node::bytes).sum(),
+            Node::Not(node) => node.bytes(),
+            Node::Within(blocks, node) => size_of_val(blocks.as_slice()) + node.bytes(),
+            Node::Element(element) => {
+                let exists = &element.exists;
+                element.node.bytes() + size_of_val(&*exists.sure) + size_of_val(&*exists.may)
+            }
+            // Also where it is kept by itself: that is rare.
+            Node::Kept(kept) => kept.bytes(),
+        };
+        size_of::<Node>() + own
     }
 }
 

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use annals_event::filter::{Comparison, Condition, Field, Literal, Scalar, Test};
 use annals_event::json::unescape;
 
+use super::blocks;
+use super::kept::{self, Asked, Kept};
 use super::node::{Element, Exists, HappenedTest, Leaf, Node, RawTest};
 use super::set::Set;
+use super::sieve::Sieve;
 use crate::Damaged;
 use crate::hashes::hash;
 use crate::meta::{Column, LeafKind, Of, Table};
 use crate::segment::{Reader, Segment};
-use crate::values::Values;
+use crate::values::{Near, Values};
 
 /// An array in an instance that is itself an element: all of its shape.
 const ARRAY_SHAPE: &[u8] = b"\x03";
@@ -24,6 +27,10 @@ pub(super) struct Resolve<'s> {
     /// For shapes, when a test asks for them.
     pub(super) reader: Option<Reader>,
     pub(super) text: Vec<u8>,
+    /// Columns whose words are indexed: number of the first value of each, rising, with table and column.
+    pub(super) listed: Option<Vec<(u64, usize, usize)>>,
+    /// Of the column of them that was read last: its first value and what its values are read with.
+    pub(super) near: Option<(u64, Near)>,
 }
 
 /// Where paths begin.
@@ -84,7 +91,7 @@ fn same(path: &[Box<str>], names: &[String]) -> bool {
 
 impl<'s> Resolve<'s> {
     pub(super) fn new(segment: &'s Arc<Segment>) -> Self {
-        Self { segment, raws: Vec::new(), reader: None, text: Vec::new() }
+        Self { segment, raws: Vec::new(), reader: None, text: Vec::new(), listed: None, near: None }
     }
 
     pub(super) fn node(&mut self, condition: &Condition, scope: &Scope) -> Result<Node, Damaged> {
@@ -106,14 +113,23 @@ impl<'s> Resolve<'s> {
                 Node::any(nodes?)
             }
             Condition::Not(condition) => Node::not(self.node(condition, scope)?),
+            Condition::Field(Field::Member(path), test) if Asked::is_costly(test) => {
+                let asked = Asked::Member(path.as_slice().to_vec(), test.clone());
+                self.kept(asked, scope, |resolve| resolve.member(path.as_slice(), test, scope))?
+            }
             Condition::Field(Field::Member(path), test) => self.member(path.as_slice(), test, scope)?,
             Condition::Field(field, test) if scope.is_rows() => self.known(field, test)?,
             Condition::Field(..) => Node::Unknown,
+            Condition::Element(path, inner) if Asked::has_costly(inner) => {
+                let asked = Asked::Element(path.as_slice().to_vec(), (**inner).clone());
+                self.kept(asked, scope, |resolve| resolve.element(path.as_slice(), inner, scope))?
+            }
             Condition::Element(path, condition) => self.element(path.as_slice(), condition, scope)?,
             Condition::Words(phrases) => {
                 let mut nodes = Vec::with_capacity(phrases.len());
                 for phrase in phrases {
-                    let node = self.phrase(phrase, scope)?;
+                    let asked = Asked::Words(phrase.clone());
+                    let node = self.kept(asked, scope, |resolve| resolve.phrase(phrase, scope))?;
                     if matches!(node, Node::Const(false)) {
                         return Ok(node);
                     }
@@ -122,6 +138,54 @@ impl<'s> Resolve<'s> {
                 Node::all(nodes)
             }
         })
+    }
+
+    /// What was resolved before, or what `resolve` makes of it, which is kept if nothing in it belongs to this plan alone.
+    fn kept(
+        &mut self,
+        asked: Asked,
+        scope: &Scope,
+        resolve: impl FnOnce(&mut Self) -> Result<Node, Damaged>,
+    ) -> Result<Node, Damaged> {
+        let number = self.segment.number();
+        if let Some(kept) = kept::find(number, scope, &asked) {
+            return Ok(Node::of_kept(kept));
+        }
+        let raws = self.raws.len();
+        let mut node = resolve(self)?;
+        if self.raws.len() > raws {
+            return Ok(node);
+        }
+        let listed = blocks::of(&mut node, self)?;
+        let node = self.keep_light(node)?;
+        let kept = Arc::new(Kept::new(node, listed, self.segment.rows().div_ceil(128) as usize));
+        kept::keep(number, scope, asked, &kept);
+        Ok(Node::of_kept(kept))
+    }
+
+    /// Where texts have to be put together, row by row as they are wanted, what columns alone say is not worked out each time.
+    fn keep_light(&mut self, node: Node) -> Result<Node, Damaged> {
+        type Join = fn(Vec<Node>) -> Node;
+        let (nodes, join) = match node {
+            Node::All(nodes) if !nodes.iter().all(Node::is_light) => (nodes, Node::All as Join),
+            Node::Any(nodes) if !nodes.iter().all(Node::is_light) => (nodes, Node::Any as Join),
+            Node::Within(blocks, inner) => {
+                return Ok(Node::Within(blocks, Box::new(self.keep_light(*inner)?)));
+            }
+            other => return Ok(other),
+        };
+        let (mut light, heavy): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(Node::is_light);
+        let mut nodes = Vec::with_capacity(heavy.len() + 1);
+        if !light.is_empty() {
+            let mut light = if light.len() == 1 { light.remove(0) } else { join(light) };
+            let listed = blocks::of(&mut light, self)?;
+            let count = self.segment.rows().div_ceil(128) as usize;
+            nodes.push(Node::of_kept(Arc::new(Kept::new(light, listed, count))));
+        }
+        for node in heavy {
+            nodes.push(self.keep_light(node)?);
+        }
+        Ok(join(nodes))
     }
 
     fn raw(&mut self, table: usize, test: RawTest) -> Node {
@@ -218,9 +282,8 @@ impl<'s> Resolve<'s> {
             Test::Text { part: annals_event::filter::Part::Whole, text, folded: false } => {
                 self.among(column, std::iter::once(escaped(text)))
             }
-            test if takes_text(test) => {
-                self.passing(column, |value| test.passes(&Scalar::Text(&unescape(value))))
-            }
+            test if takes_text(test) => self
+                .passing(column, &Sieve::of_test(test), |value| test.passes(&Scalar::Text(&unescape(value)))),
             _ => Ok(None),
         }
     }
@@ -246,13 +309,13 @@ impl<'s> Resolve<'s> {
                     });
                     return self.among(column, digits);
                 }
-                self.passing(column, |token| test.passes(&Scalar::of_token(token)))
+                self.passing(column, &Sieve::Open, |token| test.passes(&Scalar::of_token(token)))
             }
             Test::Order(_, Literal::Number(_)) => {
                 if let Values::Ints { numbers } = &column.values {
                     return self.ints(column, numbers, test);
                 }
-                self.passing(column, |token| test.passes(&Scalar::of_token(token)))
+                self.passing(column, &Sieve::Open, |token| test.passes(&Scalar::of_token(token)))
             }
             _ => Ok(None),
         }
@@ -316,22 +379,29 @@ impl<'s> Resolve<'s> {
         find(self.segment, column, value, &mut self.text)
     }
 
-    /// Looks through all values.
+    /// Looks through all values that a sieve lets through.
     pub(super) fn passing(
         &self,
         column: &Column,
+        sieve: &Sieve,
         passes: impl Fn(&str) -> bool,
     ) -> Result<Option<Set>, Damaged> {
         let mut found = Vec::new();
-        column.values.each(self.segment.body(), 0..column.values.len(), |ordinal, value| {
-            let value =
-                str::from_utf8(value).map_err(|_| self.segment.malformed("a value that is no text"))?;
-            if passes(value) {
-                found.push(self.segment.small(ordinal)?);
+        let (mut lower, mut picked) = (Vec::new(), Vec::new());
+        column.values.each_page(self.segment.body(), &mut |first, page| {
+            sieve.pick(page, &mut lower, &mut picked);
+            for at in &picked {
+                if passes(self.as_text(page.get(*at))?) {
+                    found.push(self.segment.small(first + *at as u64)?);
+                }
             }
             Ok(())
         })?;
         Ok(Set::of(&found, column.values.len()))
+    }
+
+    pub(super) fn as_text<'v>(&self, value: &'v [u8]) -> Result<&'v str, Damaged> {
+        str::from_utf8(value).map_err(|_| self.segment.malformed("a value that is no text"))
     }
 
     fn element(&mut self, path: &[Box<str>], condition: &Condition, scope: &Scope) -> Result<Node, Damaged> {

@@ -32,6 +32,14 @@ impl Set {
         }
     }
 
+    /// Memory it takes beside itself.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::All | Self::One(_) | Self::But(_) => 0,
+            Self::Bits { bits, .. } => size_of_val(&**bits),
+        }
+    }
+
     /// Whether a value is in it.
     #[inline]
     pub(super) fn has(&self, ordinal: u32) -> bool {

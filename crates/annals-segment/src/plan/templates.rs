@@ -11,10 +11,12 @@ use std::borrow::Cow;
 
 use annals_event::filter::{Literal, Part, Phrase, Scalar, Test, each_word};
 use annals_event::json::unescape;
+use memchr::memmem::Finder;
 
 use super::node::{Leaf, Node, TextTest};
 use super::resolve::{Resolve, Scope};
 use super::set::Set;
+use super::sieve::Sieve;
 use crate::Damaged;
 use crate::meta::Column;
 
@@ -54,7 +56,13 @@ impl Resolve<'_> {
             let set = self.all_but(of, b"")?;
             return Ok(set.map(|set| Node::Leaf(Leaf::Column { table, column, set })));
         }
-        let (surely, look) = self.sorted(of, |value| {
+        // A text with gaps may have what no part of it has: those that the sieve holds back have to be looked at, as says would
+        // say of them too.
+        let sieve = match test {
+            Test::Text { part: Part::Anywhere, .. } | Test::Text { folded: true, .. } => Sieve::of_test(test),
+            _ => Sieve::Open,
+        };
+        let (surely, look) = self.sorted(of, &sieve, Says::Look, |value| {
             if !has_gaps(value.as_bytes()) {
                 return if test.passes(&Scalar::Text(&unescape(value))) { Says::Yes } else { Says::No };
             }
@@ -78,7 +86,7 @@ impl Resolve<'_> {
     /// Rows in which a value that may stand in a gap passes a test that nothing passes which only spans a gap's edge.
     fn in_a_gap(&mut self, of: &Column, test: &Test, scope: &Scope) -> Result<Node, Damaged> {
         let Test::Text { part: Part::Anywhere, text, .. } = test else { return Ok(Node::Const(true)) };
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_plain(text) {
             return Ok(Node::Const(true));
         }
         let segment = self.segment;
@@ -114,8 +122,9 @@ impl Resolve<'_> {
         if words.len() < 2 {
             return Ok(None);
         }
-        let (_, look) = self.sorted(of, |value| {
-            let spans = has_gaps(value.as_bytes()) && may_span(value, &words);
+        let lower: Vec<Finder<'_>> = words.iter().map(Finder::new).collect();
+        let (_, look) = self.sorted(of, &Sieve::Open, Says::No, |value| {
+            let spans = may_have_span(value.as_bytes(), &lower) && may_span(value, &words);
             if spans { Says::Look } else { Says::No }
         })?;
         let Some(set) = look else { return Ok(None) };
@@ -132,20 +141,39 @@ impl Resolve<'_> {
         Ok(Some(Node::all(nodes)))
     }
 
-    /// The values of which `says` says yes, and those whose texts have to be looked at.
+    /// The values of which `says` says yes, and those whose texts have to be looked at. Of values that the sieve holds back it
+    /// is not asked: those without gaps are left out, and of those with gaps `otherwise` is said.
     fn sorted(
         &self,
         column: &Column,
+        sieve: &Sieve,
+        otherwise: Says,
         says: impl Fn(&str) -> Says,
     ) -> Result<(Option<Set>, Option<Set>), Damaged> {
         let (mut yes, mut look) = (Vec::new(), Vec::new());
-        column.values.each(self.segment.body(), 0..column.values.len(), |ordinal, value| {
-            let value =
-                str::from_utf8(value).map_err(|_| self.segment.malformed("a value that is no text"))?;
-            match says(value) {
-                Says::Yes => yes.push(self.segment.small(ordinal)?),
-                Says::Look => look.push(self.segment.small(ordinal)?),
-                Says::No => {}
+        let (mut lower, mut picked) = (Vec::new(), Vec::new());
+        column.values.each_page(self.segment.body(), &mut |first, page| {
+            sieve.pick(page, &mut lower, &mut picked);
+            let mut next = picked.iter().copied().peekable();
+            let all = 0..page.ends().len();
+            for at in if otherwise == Says::No { 0..picked.len() } else { all } {
+                let (at, is_picked) = match otherwise {
+                    Says::No => (picked[at], true),
+                    _ => (at, next.next_if_eq(&at).is_some()),
+                };
+                let value = page.get(at);
+                let said = if is_picked {
+                    says(self.as_text(value)?)
+                } else if has_gaps(value) {
+                    otherwise
+                } else {
+                    Says::No
+                };
+                match said {
+                    Says::Yes => yes.push(self.segment.small(first + at as u64)?),
+                    Says::Look => look.push(self.segment.small(first + at as u64)?),
+                    Says::No => {}
+                }
             }
             Ok(())
         })?;
@@ -180,8 +208,19 @@ fn says(value: &str, test: &Test) -> Says {
                 Part::Anywhere => Says::Look,
             }
         }
+        // What consists of letters and digits of ASCII alone stands in one part, and stays what it is whatever is around it.
+        Test::Text { part: Part::Anywhere, text, folded: true }
+            if is_plain(text) && parts(value).any(|part| test.passes(&Scalar::Text(&part))) =>
+        {
+            Says::Yes
+        }
         _ => Says::Look,
     }
+}
+
+/// Letters and digits of ASCII alone, and at least one.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether a value is this text for some values in its gaps: whether its parts follow each other there.
@@ -198,6 +237,28 @@ fn may_be(value: &str, text: &str) -> bool {
         }
     }
     true
+}
+
+/// Whether [`may_span`] may say yes of a value, as far as a quick look tells: two gaps without a word between them, or one of
+/// the words.
+fn may_have_span(value: &[u8], words: &[Finder<'_>]) -> bool {
+    if !value.is_ascii() {
+        return has_gaps(value);
+    }
+    let (mut gaps, mut is_near, mut are_near) = (false, false, false);
+    for byte in value {
+        if *byte < GAPS_END {
+            are_near |= is_near;
+            (gaps, is_near) = (true, true);
+        } else if byte.is_ascii_alphanumeric() {
+            is_near = false;
+        }
+    }
+    if !gaps {
+        return false;
+    }
+    let lower = value.to_ascii_lowercase();
+    are_near || words.iter().any(|word| word.find(&lower).is_some())
 }
 
 /// Whether words in a row may stand in a text with gaps so that a gap is among them.

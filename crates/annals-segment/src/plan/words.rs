@@ -7,12 +7,13 @@ use annals_event::filter::{Phrase, each_word};
 use super::node::{HappenedTest, Leaf, Node};
 use super::resolve::{Resolve, Scope};
 use super::set::Set;
+use super::sieve::Sieve;
 use super::templates::parts;
 use super::texts::{Fixed, TIME, UUID};
 use crate::Damaged;
 use crate::hashes::hash;
 use crate::meta::{Column, LeafKind};
-use crate::values::Values;
+use crate::values::{Near, Values};
 
 /// Two words whose hashes differ in these bits never stand behind the same entry of an index: it compares these and more.
 const COMPARED_BITS: u32 = 16;
@@ -140,13 +141,29 @@ impl Resolve<'_> {
     /// Shows the text of a value of the numbering over all columns, part by part where it has gaps.
     fn text(&mut self, value: u64, see: &mut dyn FnMut(&str)) -> Result<(), Damaged> {
         let segment = self.segment;
-        let columns = segment.footer().tables.iter().flat_map(|table| &table.columns);
-        let of = columns.filter_map(|column| Some((column.words?, column)));
-        let mut of =
-            of.filter(|(first, column)| (*first..first.saturating_add(column.values.len())).contains(&value));
-        let (first, column) = of.next_back().ok_or_else(|| segment.malformed("a text that no column has"))?;
+        let tables = &segment.footer().tables;
+        let listed = self.listed.get_or_insert_with(|| {
+            let columns = tables.iter().enumerate().flat_map(|(table, of)| {
+                let firsts = of.columns.iter().enumerate().map(move |(at, column)| (column.words, table, at));
+                firsts.filter_map(|(first, table, at)| Some((first?, table, at)))
+            });
+            // Columns without values begin where others do.
+            let mut listed: Vec<_> =
+                columns.filter(|(_, table, at)| !tables[*table].columns[*at].values.is_empty()).collect();
+            listed.sort_unstable();
+            listed
+        });
+        let at = listed.partition_point(|(first, ..)| *first <= value);
+        let of = at.checked_sub(1).map(|at| listed[at]);
+        let of = of.map(|(first, table, at)| (first, &tables[table].columns[at]));
+        let of = of.filter(|(first, column)| value - first < column.values.len());
+        let (first, column) = of.ok_or_else(|| segment.malformed("a text that no column has"))?;
         self.text.clear();
-        column.values.get(segment.body(), value - first, &mut self.text)?;
+        if self.near.as_ref().is_none_or(|(of, _)| *of != first) {
+            self.near = Some((first, Near::default()));
+        }
+        let (_, near) = self.near.as_mut().expect("set above");
+        column.values.get_near(near, segment.body(), value - first, &mut self.text)?;
         let text = str::from_utf8(&self.text).map_err(|_| segment.malformed("a value that is no text"))?;
         parts(text).for_each(|part| see(&part));
         Ok(())
@@ -160,12 +177,12 @@ impl Resolve<'_> {
                 let Some(fixed) = Fixed::of(&UUID, phrase) else { return Ok(None) };
                 match fixed.whole_uuid() {
                     Some(uuid) => self.one(column, uuid.as_bytes()),
-                    None => self.passing(column, |text| fixed.is_in(text.as_bytes())),
+                    None => self.passing(column, &Sieve::Open, |text| fixed.is_in(text.as_bytes())),
                 }
             }
             Values::Times { .. } => {
                 let Some(fixed) = Fixed::of(&TIME, phrase) else { return Ok(None) };
-                self.passing(column, |text| fixed.is_in(text.as_bytes()))
+                self.passing(column, &Sieve::Open, |text| fixed.is_in(text.as_bytes()))
             }
             Values::Ints { .. } => match (words().next(), words().len()) {
                 // All digits, which are one word.
@@ -177,7 +194,9 @@ impl Resolve<'_> {
             Values::Hex { prefix, digits, .. } if prefix.is_ascii() && !prefix.contains('\\') => {
                 self.hex(column, prefix, *digits, phrase)
             }
-            _ => self.passing(column, |text| parts(text).any(|part| phrase.occurs_in(&part))),
+            _ => self.passing(column, &Sieve::of_words(phrase), |text| {
+                parts(text).any(|part| phrase.occurs_in(&part))
+            }),
         }
     }
 

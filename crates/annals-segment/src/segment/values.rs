@@ -10,7 +10,7 @@
 use crate::Damaged;
 use crate::body::Body;
 use crate::numbers::UNIT;
-use crate::values::Values;
+use crate::values::{Near, Values};
 
 /// Entries of the table.
 const ENTRIES: usize = 2_048;
@@ -55,11 +55,13 @@ pub(super) struct Page {
     long: bool,
     ends: Vec<u32>,
     bytes: Vec<u8>,
+    /// For values of other pages. Made when there is one.
+    near: Option<Box<Near>>,
 }
 
 impl Page {
     pub(super) const fn new() -> Page {
-        Page { asked: NOTHING, page: NOTHING, long: false, ends: Vec::new(), bytes: Vec::new() }
+        Page { asked: NOTHING, page: NOTHING, long: false, ends: Vec::new(), bytes: Vec::new(), near: None }
     }
 
     /// Appends a value.
@@ -70,7 +72,7 @@ impl Page {
             let near = self.asked.abs_diff(ordinal) <= NEAR;
             self.asked = ordinal;
             if !near || self.long || !self.load(values, body, page)? {
-                return values.get(body, ordinal, into);
+                return values.get_near(self.near.get_or_insert_default(), body, ordinal, into);
             }
         }
         let at = usize::try_from(ordinal % UNIT).expect("below 128");

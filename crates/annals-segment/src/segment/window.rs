@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::columns::{UNIT, within};
 use crate::Damaged;
 use crate::body::Body;
-use crate::numbers::Numbers;
+use crate::numbers::{Group, Numbers};
 
 /// No unit: none is so high.
 const NONE: u64 = u64::MAX;
@@ -15,20 +15,38 @@ const NONE: u64 = u64::MAX;
 pub(super) struct Window<T> {
     asked: u64,
     unit: u64,
+    /// What was read, once something was: many windows are never looked through.
+    read: Option<Box<Read<T>>>,
+}
+
+struct Read<T> {
     count: usize,
-    values: Option<Box<[T; 128]>>,
+    values: [T; 128],
+    group: Group,
 }
 
 /// What a window keeps numbers as.
 pub(super) trait Kept: Copy + Default {
-    fn unit(numbers: &Numbers, body: &Body, unit: u64, into: &mut [Self; 128]) -> Result<usize, Damaged>;
+    fn unit(
+        numbers: &Numbers,
+        group: &mut Group,
+        body: &Body,
+        unit: u64,
+        into: &mut [Self; 128],
+    ) -> Result<usize, Damaged>;
 
     fn of(number: u64) -> Option<Self>;
 }
 
 impl Kept for u32 {
-    fn unit(numbers: &Numbers, body: &Body, unit: u64, into: &mut [u32; 128]) -> Result<usize, Damaged> {
-        numbers.unit_u32(body, unit, into)
+    fn unit(
+        numbers: &Numbers,
+        group: &mut Group,
+        body: &Body,
+        unit: u64,
+        into: &mut [u32; 128],
+    ) -> Result<usize, Damaged> {
+        numbers.unit_u32_of(group, body, unit, into)
     }
 
     fn of(number: u64) -> Option<u32> {
@@ -37,8 +55,14 @@ impl Kept for u32 {
 }
 
 impl Kept for u64 {
-    fn unit(numbers: &Numbers, body: &Body, unit: u64, into: &mut [u64; 128]) -> Result<usize, Damaged> {
-        numbers.unit(body, unit, into)
+    fn unit(
+        numbers: &Numbers,
+        group: &mut Group,
+        body: &Body,
+        unit: u64,
+        into: &mut [u64; 128],
+    ) -> Result<usize, Damaged> {
+        numbers.unit_of(group, body, unit, into)
     }
 
     fn of(number: u64) -> Option<u64> {
@@ -48,7 +72,7 @@ impl Kept for u64 {
 
 impl<T: Kept> Window<T> {
     pub(super) fn new() -> Window<T> {
-        Window { asked: NONE, unit: NONE, count: 0, values: None }
+        Window { asked: NONE, unit: NONE, read: None }
     }
 
     /// One number.
@@ -63,17 +87,18 @@ impl<T: Kept> Window<T> {
             }
             self.load(numbers, body, unit)?;
         }
-        let values = self.values.as_ref().filter(|_| within(index) < self.count);
-        values
-            .map(|values| values[within(index)])
+        let read = self.read.as_ref().filter(|read| within(index) < read.count);
+        read.map(|read| read.values[within(index)])
             .ok_or_else(|| body.damaged(body.bytes(), "a number beyond the last"))
     }
 
     #[inline(never)]
     fn load(&mut self, numbers: &Numbers, body: &Body, unit: u64) -> Result<(), Damaged> {
         self.unit = NONE;
-        let values = self.values.get_or_insert_with(|| Box::new([T::default(); 128]));
-        self.count = T::unit(numbers, body, unit, values)?;
+        let read = self.read.get_or_insert_with(|| {
+            Box::new(Read { count: 0, values: [T::default(); 128], group: Group::default() })
+        });
+        read.count = T::unit(numbers, &mut read.group, body, unit, &mut read.values)?;
         self.unit = unit;
         Ok(())
     }
@@ -95,9 +120,9 @@ impl<T: Kept> Window<T> {
             let to = range.end.min((unit + 1) * UNIT);
             let count = usize::try_from(to - from).expect("at most 128");
             let values = self
-                .values
+                .read
                 .as_ref()
-                .and_then(|values| values[..self.count].get(within(from)..within(from) + count));
+                .and_then(|read| read.values[..read.count].get(within(from)..within(from) + count));
             into.extend_from_slice(
                 values.ok_or_else(|| body.damaged(body.bytes(), "numbers beyond the last"))?,
             );

@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 
 use super::coding::{self, HEX_DIGITS_MIN};
+use super::near::Near;
 use super::{Arena, Values, in_page, pages, text};
 use crate::Damaged;
 use crate::body::{Body, Writer};
@@ -131,15 +132,28 @@ impl Mixed<'_> {
         Ok(n)
     }
 
-    pub(super) fn get(&self, body: &Body, ordinal: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
-        let (mut class, mut ranks) = ([0; UNIT_LEN], Vec::new());
-        let n = self.page(body, ordinal / UNIT, &mut Group::default(), &mut class, &mut ranks)?;
+    pub(super) fn get(
+        &self,
+        near: &mut Near,
+        body: &Body,
+        ordinal: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
+        let page = ordinal / UNIT;
+        let Near { places, classes, parts, .. } = near;
+        let classes = classes.of_page(self.class, body, page, self.parts.len())?;
+        let classes = classes.ok_or_else(|| self.odd(body))?;
         let (before, from) =
-            class[..n].split_at_checked(in_page(ordinal % UNIT)).ok_or_else(|| self.odd(body))?;
+            classes.split_at_checked(in_page(ordinal % UNIT)).ok_or_else(|| self.odd(body))?;
         let of = *from.first().ok_or_else(|| self.odd(body))?;
         let rank = before.iter().filter(|class| **class == of).count() as u64;
-        let of = usize::try_from(of).expect("a part's number");
-        self.parts[of].get(body, ranks[of].saturating_add(rank), into)
+        let of = usize::from(of);
+        let first = page.saturating_mul(self.parts.len() as u64).saturating_add(of as u64);
+        let first = places.get(self.ranks, body, first)?;
+        while parts.len() < self.parts.len() {
+            parts.push(Near::default());
+        }
+        self.parts[of].get_near(&mut parts[of], body, first.saturating_add(rank), into)
     }
 
     pub(super) fn each(

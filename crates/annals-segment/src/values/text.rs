@@ -17,6 +17,7 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 use fsst::Compressor;
 
+use super::near::{Near, PageOf};
 use super::{Arena, Region, Values, pages};
 use crate::Damaged;
 use crate::body::{Body, PADDING_BYTES, Writer};
@@ -91,12 +92,12 @@ fn coded(values: &Arena) -> Option<(Vec<u8>, Arena)> {
     if stored + plain / SAVED_MIN > plain {
         return None;
     }
-    let (mut stored, mut back) = (Arena::new(), Vec::new());
+    let (mut stored, mut back, written) = (Arena::new(), Vec::new(), Symbols::of(&table));
     for value in values.iter() {
         let bytes = symbols.compress(value);
         // What would not come back as it was must not be stored: the last word is ours, not the library's.
         back.clear();
-        expand(&table, &bytes, &mut back).filter(|()| back == value)?;
+        written.expand(&bytes, &mut back).filter(|()| back == value)?;
         stored.push(&bytes);
     }
     Some((table, stored))
@@ -107,26 +108,58 @@ fn table(symbols: &Compressor) -> Vec<u8> {
     words.chain(symbols.symbol_lengths().iter().copied()).collect()
 }
 
-/// Appends what stored bytes stand for; nothing when they do not fit the table.
-fn expand(table: &[u8], stored: &[u8], into: &mut Vec<u8>) -> Option<()> {
-    let (words, lengths) = table.split_at(table.len() / SYMBOL_BYTES * 8);
-    let words = words.as_chunks::<8>().0;
-    let mut stored = stored.iter();
-    let mut end = into.len();
-    // Whole words are written, of which what is behind a symbol is overwritten by the next one.
-    into.resize(end + stored.len() * 8 + 8, 0);
-    while let Some(code) = stored.next() {
-        if *code == ESCAPE {
-            into[end] = *stored.next()?;
-            end += 1;
-            continue;
+/// A table of symbols, one for each code.
+pub(super) struct Symbols {
+    words: [[u8; 8]; 256],
+    /// How many bytes of its word a code stands for; more than there are for codes that stand for nothing.
+    lengths: [u8; 256],
+}
+
+impl Symbols {
+    /// A length that no symbol has.
+    const NONE: u8 = u8::MAX;
+
+    fn of(table: &[u8]) -> Box<Self> {
+        let (words, lengths) = table.split_at(table.len() / SYMBOL_BYTES * 8);
+        let mut symbols = Box::new(Self { words: [[0; 8]; 256], lengths: [Self::NONE; 256] });
+        for (own, word) in symbols.words.iter_mut().zip(words.as_chunks::<8>().0) {
+            *own = *word;
         }
-        let (word, length) = (words.get(usize::from(*code))?, lengths.get(usize::from(*code))?);
-        into[end..end + 8].copy_from_slice(word);
-        end += usize::from((*length).min(8));
+        for (own, length) in symbols.lengths.iter_mut().zip(&lengths[..words.len() / 8]) {
+            *own = (*length).min(8);
+        }
+        symbols.lengths[usize::from(ESCAPE)] = Self::NONE;
+        symbols
     }
-    into.truncate(end);
-    Some(())
+
+    /// Appends what stored bytes stand for; nothing when they do not fit the table.
+    fn expand(&self, stored: &[u8], into: &mut Vec<u8>) -> Option<()> {
+        /// Bytes that are put together before they are appended.
+        const PIECE_BYTES: usize = 120;
+        let mut stored = stored.iter();
+        // Whole words are written, of which what is behind a symbol is overwritten by the next one.
+        let mut piece = [0; PIECE_BYTES + 8];
+        let mut end = 0;
+        while let Some(code) = stored.next() {
+            if end >= PIECE_BYTES {
+                into.extend_from_slice(&piece[..end]);
+                end = 0;
+            }
+            let length = self.lengths[usize::from(*code)];
+            if length == Self::NONE {
+                if *code != ESCAPE {
+                    return None;
+                }
+                piece[end] = *stored.next()?;
+                end += 1;
+                continue;
+            }
+            piece[end..end + 8].copy_from_slice(&self.words[usize::from(*code)]);
+            end += usize::from(length);
+        }
+        into.extend_from_slice(&piece[..end]);
+        Some(())
+    }
 }
 
 /// Where the values of a page are.
@@ -150,8 +183,14 @@ impl Page {
 }
 
 impl Text<'_> {
-    pub(super) fn get(&self, body: &Body, ordinal: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
-        let start = self.starts.get(body, ordinal / UNIT)?;
+    pub(super) fn get(
+        &self,
+        near: &mut Near,
+        body: &Body,
+        ordinal: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
+        let start = near.places.get(self.starts, body, ordinal / UNIT)?;
         let page = self.page(body, ordinal / UNIT, start)?;
         let i = usize::try_from(ordinal % UNIT).expect("below 128");
         let before: u64 = page.lengths[..i].iter().map(|length| u64::from(*length)).sum();
@@ -159,7 +198,11 @@ impl Text<'_> {
         match self.symbols {
             None => into.extend_from_slice(&stored),
             Some(symbols) => {
-                expand(&symbols.read(body)?, &stored, into).ok_or_else(|| self.odd(body))?;
+                let symbols = match &mut near.symbols {
+                    Some(symbols) => symbols,
+                    none => none.insert(Symbols::of(&symbols.read(body)?)),
+                };
+                symbols.expand(&stored, into).ok_or_else(|| self.odd(body))?;
             }
         }
         Ok(())
@@ -172,6 +215,7 @@ impl Text<'_> {
         each: &mut impl FnMut(u64, &[u8]) -> Result<(), Damaged>,
     ) -> Result<(), Damaged> {
         let table = self.symbols.map(|symbols| symbols.read(body)).transpose()?;
+        let table = table.map(|table| Symbols::of(&table));
         let mut value = Vec::new();
         pages(range, |part, skipped| {
             let number = part.start / UNIT;
@@ -191,12 +235,43 @@ impl Text<'_> {
                     None => each(ordinal, stored)?,
                     Some(table) => {
                         value.clear();
-                        expand(table, stored, &mut value).ok_or_else(|| self.odd(body))?;
+                        table.expand(stored, &mut value).ok_or_else(|| self.odd(body))?;
                         each(ordinal, &value)?;
                     }
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Gives all values, page by page.
+    pub(super) fn each_page(
+        &self,
+        body: &Body,
+        each: &mut dyn FnMut(u64, &PageOf) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
+        let table = self.symbols.map(|symbols| symbols.read(body)).transpose()?;
+        let table = table.map(|table| Symbols::of(&table));
+        let mut values = PageOf::default();
+        pages(0..self.n, |part, _| {
+            let start = self.starts.get(body, part.start / UNIT)?;
+            let page = self.page(body, part.start / UNIT, start)?;
+            let lengths = &page.lengths[..usize::try_from(part.end - part.start).expect("at most 128")];
+            let bytes: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+            let stored = page.stored(body, 0, usize::try_from(bytes).map_err(|_| self.odd(body))?)?;
+            let mut rest = &stored[..];
+            values.clear();
+            for length in lengths {
+                let (stored, behind) = rest.split_at(self.len(body, *length)?);
+                rest = behind;
+                match &table {
+                    None => values.push(stored),
+                    Some(table) => {
+                        values.push_with(|into| table.expand(stored, into)).ok_or_else(|| self.odd(body))?
+                    }
+                }
+            }
+            each(part.start, &values)
         })
     }
 
