@@ -246,7 +246,7 @@ impl Tally {
         if count == 0 {
             return Ok(());
         }
-        if self.whole.is_none() {
+        if self.whole.is_none() && !self.is_again {
             self.total += u64::from(count);
         }
         let start = rows.trailing_zeros();

@@ -408,7 +408,7 @@ fn ask_for(asker: &mut Asker<'_>, condition: &Condition, seed: u64, seen: &mut S
         while !tally.step(&mut counts, &mut Budget::new(work)).unwrap() {
             assert_eq!(counts.total, 0, "told before the end");
         }
-        let expected = naive_counts(world, &rows, &fields, times, counts.span);
+        let expected = naive_counts(world, &rows, &fields, times, (counts.span, counts.shift));
         assert_eq!(counts, expected, "{fields:?} {}", asked());
     }
     if !masks_first {
@@ -519,6 +519,8 @@ fn some_fields(asker: &mut Asker<'_>) -> Vec<Field> {
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
     span: i64,
+    /// The first instant from 1970 on with which a stretch begins.
+    shift: i64,
     total: u64,
     stretches: BTreeMap<i64, u64>,
     values: BTreeMap<(usize, String), u64>,
@@ -527,7 +529,7 @@ struct Counts {
 
 impl TallySink for Counts {
     fn stretch(&mut self, us: i64) -> Range<i64> {
-        let start = us.div_euclid(self.span) * self.span;
+        let start = (us - self.shift).div_euclid(self.span) * self.span + self.shift;
         start..start + self.span
     }
 
@@ -548,8 +550,14 @@ impl TallySink for Counts {
     }
 }
 
-fn naive_counts(world: &World, rows: &[(usize, Moment)], fields: &[Field], times: bool, span: i64) -> Counts {
-    let mut counts = Counts { span, total: rows.len() as u64, ..Counts::default() };
+fn naive_counts(
+    world: &World,
+    rows: &[(usize, Moment)],
+    fields: &[Field],
+    times: bool,
+    (span, shift): (i64, i64),
+) -> Counts {
+    let mut counts = Counts { span, shift, total: rows.len() as u64, ..Counts::default() };
     let quoted = |text: &str| crate::support::json(text);
     let mut document = Document::default();
     for (at, _) in rows {
@@ -585,6 +593,44 @@ fn naive_counts(world: &World, rows: &[(usize, Moment)], fields: &[Field], times
     counts
 }
 
+/// Counts over all rows and over nearly all, cut into stretches of many lengths, each asked again and again in any order: what
+/// is kept of one serves the next.
+fn count_again(world: &World, seed: u64) {
+    const HOUR: i64 = 3_600_000_000;
+    let mut asker = Asker { world, rng: Rng(seed) };
+    let everything = Arc::new(Matcher::new(Condition::everything()));
+    let plan = Arc::new(Plan::new(&world.segment, &everything, false).unwrap());
+    let fields: Vec<Field> = (0..3).flat_map(|_| some_fields(&mut asker)).collect();
+    for _ in 0..60 {
+        let (lane, rows) = asker.lane();
+        let (low, high, size) = match asker.rng.below(3) {
+            0 => (Bound::Unbounded, Bound::Unbounded, u64::MAX),
+            // All of them, and all but the first or the last.
+            1 if !rows.is_empty() => {
+                let (first, last) = (rows[0].1, rows[rows.len() - 1].1);
+                let low = if asker.rng.one_in(3) { Bound::Excluded(first) } else { Bound::Included(first) };
+                let high = if asker.rng.one_in(3) { Bound::Excluded(last) } else { Bound::Included(last) };
+                (low, high, u64::MAX)
+            }
+            _ => asker.bounds(&rows),
+        };
+        let rows: Vec<(usize, Moment)> =
+            rows.into_iter().filter(|(_, moment)| inside(low, high, size, *moment)).collect();
+        let asked: Vec<Field> = fields.iter().filter(|_| asker.rng.one_in(2)).cloned().collect();
+        let spans = [24 * HOUR, HOUR, 3 * HOUR, HOUR / 4, HOUR / 2, HOUR / 60, 168 * HOUR, 25 * HOUR / 4];
+        let span = asker.rng.of(&spans);
+        // A zone's hours begin with those of UTC, or half or a quarter of one later, or, long ago, anywhere.
+        let shift = asker.rng.of(&[0, 0, 5 * HOUR, HOUR / 2, HOUR * 3 / 4, 17 * HOUR / 60]);
+        let times = !asker.rng.one_in(4);
+        let mut counts = Counts { span, shift, ..Counts::default() };
+        let work = [0, 3_000, u64::MAX][asker.rng.index(3)];
+        let mut tally = Tally::new(&plan, &lane, low, high, size, &asked, times).unwrap();
+        while !tally.step(&mut counts, &mut Budget::new(work)).unwrap() {}
+        let expected = naive_counts(world, &rows, &asked, times, (span, shift));
+        assert_eq!(counts, expected, "seed {seed}: {lane:?} {low:?} {high:?} {size} {asked:?}");
+    }
+}
+
 /// How many questions each kind of world is asked. More on demand: `ANNALS_QUESTIONS`.
 fn questions() -> u64 {
     std::env::var("ANNALS_QUESTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
@@ -609,6 +655,7 @@ pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Record
     for question in 0..questions() {
         ask(&world, seed.wrapping_mul(1_000_003).wrapping_add(question), &mut seen);
     }
+    count_again(&world, seed);
     seen
 }
 
