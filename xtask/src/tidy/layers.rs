@@ -12,7 +12,7 @@ use crate::tool::Tool;
 /// Crates that ship, from the top down, each with those of ours that it may use.
 ///
 /// `ARCHITECTURE.md` draws the same and says why.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     (
         "annals",
         &[
@@ -21,16 +21,28 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "annals-dialects",
             "annals-ledger",
             "annals-journal",
+            "annals-export",
             "annals-bundle",
             "annals-tree",
             "annals-event",
         ],
     ),
-    ("annals-server", &["annals-dialects", "annals-ledger", "annals-bundle", "annals-tree", "annals-event"]),
+    (
+        "annals-server",
+        &[
+            "annals-dialects",
+            "annals-ledger",
+            "annals-export",
+            "annals-bundle",
+            "annals-tree",
+            "annals-event",
+        ],
+    ),
     ("annals-connect", &["annals-dialects", "annals-ledger", "annals-tree", "annals-event"]),
     ("annals-dialects", &["annals-event"]),
     ("annals-ledger", &["annals-journal", "annals-segment", "annals-tree", "annals-event"]),
     ("annals-segment", &["annals-tree", "annals-event"]),
+    ("annals-export", &["annals-event"]),
     ("annals-bundle", &["annals-tree"]),
     ("annals-journal", &[]),
     ("annals-tree", &[]),
