@@ -1,15 +1,15 @@
 //! Counting what satisfies a condition: by the values of fields, and by stretches of time.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use annals_event::Timestamp;
-use annals_event::filter::{Field, Known, Matcher, Path};
+use annals_event::filter::{Condition, Field, Known, Literal, Matcher, Path, Test};
 use annals_event::json::{Document, Kind, Value, write_string};
 use annals_segment::Damaged;
-use annals_segment::hits::Budget;
+use annals_segment::hits::{Budget, Moment};
 use annals_segment::plan::Plan;
 use annals_segment::tally::{self, TallySink};
 use jiff::tz::TimeZone;
@@ -93,7 +93,47 @@ pub(crate) struct Tally<'a> {
     tail: Scan,
     /// Segments that are not counted yet.
     parts: VecDeque<Counting>,
+    /// What they are asked.
+    question: Question,
     sums: Sums<'a>,
+}
+
+/// The condition, with what it says of times apart: a segment whose records all happened in time is counted whole then, and
+/// what was counted there before serves again.
+struct Question {
+    matcher: Arc<Matcher>,
+    low: Bound<Moment>,
+    high: Bound<Moment>,
+}
+
+impl Question {
+    fn new(matcher: &Arc<Matcher>) -> Self {
+        let condition = matcher.condition();
+        let mut rest = Vec::new();
+        let mut bounds = Vec::new();
+        split(condition, &mut rest, &mut bounds);
+        if bounds.is_empty() {
+            return Self { matcher: Arc::clone(matcher), low: Bound::Unbounded, high: Bound::Unbounded };
+        }
+        // All of these say the same together as the times that they leave.
+        let (from, to) = times_of(&Condition::All(bounds), &Field::OccurredAt);
+        Self {
+            matcher: Arc::new(Matcher::new(Condition::All(rest))),
+            low: from.map_or(Bound::Unbounded, |us| Bound::Included((us, 0))),
+            high: to.map_or(Bound::Unbounded, |us| Bound::Included((us, u64::MAX))),
+        }
+    }
+}
+
+/// Tells bounds of the time from all else that must hold.
+fn split(condition: &Condition, rest: &mut Vec<Condition>, bounds: &mut Vec<Condition>) {
+    match condition {
+        Condition::All(all) => all.iter().for_each(|condition| split(condition, rest, bounds)),
+        Condition::Field(Field::OccurredAt, Test::Order(_, Literal::Time(_))) => {
+            bounds.push(condition.clone())
+        }
+        _ => rest.push(condition.clone()),
+    }
 }
 
 /// One segment to count in.
@@ -119,7 +159,7 @@ struct Sums<'a> {
 
 #[derive(Default)]
 struct Counter {
-    values: BTreeMap<Arc<str>, u64>,
+    values: HashMap<Arc<str>, u64>,
     missing: u64,
 }
 
@@ -132,7 +172,8 @@ impl<'a> Tally<'a> {
             filled(&BTreeMap::new(), histogram, bounds)?;
         }
         let tail = Self::tail(summary, size);
-        Ok(Self { summary, size, tail, parts: VecDeque::new(), sums: Sums::new(summary) })
+        let question = Question::new(summary.matcher);
+        Ok(Self { summary, size, tail, parts: VecDeque::new(), question, sums: Sums::new(summary) })
     }
 
     fn tail(summary: &Summary<'_>, size: u64) -> Scan {
@@ -143,7 +184,7 @@ impl<'a> Tally<'a> {
     fn count_part(&mut self) -> Result<usize, Damaged> {
         let Some(counting) = self.parts.front_mut() else { return Ok(0) };
         let Some(tally) = &mut counting.tally else {
-            counting.tally = begin(&counting.part, self.summary, self.size)?;
+            counting.tally = begin(&counting.part, self.summary, &self.question, self.size)?;
             if counting.tally.is_none() {
                 self.parts.pop_front();
             }
@@ -192,13 +233,18 @@ impl<'a> Tally<'a> {
 const BYTES_OF_OPENING: usize = 4 << 10;
 
 /// Begins to count in a segment; none when it has nothing to count.
-fn begin(part: &Part, summary: &Summary<'_>, size: u64) -> Result<Option<tally::Tally>, Damaged> {
+fn begin(
+    part: &Part,
+    summary: &Summary<'_>,
+    question: &Question,
+    size: u64,
+) -> Result<Option<tally::Tally>, Damaged> {
     let Some(rows) = rows_in(part, summary.scope, Lane::Time)? else { return Ok(None) };
-    let plan = Plan::new(&part.segment, summary.matcher, false)?;
+    let plan = Plan::new(&part.segment, &question.matcher, false)?;
     if plan.is_never() {
         return Ok(None);
     }
-    let (low, high) = (Bound::Unbounded, Bound::Unbounded);
+    let (low, high) = (question.low, question.high);
     let times = summary.histogram.is_some();
     tally::Tally::new(&Arc::new(plan), &rows, low, high, size, summary.by, times).map(Some)
 }
@@ -329,9 +375,15 @@ impl Counter {
     fn finish(self, values_max: usize) -> FieldCounts {
         let distinct = self.values.len() as u64;
         let mut values: Vec<(Arc<str>, u64)> = self.values.into_iter().collect();
-        // Stable, so that equal counts stay in the order of the values.
-        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        values.truncate(values_max);
+        let order = |(a, count_a): &(Arc<str>, u64), (b, count_b): &(Arc<str>, u64)| {
+            count_b.cmp(count_a).then_with(|| a.cmp(b))
+        };
+        if values_max < values.len() {
+            // Of very many values few are told: only these need be in order.
+            values.select_nth_unstable_by(values_max, order);
+            values.truncate(values_max);
+        }
+        values.sort_unstable_by(order);
         FieldCounts { values, distinct, missing: self.missing }
     }
 }
