@@ -21,6 +21,7 @@ pub struct TenantId(Arc<str>);
 impl TenantId {
     /// The id of annals' own tenant, which holds its configuration and its reads over all tenants.
     pub const ANNALS: &'static str = "_annals";
+    const REGISTRY: &str = "_registry";
 
     /// Takes an id from outside.
     ///
@@ -38,13 +39,23 @@ impl TenantId {
         Self(Self::ANNALS.into())
     }
 
-    /// Takes an id that annals itself stored: what [`TenantId::new`] takes, or `_annals`.
+    /// The tenant `_registry`: its log says what size and root every log of the ledger has.
+    #[must_use]
+    pub fn registry() -> Self {
+        Self(Self::REGISTRY.into())
+    }
+
+    /// Takes an id that annals itself stored: what [`TenantId::new`] takes, `_annals`, or `_registry`.
     ///
     /// # Errors
     ///
     /// [`IdError`] as for [`TenantId::new`]: the stored bytes are not what was written.
     pub fn from_stored(text: &str) -> Result<Self, IdError> {
-        if text == Self::ANNALS { Ok(Self::annals()) } else { Self::new(text) }
+        match text {
+            Self::ANNALS => Ok(Self::annals()),
+            Self::REGISTRY => Ok(Self::registry()),
+            _ => Self::new(text),
+        }
     }
 
     /// Whether this is annals' own tenant.

@@ -12,7 +12,8 @@ use annals_event::{
     normalise,
 };
 use annals_journal::Place;
-use annals_tree::SecretRoot;
+use annals_tree::entry::BODY_BYTES_MAX;
+use annals_tree::{EntryKind, SecretRoot};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{
@@ -127,6 +128,8 @@ pub struct Draft<'a> {
     tenant_index: BTreeMap<TenantId, u16>,
     entries: Vec<Entry>,
     ids: IdMaker,
+    /// The items are statements of the log's own, of this kind.
+    stated: Option<EntryKind>,
 }
 
 /// A request's items with their fate so far, and the batch for those that go on.
@@ -197,6 +200,15 @@ impl Acceptor {
         )
     }
 
+    /// A batch of statements.
+    pub(crate) fn statement_draft(&self, tenant: TenantId, kind: EntryKind) -> Draft<'_> {
+        let rules = Rules::default().for_system().with_event_bytes_max(BODY_BYTES_MAX);
+        let options = AcceptOptions { tenant: Some(tenant), ..AcceptOptions::default() };
+        let mut draft = self.draft_with(options, rules, self.clock.now());
+        draft.stated = Some(kind);
+        draft
+    }
+
     fn draft_with(&self, options: AcceptOptions, rules: Rules, accepted_at: Timestamp) -> Draft<'_> {
         Draft {
             acceptor: self,
@@ -207,6 +219,7 @@ impl Acceptor {
             tenant_index: BTreeMap::new(),
             entries: Vec::new(),
             ids: IdMaker::default(),
+            stated: None,
             options,
         }
     }
@@ -422,7 +435,9 @@ impl Draft<'_> {
         for taken in &taken {
             let secret = secrets.next().expect("a secret was leased for every event");
             let event = &arena[taken.bytes.0..taken.bytes.1];
-            let commitment = commits.commit(event, &secret).expect("the bytes were normalised a moment ago");
+            let commitment = commits
+                .commit_as(self.stated, event, &secret)
+                .expect("the bytes were normalised a moment ago");
             items.push(Item {
                 tenant: taken.tenant,
                 log,
@@ -433,6 +448,7 @@ impl Draft<'_> {
                 commitment,
                 id_hash: taken.id_hash,
                 id_at: taken.id_at,
+                stated: self.stated,
                 prior: taken.prior,
                 spare: None,
                 occurred_at: taken.occurred_at,

@@ -16,6 +16,7 @@
 //!            u32 n, n × item:
 //!              u16 tenant | u8 log (0 events, 1 access) | u8 flags | u8 operation | secret | 32B commitment
 //!              u64 id hash | u32 offset of the id's escaped text in the bytes | u16 its length
+//!              [flag 128] u8 the kind of the entry, 2 to 6: a statement, of which the entry has the bytes in clear
 //!              [flag 2] secret: a spare one, for a record that annals adds because of this item
 //!              [flag 4] i64 occurred_at (µs)
 //!              [flag 8] u64 source hash | u64 source.seq
@@ -37,7 +38,7 @@ use annals_event::{Operation, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_tree::note::VerifierKey;
 pub use annals_tree::origin::LogKind;
-use annals_tree::{Counter, Hash};
+use annals_tree::{Counter, EntryKind, Hash};
 
 /// The version this program writes and the only one it reads.
 const VERSION: u8 = 1;
@@ -49,7 +50,7 @@ const KIND_HEAD: u8 = 3;
 pub const ITEMS_MAX: usize = 10_000;
 
 /// Most bytes of an item beside its event's.
-pub(crate) const ITEM_HEADER_BYTES_MAX: usize = 2 + 1 + 1 + 1 + 3 + 32 + 8 + 6 + 3 + 8 + 16 + 4;
+pub(crate) const ITEM_HEADER_BYTES_MAX: usize = 2 + 1 + 1 + 1 + 3 + 32 + 8 + 6 + 1 + 3 + 8 + 16 + 4;
 
 const BATCH_ATOMIC: u8 = 1;
 const BATCH_LOOKED: u8 = 2;
@@ -62,8 +63,7 @@ const ITEM_SOURCE: u8 = 8;
 const ITEM_DERIVED: u8 = 16;
 const ITEM_KNOWN: u8 = 32;
 const ITEM_SAME: u8 = 64;
-const ITEM_FLAGS: u8 =
-    ITEM_SYSTEM | ITEM_SPARE | ITEM_OCCURRED_AT | ITEM_SOURCE | ITEM_DERIVED | ITEM_KNOWN | ITEM_SAME;
+const ITEM_STATED: u8 = 128;
 
 /// 128 random bits that name one log for ever.
 pub type LogId = [u8; 16];
@@ -157,6 +157,8 @@ pub struct Item {
     pub id_hash: u64,
     /// The id's text as it is escaped there, without quotes: offset and length in the event's bytes.
     pub id_at: (u32, u16),
+    /// For a statement of the log's own, the kind of its entry, which has the bytes in clear.
+    pub stated: Option<EntryKind>,
     /// What was there when its id was looked up.
     pub prior: Prior,
     /// For a record that annals adds because of this item.
@@ -276,7 +278,8 @@ fn put_item(out: &mut Vec<u8>, item: &Item, bytes: &[u8]) {
         | flag(item.source.is_some(), ITEM_SOURCE)
         | flag(item.derived, ITEM_DERIVED)
         | flag(item.prior != Prior::None, ITEM_KNOWN)
-        | flag(item.prior == Prior::Same, ITEM_SAME);
+        | flag(item.prior == Prior::Same, ITEM_SAME)
+        | flag(item.stated.is_some(), ITEM_STATED);
     out.extend(item.tenant.to_be_bytes());
     out.push(match item.log {
         LogKind::Tenant => 0,
@@ -289,6 +292,9 @@ fn put_item(out: &mut Vec<u8>, item: &Item, bytes: &[u8]) {
     out.extend(item.id_hash.to_be_bytes());
     out.extend(item.id_at.0.to_be_bytes());
     out.extend(item.id_at.1.to_be_bytes());
+    if let Some(kind) = item.stated {
+        out.push(kind.number());
+    }
     if let Some(secret) = item.spare {
         put_secret(out, secret);
     }
@@ -407,9 +413,6 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
         _ => return Err(input.bad("log")),
     };
     let flags = input.u8()?;
-    if flags & !ITEM_FLAGS != 0 {
-        return Err(input.bad("item flags"));
-    }
     let prior = match flags & (ITEM_KNOWN | ITEM_SAME) {
         0 => Prior::None,
         ITEM_KNOWN => Prior::Known,
@@ -424,6 +427,12 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
     let commitment = Hash(input.array()?);
     let id_hash = u64::from_be_bytes(input.array()?);
     let id_at = (u32::from_be_bytes(input.array()?), u16::from_be_bytes(input.array()?));
+    let stated = if flags & ITEM_STATED == 0 {
+        None
+    } else {
+        let kind = EntryKind::from_number(input.u8()?).filter(|kind| *kind != EntryKind::Event);
+        Some(kind.ok_or_else(|| input.bad("kind of entry"))?)
+    };
     let spare = (flags & ITEM_SPARE != 0).then(|| input.secret(roots)).transpose()?;
     let occurred_at = (flags & ITEM_OCCURRED_AT != 0).then(|| input.time("occurred_at")).transpose()?;
     let source = if flags & ITEM_SOURCE == 0 {
@@ -451,6 +460,7 @@ fn item(input: &mut Input<'_>, roots: usize, tenants: usize) -> Result<Item, Bat
         commitment,
         id_hash,
         id_at,
+        stated,
         prior,
         spare,
         occurred_at,

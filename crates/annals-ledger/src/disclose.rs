@@ -25,7 +25,7 @@ pub struct Disclosed {
     /// The record.
     pub record: Record,
     /// Its entry, which it matches.
-    pub entry: [u8; 44],
+    pub entry: Vec<u8>,
     /// The entry's hash.
     pub leaf: Hash,
     /// Who has it can check every unit, and guess at every one that is withheld.
@@ -35,7 +35,7 @@ pub struct Disclosed {
 /// Where neighbouring records are.
 enum Found {
     Nothing,
-    Here(Vec<(Record, [u8; 44], Hash, Secret, Hash)>),
+    Here(Vec<(Record, Vec<u8>, Hash, Secret, Hash)>),
     Sealed(Arc<Part>, Range<u32>),
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn disclose(
         Found::Here(rows) => {
             let mut commits = Commits::default();
             for (record, entry, leaf, secret, commitment) in rows {
-                if commits.commit(&record.event, &secret) != Some(commitment) {
+                if commits.commit_as(record.stated, &record.event, &secret) != Some(commitment) {
                     return Err(differs(record.position));
                 }
                 disclosed.push(Disclosed { record, entry, leaf, secret });
@@ -94,7 +94,7 @@ fn find(state: &State, name: &TenantLog, from: Position, count: u64) -> Result<F
                 break;
             };
             let secret = SecretRoot::from_bytes(tail.roots.seeds[row.root as usize]).secret(row.counter);
-            rows.push((record, row.entry(), row.leaf(), secret, row.commitment));
+            rows.push((record, row.entry(&tail.chunks), row.leaf(&tail.chunks), secret, row.commitment));
         }
         return Ok(Found::Here(rows));
     }

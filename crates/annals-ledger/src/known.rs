@@ -63,7 +63,7 @@ impl State {
     ) -> Result<Option<Known>, Damaged> {
         if let Some((tail, position)) = self.find_in_tails(log, item.id_hash, id) {
             let row = tail.row(log, position).expect("the id index names records");
-            let record = Ok((row.leaf(), row.event(&tail.chunks)));
+            let record = Ok((row.leaf(&tail.chunks), row.event(&tail.chunks)));
             return Ok(Some(Known { position: Some(position), record }));
         }
         let log = &self.logs[log as usize];

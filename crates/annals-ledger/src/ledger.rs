@@ -19,10 +19,10 @@ use annals_event::filter::{Condition, Matcher};
 use annals_event::{Position, TenantId, Timestamp, Warning};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_segment::Damaged;
-use annals_tree::Hash;
 use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::proof::TlogProof;
 use annals_tree::tile::Tile;
+use annals_tree::{EntryKind, Hash};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -47,9 +47,12 @@ use crate::state::{Applied, Outcome, Refusal, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
+#[path = "pour.rs"]
+mod pour;
 #[path = "threads.rs"]
 mod threads;
 
+pub use pour::{Pour, PourStart};
 pub use threads::Engine;
 
 /// How often heads are signed and a full disk is tried again.
@@ -211,11 +214,11 @@ struct Sealing {
     turned: Condvar,
     /// Batches before this place are not needed any more.
     trim_to: Arc<AtomicU64>,
+    /// Segments are being merged.
+    merges: Arc<AtomicBool>,
     /// Somebody seals by himself; in the simulation that is a step like any other, and nobody waits for it.
     runs: AtomicBool,
 }
-    /// Segments are being merged.
-    merges: Arc<AtomicBool>,
 
 impl Ledger {
     /// Opens a ledger: reads the newest manifest, replays the journal, checks it against what was signed, and takes up work.
@@ -298,10 +301,10 @@ impl Ledger {
                 turns: Mutex::default(),
                 turned: Condvar::new(),
                 trim_to: sealer.trim_to.clone(),
+                merges: sealer.merges.clone(),
                 runs: AtomicBool::new(false),
             },
             everything: Arc::new(Matcher::new(Condition::everything())),
-                merges: sealer.merges.clone(),
             cursor_key: genesis.id_key,
             clock_guard: ClockGuard::new(&*parts.clock),
             clock: parts.clock,
@@ -442,6 +445,33 @@ impl Ledger {
         }
         let batch = self.shared.system_batch(tenant, LogKind::Access, event);
         self.shared.submit(batch, 0).await.map(drop)
+    }
+
+    /// Appends statements of the ledger's own to a log: events of ours, whose bytes the log's entries carry in clear. There is
+    /// nothing in them that could ever have to be erased. Gives their positions.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    ///
+    /// # Panics
+    ///
+    /// When there are none, or one is longer than an entry's body may be.
+    pub async fn state_in(
+        &self,
+        log: &TenantLog,
+        kind: EntryKind,
+        events: &[serde_json::Value],
+    ) -> Result<Vec<Position>, CommitError> {
+        let batch = self.shared.statement_batch(log, kind, events);
+        let outcomes = self.shared.submit(batch, 0).await?;
+        Ok(outcomes
+            .into_iter()
+            .filter_map(|outcome| match outcome {
+                Outcome::Created { position, .. } | Outcome::Duplicate { position, .. } => Some(position),
+                Outcome::Refused(_) => None,
+            })
+            .collect())
     }
 
     /// The keys, to check requests against.
@@ -741,6 +771,18 @@ impl Ledger {
         self.state().sizes()
     }
 
+    /// Whether segments are being merged.
+    #[must_use]
+    pub fn is_merging(&self) -> bool {
+        self.shared.sealing.merges.load(Ordering::Acquire)
+    }
+
+    /// Files of the first `limit` segments of which something could not be read since the start, or was not what was written.
+    #[must_use]
+    pub fn damaged_segments(&self, limit: usize) -> Vec<String> {
+        self.state().damaged_segments().take(limit).map(ToString::to_string).collect()
+    }
+
     /// Batches and bytes that wait for the journal.
     #[must_use]
     pub fn queue_depth(&self) -> (usize, usize) {
@@ -771,18 +813,6 @@ impl Ledger {
         if self.shared.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
-    /// Whether segments are being merged.
-    #[must_use]
-    pub fn is_merging(&self) -> bool {
-        self.shared.sealing.merges.load(Ordering::Acquire)
-    }
-
-    /// Files of the first `limit` segments of which something could not be read since the start, or was not what was written.
-    #[must_use]
-    pub fn damaged_segments(&self, limit: usize) -> Vec<String> {
-        self.state().damaged_segments().take(limit).map(ToString::to_string).collect()
-    }
-
         let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
         // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
         drop(self.shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));

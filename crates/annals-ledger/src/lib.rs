@@ -64,7 +64,9 @@ pub use disclose::Disclosed;
 pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
-pub use ledger::{Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts};
+pub use ledger::{
+    Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart,
+};
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals_event::{Position, TenantId, Timestamp};
 use annals_tree::origin::LogName;
-use annals_tree::{Counter, Frontier, Hash, entry, leaf_hash};
+use annals_tree::{Counter, EntryKind, Frontier, Hash, entry, leaf_hash};
 use bytes::Bytes;
 
 use crate::batch::{LogId, LogKind};
@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) derived: bool,
     /// Written by annals itself.
     pub(crate) system: bool,
+    /// For a statement of the log's own, the kind of its entry.
+    pub(crate) stated: Option<EntryKind>,
     pub(crate) class: u16,
     /// Index of its secret root in the tail.
     pub(crate) root: u32,
@@ -41,13 +43,24 @@ pub(crate) struct Row {
 
 impl Row {
     /// The entry's hash, the row's leaf in its log's tree.
-    pub(crate) fn leaf(&self) -> Hash {
-        leaf_hash(&self.entry())
+    pub(crate) fn leaf(&self, chunks: &[Bytes]) -> Hash {
+        match self.stated {
+            None => leaf_hash(&entry::encode_event(
+                self.class,
+                received_at_ms(self.received_at),
+                &self.commitment,
+            )),
+            Some(_) => leaf_hash(&self.entry(chunks)),
+        }
     }
 
     /// The row as an entry of its log.
-    pub(crate) fn entry(&self) -> [u8; 44] {
-        entry::encode_event(self.class, received_at_ms(self.received_at), &self.commitment)
+    pub(crate) fn entry(&self, chunks: &[Bytes]) -> Vec<u8> {
+        let received_at_ms = received_at_ms(self.received_at);
+        match self.stated {
+            None => entry::encode_event(self.class, received_at_ms, &self.commitment).to_vec(),
+            Some(kind) => entry::encode_stating(kind, self.class, received_at_ms, self.event_in(chunks)),
+        }
     }
 
     /// The client's time, or where it sent none the time of receipt: what searches order by.
@@ -122,13 +135,13 @@ impl Log {
     }
 
     /// Adds a record to its stretch in the tail and gives its position and leaf.
-    pub(crate) fn push(&mut self, stretch: &mut Stretch, row: Row) -> (Position, Hash) {
+    pub(crate) fn push(&mut self, stretch: &mut Stretch, row: Row, chunks: &[Bytes]) -> (Position, Hash) {
         debug_assert!(
             self.last_received_at.is_none_or(|last| last <= row.received_at),
             "received_at never falls"
         );
         let position = Position(self.size());
-        let leaf = row.leaf();
+        let leaf = row.leaf(chunks);
         let nodes = &mut stretch.nodes;
         self.tree.push(leaf, &mut |level, _, hash| {
             if level >= BLOCK_LEVEL {

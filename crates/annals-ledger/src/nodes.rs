@@ -10,6 +10,7 @@ use annals_event::Position;
 use annals_segment::Damaged;
 use annals_tree::block::{subtree_root, tag};
 use annals_tree::{Hash, Nodes, node_hash};
+use bytes::Bytes;
 
 use crate::log::{Log, Row};
 use crate::sealed::{Part, entry_of};
@@ -161,23 +162,23 @@ fn known(state: &State, log: &Log, index_of_log: u32, level: u32, index: u64) ->
             }
         } else if level == 0 {
             if let Some(row) = stretch.row(Position(index)) {
-                return Some(row.leaf());
+                return Some(row.leaf(&tail.chunks));
             }
         } else if index << level >= stretch.first() && (index + 1) << level <= stretch.end() {
             let first = usize::try_from((index << level) - stretch.first()).expect("rows in memory are few");
-            return Some(subtree(&stretch.rows[first..first + (1 << level)]));
+            return Some(subtree(&stretch.rows[first..first + (1 << level)], &tail.chunks));
         }
     }
     None
 }
 
 /// The root over rows, a power of two of them.
-fn subtree(rows: &[Row]) -> Hash {
+fn subtree(rows: &[Row], chunks: &[Bytes]) -> Hash {
     match rows {
-        [row] => row.leaf(),
+        [row] => row.leaf(chunks),
         _ => {
             let (left, right) = rows.split_at(rows.len() / 2);
-            node_hash(&subtree(left), &subtree(right))
+            node_hash(&subtree(left, chunks), &subtree(right, chunks))
         }
     }
 }

@@ -180,6 +180,7 @@ impl State {
             operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
             operation_derived: row.derived,
             class: row.class,
+            stated: row.stated,
             event: row.event(&tail.chunks),
         }
     }
@@ -191,8 +192,10 @@ impl State {
             return Ok(self.record_in(tail, index, position).map(|record| {
                 let row = tail.row(index, position).expect("it was found a moment ago");
                 let secret = SecretRoot::from_bytes(tail.roots.seeds[row.root as usize]).secret(row.counter);
-                let intact = Commits::default().commit(&record.event, &secret) == Some(row.commitment);
-                Located::Here(record, Entry { bytes: row.entry(), leaf: row.leaf(), intact })
+                let commitment = Commits::default().commit_as(row.stated, &record.event, &secret);
+                let intact = commitment == Some(row.commitment);
+                let (bytes, leaf) = (row.entry(&tail.chunks), row.leaf(&tail.chunks));
+                Located::Here(record, Entry { bytes, leaf, intact })
             }));
         }
         let found = self.sealed.at(&self.logs[index as usize], position)?;
@@ -341,8 +344,8 @@ impl Work for Sift {
 /// What the tree holds at one position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The 44 bytes of the entry.
-    pub bytes: [u8; 44],
+    /// The entry: 44 bytes, and for a statement the record's own behind them.
+    pub bytes: Vec<u8>,
     /// Their hash.
     pub leaf: Hash,
     /// The event's bytes still give the entry's commitment.

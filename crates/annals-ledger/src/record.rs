@@ -3,6 +3,7 @@
 use annals_event::filter::Known;
 use annals_event::json::Limits;
 use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
+use annals_tree::EntryKind;
 use bytes::Bytes;
 
 use crate::batch::LogKind;
@@ -31,6 +32,8 @@ pub struct Record {
     pub operation_derived: bool,
     /// Retention class.
     pub class: u16,
+    /// For a statement of the log's own, the kind of its entry.
+    pub stated: Option<EntryKind>,
     /// The event's canonical bytes.
     pub event: Bytes,
 }
@@ -64,7 +67,7 @@ impl Record {
             derived_occurred_at: self.occurred_at.is_none(),
             tenant: for_platform.then_some(&self.tenant),
             ledger_seq: self.seq.filter(|_| for_platform),
-            kind: None,
+            kind: self.stated.map(EntryKind::number),
         };
         render(&self.event, &extra, out);
     }

@@ -17,7 +17,7 @@ use annals_event::{TenantId, Timestamp};
 use annals_segment::build::{self, LogName, Rows};
 use annals_segment::merge;
 use annals_segment::segment::Segment;
-use annals_tree::Hash;
+use annals_tree::{EntryKind, Hash};
 
 use crate::batch::LogKind;
 use crate::ids::id_hash;
@@ -450,11 +450,11 @@ impl Rows for TailRows<'_> {
             operation: row.operation,
             derived: row.derived,
             system: row.system,
-            stated: 0,
+            stated: row.stated.map_or(0, EntryKind::number),
             class: row.class,
             root: &self.tail.roots.seeds[row.root as usize],
             counter: row.counter.get(),
-            leaf: row.leaf(),
+            leaf: row.leaf(&self.tail.chunks),
             id_hash: row.id_hash,
             event: &chunk[row.bytes.0 as usize..row.bytes.1 as usize],
         }

@@ -7,7 +7,7 @@ use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
 use annals_segment::Damaged;
 use annals_segment::hashes::LoadedFilter;
 use annals_segment::segment::{LogRows, Sealed as SealedRow, Segment};
-use annals_tree::{Counter, Hash, SecretRoot, entry, leaf_hash};
+use annals_tree::{Counter, EntryKind, Hash, SecretRoot, entry, leaf_hash};
 
 use crate::batch::LogKind;
 use crate::bits::Bits;
@@ -189,17 +189,25 @@ pub(crate) fn record_of(row: SealedRow) -> Record {
         operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
         operation_derived: row.derived,
         class: row.class,
+        stated: EntryKind::from_number(row.stated),
         event: row.event,
     }
 }
 
 /// The entry of a sealed row, made of its event anew; none when its bytes are no event.
-pub(crate) fn entry_of(row: &SealedRow) -> Option<([u8; 44], Hash)> {
+pub(crate) fn entry_of(row: &SealedRow) -> Option<(Vec<u8>, Hash)> {
     let counter = Counter::new(row.counter)?;
     let secret = SecretRoot::from_bytes(row.root).secret(counter);
-    let commitment = Commits::default().commit(&row.event, &secret)?;
-    let entry = entry::encode_event(row.class, received_at_ms(time(row.received_at)), &commitment);
-    Some((entry, leaf_hash(&entry)))
+    let received_at_ms = received_at_ms(time(row.received_at));
+    let entry = match row.stated {
+        0 => {
+            let commitment = Commits::default().commit(&row.event, &secret)?;
+            entry::encode_event(row.class, received_at_ms, &commitment).to_vec()
+        }
+        kind => entry::encode_stating(EntryKind::from_number(kind)?, row.class, received_at_ms, &row.event),
+    };
+    let leaf = leaf_hash(&entry);
+    Some((entry, leaf))
 }
 
 /// Times of a segment were times before; one beyond what a time can be is shown as the beginning.

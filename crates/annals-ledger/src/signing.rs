@@ -155,8 +155,15 @@ impl JournalMemory {
         all.chunks(HEAD_LOGS).map(encode_entries).collect()
     }
 
+    /// How many logs are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
     /// Whether nothing was ever signed, as far as is known.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 

@@ -348,8 +348,8 @@ impl State {
                 (position, _) => Outcome::Refused(Refusal::Unreadable { position }),
             });
         }
-        if item.system && item.log == LogKind::Tenant && self.logs[log as usize].tenant == TenantId::annals()
-        {
+        let is_control = item.system && item.stated.is_none() && item.log == LogKind::Tenant;
+        if is_control && self.logs[log as usize].tenant.is_annals() {
             let control = Control::from_event(&event)
                 .map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
             control.check().map_err(|cause| ApplyError::Control { place: batch.place, cause })?;
@@ -379,6 +379,7 @@ impl State {
             operation: item.operation,
             derived: item.derived,
             system: item.system,
+            stated: item.stated,
             class: 0,
             root: batch.roots[usize::from(item.secret.root)],
             counter: item.secret.counter,
@@ -408,7 +409,7 @@ impl State {
             let operation = Operation::from_code(row.operation).unwrap_or(Operation::Other);
             self.tail.marks.push(row.event_in(&self.tail.chunks), operation);
         }
-        let stored = log.push(stretch, row);
+        let stored = log.push(stretch, row, &self.tail.chunks);
         self.tail.ids.insert(row.id_hash, found);
         self.tail.records += 1;
         self.tail.since.get_or_insert(batch.accepted_at);
@@ -432,6 +433,7 @@ impl State {
             operation: made.operation.code(),
             derived: false,
             system: true,
+            stated: None,
             class: 0,
             root,
             counter: secret.counter,
@@ -591,16 +593,19 @@ impl State {
     fn root_in_tails(&self, log: u32, size: u64) -> Option<Hash> {
         let mut tails: Vec<&Tail> = self.tails().collect();
         tails.reverse();
-        let stretches: Vec<_> = tails.iter().filter_map(|tail| tail.stretches.get(&log)).collect();
+        let stretches: Vec<_> =
+            tails.iter().filter_map(|tail| Some((tail.stretches.get(&log)?, &tail.chunks))).collect();
         let mut tree = match stretches.first() {
-            Some(stretch) => stretch.before.tree.clone(),
+            Some((stretch, _)) => stretch.before.tree.clone(),
             None => self.logs[log as usize].tree.clone(),
         };
-        for row in stretches.iter().flat_map(|stretch| &stretch.rows) {
+        let rows =
+            stretches.iter().flat_map(|(stretch, chunks)| stretch.rows.iter().map(move |row| (row, chunks)));
+        for (row, chunks) in rows {
             if tree.size() >= size {
                 break;
             }
-            tree.push(row.leaf(), &mut |_, _, _| {});
+            tree.push(row.leaf(chunks), &mut |_, _, _| {});
         }
         (tree.size() == size).then(|| tree.root())
     }

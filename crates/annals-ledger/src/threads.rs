@@ -582,6 +582,20 @@ impl Shared {
         draft.seal_as(log, None).batch.expect("our own events keep the rules")
     }
 
+    /// A batch of statements, which makes the tenant where there is none.
+    pub(super) fn statement_batch(
+        &self,
+        log: &TenantLog,
+        kind: EntryKind,
+        events: &[serde_json::Value],
+    ) -> Vec<u8> {
+        let mut draft = self.acceptor.statement_draft(log.tenant.clone(), kind);
+        for event in events {
+            draft.push(&serde_json::to_vec(event).expect("a JSON value serialises"));
+        }
+        draft.seal_as(log.kind, None).batch.expect("our own events keep the rules")
+    }
+
     pub(super) fn tenant_batch(&self, tenant: &TenantId, control: &Control, author: &Author) -> Vec<u8> {
         let mut draft = self.acceptor.system_draft(TenantId::annals());
         draft.push(&serde_json::to_vec(&control.to_event(author)).expect("a JSON value serialises"));

@@ -5,11 +5,11 @@
 //! ```text
 //! offset  bytes  field
 //!      0      1  version = 1
-//!      1      1  kind: 1 event, 2 erasure, 3 expiry, 4 policy, 5 key
+//!      1      1  kind: 1 event, 2 erasure, 3 expiry, 4 policy, 5 key, 6 head
 //!      2      2  retention class
 //!      4      8  received_at, ms since the Unix epoch
 //!     12     32  commitment
-//!     44      …  kinds 2 to 5 only: the body, 1 to 32,768 bytes
+//!     44      …  kinds 2 to 6 only: the body, 1 to 32,768 bytes
 //! ```
 //!
 //! An event's commitment covers its units ([`crate::commitment`]). The other kinds carry their body
@@ -45,6 +45,8 @@ pub enum EntryKind {
     Policy = 4,
     /// A signing key was added or retired.
     Key = 5,
+    /// Another log's size and root: an entry of the registry.
+    Head = 6,
 }
 
 impl EntryKind {
@@ -57,6 +59,7 @@ impl EntryKind {
             3 => EntryKind::Expiry,
             4 => EntryKind::Policy,
             5 => EntryKind::Key,
+            6 => EntryKind::Head,
             _ => return None,
         })
     }
@@ -98,7 +101,7 @@ pub enum EntryError {
     #[error("entry: version {0}, only {VERSION} is known")]
     Version(u8),
     /// A kind this version does not have.
-    #[error("entry: kind {0}, only 1 to 5 are known")]
+    #[error("entry: kind {0}, only 1 to 6 are known")]
     Kind(u8),
     /// An event's entry goes on after its commitment.
     #[error("entry: an event must end at byte {ENTRY_BYTES}, {0} more follow")]
@@ -195,7 +198,16 @@ pub fn encode_event(class: u16, received_at_ms: u64, commitment: &Hash) -> [u8; 
     encode_fixed(EntryKind::Event, class, received_at_ms, commitment)
 }
 
-/// What entries of kinds 2 to 5 commit with: SHA-256(0x02 || `body`).
+/// The bytes of an entry that states `body`, which the caller bounds as [`Entry::stating`] does.
+#[must_use]
+pub fn encode_stating(kind: EntryKind, class: u16, received_at_ms: u64, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(ENTRY_BYTES + body.len());
+    bytes.extend_from_slice(&encode_fixed(kind, class, received_at_ms, &body_commitment(body)));
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// What entries of kinds 2 to 6 commit with: SHA-256(0x02 || `body`).
 #[must_use]
 pub fn body_commitment(body: &[u8]) -> Hash {
     hash::tagged(0x02, &[body])

@@ -3,10 +3,12 @@
 mod basics;
 mod corpus;
 mod damage;
+mod disclosing;
 mod faults;
 mod id_damage;
 mod model;
 mod sealed_damage;
 mod sealing;
 mod searching;
+mod stating;
 mod support;

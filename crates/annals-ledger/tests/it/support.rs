@@ -155,10 +155,10 @@ pub(crate) fn words(results: &[ItemResult]) -> Vec<String> {
 }
 
 /// An answer on its way.
-pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Vec<ItemResult>, CommitError>> + Send>>;
+pub(crate) type Pending<T = Vec<ItemResult>> = Pin<Box<dyn Future<Output = Result<T, CommitError>> + Send>>;
 
 /// The answer, if it is there; for ledgers that are moved step by step.
-pub(crate) fn poll(pending: &mut Pending) -> Option<Result<Vec<ItemResult>, CommitError>> {
+pub(crate) fn poll<T>(pending: &mut Pending<T>) -> Option<Result<T, CommitError>> {
     match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
