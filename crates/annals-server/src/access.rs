@@ -45,6 +45,7 @@ pub(crate) enum Subject {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     Read,
+    Export,
     Verify,
 }
 
@@ -52,6 +53,7 @@ impl Verb {
     fn scope(self) -> Scope {
         match self {
             Self::Read => Scope::Read,
+            Self::Export => Scope::Export,
             Self::Verify => Scope::Verify,
         }
     }

@@ -21,7 +21,9 @@ use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::request::{self, RequestIds};
 use crate::searching::Turns;
-use crate::{docs, events, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants};
+use crate::{
+    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants,
+};
 
 /// Shared by all requests.
 pub(crate) struct App {
@@ -38,6 +40,7 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
     pub(crate) origin: Origin,
+    /// Who cosigns checkpoints, if anybody.
     pub(crate) openapi: OnceLock<Bytes>,
 }
 
@@ -63,6 +66,7 @@ pub struct Settings {
     pub tenants_on_write: bool,
     /// How vendors' APIs are answered.
     pub dialects: Dialects,
+    /// Who cosigns checkpoints, if anybody.
 }
 
 impl Default for Settings {
@@ -128,11 +132,15 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ingest::post_events, search::events))
         .routes(routes!(events::event))
         .routes(routes!(summary::summary))
+        .routes(routes!(export::export))
         .routes(routes!(feed::feed))
         .routes(routes!(live::live))
         .routes(routes!(feed::access))
         .routes(routes!(nirvana::list))
         .routes(routes!(nirvana::entry))
+        .routes(routes!(bundle::bundle))
+        .routes(routes!(bundle::head))
+        .routes(routes!(bundle::log))
         .routes(routes!(prove::event_proof))
         .routes(routes!(prove::checkpoint))
         .routes(routes!(prove::inclusion))

@@ -2,7 +2,6 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `server`, `listen`, `tls` | accept connections, and stop without dropping one |
 //! | `app` | the routes; none exists without its description in `/openapi.json` |
 //! | `request` | what every request passes through: id, span, count, headers |
 //! | `auth`, `access` | who may ask, and the record that they did |
@@ -10,6 +9,8 @@
 //! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
 //! | `dialects` | vendors' APIs, for their clients |
 //! | `searching` | what looks through records: in turns, bounded in time |
+//! | `export` | everything that matches, as one file |
+//! | `bundle` | evidence that is verified elsewhere |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
 //! | `problem` | every code, its kind, and the one place where a kind becomes a status |
@@ -21,10 +22,12 @@ mod access;
 mod app;
 mod auth;
 mod body;
+pub mod bundle;
 mod conditions;
 mod dialects;
 mod docs;
 mod events;
+mod export;
 mod feed;
 mod ingest;
 mod keys;
@@ -55,7 +58,7 @@ pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;
 pub use problem::{Code, Problem, item_codes};
-pub use searching::{SEARCH_US_MAX, SEARCHES_WAITING_MAX};
+pub use searching::{EXPORTS_MAX, SEARCH_US_MAX, SEARCHES_WAITING_MAX};
 pub use server::{Handle, Server};
 pub use system::{SystemClock, SystemEntropy};
 pub use tls::{TlsError, TlsFiles};

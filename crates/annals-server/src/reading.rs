@@ -15,6 +15,8 @@ pub(crate) struct Reading {
     pub(crate) scope: FeedScope,
     /// Records name their tenant.
     pub(crate) for_platform: bool,
+    /// What is asked of it.
+    verb: Verb,
     /// What it narrows its question to.
     filter: Map<String, Value>,
     /// That it is read stands on record; a tenant that does not exist yet has nothing to put it on.
@@ -32,11 +34,23 @@ impl Reading {
         kind: LogKind,
         filter: Map<String, Value>,
     ) -> Result<Self, Problem> {
-        let tenant = app.entering(asker, Verb::Read, tenant).await?;
+        Self::enter_to(app, asker, Verb::Read, tenant, kind, filter).await
+    }
+
+    /// As [`Reading::enter`], to do something else with it than to read it.
+    pub(crate) async fn enter_to(
+        app: &App,
+        asker: &Asker,
+        verb: Verb,
+        tenant: Result<Option<TenantId>, Problem>,
+        kind: LogKind,
+        filter: Map<String, Value>,
+    ) -> Result<Self, Problem> {
+        let tenant = app.entering(asker, verb, tenant).await?;
         let scope =
             tenant.clone().map_or(FeedScope::All, |tenant| FeedScope::Log(TenantLog { tenant, kind }));
         let for_platform = asker.caller.is_platform();
-        let mut reading = Self { scope, for_platform, filter, on_record: false };
+        let mut reading = Self { scope, for_platform, verb, filter, on_record: false };
         reading.on_record = reading.note(app, asker).await?;
         // A key's own tenant may have no event yet: it is empty, and can be waited on.
         if let Some(tenant) = tenant.as_ref().filter(|_| for_platform) {
@@ -55,6 +69,6 @@ impl Reading {
             FeedScope::All => Subject::All,
             FeedScope::Log(log) => Subject::Log(log.clone()),
         };
-        app.enter(asker, Verb::Read, &subject, self.filter.clone()).await
+        app.enter(asker, self.verb, &subject, self.filter.clone()).await
     }
 }

@@ -67,13 +67,14 @@ struct Question {
 /// By the time of occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Sort {
+pub(crate) enum Sort {
     Desc,
     Asc,
 }
 
 impl Sort {
-    fn read(params: &Params) -> Result<Option<Self>, Problem> {
+    /// The one that `order` names, if it does.
+    pub(crate) fn read(params: &Params) -> Result<Option<Self>, Problem> {
         match params.text("order") {
             None => Ok(None),
             Some("desc") => Ok(Some(Self::Desc)),
@@ -82,11 +83,16 @@ impl Sort {
         }
     }
 
-    fn order(self) -> Order {
-        Order::occurred(match self {
+    /// Its direction.
+    pub(crate) fn direction(self) -> Direction {
+        match self {
             Self::Desc => Direction::Falling,
             Self::Asc => Direction::Rising,
-        })
+        }
+    }
+
+    fn order(self) -> Order {
+        Order::occurred(self.direction())
     }
 }
 

@@ -23,6 +23,9 @@ pub const SEARCHES_WAITING_MAX: usize = 64;
 /// each then looks at that alone.
 const POLLS_WAITING_MAX: usize = 256;
 
+/// Exports at once; more are told to come back. Each has some pieces in memory, one of Parquet a group of rows.
+pub const EXPORTS_MAX: usize = 16;
+
 /// Longest wait for a turn.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -59,6 +62,10 @@ pub(crate) struct Turns {
     feeds: Arc<Semaphore>,
     /// Polls at work and those who wait.
     polls: Arc<Semaphore>,
+    /// For exports, which take hours where they must: they leave cores to everybody else.
+    exports: Arc<Semaphore>,
+    /// Exports that were let in.
+    exporters: Arc<Semaphore>,
 }
 
 impl Turns {
@@ -69,7 +76,19 @@ impl Turns {
             admitted: Arc::new(Semaphore::new(cores + SEARCHES_WAITING_MAX)),
             feeds: Arc::new(Semaphore::new(cores)),
             polls: Arc::new(Semaphore::new(cores + POLLS_WAITING_MAX)),
+            exports: Arc::new(Semaphore::new((cores / 2).max(1))),
+            exporters: Arc::new(Semaphore::new(EXPORTS_MAX)),
         }
+    }
+
+    /// Lets an export in, for as long as it keeps what it gets.
+    ///
+    /// # Errors
+    ///
+    /// `busy`: there are [`EXPORTS_MAX`].
+    pub(crate) fn begin_export(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let begun = self.exporters.clone().try_acquire_owned();
+        begun.map_err(|_| Problem::new(Code::Busy, "too many exports are on their way; try again later"))
     }
 }
 
@@ -143,6 +162,15 @@ pub(crate) async fn stream_work<T: Send + 'static>(
     work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
 ) -> T {
     let turn = app.turns.feeds.clone().acquire_owned().await.expect("nobody closes this semaphore");
+    run(app, turn, work).await
+}
+
+/// As [`stream_work`], for a piece of an export.
+pub(crate) async fn export_work<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&Ledger, Effort<'_>) -> T + Send + 'static,
+) -> T {
+    let turn = app.turns.exports.clone().acquire_owned().await.expect("nobody closes this semaphore");
     run(app, turn, work).await
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod control;
 mod dialects;
 mod documents;
+mod exporting;
 mod faults;
 mod feed;
 mod hostile;

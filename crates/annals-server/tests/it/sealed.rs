@@ -125,7 +125,9 @@ async fn a_damaged_segment_is_a_problem_that_names_the_record_and_no_file() {
         assert!(page.json()["detail"].as_str().unwrap().starts_with(&told), "{}", page.text());
     }
     assert!((1..EVENTS).contains(&damaged), "{damaged} of {EVENTS}");
-    for route in ["/v1/feed?limit=1000", "/v1/feed?limit=1000&action=a", "/v1/events?limit=1000"] {
+    for route in
+        ["/v1/feed?limit=1000", "/v1/feed?limit=1000&action=a", "/v1/events?limit=1000", "/v1/export"]
+    {
         assert_damaged(&site.ask(&format!("GET {route}"), "acme", b"").await, route);
     }
     let live = site.ask("GET /v1/feed/live?from=0", "acme", b"").await.text();
