@@ -40,7 +40,6 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
     pub(crate) origin: Origin,
-    /// Who cosigns checkpoints, if anybody.
     pub(crate) openapi: OnceLock<Bytes>,
 }
 
@@ -66,7 +65,6 @@ pub struct Settings {
     pub tenants_on_write: bool,
     /// How vendors' APIs are answered.
     pub dialects: Dialects,
-    /// Who cosigns checkpoints, if anybody.
 }
 
 impl Default for Settings {
