@@ -18,6 +18,7 @@ use annals_ledger::search::Effort;
 use annals_ledger::{Disclosed, FeedScope, Ledger, ProveError, TenantLog};
 use annals_tree::Hash;
 use annals_tree::commitment::{Salt, salt};
+use annals_tree::entry::EntryKind;
 use annals_tree::unit_digest;
 
 use super::lens::{Hidden, Lens, Seen, Truth, Withheld};
@@ -71,6 +72,8 @@ pub(crate) struct Page {
     pub(crate) tally: Tally,
     /// The first events that were taken.
     pub(crate) rows: Vec<Row>,
+    /// Of the lines, those of entries of the log's own: `lifecycle.ndjson`.
+    pub(crate) own: Vec<u8>,
 }
 
 /// What is in lines.
@@ -111,7 +114,13 @@ impl Plan {
             plan: self,
             ledger,
             effort,
-            page: Page { lines: Vec::new(), next: from, tally: Tally::default(), rows: Vec::new() },
+            page: Page {
+                lines: Vec::new(),
+                next: from,
+                tally: Tally::default(),
+                rows: Vec::new(),
+                own: Vec::new(),
+            },
             rows,
             parts: Parts::default(),
             document: Document::default(),
@@ -267,6 +276,10 @@ impl Writer<'_> {
     /// Whether the filter takes a record of which all is known.
     fn takes(&mut self, record: &Disclosed) -> bool {
         let Some(lens) = &self.plan.lens else { return true };
+        if is_own(record) {
+            // Whatever is asked for: they excuse what is hidden of others.
+            return true;
+        }
         let seen = Seen {
             position: record.record.position.0,
             received_at_ms: received_at_ms(record),
@@ -287,6 +300,13 @@ impl Writer<'_> {
         let position = record.record.position.0;
         self.page.next = position + 1;
         self.page.tally.counts.records += 1;
+        if is_own(record) {
+            let line = Line::Bare { position, entry: &record.entry[..], expired: None };
+            write_line(&line, &mut self.page.lines);
+            write_line(&line, &mut self.page.own);
+            self.verdict(Verdict::Intact);
+            return Ok(());
+        }
         if is_taken {
             self.page.tally.matched += 1;
         } else if self.plan.mode == Mode::GapFree {
@@ -367,7 +387,7 @@ impl Writer<'_> {
     }
 
     fn units(&mut self, record: &Disclosed, all: &[(&str, &str)], shown: &[bool]) {
-        let (position, entry) = (record.record.position.0, &record.entry);
+        let (position, entry) = (record.record.position.0, &record.entry[..]);
         self.page.tally.counts.disclosed += 1;
         if shown.iter().all(|shown| *shown) {
             let line = Line::Whole { position, entry, secret: &record.secret, units: all };
@@ -405,7 +425,7 @@ impl Writer<'_> {
     }
 
     fn bare(&mut self, record: &Disclosed) {
-        let line = Line::Bare { position: record.record.position.0, entry: &record.entry, expired: None };
+        let line = Line::Bare { position: record.record.position.0, entry: &record.entry[..], expired: None };
         write_line(&line, &mut self.page.lines);
         self.verdict(Verdict::Withheld);
     }
@@ -430,6 +450,11 @@ impl Writer<'_> {
 /// The time in a record's entry.
 fn received_at_ms(record: &Disclosed) -> u64 {
     u64::try_from(record.record.received_at.as_micros().div_euclid(1_000)).unwrap_or(0)
+}
+
+/// Whether the entry is the log's own: of another kind than that of events.
+fn is_own(record: &Disclosed) -> bool {
+    record.entry.get(1) != Some(&EntryKind::Event.number())
 }
 
 /// What the shown units make.

@@ -53,6 +53,7 @@ struct Writing {
     at: u64,
     tally: Tally,
     rows: Vec<Row>,
+    own: Vec<u8>,
 }
 
 impl Writing {
@@ -66,8 +67,6 @@ impl Writing {
         if let Some(earlier) = &head.earlier {
             archive.file("earlier.json", &json(earlier)).map_err(failed)?;
         }
-        // The ledger has no entries of its own yet.
-        archive.file("lifecycle.ndjson", b"").map_err(failed)?;
         archive.begin("log.ndjson").map_err(failed)?;
         Ok(Self {
             plan,
@@ -77,6 +76,7 @@ impl Writing {
             at: 0,
             tally: Tally::default(),
             rows: Vec::new(),
+            own: Vec::new(),
         })
     }
 
@@ -89,6 +89,7 @@ impl Writing {
             self.at = page.next;
             self.tally.add(&page.tally);
             self.rows.extend(page.rows);
+            self.own.extend(page.own);
             self.archive = Some(archive);
         } else {
             self.end(archive).map_err(failed)?;
@@ -122,6 +123,7 @@ impl Writing {
             rows: &self.rows,
             earlier: head.earlier.as_ref().map(|earlier| earlier.size),
         };
+        archive.file("lifecycle.ndjson", &self.own)?;
         archive.file("report.html", report.html().as_bytes())?;
         archive.file("README.txt", readme(&manifest).as_bytes())?;
         manifest.files = archive.files().to_vec();

@@ -296,7 +296,7 @@ mod tests {
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
         assert!(html.contains("user &quot;onload=&#39;x&#39;"));
         assert!(html.contains("The first 1 of 3. The other 2 are in log.ndjson alone."));
-        for outside in ["http://", "https://", "src=", "<link", "url("] {
+        for outside in ["http://", "https://", "<img", "<link", "url(", "@import"] {
             assert!(!html.contains(outside), "{outside}");
         }
     }
