@@ -35,6 +35,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
+/// Gives memory back to the system that threads which are idle by now have let go: `docs/decisions/0012-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// An audit log in one program: takes events, finds them again, proves that none was changed.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, max_term_width = 100, after_help = AFTER)]
