@@ -41,7 +41,7 @@ use crate::conditions::Conditions;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Known, Params, value};
 use crate::searching;
-use lines::Plan;
+use lines::{Index, Plan};
 
 /// What a bundle begins with.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -183,16 +183,16 @@ impl Question {
             return Err(Problem::new(Code::OutOfRange, detail).in_parameter("from"));
         }
         let is_filtered = !self.conditions.is_empty();
-        let matcher = (is_filtered && lens::is_exact_in_ms(&self.condition))
-            .then(|| self.conditions.matcher().map(Arc::new))
-            .transpose()?;
+        let index =
+            (is_filtered && lens::is_exact_in_ms(&self.condition)).then(|| Index::new(&self.condition));
         Ok(Plan {
             log: self.log.clone(),
             size,
             range,
             mode: self.mode,
             lens: is_filtered.then(|| self.lens()),
-            matcher,
+            index,
+            own: Index::new(&Condition::Any(Vec::new())),
             withheld: self.withheld.clone(),
         })
     }

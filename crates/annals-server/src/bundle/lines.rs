@@ -2,8 +2,8 @@
 //! same bytes, from any line on.
 //!
 //! Where a line ends does not depend on how much is written at once: a record is a line, and a run of positions that are left
-//! out is one, which ends at the range's bounds and within the range at multiples of [`GAP_POSITIONS`]. So a page ends, whatever
-//! its bounds, where a line does.
+//! out is one, which ends at the range's bounds and at multiples of [`GAP_POSITIONS`]. So a page ends, whatever its bounds, where
+//! a line does. Entries of the log's own are never left out.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use annals_bundle::{Counts, Line, Mode, Unit, Verdict, gap_nodes, write_line};
-use annals_event::filter::Matcher;
+use annals_event::filter::{Condition, Field, Matcher, Part, Path, Test};
 use annals_event::json::Document;
 use annals_event::{Position, UnitScratch, rebuild, units};
 use annals_ledger::search::Effort;
-use annals_ledger::{Disclosed, FeedScope, Ledger, ProveError, TenantLog};
+use annals_ledger::{Disclosed, FeedScope, Ledger, ProveError, Record, TenantLog};
 use annals_tree::Hash;
 use annals_tree::commitment::{Salt, salt};
 use annals_tree::entry::EntryKind;
@@ -25,8 +25,8 @@ use super::lens::{Hidden, Lens, Seen, Truth, Withheld};
 use super::words::Row;
 use crate::problem::{Code, Problem};
 
-/// Within the range, a run of positions that are left out ends where these many begin anew. It bounds what is looked at before
-/// a line can be written.
+/// A run of positions that are left out ends where these many begin anew. It bounds what is looked at before a line can be
+/// written.
 pub const GAP_POSITIONS: u64 = 1 << 16;
 
 /// A page ends behind the line with which it has so many bytes.
@@ -56,9 +56,33 @@ pub(crate) struct Plan {
     /// What takes records; none takes all.
     pub(crate) lens: Option<Lens>,
     /// The same for the ledger's index, where that gives the same answers.
-    pub(crate) matcher: Option<Arc<Matcher>>,
+    pub(crate) index: Option<Index>,
+    /// Finds the log's own entries: they excuse what is hidden of others, also where those are far away.
+    pub(crate) own: Index,
     /// Units left out on purpose.
     pub(crate) withheld: Withheld,
+}
+
+/// How records are found without looking at each.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Finds what is taken, and all that may be statements of the ledger's own, which go along.
+    wide: Arc<Matcher>,
+    /// Takes records.
+    exact: Matcher,
+}
+
+impl Index {
+    pub(crate) fn new(condition: &Condition) -> Self {
+        let ours = Test::Text { part: Part::Start, text: "annals.".into(), folded: false };
+        let ours = Condition::Field(Field::Member(Path::new(&["action"])), ours);
+        let wide = Condition::Any(vec![condition.clone(), ours]);
+        Self { wide: Arc::new(Matcher::new(wide)), exact: Matcher::new(condition.clone()) }
+    }
+
+    fn takes(&self, record: &Record, document: &mut Document) -> bool {
+        record.stated.is_some() || self.exact.matches(document, &record.event, &record.known())
+    }
 }
 
 /// Neighbouring lines.
@@ -129,12 +153,12 @@ impl Plan {
         let (first, end) = self.range;
         while writer.page.next < self.size && !writer.is_full() {
             let at = writer.page.next;
+            let cut = at - at % GAP_POSITIONS + GAP_POSITIONS;
             if at < first {
-                writer.gap(at, first)?;
+                writer.found(cut.min(first), &self.own)?;
             } else if at >= end {
-                writer.gap(at, self.size)?;
+                writer.found(cut.min(self.size), &self.own)?;
             } else {
-                let cut = at - at % GAP_POSITIONS + GAP_POSITIONS;
                 writer.window(cut.min(end))?;
             }
         }
@@ -194,11 +218,11 @@ impl Writer<'_> {
             || self.effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed))
     }
 
-    /// Writes lines up to `end`, which lies in the range, or until the page is full.
+    /// Writes lines up to `end`, all of the range, or until the page is full.
     fn window(&mut self, end: u64) -> Result<(), Problem> {
         match (&self.plan.lens, self.plan.mode) {
-            (Some(_), Mode::Selection) => match self.plan.matcher.clone() {
-                Some(matcher) => self.found(end, &matcher),
+            (Some(_), Mode::Selection) => match &self.plan.index {
+                Some(index) => self.found(end, index),
                 None => self.sifted(end),
             },
             _ => self.each(self.page.next..end, &mut |writer, record| {
@@ -210,14 +234,17 @@ impl Writer<'_> {
     }
 
     /// Chooses records by an index.
-    fn found(&mut self, end: u64, matcher: &Arc<Matcher>) -> Result<(), Problem> {
+    fn found(&mut self, end: u64, index: &Index) -> Result<(), Problem> {
         let scope = FeedScope::Log(self.plan.log.clone());
         let mut looked_to = self.page.next;
         while looked_to < end && !self.is_full() {
-            let found = self.ledger.feed_matching(&scope, looked_to, HITS_AT_ONCE, matcher, self.effort)?;
+            let found =
+                self.ledger.feed_matching(&scope, looked_to, HITS_AT_ONCE, &index.wide, self.effort)?;
             let found = found.ok_or_else(|| Problem::from(ProveError::TenantMissing))?;
-            let hits: Vec<u64> =
-                found.records.iter().map(|record| record.position.0).filter(|hit| *hit < end).collect();
+            let document = &mut self.document;
+            let hits = found.records.iter().filter(|record| record.position.0 < end);
+            let hits = hits.filter(|record| index.takes(record, document));
+            let hits: Vec<u64> = hits.map(|record| record.position.0).collect();
             looked_to = found.next;
             drop(found);
             for together in hits.chunk_by(|one, next| next - one <= HITS_APART) {

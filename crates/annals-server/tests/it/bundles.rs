@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
-use crate::site::Site;
+use crate::site::{Site, log};
 
 /// Events of which every seventh is Ada's.
 fn events(from: usize, count: usize) -> String {
@@ -279,4 +279,23 @@ async fn bundles_stand_on_record() {
     let access = Unzipped::new(&site.ask("GET /v1/bundle?log=access", "acme", b"").await.body);
     assert_eq!((access.manifest().log.as_str(), access.walk().findings), ("access", Vec::new()));
     assert!(access.manifest().origin.contains("/a/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_the_ledgers_own_go_along_whatever_is_asked_for() {
+    let site = Site::sealing_each(150).await;
+    site.post("acme", &events(0, 100)).await;
+    let stated = json!({"action": "annals.policy.change", "actor": {"type": "system", "id": "annals"}, "metadata": {"class": 3}});
+    let positions =
+        site.ledger.state_in(&log("acme"), annals_tree::EntryKind::Policy, &[stated]).await.unwrap();
+    assert_eq!(positions[0].0, 100);
+    site.post("acme", &events(100, 400)).await;
+    for question in QUESTIONS.into_iter().chain(["from=200&to=300", "mode=covered&actor_id=u3&to=50"]) {
+        let bundle = Unzipped::new(&site.ask(&format!("GET /v1/bundle?{question}"), "acme", b"").await.body);
+        let own = bundle.text("lifecycle.ndjson");
+        assert_eq!(own.lines().count(), 1, "{question}: {own}");
+        assert!(bundle.text("log.ndjson").contains(own), "{question}");
+        let summary = bundle.walk();
+        assert_eq!((summary.own, summary.findings), (1, Vec::new()), "{question}");
+    }
 }
