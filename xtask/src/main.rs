@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod crash;
 mod dialects;
+mod exports;
 mod fault;
 mod foreign;
 mod http;
@@ -89,6 +90,7 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         questions: u64,
     },
+    },
     /// Run every command of README, tutorial and how-tos
     Readme,
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
@@ -119,6 +121,8 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Export events from the real binary and have them read by programs of others, DuckDB among them
+    Exports,
     /// Check logs that the real binary published with programs by others, in Go and Python, and read what it sealed
     Verifiers,
 }
@@ -168,6 +172,10 @@ fn run(command: Command) -> Result<()> {
         Command::Dialects { events, release } => {
             let binary = Binary::build(release)?;
             stages.run("dialects", || dialects::run(&binary, events));
+        }
+        Command::Exports => {
+            let binary = Binary::build(false)?;
+            stages.run("exports", || exports::run(&binary));
         }
         Command::Verifiers => {
             let binary = Binary::build(false)?;

@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const READ_MAX: Duration = Duration::from_secs(30);
 
+/// Time between two pieces of an answer that looks through all there is for something rare.
+const PATIENT_READ_MAX: Duration = Duration::from_secs(600);
+
 /// Which server, with which key, about whom: the same flags for every command that asks one.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
@@ -118,19 +121,16 @@ impl Api {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // reqwest asks for a provider to be in place; a second call finds the first one's.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .connect_timeout(CONNECT_MAX)
-            .read_timeout(READ_MAX)
-            // Events go to the server that was named, and nowhere else.
-            .redirect(Policy::none())
-            .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                Failure::new(Exit::Unavailable, format!("cannot make connections: {}", reason(&error)))
-            })?;
-        Ok(Self { client, base, key })
+        Ok(Self { client: client(READ_MAX)?, base, key })
+    }
+
+    /// The same server, for answers whose pieces may be long in coming.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: no connections can be made.
+    pub(crate) fn patient(self) -> Result<Self, Failure> {
+        Ok(Self { client: client(PATIENT_READ_MAX)?, ..self })
     }
 
     /// The server's URL.
@@ -313,6 +313,21 @@ impl LogApi {
             self.api.senseless("v1/proofs/consistency", &error.to_string())
         })
     }
+}
+
+fn client(read_max: Duration) -> Result<Client, Failure> {
+    // reqwest asks for a provider to be in place; a second call finds the first one's.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Client::builder()
+        .connect_timeout(CONNECT_MAX)
+        .read_timeout(read_max)
+        // Events go to the server that was named, and nowhere else.
+        .redirect(Policy::none())
+        .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| {
+            Failure::new(Exit::Unavailable, format!("cannot make connections: {}", reason(&error)))
+        })
 }
 
 /// A refusal in the server's words.

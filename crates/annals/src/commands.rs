@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod feed;
 pub(crate) mod get;
 pub(crate) mod key;

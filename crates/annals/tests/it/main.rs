@@ -7,6 +7,7 @@ mod backing_up;
 mod configuring;
 mod data_folders;
 mod demo;
+mod exporting;
 mod publishing;
 mod reading;
 mod relaying;

@@ -3,6 +3,7 @@
 use annals_event::Timestamp;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use crate::api::Query;
 use crate::exit::{Exit, Failure};
@@ -51,6 +52,12 @@ impl TermFlags {
     pub(crate) fn query(&self, utc: bool) -> Result<Query, Failure> {
         let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
         self.query_at(&Zoned::now().with_time_zone(zone))
+    }
+
+    /// As they were given.
+    pub(crate) fn as_given(&self) -> Value {
+        let Self { terms, filter, since, until } = self;
+        json!({"terms": terms, "filter": filter, "since": since, "until": until})
     }
 
     fn query_at(&self, now: &Zoned) -> Result<Query, Failure> {
