@@ -3,7 +3,8 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    backups, check, crash, dialects, foreign, model, readme, real_data, relay, schemathesis, sim, tidy,
+    backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay, schemathesis, sim,
+    tidy,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
@@ -48,5 +49,6 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("real data", || real_data::run(&binary));
     stages.run("dialects", || dialects::run(&binary, DIALECT_EVENTS));
     stages.run("schemathesis", || schemathesis::run(&binary, SCHEMATHESIS_EXAMPLES));
+    stages.run("exports", || exports::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));
 }
