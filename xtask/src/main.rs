@@ -90,7 +90,6 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         questions: u64,
     },
-    },
     /// Run every command of README, tutorial and how-tos
     Readme,
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
