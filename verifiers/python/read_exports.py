@@ -27,6 +27,9 @@ TYPES = {
 }
 
 
+ABSENT = object()
+
+
 class Number(str):
     """A number as it is written: 1.0 and 1.00 are two."""
 
@@ -63,12 +66,13 @@ def merge(event, more):
 
 
 def rebuilt(row):
-    """The event of a row: a value or None for each column."""
+    """The event of a row: a value or ABSENT for each column."""
     event = {}
     for column, value in row.items():
-        if value is not None and column != "other":
+        if value is not ABSENT and column != "other":
             put(event, path_of(column), value)
-    merge(event, row.get("other") or {})
+    if row["other"] is not ABSENT:
+        merge(event, row["other"])
     for name in event.get("derived", {}):
         del event[name]
     return event
@@ -97,7 +101,7 @@ def from_cells(name):
 
 def from_cell(column, cell):
     if cell == "":
-        return None
+        return ABSENT
     cell = cell.removeprefix("'")
     if column in JSON or column in NUMBERS or column == "changes_complete":
         return parse(cell)
@@ -109,14 +113,15 @@ def from_columns(name, types):
         quoted = '"' + column + '"'
         if column in TIMES:
             return f"epoch_us({quoted})"
-        return f"CAST({quoted} AS VARCHAR)" if column in JSON or column in NUMBERS else quoted
+        # Cast to a text, JSON's `null` would be none.
+        return f"CAST({quoted} AS VARCHAR)" if column in NUMBERS else quoted
 
     chosen = ", ".join(read(column) for column in types)
     result = duckdb.execute(f"SELECT {chosen} FROM read_parquet(?)", [name])
     while rows := result.fetchmany(10_000):
         for row in rows:
             values = zip(types, row)
-            yield rebuilt({column: None if value is None else from_value(column, value) for column, value in values})
+            yield rebuilt({column: ABSENT if value is None else from_value(column, value) for column, value in values})
 
 
 def from_value(column, value):
