@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a developer's tool talks to its terminal")]
 
+mod adversary;
 mod api;
 mod backups;
 mod bench;
@@ -90,6 +91,12 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         questions: u64,
     },
+    /// Random attacks on evidence bundles and published logs; none may be verified
+    Adversary {
+        /// How many
+        #[arg(long, default_value_t = 1_000)]
+        cases: u64,
+    },
     /// Run every command of README, tutorial and how-tos
     Readme,
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
@@ -158,6 +165,7 @@ fn run(command: Command) -> Result<()> {
             stages.run("schemathesis", || schemathesis::run(&binary, examples));
         }
         Command::Model { questions } => stages.run("model", || model::run(questions)),
+        Command::Adversary { cases } => stages.run("adversary", || adversary::run(cases)),
         Command::Readme => {
             let binary = Binary::build(false)?;
             stages.run("readme", || readme::run(&binary));

@@ -3,7 +3,7 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay, schemathesis, sim,
+    adversary, backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay, schemathesis, sim,
     tidy,
 };
 
@@ -12,6 +12,9 @@ const CRASH_ROUNDS: u64 = 20;
 
 /// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
 const RELAY_ROUNDS: u64 = 15;
+
+/// Attacks of a test run; `cargo xtask adversary` makes as many as one likes.
+const ADVERSARY_CASES: u64 = 100;
 
 /// Random questions of a test run; `cargo xtask model` asks as many as one likes.
 const MODEL_QUESTIONS: u64 = 100_000;
@@ -41,6 +44,7 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("tests", check::tests);
     stages.run("examples in docs", check::doc_tests);
     stages.run("model", || model::run(MODEL_QUESTIONS));
+    stages.run("adversary", || adversary::run(ADVERSARY_CASES));
     stages.run("readme", || readme::run(&binary));
     stages.run("simulation", || sim::run(&sim::Args::twice(SIM_SEEDS)));
     stages.run("crash", || crash::run(&binary, CRASH_ROUNDS, 1));

@@ -11,6 +11,7 @@
 
 use std::hint::black_box;
 
+use annals_event::filter::Marker;
 use annals_event::{
     Extra, Normalised, Position, Rules, Scratch, Timestamp, UnitScratch, normalise, render, units,
 };
@@ -50,6 +51,18 @@ fn main() {
         }
     });
     println!("{} units an event", count / EVENTS);
+
+    let mut marker = Marker::default();
+    report("marks", || {
+        count = 0;
+        for event in &canonical {
+            marker.each(event, &mut |mark| {
+                black_box(mark);
+                count += 1;
+            });
+        }
+    });
+    println!("{} marks an event", count / EVENTS);
 
     let mut out = Vec::new();
     let extra = Extra {

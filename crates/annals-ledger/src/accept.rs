@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
+use annals_event::filter::Marker;
 use annals_event::{
     Normalised, Operation, Position, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode,
     normalise,
@@ -23,6 +24,7 @@ use crate::clock::{Clock, Entropy};
 use crate::commit::Commits;
 use crate::ids;
 use crate::known::{self, Asked};
+use crate::marks::Marked;
 use crate::secrets::{Lease, Secrets};
 use crate::signing::read;
 use crate::state::State;
@@ -113,6 +115,7 @@ struct Workspace {
     scratch: Scratch,
     normalised: Normalised,
     commits: Commits,
+    marker: Marker,
     /// Canonical bytes of the events taken, one after the other.
     arena: Vec<u8>,
 }
@@ -136,6 +139,8 @@ pub struct Draft<'a> {
 pub struct Sealed {
     /// Journal payload; none when no item goes on.
     pub(crate) batch: Option<Vec<u8>>,
+    /// The marks of its events, where they are of use.
+    pub(crate) marks: Option<Marked>,
     /// Events in the batch.
     pub(crate) events: usize,
     /// One an item, in the order sent.
@@ -363,6 +368,7 @@ impl Draft<'_> {
         if events == 0 {
             return refuse_all(entries);
         }
+        let marks = (log == LogKind::Tenant).then(|| self.marks(&entries));
         let batch = self.write_batch(&entries, log, announced, looked_to);
         let items = entries.into_iter().map(|entry| match entry {
             Entry::Refused(id, error) => SealedItem::Refused(id, error),
@@ -372,7 +378,7 @@ impl Draft<'_> {
                 warnings: taken.warnings,
             },
         });
-        Sealed { batch: Some(batch), events, items: items.collect() }
+        Sealed { batch: Some(batch), marks, events, items: items.collect() }
     }
 
     /// Looks for the ids among what is stored; refuses those that cannot be looked for.
@@ -405,6 +411,16 @@ impl Draft<'_> {
             }
         }
         looked_to
+    }
+
+    /// The marks of the events that were taken.
+    fn marks(&mut self, entries: &[Entry]) -> Marked {
+        let Workspace { marker, arena, .. } = &mut self.work;
+        let mut marks = Marked::default();
+        for taken in entries.iter().filter_map(Entry::taken) {
+            marks.push(marker, &arena[taken.bytes.0..taken.bytes.1], taken.operation);
+        }
+        marks
     }
 
     fn write_batch(
@@ -527,7 +543,7 @@ fn refuse_all(entries: Vec<Entry>) -> Sealed {
         Entry::Refused(id, error) => SealedItem::Refused(id, error),
         Entry::Taken(taken) => SealedItem::Refused(Some(taken.id), ItemError::atomic()),
     });
-    Sealed { batch: None, events: 0, items: items.collect() }
+    Sealed { batch: None, marks: None, events: 0, items: items.collect() }
 }
 
 impl ItemError {

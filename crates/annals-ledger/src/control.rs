@@ -59,6 +59,26 @@ pub enum Control {
         /// How many records.
         records: u64,
     },
+    /// Everything was read again, and held against checksums and trees.
+    ScrubEnded {
+        /// How many records.
+        records: u64,
+        /// What was not as it was written.
+        findings: u64,
+        /// When it began, µs since 1970.
+        since_us: i64,
+    },
+    /// Something that was read again is not what was written.
+    ScrubFound {
+        /// In which log; none where a whole file is meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+        /// Where in it, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
+        /// What is wrong.
+        problem: String,
+    },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
         /// How far it had jumped, µs.
@@ -96,6 +116,8 @@ impl Control {
             Self::ServerStopped => "annals.server.stop",
             Self::IngestRefused { .. } => "annals.ingest.refused",
             Self::AccessGap { .. } => "annals.access.gap",
+            Self::ScrubEnded { .. } => "annals.scrub.end",
+            Self::ScrubFound { .. } => "annals.scrub.find",
             Self::ClockConfirmed { .. } => "annals.clock.confirm",
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! Every id is looked up twice. The acceptor does it before the batch is written: an item whose id cannot be looked for is
 //! refused then, so nothing of it is in the journal. For the others the batch says what was found, and up to which place of
-//! the journal. Applying the batch looks again and goes by what it finds. Where it finds damage, now or at a later start, it
-//! goes by what the batch says, so that it comes to what it came to before:
+//! the journal. Applying the batch looks again and goes by what it finds; for an id that was not there it looks only into what
+//! may have come since: the tail, and rarely a segment that was sealed meanwhile. An audit looks into all. Where it finds damage,
+//! now or at a later start, it goes by what the batch says, so that it comes to what it came to before:
 //!
 //! | the batch says | then |
 //! |---|---|
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 use crate::batch::{Item, LogKind, Prior};
 use crate::bits::Bits;
+use crate::log::Log;
 use crate::read::TenantLog;
 use crate::sealed::{Part, Parts, entry_of};
 use crate::signing::read;
@@ -61,12 +63,22 @@ impl State {
         id: &[u8],
         looked_to: Option<Place>,
     ) -> Result<Option<Known>, Damaged> {
-        if let Some((tail, position)) = self.find_in_tails(log, item.id_hash, id) {
+        let was_looked_for = item.prior == Prior::None && !item.system && !self.passes_damage;
+        let is_looked_through = |next: Place| was_looked_for && looked_to.is_some_and(|place| place >= next);
+        let tails = if is_looked_through(self.tail.first_place) { 1 } else { 2 };
+        if let Some((tail, position)) = Self::find_in(self.tails().take(tails), log, item.id_hash, id) {
             let row = tail.row(log, position).expect("the id index names records");
             let record = Ok((row.leaf(&tail.chunks), row.event(&tail.chunks)));
             return Ok(Some(Known { position: Some(position), record }));
         }
         let log = &self.logs[log as usize];
+        if is_looked_through(self.unsealed_from()) {
+            debug_assert!(
+                !self.is_in_parts(log, item.id_hash, id),
+                "the acceptor has not found what is there"
+            );
+            return Ok(None);
+        }
         let mut unread = None;
         for part in self.sealed.of(&log.parts).rev() {
             match known_in(part, &log.tenant, log.kind, item.id_hash, id) {
@@ -82,6 +94,12 @@ impl State {
             Prior::None if is_seen || self.passes_damage => Ok(None),
             Prior::None => Err(damaged),
         }
+    }
+
+    /// Whether a segment has the id, as far as it can be read.
+    fn is_in_parts(&self, log: &Log, id_hash: u64, id: &[u8]) -> bool {
+        let mut parts = self.sealed.of(&log.parts);
+        parts.any(|part| matches!(part.find(&log.tenant, log.kind, id_hash, id), Ok(Some(_))))
     }
 
     /// The first batch of which no segment has records.

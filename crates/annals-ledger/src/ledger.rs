@@ -326,7 +326,7 @@ impl Ledger {
             Ok(()) => {}
             Err(OpenError::Write { cause: AppendError::Full { .. }, .. }) => {
                 // Reads go on without room to write; the record is tried again as others are.
-                drop(shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
+                drop(shared.queue.push(Submission { batch, marks: None, events: 0, whose: Whose::Record }));
             }
             Err(error) => return Err(error),
         }
@@ -358,7 +358,7 @@ impl Ledger {
             None => Vec::new(),
             Some(batch) => {
                 self.shared.check_clock(sealed.events as u64)?;
-                self.shared.submit(batch, sealed.events as u64).await?
+                self.shared.submit_marked(batch, sealed.marks, sealed.events as u64).await?
             }
         };
         let mut outcomes = outcomes.into_iter();
@@ -413,6 +413,16 @@ impl Ledger {
         let secret = self.new_key_secret();
         self.change_keys(operator_key_created(&secret), &Author::Machine).await?;
         Ok(secret)
+    }
+
+    /// Puts on record, in the log of `_annals`, what the service itself did or found.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    pub async fn note(&self, control: &Control) -> Result<(), CommitError> {
+        let batch = self.shared.control_batch(control, &Author::System);
+        self.shared.change(batch).await.map(drop)
     }
 
     /// Says that the jump of the clock is right. `false` when there is none.
@@ -815,7 +825,7 @@ impl Ledger {
         }
         let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
         // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
-        drop(self.shared.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
+        drop(self.shared.queue.push(Submission { batch, marks: None, events: 0, whose: Whose::Record }));
         self.shared.health().stopping = true;
         self.shared.queue.close();
         self.shared.sealing.tell();
@@ -827,7 +837,11 @@ impl Ledger {
         }
     }
 
-    fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
+    pub(crate) fn shared_state(&self) -> &RwLock<State> {
+        &self.shared.state
+    }
+
+    pub(crate) fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
         read(&self.shared.state)
     }
 }

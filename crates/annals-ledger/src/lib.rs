@@ -40,7 +40,9 @@ mod order;
 mod queue;
 pub mod read;
 pub mod record;
+mod registry;
 mod scan;
+mod scrub;
 pub mod seal;
 mod sealed;
 pub mod search;
@@ -70,6 +72,8 @@ pub use ledger::{
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
+pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};
+pub use scrub::{Scrub, ScrubFinding};
 pub use seal::{Done, SealError, TailLimits};
 pub use search::{Counted, Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
 pub use signing::ProveError;

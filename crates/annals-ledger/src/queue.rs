@@ -8,6 +8,7 @@ use annals_journal::GROUP_BYTES_MAX;
 use tokio::sync::oneshot;
 
 use crate::error::CommitError;
+use crate::marks::Marked;
 use crate::state::Outcome;
 
 /// Most bytes of batches that wait; beyond it senders are told [`CommitError::Busy`].
@@ -16,6 +17,8 @@ pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// One batch on its way, and who waits for it.
 pub(crate) struct Submission {
     pub(crate) batch: Vec<u8>,
+    /// The marks of its events; where there are none they are made when it is applied.
+    pub(crate) marks: Option<Marked>,
     /// Events in it, for the count of refusals.
     pub(crate) events: u64,
     pub(crate) whose: Whose,
@@ -32,6 +35,11 @@ pub(crate) enum Whose {
 }
 
 impl Submission {
+    /// Bytes it takes while it waits.
+    fn bytes(&self) -> usize {
+        self.batch.len() + self.marks.as_ref().map_or(0, Marked::bytes)
+    }
+
     /// Tells the sender, who may have gone away.
     pub(crate) fn answer(self, answer: Result<Vec<Outcome>, CommitError>) {
         if let Whose::Sender(reply) = self.whose {
@@ -70,11 +78,11 @@ impl Queue {
         if waiting.closed {
             return Err((submission, CommitError::Stopping));
         }
-        let fits = waiting.bytes == 0 || waiting.bytes + submission.batch.len() <= QUEUE_BYTES_MAX;
+        let fits = waiting.bytes == 0 || waiting.bytes + submission.bytes() <= QUEUE_BYTES_MAX;
         if !fits {
             return Err((submission, CommitError::Busy));
         }
-        waiting.bytes += submission.batch.len();
+        waiting.bytes += submission.bytes();
         waiting.submissions.push_back(submission);
         self.changed.notify_one();
         Ok(())
@@ -90,15 +98,16 @@ impl Queue {
             })
             .expect("no holder of this lock panics");
         let mut group = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut held) = (0, 0);
         while let Some(first) = waiting.submissions.front() {
             if !group.is_empty() && bytes + first.batch.len() > GROUP_BYTES_MAX {
                 break;
             }
             bytes += first.batch.len();
+            held += first.bytes();
             group.extend(waiting.submissions.pop_front());
         }
-        waiting.bytes -= bytes;
+        waiting.bytes -= held;
         match (group.is_empty(), waiting.closed) {
             (false, _) => Work::Group(group),
             (true, false) => Work::Idle,

@@ -23,6 +23,7 @@ use crate::keys::Keys;
 use crate::known::Known;
 use crate::log::{Chunk, Log, Row};
 use crate::manifest::{Manifest, TenantEntry};
+use crate::marks::Marked;
 use crate::nodes::{LogNodes, NodeError};
 use crate::order::Spot;
 use crate::sealed::{Part, Parts};
@@ -251,6 +252,16 @@ impl State {
     ///
     /// [`ApplyError`]: the batch cannot follow what was applied before. The state is then not to be used further.
     pub fn apply(&mut self, place: Place, bytes: Bytes) -> Result<Applied, ApplyError> {
+        self.apply_marked(place, bytes, None)
+    }
+
+    /// As [`State::apply`], with the marks of the batch's events where they are made already.
+    pub(crate) fn apply_marked(
+        &mut self,
+        place: Place,
+        bytes: Bytes,
+        marks: Option<&Marked>,
+    ) -> Result<Applied, ApplyError> {
         assert_eq!(place, self.next, "batches are applied in the journal's order, each once");
         let decoded = batch::decode(&bytes).map_err(|cause| ApplyError::Form { place, cause })?;
         let applied = match (decoded, &self.genesis) {
@@ -259,7 +270,7 @@ impl State {
                 Applied::Genesis
             }
             (Batch::Records(records), Some(_)) => {
-                Applied::Records(self.apply_records(place, &records, bytes)?)
+                Applied::Records(self.apply_records(place, &records, bytes, marks)?)
             }
             (Batch::Head(signed), Some(_)) => {
                 self.check_head(place, &signed)?;
@@ -292,7 +303,9 @@ impl State {
         place: Place,
         records: &Records,
         bytes: Bytes,
+        marks: Option<&Marked>,
     ) -> Result<Vec<Outcome>, ApplyError> {
+        assert!(marks.is_none_or(|marks| marks.len() == records.items.len()), "each event has its marks");
         let sealed = |cause| ApplyError::Sealed { place, cause: Box::new(cause) };
         if records.atomic
             && let Some(refused) = self.refuse_atomic(records, &bytes).map_err(sealed)?
@@ -320,8 +333,8 @@ impl State {
             batch.logs.push(index);
         }
         let mut outcomes = Vec::with_capacity(records.items.len());
-        for item in &records.items {
-            outcomes.push(self.apply_item(&mut batch, item)?);
+        for (index, item) in records.items.iter().enumerate() {
+            outcomes.push(self.apply_item(&mut batch, item, marks.map(|marks| marks.of(index)))?);
         }
         if batch.stored {
             self.tail.chunk_bytes += self.tail.chunks[batch.chunk as usize].len() as u64;
@@ -331,7 +344,12 @@ impl State {
         Ok(outcomes)
     }
 
-    fn apply_item(&mut self, batch: &mut InHand, item: &Item) -> Result<Outcome, ApplyError> {
+    fn apply_item(
+        &mut self,
+        batch: &mut InHand,
+        item: &Item,
+        marks: Option<&[u32]>,
+    ) -> Result<Outcome, ApplyError> {
         let log = batch.logs[usize::from(item.tenant)] + u32::from(item.log == LogKind::Access);
         let row = self.row(batch, item, log);
         let event = row.event(&self.tail.chunks);
@@ -356,11 +374,11 @@ impl State {
             if let Some(refusal) = self.refuse_control(batch, &control) {
                 return Ok(Outcome::Refused(refusal));
             }
-            let (position, leaf) = self.store(batch, log, row);
+            let (position, leaf) = self.store(batch, log, row, marks);
             self.apply_control(control, batch.accepted_at);
             return Ok(Outcome::Created { position, leaf });
         }
-        let (position, leaf) = self.store(batch, log, row);
+        let (position, leaf) = self.store(batch, log, row, marks);
         if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
             && let Some(hole) = self.logs[log as usize].advance(source, seq)
         {
@@ -396,7 +414,13 @@ impl State {
     }
 
     /// The one place where a record gets its position, ledger number and leaf.
-    fn store(&mut self, batch: &mut InHand, index: u32, mut row: Row) -> (Position, Hash) {
+    fn store(
+        &mut self,
+        batch: &mut InHand,
+        index: u32,
+        mut row: Row,
+        marks: Option<&[u32]>,
+    ) -> (Position, Hash) {
         let log = &mut self.logs[index as usize];
         let found = Found { log: index, position: Position(log.size()) };
         let stretch = self.tail.stretches.entry(index).or_insert_with(|| Stretch::after(log));
@@ -406,8 +430,13 @@ impl State {
             let seq = self.tail.order.push(Spot { log: index, row: in_stretch, happened_at }).0;
             row.seq = Some(seq);
             self.tail.times.push(happened_at, seq);
-            let operation = Operation::from_code(row.operation).unwrap_or(Operation::Other);
-            self.tail.marks.push(row.event_in(&self.tail.chunks), operation);
+            match marks {
+                Some(marks) => self.tail.marks.push(marks),
+                None => {
+                    let operation = Operation::from_code(row.operation).unwrap_or(Operation::Other);
+                    self.tail.marks.push_unmarked(row.event_in(&self.tail.chunks), operation);
+                }
+            }
         }
         let stored = log.push(stretch, row, &self.tail.chunks);
         self.tail.ids.insert(row.id_hash, found);
@@ -444,7 +473,7 @@ impl State {
         };
         self.tail.chunk_bytes += made.bytes.len() as u64;
         self.tail.chunks.push(Bytes::from(made.bytes));
-        self.store(batch, log, row);
+        self.store(batch, log, row, None);
     }
 
     fn create_tenant(&mut self, batch: &mut InHand, tenant: &TenantId, new: &NewTenant) -> u32 {
@@ -490,6 +519,8 @@ impl State {
             Control::TenantCreated { .. }
             | Control::IngestRefused { .. }
             | Control::AccessGap { .. }
+            | Control::ScrubEnded { .. }
+            | Control::ScrubFound { .. }
             | Control::ClockConfirmed { .. } => {}
         }
     }
@@ -501,7 +532,17 @@ impl State {
 
     /// The record with this id in one of the tails.
     pub(crate) fn find_in_tails(&self, log: u32, id_hash: u64, id: &[u8]) -> Option<(&Tail, Position)> {
-        self.tails().find_map(|tail| {
+        Self::find_in(self.tails(), log, id_hash, id)
+    }
+
+    /// The record with this id in one of some tails.
+    pub(crate) fn find_in<'a>(
+        mut tails: impl Iterator<Item = &'a Tail>,
+        log: u32,
+        id_hash: u64,
+        id: &[u8],
+    ) -> Option<(&'a Tail, Position)> {
+        tails.find_map(|tail| {
             let is_it = |found: Found| {
                 found.log == log
                     && tail.row(log, found.position).is_some_and(|row| row.id(&tail.chunks) == id)

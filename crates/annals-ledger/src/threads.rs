@@ -9,6 +9,7 @@ use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
 use super::*;
+use crate::marks::Marked;
 use crate::seal::{Done, SealError};
 
 /// Niceness of the thread that seals and merges.
@@ -232,7 +233,7 @@ impl Writer {
         let missed = self
             .journal
             .read(self.next)?
-            .map(|batch| Ok(Submission { batch: batch?.1, events: 0, whose: Whose::Record }));
+            .map(|batch| Ok(Submission { batch: batch?.1, marks: None, events: 0, whose: Whose::Record }));
         let missed = missed.collect::<Result<Vec<_>, ReadError>>()?;
         self.hand_on(self.next, missed);
         Ok(())
@@ -328,7 +329,7 @@ impl Writer {
         let batch = self.shared.control_batch(&refusing.to_control(), &Author::System);
         let batches = self.unsaid.iter().chain([&batch]).cloned();
         let group: Vec<Submission> =
-            batches.map(|batch| Submission { batch, events: 0, whose: Whose::Record }).collect();
+            batches.map(|batch| Submission { batch, marks: None, events: 0, whose: Whose::Record }).collect();
         let batches: Vec<&[u8]> = group.iter().map(|submission| submission.batch.as_slice()).collect();
         let appended = self.journal.append(self.journal.next(), &batches);
         let first = match appended {
@@ -392,6 +393,7 @@ impl Applier {
                     // No room: the next head covers what this one would have.
                     drop(self.shared.queue.push(Submission {
                         batch: encode_head(&head),
+                        marks: None,
                         events: 0,
                         whose: Whose::Head,
                     }));
@@ -498,11 +500,11 @@ impl Shared {
         let places = (group.first.0..).map(Place);
         for (place, submission) in places.zip(group.submissions) {
             let began = self.clock.monotonic_us();
-            let Submission { batch, events, whose } = submission;
+            let Submission { batch, marks, events, whose } = submission;
             self.wait_for_room();
             let (applied, is_frozen) = {
                 let mut state = self.write_state();
-                let applied = state.apply(place, Bytes::from(batch))?;
+                let applied = state.apply_marked(place, Bytes::from(batch), marks.as_ref())?;
                 let is_full = self.sealing.limits.is_reached_by(&state.tail);
                 let is_frozen = is_full && state.sealing.is_none();
                 if is_frozen {
@@ -519,7 +521,7 @@ impl Shared {
             };
             let micros = self.clock.monotonic_us().saturating_sub(began);
             self.observer.applied(&outcomes, micros);
-            Submission { batch: Vec::new(), events, whose }.answer(Ok(outcomes));
+            Submission { batch: Vec::new(), marks: None, events, whose }.answer(Ok(outcomes));
         }
         self.grown.send_modify(|groups| *groups += 1);
         Ok(())
@@ -552,11 +554,22 @@ impl Shared {
 
     /// Queues a batch and waits for what became of it.
     pub(super) async fn submit(&self, batch: Vec<u8>, events: u64) -> Result<Vec<Outcome>, CommitError> {
+        self.submit_marked(batch, None, events).await
+    }
+
+    /// As [`Shared::submit`], with the marks of the batch's events.
+    pub(super) async fn submit_marked(
+        &self,
+        batch: Vec<u8>,
+        marks: Option<Marked>,
+        events: u64,
+    ) -> Result<Vec<Outcome>, CommitError> {
         if batch.len() > annals_journal::BATCH_BYTES_MAX {
             return Err(CommitError::TooLarge { bytes: batch.len() });
         }
         let (reply, answer) = oneshot::channel();
-        if let Err((_, error)) = self.queue.push(Submission { batch, events, whose: Whose::Sender(reply) }) {
+        let submission = Submission { batch, marks, events, whose: Whose::Sender(reply) };
+        if let Err((_, error)) = self.queue.push(submission) {
             self.observer.refused(events, error.code());
             // A queue that closed because nothing can be applied any more is not a stop that was asked for.
             let failed = self.health().apply.clone().map(|reason| CommitError::Unavailable { reason });
@@ -630,7 +643,7 @@ impl Shared {
             if let Some(refused) = refused {
                 let batch = self.control_batch(&refused.to_control(), &Author::System);
                 // A full queue has no room for it; the metrics have counted what was refused.
-                drop(self.queue.push(Submission { batch, events: 0, whose: Whose::Record }));
+                drop(self.queue.push(Submission { batch, marks: None, events: 0, whose: Whose::Record }));
             }
         }
         jump_us

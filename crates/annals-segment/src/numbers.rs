@@ -80,6 +80,8 @@ pub struct Group {
     header: Header,
     /// No header, but the rest of a block of the file.
     data: Header,
+    /// A place in the group, and the widths of the units before it.
+    widths: (usize, u32),
 }
 
 impl Group {
@@ -242,7 +244,7 @@ impl Numbers {
             Coding::Linear(start) => Ok(start.wrapping_add(i)),
             Coding::Packed(packed) => {
                 let header = self.header(packed, body, i / UNIT / GROUP)?;
-                let unit = self.state(packed, body, &header, i / UNIT)?;
+                let unit = self.state(packed, body, &header, &mut (0, 0), i / UNIT)?;
                 one(&header, body, unit, i % UNIT)
             }
         }
@@ -258,7 +260,7 @@ impl Numbers {
         let range = match self.coding {
             Coding::Packed(packed) if i % UNIT != UNIT - 1 && next < self.n => {
                 let header = self.header(packed, body, i / UNIT / GROUP)?;
-                let unit = self.state(packed, body, &header, i / UNIT)?;
+                let unit = self.state(packed, body, &header, &mut (0, 0), i / UNIT)?;
                 one(&header, body, unit, i % UNIT)?..one(&header, body, unit, next % UNIT)?
             }
             _ => self.get(body, i)?..self.get(body, next)?,
@@ -296,7 +298,7 @@ impl Numbers {
             Coding::Linear(start) => unpack::steps(start.wrapping_add(unit * UNIT), out),
             Coding::Packed(packed) => {
                 self.keep(group, packed, body, unit)?;
-                let state = self.state(packed, body, &group.header, unit)?;
+                let state = self.state(packed, body, &group.header, &mut group.widths, unit)?;
                 if state.len == UNIT_LEN {
                     let near = group.read(body, state.at, state.bytes() + PADDING_BYTES)?;
                     unpack::u64s(near.bytes(), state.width, state.base, state.step, out);
@@ -333,7 +335,7 @@ impl Numbers {
         if let Coding::Packed(packed) = self.coding {
             let len = self.unit_len(body, unit)?;
             self.keep(group, packed, body, unit)?;
-            let state = self.state(packed, body, &group.header, unit)?;
+            let state = self.state(packed, body, &group.header, &mut group.widths, unit)?;
             if let (Ok(base), true) = (u32::try_from(state.base), u32::try_from(state.upper()).is_ok()) {
                 if state.len == UNIT_LEN {
                     let near = group.read(body, state.at, state.bytes() + PADDING_BYTES)?;
@@ -378,7 +380,7 @@ impl Numbers {
             }
             Coding::Packed(packed) => {
                 self.keep(group, packed, body, unit)?;
-                let state = self.state(packed, body, &group.header, unit)?;
+                let state = self.state(packed, body, &group.header, &mut group.widths, unit)?;
                 Ok((state.base, state.upper()))
             }
         }
@@ -455,6 +457,7 @@ impl Numbers {
         if group.number != unit / GROUP + 1 {
             group.header = self.header(packed, body, unit / GROUP)?;
             group.number = unit / GROUP + 1;
+            group.widths = (0, 0);
         }
         Ok(())
     }
@@ -478,9 +481,16 @@ impl Numbers {
         }
     }
 
-    /// What the header of its group says of a unit that is there.
+    /// What the header of its group says of a unit that is there. Of one place in the group the widths before it are known.
     #[inline]
-    fn state(&self, packed: Packed, body: &Body, header: &Header, unit: u64) -> Result<Unit, Damaged> {
+    fn state(
+        &self,
+        packed: Packed,
+        body: &Body,
+        header: &Header,
+        known: &mut (usize, u32),
+        unit: u64,
+    ) -> Result<Unit, Damaged> {
         let base_bytes = usize::from(packed.base_bytes);
         let (offset, rest) = header
             .bytes
@@ -498,7 +508,9 @@ impl Numbers {
         if width > WIDTH_MAX {
             return Err(body.damaged(packed.at, "numbers have more than 64 bits"));
         }
-        let before: u32 = widths[..place].iter().map(|byte| u32::from(byte & !STEP)).sum();
+        let (from, sum) = if known.0 <= place { *known } else { (0, 0) };
+        let before = sum + widths[from..place].iter().map(|byte| u32::from(byte & !STEP)).sum::<u32>();
+        *known = (place, before);
         let mut base = [0; 8];
         base[..base_bytes].copy_from_slice(&bases[place * base_bytes..][..base_bytes]);
         // At most 2^57 units and 9 bytes each: no overflow.

@@ -147,7 +147,12 @@ impl Tally {
             _ => None,
         };
         let span = if times && !rows.is_empty() { between(segment, lane)? } else { None };
-        let span = span.map(|between| Span { between, rows: order.len(), known: Length::ALL.map(cells) });
+        let span = span.map(|between| Span {
+            between,
+            rows: order.len(),
+            is_kept: is_whole,
+            known: Length::ALL.map(cells),
+        });
         let all = rows.iter().map(|rows| u64::from(rows.end - rows.start)).sum();
         Ok(Self {
             fields: fields.iter().map(counter).collect::<Result<_, _>>()?,
@@ -300,6 +305,10 @@ impl Tally {
 
     /// Those of these rows whose moments count.
     fn within(&mut self, block: u32, rows: u128) -> Result<u128, Damaged> {
+        let Bounds { times, size, places, .. } = &self.bounds;
+        if times.is_none() && size.is_none() && places.is_none() {
+            return Ok(rows);
+        }
         let segment = Arc::clone(self.plan.segment());
         let (body, unit) = (segment.body(), u64::from(block));
         let mut rows = rows;

@@ -1,6 +1,7 @@
 //! What all requests share, and the routes.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use annals_dialects::Dialects;
 use annals_ledger::{Ledger, Record, TenantLog};
@@ -20,7 +21,9 @@ use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::request::{self, RequestIds};
+use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
+use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
     bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants,
 };
@@ -40,6 +43,10 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
     pub(crate) origin: Origin,
+    /// Who cosigns checkpoints, if anybody.
+    pub(crate) witnesses: Option<Arc<Witnesses>>,
+    /// Reads everything again.
+    pub(crate) scrubber: Option<Scrubber>,
     pub(crate) openapi: OnceLock<Bytes>,
 }
 
@@ -65,6 +72,12 @@ pub struct Settings {
     pub tenants_on_write: bool,
     /// How vendors' APIs are answered.
     pub dialects: Dialects,
+    /// Who cosigns checkpoints, if anybody.
+    pub witnessing: Option<Witnessing>,
+    /// How often logs that changed go into the registry; none for never.
+    pub register_every: Option<Duration>,
+    /// How everything is read again; none for not at all.
+    pub scrubbing: Option<Scrubbing>,
 }
 
 impl Default for Settings {
@@ -74,6 +87,9 @@ impl Default for Settings {
             access_strict: false,
             tenants_on_write: true,
             dialects: Dialects::default(),
+            witnessing: None,
+            register_every: None,
+            scrubbing: None,
         }
     }
 }
@@ -91,7 +107,11 @@ impl App {
         if let Err(error) = getrandom::fill(&mut prefix) {
             tracing::warn!(%error, "no random bytes for request ids");
         }
+        let witnesses = settings.witnessing.clone();
+        let witnesses = witnesses.map(|asked| Witnesses::new(ledger.clone(), metrics.clone(), asked));
         Arc::new(Self {
+            witnesses: witnesses.map(Arc::new),
+            scrubber: settings.scrubbing.map(|scrubbing| Scrubber::new(ledger.clone(), scrubbing)),
             access: Arc::new(AccessLog::new(ledger.clone(), settings.access_strict)),
             ledger,
             metrics,

@@ -2,6 +2,7 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | `server`, `standalone`, `listen`, `tls` | accept connections, and stop without dropping one |
 //! | `app` | the routes; none exists without its description in `/openapi.json` |
 //! | `request` | what every request passes through: id, span, count, headers |
 //! | `auth`, `access` | who may ask, and the record that they did |
@@ -12,6 +13,9 @@
 //! | `export` | everything that matches, as one file |
 //! | `bundle` | evidence that is verified elsewhere |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
+//! | `registry` | keeps the log over all logs up to date |
+//! | `scrub` | reads everything again in the background |
+//! | `witnesses` | has checkpoints cosigned by others |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
 //! | `problem` | every code, its kind, and the one place where a kind becomes a status |
 //! | `system` | the real clock and randomness |
@@ -42,14 +46,18 @@ mod problem;
 mod prove;
 mod query;
 mod reading;
+mod registry;
 mod request;
+mod scrub;
 mod search;
 mod searching;
 mod server;
+mod standalone;
 mod summary;
 mod system;
 mod tenants;
 mod tls;
+mod witnesses;
 
 pub use access::FILTERS_A_MINUTE_MAX;
 pub use app::Settings;
@@ -58,7 +66,11 @@ pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;
 pub use problem::{Code, Problem, item_codes};
+pub use registry::REGISTER_EVERY;
+pub use scrub::{SCRUB_EVERY, SCRUB_RECORDS_PER_SECOND, Scrubbing};
 pub use searching::{EXPORTS_MAX, SEARCH_US_MAX, SEARCHES_WAITING_MAX};
 pub use server::{Handle, Server};
+pub use standalone::{Door, Standalone};
 pub use system::{SystemClock, SystemEntropy};
 pub use tls::{TlsError, TlsFiles};
+pub use witnesses::{WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};

@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::tls::{Tls, TlsFiles};
 
 /// Wait after an accept that failed for want of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest head of an HTTP/2 request, bytes: the longest cursor fits. Over HTTP/1.1 an address has at most as many.
 const HEAD_BYTES_MAX: u32 = 64 << 10;
@@ -177,7 +177,8 @@ impl Connections {
         self.behind_proxy.as_ref().is_none_or(|nets| nets.iter().any(|net| net.contains(&peer)))
     }
 
-    async fn connection(
+    /// Serves one connection to its end.
+    pub(crate) async fn connection(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         watcher: Watcher,

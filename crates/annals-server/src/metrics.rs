@@ -58,6 +58,9 @@ pub struct Metrics {
     connections: Gauge,
     streams: Gauge,
     connections_refused: Counter,
+    witness_answers: Family<ResultLabel, Counter>,
+    witness_logs: Gauge<u64, AtomicU64>,
+    witness_logs_without_quorum: Gauge<u64, AtomicU64>,
     ledger: LedgerGauges,
 }
 
@@ -112,6 +115,9 @@ impl Metrics {
             connections: Gauge::default(),
             streams: Gauge::default(),
             connections_refused: Counter::default(),
+            witness_answers: Family::default(),
+            witness_logs: Gauge::default(),
+            witness_logs_without_quorum: Gauge::default(),
             ledger: LedgerGauges::default(),
             registry: Registry::default(),
         };
@@ -159,6 +165,17 @@ impl Metrics {
             m.connections_refused.clone(),
         );
         registry.register("live_streams", "Open live feeds", m.streams.clone());
+        registry.register(
+            "witness_answers",
+            "Checkpoints sent to witnesses, by what came of it",
+            m.witness_answers.clone(),
+        );
+        registry.register("witness_logs", "Logs that were submitted to witnesses", m.witness_logs.clone());
+        registry.register(
+            "witness_logs_without_quorum",
+            "Logs whose last submission came to no quorum of witnesses",
+            m.witness_logs_without_quorum.clone(),
+        );
         registry.register("ledger_records", "Records of all tenants", m.ledger.records.clone());
         registry.register("ledger_tenants", "Tenants", m.ledger.tenants.clone());
         registry.register_with_unit(
@@ -271,6 +288,15 @@ impl Metrics {
         let label = RequestLabel { method: method.to_owned(), route: route.to_owned(), status };
         self.requests.get_or_create(&label).inc();
         self.latency.get_or_create(&RouteLabel { route: label.route }).observe(seconds);
+    }
+
+    pub(crate) fn witness_answer(&self, result: &'static str) {
+        self.witness_answers.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    pub(crate) fn witness_logs(&self, submitted: u64, without_quorum: u64) {
+        self.witness_logs.set(submitted);
+        self.witness_logs_without_quorum.set(without_quorum);
     }
 
     pub(crate) fn connection_refused(&self) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annals_ledger::{Health, Scope};
+use annals_tree::note::VerifierKey;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -12,6 +13,8 @@ use serde::Serialize;
 use crate::app::{App, Stage, json};
 use crate::auth::Asker;
 use crate::problem::{Problem, ProblemBody};
+use crate::scrub::{ScrubStatus, Scrubber};
+use crate::witnesses::WitnessStatus;
 
 /// The program.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -104,8 +107,16 @@ pub(crate) struct Status {
     version: String,
     /// The ledger's name, the first part of its logs' origins.
     ledger: String,
+    /// The ledger's verifier key: under a log's origin it verifies that log's checkpoints.
+    ledger_key: String,
     /// Whether events are taken, and if not, why.
     readiness: Readiness,
+    /// Who cosigns checkpoints, if anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessing: Option<WitnessStatus>,
+    /// How far reading everything again is, where that is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scrub: Option<ScrubStatus>,
     /// Tenants, `_annals` among them.
     tenants: u64,
     /// Records of all tenants.
@@ -183,10 +194,16 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
     asker.params(&[])?;
     let sizes = app.ledger.sizes();
     let (queue_batches, queue_bytes) = app.ledger.queue_depth();
+    let genesis = app.ledger.genesis();
     Ok(Json(Status {
         version: app.settings.version.clone(),
-        ledger: app.ledger.genesis().name,
+        ledger_key: VerifierKey::new(&genesis.name, &genesis.public_key)
+            .expect("the ledger opened with this key")
+            .to_string(),
+        ledger: genesis.name,
         readiness: Readiness::of(&app),
+        witnessing: app.witnesses.as_ref().map(|witnesses| witnesses.status()),
+        scrub: app.scrubber.as_ref().map(Scrubber::status),
         tenants: sizes.tenants,
         records: sizes.records,
         tail_records: sizes.tail_records,

@@ -110,12 +110,15 @@ pub(crate) async fn event_proof(
 
 /// Gives a signed checkpoint over everything acknowledged.
 ///
-/// A C2SP signed note: the log's origin, its size, its root hash, and the signature.
+/// A C2SP signed note: the log's origin, its size, its root hash, and the signature. With `cosigned=true` the newest checkpoint
+/// that a quorum of witnesses cosigned, with their lines, which may be older than the log; where there is none, the newest with
+/// what cosignatures it has. Who needs a quorum counts.
 #[utoipa::path(
     get, path = "/v1/checkpoint", tag = "prove",
     params(
         ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
         ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+        ("cosigned" = Option<bool>, Query, description = "The newest that witnesses cosigned; submits the log to them if it grew"),
     ),
     responses(
         (status = 200, description = "The checkpoint", body = String, content_type = "text/plain"),
@@ -129,7 +132,14 @@ pub(crate) async fn event_proof(
     security(("key" = ["verify"])),
 )]
 pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    signed(&app, &asker).await
+    let params = asker.params(&["tenant", "log", "cosigned"])?;
+    let log = enter(&app, &asker, &params).await?;
+    if let (true, Some(witnesses)) = (params.flag("cosigned")?, &app.witnesses)
+        && let Some(cosigned) = witnesses.newest(&log).await
+    {
+        return Ok(text(cosigned.note));
+    }
+    signed(&app, log).await
 }
 
 /// Gives the checkpoint of the C2SP tree.
@@ -153,11 +163,11 @@ pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Res
     security(("key" = ["verify"])),
 )]
 pub(crate) async fn log_checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    signed(&app, &asker).await
+    let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
+    signed(&app, log).await
 }
 
-async fn signed(app: &App, asker: &Asker) -> Result<Response, Problem> {
-    let log = enter(app, asker, &asker.params(&["tenant", "log"])?).await?;
+async fn signed(app: &App, log: TenantLog) -> Result<Response, Problem> {
     let ledger = app.ledger.clone();
     let (_, note) = blocking(move || ledger.checkpoint(&log)).await?;
     Ok(text(note))

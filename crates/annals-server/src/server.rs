@@ -10,6 +10,7 @@ use crate::app::{App, Settings, Stage, router};
 use crate::listen::{Connections, Listening};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
+use crate::registry::Registrar;
 use crate::tls::{Tls, TlsError};
 
 /// A server that is ready to take connections.
@@ -60,15 +61,40 @@ impl Server {
             app.stage.send_replace(Stage::Stopping);
             std::future::pending::<()>().await;
         };
+        let witnessing = async {
+            match &app.witnesses {
+                Some(witnesses) => witnesses.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        let registering = async {
+            match app.settings.register_every {
+                Some(every) => Registrar::new(app.ledger.clone(), every).run().await,
+                None => std::future::pending().await,
+            }
+        };
+        let scrubbing = async {
+            match &app.scrubber {
+                Some(scrubber) => scrubber.run().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = serving => {}
             () = stop => {}
+            () = witnessing => {}
+            () = registering => {}
+            () = scrubbing => {}
         }
         app.access.settle().await;
     }
 }
 
 impl Handle {
+    pub(crate) fn of(connections: Arc<Connections>) -> Self {
+        Self(connections)
+    }
+
     /// Reads the TLS files again; new connections use them. On an error what was in force stays. Does nothing without TLS.
     ///
     /// # Errors

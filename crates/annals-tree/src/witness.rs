@@ -23,6 +23,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::cosignature::{Cosigner, WitnessKey};
 use crate::hash::{Hash, empty_root};
 use crate::note::{NOTE_BYTES_MAX, Note, NoteError, VerifierKey};
+use crate::origin::LogName;
 use crate::proof::{ProofError, parse_decimal, verify_consistency};
 use crate::signer::{SignerMemory, TreeHead};
 
@@ -150,10 +151,11 @@ pub enum Refusal<E> {
     Memory(#[source] E),
 }
 
-/// Logs that are witnessed: the keys of each, by origin.
+/// Logs that are witnessed: the keys of each, by origin, and ledgers all of whose logs are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     by_origin: BTreeMap<String, Vec<VerifierKey>>,
+    ledgers: Vec<VerifierKey>,
 }
 
 impl Logs {
@@ -170,25 +172,56 @@ impl Logs {
         logs
     }
 
-    /// All keys, by origin.
-    pub fn iter(&self) -> impl Iterator<Item = &VerifierKey> {
+    /// With all logs of ledgers as well, those of today and those to come. Each key is named by its ledger.
+    #[must_use]
+    pub fn with_ledgers(mut self, keys: impl IntoIterator<Item = VerifierKey>) -> Logs {
+        for key in keys {
+            if !self.ledgers.contains(&key) {
+                self.ledgers.push(key);
+            }
+        }
+        self
+    }
+
+    /// The keys of logs, by origin.
+    pub fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
         self.by_origin.values().flatten()
+    }
+
+    /// The keys of ledgers.
+    #[must_use]
+    pub fn ledgers(&self) -> &[VerifierKey] {
+        &self.ledgers
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_origin.is_empty()
+        self.by_origin.is_empty() && self.ledgers.is_empty()
+    }
+
+    /// The keys that a log of this origin may sign with.
+    fn keys_of(&self, origin: &str) -> Vec<VerifierKey> {
+        let mut keys = self.by_origin.get(origin).cloned().unwrap_or_default();
+        for ledger in &self.ledgers {
+            let log = origin.strip_prefix(ledger.name()).and_then(|rest| rest.strip_prefix('/'));
+            // A log's key is its ledger's under the log's origin.
+            let key = log.filter(|log| log.parse::<LogName>().is_ok()).map(|_| ledger.with_name(origin));
+            keys.extend(key.and_then(Result::ok));
+        }
+        keys
     }
 
     /// Opens a note as a checkpoint of one of the logs.
     fn open<E>(&self, note: &str) -> Result<(Checkpoint, Note), Refusal<E>> {
         let note = Note::parse(note).map_err(CheckpointError::from)?;
         let checkpoint = Checkpoint::parse(note.text())?;
-        let unknown = || Refusal::UnknownOrigin(checkpoint.origin.clone());
-        let keys = self.by_origin.get(&checkpoint.origin).ok_or_else(unknown)?;
+        let keys = self.keys_of(&checkpoint.origin);
+        if keys.is_empty() {
+            return Err(Refusal::UnknownOrigin(checkpoint.origin));
+        }
         let mut signed = false;
-        for key in keys {
+        for key in &keys {
             match note.verify(key) {
                 Ok(()) => signed = true,
                 Err(NoteError::NotSignedBy) => {}
@@ -223,6 +256,11 @@ impl<M: SignerMemory> Witness<M> {
     /// The logs that it witnesses.
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Witnesses these logs from now on, in place of those before. What was cosigned of others is still remembered.
+    pub fn replace_logs(&mut self, logs: Logs) {
+        self.logs = logs;
     }
 
     /// What was cosigned so far.

@@ -294,6 +294,14 @@ impl LogApi {
             .map_err(|_| self.api.senseless("v1/log/checkpoint", "bytes that are no text"))
     }
 
+    /// The signed note of its newest checkpoint that witnesses cosigned; of one that none did, without their lines.
+    pub(crate) async fn cosigned_checkpoint(&self) -> Result<String, Failure> {
+        let mut query = self.names.clone();
+        query.push(("cosigned", "true".to_owned()));
+        let bytes = self.api.get("v1/checkpoint", &query).await?;
+        String::from_utf8(bytes).map_err(|_| self.api.senseless("v1/checkpoint", "bytes that are no text"))
+    }
+
     /// One tile, or none when the server has no such tile.
     pub(crate) async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Failure> {
         match self.api.get(&format!("v1/log/{tile}"), &self.names).await {

@@ -19,3 +19,4 @@ pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod tenant;
 pub(crate) mod verify;
+pub(crate) mod witness;

@@ -7,6 +7,7 @@ mod file;
 pub(crate) mod quantity;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -46,6 +47,9 @@ impl Setting {
         format!("ANNALS_{}", self.key.replace('.', "__").to_ascii_uppercase())
     }
 }
+
+/// Settings that are lists; in the environment with commas between.
+const LISTS: &[&str] = &["behind_proxy", "witness.list"];
 
 /// Every setting.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -152,6 +156,43 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "\"1h\"",
         about: "At this age of the oldest of them they are sealed as well, 1s to 365d: a start reads what is not sealed.",
     },
+    Setting {
+        key: "registry.every",
+        default: Some("1h"),
+        example: "\"1h\"",
+        about: "The head of a log that changed goes into the registry of all logs at most so often, 1m to 30d.",
+    },
+    Setting {
+        key: "scrub.rate",
+        default: Some("2000"),
+        example: "2000",
+        about: "Records that are read again in the background each second, and held against checksums and trees; 0 for none.",
+    },
+    Setting {
+        key: "scrub.every",
+        default: Some("1d"),
+        example: "\"1d\"",
+        about: "From the beginning of one pass over everything to that of the next, at least, 1m to 365d.",
+    },
+    Setting {
+        key: "witness.list",
+        default: None,
+        example: "[\"https://witness.example.org witness.example/w1+0ad7d35e+BIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\"]",
+        about: "Witnesses that are asked to cosign checkpoints, each as `URL VKEY`; see `annals witness`.",
+    },
+    Setting {
+        key: "witness.quorum",
+        default: None,
+        example: "1",
+        about: "So many of them must cosign; all of them when not set. Without so many, checkpoints go out uncosigned and \
+                `/v1/status` says so.",
+    },
+    Setting {
+        key: "witness.every",
+        default: Some("1h"),
+        example: "\"1h\"",
+        about: "A log that grew is submitted to them at most so often, 1s to 30d.",
+    },
 ];
 
 /// Where a value comes from.
@@ -216,6 +257,11 @@ pub(crate) struct Config {
     pub(crate) cache_bytes_max: usize,
     pub(crate) tail: TailLimits,
     pub(crate) dialects: Dialects,
+    /// Who cosigns checkpoints, if anybody.
+    pub(crate) witnessing: Option<annals_server::Witnessing>,
+    /// How often logs that changed go into the registry.
+    pub(crate) register_every: Duration,
+    pub(crate) scrubbing: Option<annals_server::Scrubbing>,
 }
 
 /// Where certificate and key are.
@@ -273,7 +319,7 @@ impl SettingFlags {
             let name = setting.variable();
             if let Some(value) = variable(&name)? {
                 let mut given = Given::one(value, Origin::Variable(name));
-                if setting.key == "behind_proxy" {
+                if LISTS.contains(&setting.key) {
                     given.values = given.values[0].split(',').map(|part| part.trim().to_owned()).collect();
                     given.is_list = true;
                 }
@@ -363,6 +409,9 @@ impl Config {
                 .required("segments.cache", |text| quantity::size_within(text, 1 << 20, 64 << 30))?,
             tail: values.tail()?,
             dialects: Dialects { nirvana: values.nirvana()? },
+            witnessing: values.witnessing()?,
+            register_every: values.register_every()?,
+            scrubbing: values.scrubbing()?,
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
             let failure =
@@ -376,7 +425,7 @@ impl Config {
 }
 
 /// `ADDR:PORT`; `localhost` is 127.0.0.1.
-fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     let text =
         text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:4722 or [::1]:4722")

@@ -84,19 +84,7 @@ impl DataFolder {
     }
 
     fn take(path: &Path, doing: &str) -> Result<Self, Failure> {
-        let since = Timestamp::to_bytes(SystemClock.now());
-        let since = std::str::from_utf8(&since[..19]).expect("an instant is written in ASCII");
-        let holder = format!("pid {}, {doing} since {since}Z", std::process::id());
-        let lock = annals_journal::lock(path, &holder).map_err(|error| match error {
-            LockError::Held(held) => {
-                let by = if held.holder.is_empty() { "another process" } else { &held.holder };
-                Failure::new(Exit::Busy, format!("data folder `{}` is in use by {by}", path.display()))
-                    .with_hint("stop that process, or give another folder with `--data DIR`")
-            }
-            LockError::Io(error) => Failure::io("lock the data folder", path, &error),
-            other => Failure::new(Exit::Unavailable, reason(&other)),
-        })?;
-        close_to_others(path)?;
+        let lock = lock(path, doing)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -139,23 +127,14 @@ impl DataFolder {
 
     /// A folder in the folder, made when it is missing.
     fn disk(&self, name: &str) -> Result<RealDisk, Failure> {
-        let path = self.path.join(name);
-        RealDisk::create(&path).map_err(|error| Failure::io("make the folder", &path, &error))
+        disk(&self.path.join(name))
     }
 
     fn journal(&self, name: &str) -> Result<Box<dyn Journal>, Failure> {
-        let path = self.path.join(name);
-        let disk = self.disk(name)?;
-        let mut id = [0; 16];
-        SystemEntropy.fill(&mut id);
-        let opened = FileJournal::open(Arc::new(disk), &annals_journal::Options::new(JournalId(id)));
-        let (journal, _) = opened.map_err(|error| match error {
-            annals_journal::OpenError::Damaged(damage) => Failure::new(Exit::Damaged, damage.to_string())
-                .with_hint(format!("`annals verify {}` names the records concerned", self.path.display())),
-            annals_journal::OpenError::Version { .. } => Failure::new(Exit::Invalid, error.to_string()),
-            other => Failure::new(Exit::Unavailable, format!("`{}`: {}", path.display(), reason(&other))),
-        })?;
-        Ok(Box::new(journal))
+        open_journal(&self.path.join(name)).map_err(|failure| {
+            let verify = format!("`annals verify {}` names the records concerned", self.path.display());
+            if failure.exit == Exit::Damaged { failure.with_hint(verify) } else { failure }
+        })
     }
 
     fn signing_key(&self, name: Option<String>) -> Result<KeyFile, Failure> {
@@ -195,16 +174,66 @@ impl DataFolder {
     }
 }
 
+/// Takes a folder for this process alone, until the lock is dropped, and from other users what they may do in it. `doing` says
+/// what for, to whoever is refused meanwhile.
+///
+/// # Errors
+///
+/// Another process has it (`Busy`); the system refuses.
+pub(crate) fn lock(path: &Path, doing: &str) -> Result<Lock, Failure> {
+    let since = Timestamp::to_bytes(SystemClock.now());
+    let since = std::str::from_utf8(&since[..19]).expect("an instant is written in ASCII");
+    let holder = format!("pid {}, {doing} since {since}Z", std::process::id());
+    let lock = annals_journal::lock(path, &holder).map_err(|error| match error {
+        LockError::Held(held) => {
+            let by = if held.holder.is_empty() { "another process" } else { &held.holder };
+            Failure::new(Exit::Busy, format!("data folder `{}` is in use by {by}", path.display()))
+                .with_hint("stop that process, or give another folder with `--data DIR`")
+        }
+        LockError::Io(error) => Failure::io("lock the data folder", path, &error),
+        other => Failure::new(Exit::Unavailable, reason(&other)),
+    })?;
+    close_to_others(path)?;
+    Ok(lock)
+}
+
+fn disk(path: &Path) -> Result<RealDisk, Failure> {
+    RealDisk::create(path).map_err(|error| Failure::io("make the folder", path, &error))
+}
+
+/// Opens the journal in a folder, which is made when it is missing.
+///
+/// # Errors
+///
+/// As of [`FileJournal::open`], or the system refuses.
+pub(crate) fn open_journal(path: &Path) -> Result<Box<dyn Journal>, Failure> {
+    let disk = disk(path)?;
+    let mut id = [0; 16];
+    SystemEntropy.fill(&mut id);
+    let opened = FileJournal::open(Arc::new(disk), &annals_journal::Options::new(JournalId(id)));
+    let (journal, _) = opened.map_err(|error| match error {
+        annals_journal::OpenError::Damaged(damage) => Failure::new(Exit::Damaged, damage.to_string()),
+        annals_journal::OpenError::Version { .. } => Failure::new(Exit::Invalid, error.to_string()),
+        other => Failure::new(Exit::Unavailable, format!("`{}`: {}", path.display(), reason(&other))),
+    })?;
+    Ok(Box::new(journal))
+}
+
 /// Writes the signing key into a data folder. A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
 pub(crate) fn write_key(folder: &Path, text: &str) -> io::Result<()> {
-    let path = folder.join(SIGNING_KEY);
+    write_secret(&folder.join(SIGNING_KEY), text)
+}
+
+/// Writes a secret of one line into a file with mode 0600. A crash leaves no file, or the whole one.
+pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let new = path.with_extension("key.new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(&new, &path)?;
+    fs::rename(&new, path)?;
     fs::File::open(folder)?.sync_all()
 }
 

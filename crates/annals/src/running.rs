@@ -97,7 +97,7 @@ impl Running {
         let outcome = tokio::select! {
             outcome = async {
                 ready(&ledger).await?;
-                signals.stop(&handle).await;
+                signals.stop(&handle, || {}).await;
                 Ok(())
             } => outcome,
             () = answering => Ok(()),
@@ -140,6 +140,9 @@ fn settings(config: &Config) -> Settings {
         access_strict: config.access_strict,
         tenants_on_write: !config.tenants_explicit,
         dialects: config.dialects,
+        witnessing: config.witnessing.clone(),
+        register_every: Some(config.register_every),
+        scrubbing: config.scrubbing,
     }
 }
 
@@ -161,7 +164,7 @@ fn url(config: &Config, address: SocketAddr) -> String {
 }
 
 /// The signals a server heeds.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -171,7 +174,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
                 Failure::new(Exit::Unavailable, format!("cannot listen for signals: {error}"))
@@ -185,22 +188,25 @@ impl Signals {
         })
     }
 
-    /// Waits for the first signal to stop; reads TLS files again on the way.
-    async fn stop(&mut self, server: &Handle) {
+    /// Waits for the first signal to stop; reads TLS files again on the way, and does what else a hangup asks for.
+    pub(crate) async fn stop(&mut self, server: &Handle, mut hangup: impl FnMut()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => match server.reload_tls() {
-                    Ok(()) => tracing::info!("TLS files were read again"),
-                    Err(error) => tracing::error!(%error, "TLS files cannot be used; those read before stay in force"),
-                },
+                _ = self.hangup.recv() => {
+                    match server.reload_tls() {
+                        Ok(()) => tracing::info!("TLS files were read again"),
+                        Err(error) => tracing::error!(%error, "TLS files cannot be used; those read before stay in force"),
+                    }
+                    hangup();
+                }
             }
         }
     }
 
     /// Waits for a signal that ends the process at once; gives its exit code.
-    async fn second(&mut self) -> ExitCode {
+    pub(crate) async fn second(&mut self) -> ExitCode {
         tokio::select! {
             _ = self.terminate.recv() => ExitCode::from(143),
             _ = self.interrupt.recv() => ExitCode::from(130),

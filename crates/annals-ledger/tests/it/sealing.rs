@@ -101,6 +101,11 @@ impl Stepped {
         true
     }
 
+    /// Sends events, which must be acknowledged.
+    pub(crate) fn send_some(&mut self, running: &mut Running, count: u64) {
+        assert!(self.send(running, count), "nothing is wrong with the disk");
+    }
+
     /// Everything that was acknowledged is there, once, where it was acknowledged; and the proofs hold.
     fn check(&self, running: &Running, context: &str) {
         let ledger = &running.ledger;

@@ -97,3 +97,45 @@ fn a_statement_stands_in_clear_in_its_entry_wherever_the_record_is() {
     drop(running);
     check(&stepped.open().ledger, &kinds);
 }
+
+#[test]
+fn the_registry_tells_the_newest_head_of_a_log_at_a_size() {
+    let mut stepped = Stepped::new(u64::MAX);
+    let mut running = stepped.open();
+    assert_eq!(running.ledger.registered("nowhere", u64::MAX).unwrap(), None);
+    let mut before: std::collections::BTreeMap<String, Position> = std::collections::BTreeMap::new();
+    let mut all = Vec::new();
+    for round in 0..4 {
+        stepped.send_some(&mut running, 5);
+        let heads = running.ledger.log_heads(0, usize::MAX).unwrap();
+        assert!(heads.iter().all(|head| head.log.tenant != TenantId::registry()));
+        let ledger = running.ledger.clone();
+        let given: Vec<_> =
+            heads.iter().map(|head| (head.clone(), before.get(&head.origin).copied())).collect();
+        let mut pending: Pending<_> = Box::pin(async move {
+            let heads: Vec<_> = given.iter().map(|(head, previous)| (head, *previous)).collect();
+            ledger.register(&heads).await
+        });
+        let positions = poll(&mut pending).unwrap_or_else(|| {
+            running.engine.write();
+            running.engine.apply();
+            poll(&mut pending).unwrap()
+        });
+        for (head, position) in heads.iter().zip(positions.unwrap()) {
+            let found = running.ledger.registered(&head.origin, head.size).unwrap().unwrap();
+            assert_eq!((found.position, found.size, found.root), (position, head.size, head.root));
+            before.insert(head.origin.clone(), position);
+        }
+        all.extend(heads);
+        if round == 2 {
+            running.engine.seal(true).unwrap();
+        }
+    }
+    for head in &all {
+        let found = running.ledger.registered(&head.origin, head.size).unwrap().unwrap();
+        assert_eq!((found.size, found.root), (head.size, head.root), "as of then");
+        let entry = Entry::decode(&running.ledger.registry_entry(found.position).unwrap()).unwrap();
+        assert_eq!(entry.kind, EntryKind::Head);
+    }
+    assert_eq!(running.ledger.log_heads(usize::MAX, 1), None);
+}

@@ -86,19 +86,20 @@ pub(crate) fn first(n: usize) -> u128 {
     if n >= 128 { u128::MAX } else { (1 << n) - 1 }
 }
 
-/// Bit i: `holds` says yes to value i. In halves, which are single words.
+/// Bit i: `holds` says yes to value i.
 #[inline]
 fn pack(ordinals: &[u32], holds: impl Fn(u32) -> bool) -> u128 {
-    let half = |part: &[u32]| {
-        let mut word = 0_u64;
-        // From the last to the first, so that each step is one shift by one.
-        for ordinal in part.iter().rev() {
-            word = word << 1 | u64::from(holds(*ordinal));
-        }
-        word
-    };
-    let (low, high) = ordinals.split_at(ordinals.len().min(64));
-    u128::from(half(low)) | u128::from(half(&high[..high.len().min(64)])) << 64
+    let mut out = 0;
+    let (eights, rest) = ordinals.as_chunks::<8>();
+    for (at, eight) in eights.iter().take(16).enumerate() {
+        // A byte for each, and then the lowest bits of all of them side by side in the highest byte.
+        let bytes = u64::from_le_bytes(eight.map(|ordinal| u8::from(holds(ordinal))));
+        out |= u128::from(bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
+    }
+    for (at, ordinal) in rest.iter().enumerate() {
+        out |= u128::from(holds(*ordinal)) << (ordinals.len() - rest.len() + at);
+    }
+    out
 }
 
 /// The lower and the upper half.
@@ -151,6 +152,34 @@ fn expand_half(mut packed: u64, mut mask: u64) -> u64 {
     out
 }
 
+/// The bits of `packed` that stand where `mask` has some, side by side: what [`expand`] undoes.
+pub(crate) fn compress(packed: u128, mask: u128) -> u128 {
+    // Mostly it has all of them, up to its last.
+    let len = 128 - mask.leading_zeros();
+    if packed == 0 || mask.count_ones() == len {
+        return packed & mask;
+    }
+    let [low, high] = halves(mask);
+    let [packed_low, packed_high] = halves(packed & mask);
+    u128::from(compress_half(packed_low, low))
+        | u128::from(compress_half(packed_high, high)) << low.count_ones()
+}
+
+fn compress_half(mut packed: u64, mask: u64) -> u64 {
+    let (mut out, mut left, mut at) = (0, mask, 0);
+    while packed != 0 {
+        let run = (left >> left.trailing_zeros()).trailing_ones();
+        // A run of bits of the mask moves as one.
+        let from = left.trailing_zeros();
+        let bits = u64::MAX >> (64 - run) << from;
+        out |= (packed & bits) >> from << at;
+        at += run;
+        packed &= !bits;
+        left &= !bits;
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +223,14 @@ mod tests {
                 }
             }
             assert_eq!(expand(packed, mask), expected);
+            assert_eq!(compress(expected, mask), packed);
+            assert_eq!(compress(expected | !mask, mask), packed, "bits beside the mask");
         }
+        assert_eq!(compress(u128::MAX, u128::MAX << 3), first(125));
+        assert_eq!(
+            (compress(5, u128::MAX), compress(u128::MAX, first(70)), compress(1, 0)),
+            (5, first(70), 0)
+        );
         assert_eq!(expand(5, u128::MAX), 5);
         assert_eq!(expand(u128::MAX, u128::MAX << 3), u128::MAX << 3 & u128::MAX << 3);
     }

@@ -15,6 +15,8 @@ use super::window::Window;
 use crate::Damaged;
 use crate::body::Body;
 use crate::meta::{Column, Presence, Table};
+use crate::numbers::Numbers;
+use crate::plan::set::compress;
 
 /// Instances, leaves and rows that are read together.
 pub(crate) const UNIT: u64 = 128;
@@ -77,8 +79,12 @@ pub(super) struct TableState {
     slots: Vec<u8>,
     columns: Vec<ColumnState>,
     raw: [PartState; 2],
+    /// How many instances before each unit are kept as they are.
+    raw_before: Window<u64>,
     /// Which instances of the parent have this table.
     inside: [PartState; 2],
+    /// How many instances of the parent before each of its units have it.
+    before: Window<u64>,
     /// How many elements stand before those of an instance of the parent.
     starts: Window<u64>,
 }
@@ -105,6 +111,8 @@ struct ColumnState {
     /// Every instance has a leaf.
     all: bool,
     part: [PartState; 2],
+    /// How many instances before each unit have a leaf.
+    before: Window<u64>,
     ordinals: Window<u32>,
     page: Page,
 }
@@ -124,6 +132,7 @@ impl TableState {
         let column = |column: &Column| ColumnState {
             all: column.presence == Presence::All,
             part: [PartState::NEW; 2],
+            before: Window::new(),
             ordinals: Window::new(),
             page: Page::new(),
         };
@@ -133,7 +142,9 @@ impl TableState {
             slots: Vec::new(),
             columns: table.columns.iter().map(column).collect(),
             raw: [PartState::NEW; 2],
+            raw_before: Window::new(),
             inside: [PartState::NEW; 2],
+            before: Window::new(),
             starts: Window::new(),
         }
     }
@@ -250,10 +261,30 @@ impl Reader {
                 Present { before: (unit * UNIT).min(own.n), mask: below(count) }
             }
             Some(Presence::Shapes(before)) => {
-                let state = &mut tables[table];
-                let shapes = Arc::clone(state.shapes(segment, table)?);
-                let masks = &state.load(segment, table, unit)?.masks;
-                Present { before: before.get(segment.body(), unit)?, mask: shapes.mask(masks, part) }
+                let (window, all) = match part {
+                    Part::Column(column) => {
+                        (&mut tables[table].columns[column].before, own.columns[column].ordinals.len())
+                    }
+                    Part::Table(child) => (&mut tables[child].before, parents_with(&footer.tables[child])),
+                    Part::Raw => {
+                        (&mut tables[table].raw_before, own.raw.as_ref().map_or(0, |raw| raw.texts.len()))
+                    }
+                };
+                let count = own.n.saturating_sub(unit * UNIT).min(UNIT);
+                let here = window.get(before, segment.body(), unit)?;
+                let next =
+                    if unit + 1 < before.len() { window.get(before, segment.body(), unit + 1)? } else { all };
+                // None of a unit, or all of it: nobody has to look at its shapes.
+                let mask = if next == here {
+                    0
+                } else if next.checked_sub(here) == Some(count) {
+                    below(count)
+                } else {
+                    let state = &mut tables[table];
+                    let shapes = Arc::clone(state.shapes(segment, table)?);
+                    shapes.mask(&state.load(segment, table, unit)?.masks, part)
+                };
+                Present { before: here, mask }
             }
             Some(Presence::Listed(list)) => listed(list, segment.body(), unit)?,
         };
@@ -377,6 +408,39 @@ impl Reader {
         Ok(all.unwrap_or(0..0))
     }
 
+    /// What some rows of a block have of a part: number of the first that the block has, and a bit for each from it on. Only of
+    /// tables of which a row has at most one instance.
+    pub(crate) fn picked(
+        &mut self,
+        table: usize,
+        part: Part,
+        block: u32,
+        rows: u128,
+    ) -> Result<(u64, u128), Damaged> {
+        let (instance, mask) = match self.parent(table) {
+            None => (u64::from(block) * UNIT, rows),
+            Some(parent) => self.picked(parent, Part::Table(table), block, rows)?,
+        };
+        let n = self.segment.footer().tables[table].n;
+        if mask == 0 {
+            return Ok((0, 0));
+        }
+        if instance + UNIT - u64::from(mask.leading_zeros()) > n {
+            return Err(self.segment.malformed("instances beyond their table"));
+        }
+        let (unit, offset) = (instance / UNIT, bit(instance));
+        let present = self.present(table, part, unit)?;
+        let (place, mut has) = (present.rank(instance), present.mask >> offset);
+        if offset > 0 && mask >> (128 - offset) != 0 {
+            let next = self.present(table, part, unit + 1)?;
+            if next.before != place + u64::from(has.count_ones()) {
+                return Err(self.segment.malformed("parts that do not follow each other"));
+            }
+            has |= next.mask << (128 - offset);
+        }
+        Ok((place, compress(mask & has, has)))
+    }
+
     /// Ordinal of one leaf of a column.
     #[inline]
     pub(crate) fn ordinal(&mut self, table: usize, column: usize, leaf: u64) -> Result<u32, Damaged> {
@@ -470,8 +534,13 @@ impl Reader {
     }
 }
 
+/// How many instances of its parent have a table.
+fn parents_with(table: &Table) -> u64 {
+    table.starts.as_ref().map_or(table.n, |starts| starts.len().saturating_sub(1))
+}
+
 /// The members of a rising list that are in a unit.
-fn listed(list: &crate::numbers::Numbers, body: &Body, unit: u64) -> Result<Present, Damaged> {
+fn listed(list: &Numbers, body: &Body, unit: u64) -> Result<Present, Damaged> {
     let first = unit * UNIT;
     let before = list.partition_point(body, 0..list.len(), |instance| instance < first)?;
     let mut near = Vec::new();

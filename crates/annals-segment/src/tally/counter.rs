@@ -91,6 +91,10 @@ impl Counter {
 
     /// Counts rows of a block.
     pub(super) fn add(&mut self, block: u32, rows: u128, scratch: &mut Scratch) -> Result<(), Damaged> {
+        if let Of::Member(member) = &mut self.of {
+            self.missing += member.add(block, rows, scratch, &mut self.others)?;
+            return Ok(());
+        }
         let first_row = block * 128;
         let reader = &mut scratch.reader;
         let segment = Arc::clone(reader.segment());
@@ -98,10 +102,7 @@ impl Counter {
         let mut numbers = [0; UNIT_LEN];
         let mut failed = Ok(());
         match &mut self.of {
-            Of::Known(_) => {}
-            Of::Member(member) => {
-                self.missing += member.add(block, rows, scratch, &mut self.others)?;
-            }
+            Of::Known(_) | Of::Member(_) => {}
             Of::Operation(counts, group) => {
                 let unlisted = || segment.malformed("a kind that is not listed");
                 known.kind.unit_of(group, body, unit, &mut numbers)?;

@@ -27,6 +27,9 @@ const CELLS_A_ROW: u64 = 4;
 /// As many cells are counted however few rows there are.
 const CELLS_FREE: u64 = 1_024;
 
+/// Where stretches are as long as this many blocks of rows and more, blocks are counted rather than cells, if nobody keeps these.
+const BLOCKS_A_STRETCH: i64 = 2;
+
 /// How long cells are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Length {
@@ -88,6 +91,8 @@ pub(super) struct Span {
     pub(super) between: (i64, i64),
     /// Most rows.
     pub(super) rows: u64,
+    /// What is counted will be kept.
+    pub(super) is_kept: bool,
     /// What was counted before, by [`Length::ALL`].
     pub(super) known: [Option<Cells>; 2],
 }
@@ -110,6 +115,13 @@ impl Times {
         // No other times are stored, but bytes may say anything.
         let are_times = [first, last].into_iter().all(|us| Timestamp::from_micros(us).is_some());
         if !are_times || first > last {
+            return;
+        }
+        // Where most blocks of rows lie in one stretch, it takes their first and last times, and no more.
+        let stretch = sink.stretch(first);
+        let blocks = i64::try_from(span.rows.div_ceil(UNIT_LEN as u64)).unwrap_or(i64::MAX);
+        if !span.is_kept && (stretch.end - stretch.start) / BLOCKS_A_STRETCH >= (last - first) / blocks.max(1)
+        {
             return;
         }
         for (length, known) in Length::ALL.into_iter().zip(span.known) {
@@ -149,8 +161,20 @@ impl Times {
         if self.is_done() {
             return Ok(());
         }
-        let (body, unit) = (segment.body(), u64::from(block));
-        segment.footer().known.happened.unit_of(&mut self.group, body, unit, &mut self.numbers)?;
+        let (body, unit, happened) = (segment.body(), u64::from(block), &segment.footer().known.happened);
+        let (least, most) = happened.unit_bounds_of(&mut self.group, body, unit)?;
+        let count = rows.count_ones();
+        // As in a line, of the rows that count.
+        let is_one = match &mut self.how {
+            How::Cells { length, start, counts } => {
+                add_to_cell(*length, *start, counts, (least, most), count)
+            }
+            _ => self.stretches.add_all(decoded(least), decoded(most), u64::from(count), sink),
+        };
+        if is_one {
+            return Ok(());
+        }
+        happened.unit_of(&mut self.group, body, unit, &mut self.numbers)?;
         let (numbers, stretches) = (&self.numbers, &mut self.stretches);
         match &mut self.how {
             How::Cells { length, start, counts } => {
@@ -184,7 +208,9 @@ impl Times {
                 // Many blocks lie in one stretch, and their numbers need not be read then.
                 let (least, most) = happened.unit_bounds_of(group, body, unit)?;
                 let is_one = match &mut self.how {
-                    How::Cells { length, start, counts } => add_to_cell(*length, *start, counts, least, most),
+                    How::Cells { length, start, counts } => {
+                        add_to_cell(*length, *start, counts, (least, most), 128)
+                    }
                     _ => self.stretches.add_all(decoded(least), decoded(most), UNIT_LEN as u64, sink),
                 };
                 if is_one {
@@ -291,12 +317,18 @@ fn count_cell(length: Length, start: u64, counts: &mut [u32], time: u64) -> bool
     }
 }
 
-/// Counts the times of a whole block, if they all lie in one of the cells.
-fn add_to_cell(length: Length, start: u64, counts: &mut [u32], least: u64, most: u64) -> bool {
+/// Counts so many times between these two, if all lie in one of the cells.
+fn add_to_cell(
+    length: Length,
+    start: u64,
+    counts: &mut [u32],
+    (least, most): (u64, u64),
+    count: u32,
+) -> bool {
     let cell = cell_of(length, start, least);
     match counts.get_mut(cell) {
-        Some(count) if cell == cell_of(length, start, most) => {
-            *count += 128;
+        Some(of_cell) if cell == cell_of(length, start, most) => {
+            *of_cell += count;
             true
         }
         _ => false,

@@ -21,3 +21,4 @@ mod site;
 mod stop;
 mod summary;
 mod tenants_apart;
+mod witnesses;

@@ -100,12 +100,38 @@ fn a_log_with_a_new_key_next_to_its_old_one_goes_on() {
     let new = SigningKey::from_seed(ORIGIN, &[8; 32]).unwrap();
     let cosigner = Cosigner::from_seed("witness.example/w", &[2; 32]).unwrap();
     let logs = Logs::new([log().verifier_key(), new.verifier_key(), log().verifier_key()]);
-    assert_eq!(logs.iter().count(), 2);
+    assert_eq!(logs.keys().count(), 2);
     let mut witness = Witness::new(cosigner, logs, VolatileMemory::default());
     let _line = witness.add(&request(0, 10), 1).unwrap();
     let mut next = request(10, 20);
     next.checkpoint = new.sign(Note::parse(&next.checkpoint).unwrap().text()).unwrap();
     let _line = witness.add(&next, 2).unwrap();
+}
+
+#[test]
+fn all_logs_of_a_ledger_are_witnessed_by_the_ledgers_key() {
+    let ledger = SigningKey::from_seed("annals.example", &[1; 32]).unwrap();
+    let cosigner = Cosigner::from_seed("witness.example/w", &[2; 32]).unwrap();
+    let logs = Logs::default().with_ledgers([ledger.verifier_key(), ledger.verifier_key()]);
+    assert_eq!(logs.ledgers().len(), 1);
+    let mut witness = Witness::new(cosigner, logs, VolatileMemory::default());
+    let _line = witness.add(&request(0, 10), 1).unwrap();
+    let of = |origin: &str, seed: u8| {
+        let text = Checkpoint::new(origin, 5, naive_root(&leaves(5))).to_text();
+        let checkpoint = SigningKey::from_seed(origin, &[seed; 32]).unwrap().sign(&text).unwrap();
+        AddCheckpoint { old_size: 0, proof: Vec::new(), checkpoint }
+    };
+    let access = "annals.example/a/000102030405060708090a0b0c0d0e0f";
+    assert!(witness.add(&of(access, 1), 2).is_ok());
+    assert_eq!(
+        witness.add(&of("annals.example/t/ffffffffffffffffffffffffffffffff", 9), 2),
+        Err(Refusal::NotSigned("annals.example/t/ffffffffffffffffffffffffffffffff".to_owned()))
+    );
+    for other in
+        ["annals.example", "annals.example/t/1", "annals.example.org/t/000102030405060708090a0b0c0d0e0f"]
+    {
+        assert_eq!(witness.add(&of(other, 1), 2), Err(Refusal::UnknownOrigin(other.to_owned())));
+    }
 }
 
 /// A memory that cannot be written.

@@ -2,10 +2,12 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | `bundle` | evidence: `--bundle` |
 //! | `fetch` | asks the server, again where the answer breaks off, and checks what came |
 //! | `file` | keeps what came beside the file that is to be, until it is whole |
 //! | `summed` | counts and hashes what is written |
 
+mod bundle;
 mod fetch;
 mod file;
 mod summed;
@@ -47,7 +49,8 @@ Examples:
   annals export --output november.csv --since 2026-11-01 --until 2026-12-01
   annals export --output acme.parquet --tenant acme
   annals export --output logins.csv --columns occurred_at,actor_name,context_ip action=user.login
-  annals export --output - operation=delete | jq .actor.name")]
+  annals export --output - operation=delete | jq .actor.name
+  annals export --bundle --output evidence.zip --mode covered actor_id=u1 --withhold /actor/email")]
 pub(crate) struct Args {
     #[command(flatten)]
     terms: TermFlags,
@@ -72,6 +75,8 @@ pub(crate) struct Args {
     /// Put the new file in the place of one that is there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    bundle: bundle::BundleFlags,
     #[command(flatten)]
     server: ServerFlags,
 }
@@ -107,6 +112,9 @@ struct Done {
 }
 
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
+    if args.bundle.bundle {
+        return bundle::run(args, output).await;
+    }
     let options = args.options()?;
     let api = args.server.api()?.patient()?;
     let query = args.query()?;

@@ -1,8 +1,10 @@
 //! `annals verify`.
 
+mod bundle;
 mod data;
 mod published;
 mod report;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +21,8 @@ use report::Report;
 
 /// Check a log: signatures, tree, every record
 ///
-/// TARGET is the URL of a server, a data folder (the server may be running on it), or a folder written by `annals publish`.
+/// TARGET is the URL of a server, a data folder (the server may be running on it), a folder written by `annals publish`, or an
+/// evidence bundle written by `annals export --bundle`.
 /// Nothing is written there. The newest checkpoint accepted of each log is remembered, and the next run demands that the log
 /// extends it: a log that shrank or changed ends with exit code 8, and so does any byte that is not what was recorded.
 #[derive(Debug, clap::Args)]
@@ -28,11 +31,13 @@ Examples:
   annals verify ./annals-data
   annals verify ./published --log-key log.example.com/t/0123…+1a2b3c4d+AbCd…
   annals verify https://audit.example.com --key annals_… --tenant acme
+  annals verify https://audit.example.com --key annals_… --witness w1.example+1a2b3c4d+BAbC… --witness-quorum 1
+  annals verify evidence.zip --log-key log.example.com/t/0123…+1a2b3c4d+AbCd…
 
 What is remembered lies in $ANNALS_STATE, or $XDG_STATE_HOME/annals, or ~/.local/state/annals.
 Exit codes: 0 everything holds, 8 something does not, others as for every command.")]
 pub(crate) struct Args {
-    /// A server's URL, a data folder, or a published folder
+    /// A server's URL, a data folder, a published folder, or a bundle
     #[arg(value_name = "TARGET")]
     target: String,
     /// The log's public key, as text or as a file; without it the key found there is used, and pinned
@@ -44,6 +49,15 @@ pub(crate) struct Args {
     /// Of a server: the access log instead of the events
     #[arg(long)]
     access: bool,
+    /// Of a bundle: say what became of each position
+    #[arg(long)]
+    positions: bool,
+    /// Key of a witness that must have cosigned; may be repeated
+    #[arg(long = "witness", value_name = "VKEY")]
+    witnesses: Vec<String>,
+    /// So many of them are enough [default: all]
+    #[arg(long, value_name = "K", requires = "witnesses")]
+    witness_quorum: Option<usize>,
     /// API key with the scope `verify`, to ask a server with
     #[arg(long, value_name = "KEY", env = "ANNALS_KEY", hide_env_values = true)]
     key: Option<String>,
@@ -51,9 +65,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     let log_key = args.log_key.as_deref().map(read_log_key).transpose()?;
+    let quorum = witnesses::quorum(&args.witnesses, args.witness_quorum)?;
     let memory = Memory::locate()?;
     // Its exit code is the verdict, also to whoever has read enough of the words.
-    let mut report = Report::new(output.of_server(), log_key, memory);
+    let mut report = Report::new(output.of_server(), log_key, memory).with_witnesses(quorum);
     match Target::of(&args.target)? {
         Target::Server(url) => server(args, &url, &mut report).await?,
         Target::Published(path) => {
@@ -61,6 +76,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
             report.keep_out_of(&path)?;
             Published { source: Folder(&path), tenant: None }.verify(&mut report).await?;
         }
+        Target::Bundle(path) => bundle::verify(&path, args.positions, &mut report)?,
         Target::Data(path) => {
             report.keep_out_of(&path)?;
             data::verify(&path, args.tenant.as_deref(), &mut report)?;
@@ -93,6 +109,7 @@ enum Target {
     Server(String),
     Data(PathBuf),
     Published(PathBuf),
+    Bundle(PathBuf),
 }
 
 impl Target {
@@ -101,6 +118,9 @@ impl Target {
             return Ok(Self::Server(text.to_owned()));
         }
         let path = Path::new(text);
+        if path.is_file() {
+            return Ok(Self::Bundle(path.to_owned()));
+        }
         for candidate in [path.to_owned(), path.join("log")] {
             if candidate.join("checkpoint").is_file() {
                 return Ok(Self::Published(candidate));
@@ -115,7 +135,7 @@ impl Target {
             (Exit::Missing, "does not exist")
         };
         Err(Failure::new(exit, format!("`{text}` {what}")).with_hint(
-            "give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`",
+            "give a server's URL, a data folder of `annals serve`, a folder written by `annals publish`, or a bundle of `annals export --bundle`",
         ))
     }
 }

@@ -242,6 +242,55 @@ fn when_records_are_sealed_has_bounds() {
 }
 
 #[test]
+fn witnesses_are_checked_before_they_are_asked() {
+    let none = SettingFlags::default();
+    let one = "http://w.example witness.example/w1+0ad7d35e+BIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+    let two = "http://v.example witness.example/w2+92e6b37c+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU";
+    let given = SettingFlags::default()
+        .layers_with(|name| Ok((name == "ANNALS_WITNESS__LIST").then(|| format!("{one}, {two}"))));
+    let witnessing = Config::check(&given.unwrap()).unwrap().witnessing.unwrap();
+    assert_eq!((witnessing.witnesses.len(), witnessing.quorum), (2, 2));
+    assert_eq!(witnessing.witnesses[1].key.name(), "witness.example/w2");
+    for (file, expected) in [
+        (
+            "[witness]\nlist = ['http://w.example']".to_owned(),
+            expect![[r#"
+            /annals.toml:2:8: `witness.list`: `http://w.example` must be a URL, a space, and the witness' key
+        "#]],
+        ),
+        (
+            "[witness]\nlist = ['http://me:secret@w.example x+0+y']".to_owned(),
+            expect![[r#"
+            /annals.toml:2:8: `witness.list`: `http://me:secret@w.example x+0+y` must begin with the URL of a server, without a user or a password
+        "#]],
+        ),
+        (
+            "[witness]\nlist = ['http://w.example a+00000000+AAAA']".to_owned(),
+            expect![[r#"
+            /annals.toml:2:8: `witness.list`: `http://w.example a+00000000+AAAA` is no witness: key: of another type than is wanted here (logs sign with type 1, witnesses with type 4)
+        "#]],
+        ),
+        (
+            "[witness]\nquorum = 1".to_owned(),
+            expect![[r#"
+            /annals.toml:2:10: `witness.quorum`: `1` stands alone; `witness.list` is missing
+        "#]],
+        ),
+    ] {
+        check(&file, &[], &none, &expected);
+    }
+    let file = format!("[witness]\nquorum = 3\nlist = ['{one}', '{two}']");
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), file).unwrap();
+    let flags = SettingFlags { config: Some(path.path().to_owned()), ..none };
+    let failure = Config::check(&flags.layers_with(|_| Ok(None)).unwrap()).unwrap_err();
+    assert!(
+        failure.message.ends_with("quorum: 3 of 2 witnesses can never be reached, or says nothing"),
+        "{failure:?}"
+    );
+}
+
+#[test]
 fn the_example_with_every_line_taken_in_is_a_file_that_passes() {
     let taken_in: String = example()
         .lines()

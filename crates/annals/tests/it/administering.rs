@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "get",
     "tail",
     "feed",
+    "export",
     "status",
     "tenant list",
     "tenant create",

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod administering;
+mod adversary;
 mod backing_up;
 mod configuring;
 mod data_folders;
 mod demo;
+mod evidence;
 mod exporting;
 mod publishing;
 mod reading;
@@ -15,3 +17,4 @@ mod searching;
 mod sending;
 mod serving;
 mod support;
+mod witnessing;

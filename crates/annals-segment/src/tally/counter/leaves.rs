@@ -8,6 +8,7 @@ use crate::Damaged;
 use crate::meta::{Column, LeafKind, Of};
 use crate::numbers::{Group, UNIT, UNIT_LEN};
 use crate::plan::find;
+use crate::plan::set::each_bit_128;
 use crate::plan::templates::has_gaps;
 use crate::segment::{Part, Reader, Segment};
 use crate::values::Values;
@@ -39,7 +40,13 @@ pub(super) struct Leaves {
     /// Rows of the block that have a leaf.
     pub(super) rows: u128,
     group: Group,
+    /// The unit of ordinals that was read last, and these.
+    unit: u64,
+    numbers: Box<[u32; UNIT_LEN]>,
 }
+
+/// No unit: none is so high.
+const NONE: u64 = u64::MAX;
 
 impl Leaves {
     pub(super) fn new(
@@ -77,6 +84,8 @@ impl Leaves {
             seen: if table == 0 { Vec::new() } else { vec![0; n] },
             rows: 0,
             group: Group::default(),
+            unit: NONE,
+            numbers: Box::new([0; UNIT_LEN]),
         })
     }
 
@@ -123,6 +132,57 @@ impl Leaves {
         Ok(leaves)
     }
 
+    /// As [`Self::count_line`], of some rows of a block.
+    pub(super) fn count_rows(&mut self, block: u32, rows: u128, reader: &mut Reader) -> Result<u64, Damaged> {
+        let (first, mask) = reader.picked(self.table, Part::Column(self.column), block, rows)?;
+        if mask == 0 {
+            return Ok(0);
+        }
+        let segment = reader.segment();
+        let ordinals = &column_of(segment, self.table, self.column).ordinals;
+        let last = first + UNIT - 1 - u64::from(mask.leading_zeros());
+        if last >= ordinals.len() {
+            return Err(segment.malformed("a leaf without its ordinal"));
+        }
+        // In the first unit, and in the one behind it.
+        let offset = first % UNIT;
+        let parts =
+            [(first / UNIT, mask << offset), (last / UNIT, mask.checked_shr(unit_rest(offset)).unwrap_or(0))];
+        let count = if parts[0].0 == parts[1].0 { 1 } else { 2 };
+        for (unit, bits) in &parts[..count] {
+            if self.unit != *unit {
+                self.unit = NONE;
+                ordinals.unit_u32_of(&mut self.group, segment.body(), *unit, &mut self.numbers)?;
+                self.unit = *unit;
+            }
+            self.count_bits(*bits).ok_or_else(|| segment.malformed("an ordinal without its value"))?;
+        }
+        Ok(u64::from(mask.count_ones()))
+    }
+
+    /// Counts these of the numbers that were read.
+    fn count_bits(&mut self, bits: u128) -> Option<()> {
+        let Self { counts, n, numbers, .. } = self;
+        let mut is_in = true;
+        if counts.len() == *n {
+            each_bit_128(bits, |bit| match counts.get_mut(numbers[bit as usize % UNIT_LEN] as usize) {
+                Some(count) => *count += 1,
+                None => is_in = false,
+            });
+        } else {
+            each_bit_128(bits, |bit| {
+                let at = bit as usize % UNIT_LEN;
+                let ordinal = numbers[at] as usize;
+                is_in &= ordinal < *n;
+                match counts.get_mut(at % SIDES * *n + ordinal) {
+                    Some(count) => *count += 1,
+                    None => is_in = false,
+                }
+            });
+        }
+        is_in.then_some(())
+    }
+
     fn count_all(&mut self, segment: &Segment, leaves: Range<u64>) -> Result<(), Damaged> {
         let Self { counts, n, group, .. } = self;
         let ordinals = &column_of(segment, self.table, self.column).ordinals;
@@ -167,12 +227,17 @@ impl Leaves {
     }
 }
 
+/// How many numbers of a unit stand from this place on.
+fn unit_rest(offset: u64) -> u32 {
+    u32::try_from(UNIT - offset).unwrap_or(0)
+}
+
 pub(super) fn column_of(segment: &Segment, table: usize, column: usize) -> &Column {
     &segment.footer().tables[table].columns[column]
 }
 
 /// Whether a row has at most one instance of a table.
-fn is_single(segment: &Segment, table: usize) -> bool {
+pub(super) fn is_single(segment: &Segment, table: usize) -> bool {
     let tables = &segment.footer().tables;
     let mut at = table;
     while tables[at].of == Of::Objects {

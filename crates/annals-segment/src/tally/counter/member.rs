@@ -8,7 +8,7 @@ use annals_event::filter::Path;
 use annals_event::json::{Document, Kind as JsonKind, Limits};
 
 use super::CountedColumn;
-use super::leaves::Leaves;
+use super::leaves::{Leaves, is_single};
 use crate::Damaged;
 use crate::plan::set::{each_bit_128, first};
 use crate::plan::{Scratch, below, owners};
@@ -24,6 +24,8 @@ pub(super) struct Member {
     leaves: Vec<Leaves>,
     /// Tables whose instances that are kept as they are may have it.
     raws: Vec<usize>,
+    /// One column has all there is, and which leaf is whose follows from the rows alone, but in rows around such an instance.
+    is_plain: bool,
     document: Document,
     event: Vec<u8>,
     ordinals: Vec<u32>,
@@ -46,10 +48,13 @@ impl Member {
                 raws.push(index);
             }
         }
+        let is_plain = matches!(leaves.as_slice(), [leaves] if leaves.is_plain())
+            && raws.iter().all(|table| is_single(segment, *table));
         Ok(Self {
             path: path.clone(),
             leaves,
             raws,
+            is_plain,
             document: Document::default(),
             event: Vec::new(),
             ordinals: Vec::new(),
@@ -66,6 +71,18 @@ impl Member {
         scratch: &mut Scratch,
         others: &mut BTreeMap<Box<str>, u64>,
     ) -> Result<u64, Damaged> {
+        if let ([leaves], true) = (self.leaves.as_mut_slice(), self.is_plain) {
+            let reader = &mut scratch.reader;
+            let mut raw = 0;
+            for table in &self.raws {
+                raw |= reader.picked(*table, Part::Raw, block, rows)?.1;
+            }
+            if raw == 0 {
+                return leaves
+                    .count_rows(block, rows, reader)
+                    .map(|leaves| u64::from(rows.count_ones()) - leaves);
+            }
+        }
         // Rows whose events have to be looked at: those with values in several columns, which may be the same values.
         let mut alone = rows & !self.raw_rows(block, rows, scratch)?;
         if self.leaves.len() > 1 {

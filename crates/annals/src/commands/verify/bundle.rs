@@ -91,7 +91,12 @@ impl Bundle {
             }
         };
         let found = self.found_key(path, &origin)?;
-        let Some(against) = report.against(&origin, found.as_ref())? else { return Ok(None) };
+        let against = match report.against(&origin, found.as_ref()) {
+            // That there is no key is what damage was found to have done.
+            Err(failure) if failure.exit == Exit::Invalid && !self.findings.is_empty() => return Ok(None),
+            against => against?,
+        };
+        let Some(against) = against else { return Ok(None) };
         let checkpoint = match Checkpoint::open(&note, &against.key, &origin) {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
@@ -206,7 +211,7 @@ impl Bundle {
             }
         };
         let keys = trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
-        let found = keys.filter(|key| key.name() == origin).last();
+        let found = keys.filter(|key| key.name() == origin).next_back();
         if found.is_none() {
             self.find(format!("`trust.json` has no key of log {origin}"));
         }
@@ -260,7 +265,7 @@ impl Bundle {
             progress.add(more);
             if let (Some((position, verdict)), true) = (verdict, positions) {
                 said = output.line(
-                    || format!("{verdict:<11} position {position}"),
+                    || format!("{:<11} position {position}", verdict.as_str()),
                     || json!({"type": "item", "item": "position", "position": position, "verdict": verdict.as_str()}),
                 );
             }
@@ -388,6 +393,9 @@ impl Checked {
                 "note: a selection shows that its events are in the log, unchanged; that it leaves none out that matches cannot be seen from it. \
                  `--mode covered` shows that.",
             );
+        }
+        if let Ok(note) = Note::parse(&note) {
+            report.cosigned(&note, &against.key, checkpoint.size)?;
         }
         if is_intact {
             report.remember(&Remembered {

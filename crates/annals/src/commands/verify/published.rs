@@ -22,6 +22,9 @@ pub(super) trait LogSource: TileSource {
     /// The signed note of its checkpoint.
     async fn checkpoint(&self) -> Result<String, Failure>;
 
+    /// The signed note of its newest checkpoint with a quorum of witnesses, as the place understands it.
+    async fn cosigned(&self) -> Result<String, Failure>;
+
     /// The key that stands beside it.
     async fn found_key(&self) -> Result<Option<VerifierKey>, Failure>;
 
@@ -97,6 +100,9 @@ impl<S: LogSource> Published<S> {
             remark: None,
         })?;
         if intact {
+            if report.wants_witnesses() {
+                self.count_cosignatures(report, &checkpoint, &against.key).await?;
+            }
             let public_key = against.key.to_string();
             let root = checkpoint.root.to_string();
             report.remember(&Remembered {
@@ -108,6 +114,53 @@ impl<S: LogSource> Published<S> {
             })?;
         }
         Ok(())
+    }
+
+    /// Counts the cosignatures of a checkpoint that is of the same history as the one that was checked.
+    async fn count_cosignatures(
+        &self,
+        report: &mut Report,
+        checked: &Checkpoint,
+        key: &VerifierKey,
+    ) -> Result<(), Failure> {
+        let text = self.source.cosigned().await?;
+        let opened = Checkpoint::open(&text, key, &checked.origin);
+        let (note, cosigned) = match (Note::parse(&text), opened) {
+            (Ok(note), Ok(cosigned)) => (note, cosigned),
+            (_, Err(error)) => {
+                return self.say(
+                    report,
+                    &checked.origin,
+                    &Finding::of_log(format!("the cosigned checkpoint: {error}")),
+                );
+            }
+            (Err(error), _) => {
+                return self.say(
+                    report,
+                    &checked.origin,
+                    &Finding::of_log(format!("the cosigned checkpoint: {error}")),
+                );
+            }
+        };
+        // It may be older than what was checked; or newer, when the log grew meanwhile.
+        let (from, to) =
+            if cosigned.size <= checked.size { (&cosigned, checked) } else { (checked, &cosigned) };
+        let proof = if from.size == 0 || from.size == to.size {
+            Some(Vec::new())
+        } else {
+            self.source.consistency(from.size, to.size).await?
+        };
+        let proven = proof.is_some_and(|proof| {
+            verify_consistency(from.size, &from.root, to.size, &to.root, &proof).is_ok()
+        });
+        if !proven {
+            let finding = format!(
+                "the checkpoint that witnesses cosigned, of {} records, is of another history",
+                cosigned.size
+            );
+            return self.say(report, &checked.origin, &Finding::of_log(finding));
+        }
+        report.cosigned(&note, key, cosigned.size)
     }
 
     /// Whether the checkpoint can extend what was accepted before, as far as that shows without reading the tree.
@@ -204,6 +257,10 @@ impl LogSource for Folder<'_> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    async fn cosigned(&self) -> Result<String, Failure> {
+        self.checkpoint().await
+    }
+
     async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {
         let bytes = self.read("vkey")?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).trim().parse().ok())
@@ -224,6 +281,10 @@ impl TileSource for LogApi {
 impl LogSource for LogApi {
     async fn checkpoint(&self) -> Result<String, Failure> {
         self.checkpoint().await
+    }
+
+    async fn cosigned(&self) -> Result<String, Failure> {
+        self.cosigned_checkpoint().await
     }
 
     async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use annals_ledger::audit::AuditedLog;
 use annals_tree::Hash;
-use annals_tree::note::VerifierKey;
+use annals_tree::cosignature::Quorum;
+use annals_tree::note::{Note, VerifierKey};
 use serde_json::{Value, json};
 
+use super::witnesses;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::verify::memory::{Memory, Remembered};
@@ -18,6 +20,10 @@ pub(super) struct Report {
     pub(super) output: Output,
     log_key: Option<VerifierKey>,
     memory: Memory,
+    /// Who must have cosigned.
+    quorum: Option<Quorum>,
+    /// Logs whose cosignatures were looked at.
+    cosigned: u64,
     logs: u64,
     events: u64,
     findings: u64,
@@ -80,6 +86,8 @@ impl Report {
             output,
             log_key,
             memory,
+            quorum: None,
+            cosigned: 0,
             logs: 0,
             events: 0,
             findings: 0,
@@ -88,6 +96,23 @@ impl Report {
             first_seen: 0,
             tail_bytes: None,
         }
+    }
+
+    /// Also counts cosignatures.
+    pub(super) fn with_witnesses(self, quorum: Option<Quorum>) -> Self {
+        Self { quorum, ..self }
+    }
+
+    /// Whether cosignatures are to be counted.
+    pub(super) fn wants_witnesses(&self) -> bool {
+        self.quorum.is_some()
+    }
+
+    /// Counts the cosignatures of a checkpoint over `size` records that the log's `key` signed, when that is wanted.
+    pub(super) fn cosigned(&mut self, note: &Note, key: &VerifierKey, size: u64) -> Result<(), Failure> {
+        let Some(quorum) = self.quorum.clone() else { return Ok(()) };
+        self.cosigned += 1;
+        witnesses::say(self, &quorum, note, key, size)
     }
 
     /// Refuses to remember inside of what is checked.
@@ -226,7 +251,10 @@ impl Report {
     }
 
     /// The last line, and the exit code.
-    pub(super) fn finish(self) -> Result<ExitCode, Failure> {
+    pub(super) fn finish(mut self) -> Result<ExitCode, Failure> {
+        if self.wants_witnesses() && self.cosigned == 0 && self.findings == 0 {
+            self.finding("there is no checkpoint here that witnesses could have cosigned", json!({}))?;
+        }
         let seconds = self.time.as_secs_f64();
         let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
         let intact = self.findings == 0;

@@ -65,8 +65,8 @@ pub(crate) enum Stopped {
 }
 
 /// What came of a piece: what its lines show, up to one that cannot be read.
-type Result = std::result::Result<(), String>;
-type Piece = (Vec<Seeing>, Result);
+type Ended = Result<(), String>;
+type Piece = (Vec<Seeing>, Ended);
 
 /// Checks lines and hands on, in order, what each shows, until `take` says that it is enough.
 ///
@@ -77,25 +77,27 @@ pub(crate) fn check(
     mut from: impl Read + Send,
     asked: &Asked,
     take: &mut dyn FnMut(Seeing) -> bool,
-) -> std::result::Result<Content, Stopped> {
+) -> Result<Content, Stopped> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get).min(WORKERS_MAX);
     thread::scope(|scope| {
-        let (pieces, made): (Vec<_>, Vec<_>) = (0..workers)
-            .map(|_| {
-                let (piece, pieces) = sync_channel::<Vec<u8>>(1);
-                let (done, made) = sync_channel::<Piece>(1);
-                drop(thread::Builder::new().name("check".to_owned()).spawn_scoped(scope, move || {
-                    let mut worker = Worker::default();
-                    // Whoever takes what is made may have had enough.
-                    while let Ok(lines) = pieces.recv() {
-                        if done.send(worker.check(&lines, asked)).is_err() {
-                            return;
-                        }
+        let (mut pieces, mut made) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (piece, to_check) = sync_channel::<Vec<u8>>(1);
+            let (done, checked) = sync_channel::<Piece>(1);
+            let thread = thread::Builder::new().name("check".to_owned());
+            let spawned = thread.spawn_scoped(scope, move || {
+                let mut worker = Worker::default();
+                // Whoever takes what is made may have had enough.
+                while let Ok(lines) = to_check.recv() {
+                    if done.send(worker.check(&lines, asked)).is_err() {
+                        return;
                     }
-                }));
-                (piece, made)
-            })
-            .unzip();
+                }
+            });
+            spawned.map_err(Stopped::Read)?;
+            pieces.push(piece);
+            made.push(checked);
+        }
         let reading = scope.spawn(move || {
             let mut turn = pieces.iter().cycle();
             cut(&mut from, &mut |piece| turn.next().is_some_and(|worker| worker.send(piece).is_ok()))
@@ -107,10 +109,7 @@ pub(crate) fn check(
     })
 }
 
-fn take_all(
-    made: Vec<Receiver<Piece>>,
-    take: &mut dyn FnMut(Seeing) -> bool,
-) -> std::result::Result<(), Stopped> {
+fn take_all(made: Vec<Receiver<Piece>>, take: &mut dyn FnMut(Seeing) -> bool) -> Result<(), Stopped> {
     for worker in made.iter().cycle() {
         // The first that has nothing more is at the end.
         let Ok((seen, ended)) = worker.recv() else { break };
@@ -125,7 +124,7 @@ fn take_all(
 }
 
 /// Cuts what is read into pieces of whole lines.
-fn cut(from: &mut impl Read, give: &mut dyn FnMut(Vec<u8>) -> bool) -> std::result::Result<Content, Stopped> {
+fn cut(from: &mut impl Read, give: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<Content, Stopped> {
     let mut hash = Sha256::new();
     let (mut bytes, mut rest) = (0, Vec::new());
     loop {
@@ -180,7 +179,7 @@ impl Worker {
         (seen, Ok(()))
     }
 
-    fn look(&mut self, line: &[u8], asked: &Asked) -> std::result::Result<Seeing, String> {
+    fn look(&mut self, line: &[u8], asked: &Asked) -> Result<Seeing, String> {
         let mut parts = Vec::new();
         let checked = check_parts(line, &mut |_, shown| parts = shown).map_err(|error| error.to_string())?;
         let mut seeing = Seeing { checked, truth: Truth::Unknown, is_disclosed: false, row: None };
@@ -206,7 +205,14 @@ impl Worker {
             hidden: &hidden,
         };
         seeing.truth = asked.lens.as_ref().map_or(Truth::Yes, |lens| lens.look(&seen, &mut self.document));
-        seeing.is_disclosed = is_shown && hidden.iter().all(|hidden| asked.withheld.could_be(hidden));
+        // What is said to be erased needs an excuse of its own, which the walk looks for.
+        let left_out = parts.iter().filter_map(|part| match part {
+            Part::Shown(name, _) => Some(Some(&**name)),
+            Part::Hidden(None) => Some(None),
+            Part::Hidden(Some(_)) => None,
+        });
+        seeing.is_disclosed =
+            is_shown && hidden_between(left_out).iter().all(|hidden| asked.withheld.could_be(hidden));
         if seeing.is_disclosed
             && seeing.truth != Truth::No
             && asked.rows.load(Ordering::Relaxed)
@@ -219,7 +225,7 @@ impl Worker {
     }
 
     /// What the shown units make. All units together must be those that the event splits into.
-    fn event(&mut self, parts: &[Part<'_>]) -> std::result::Result<Option<Vec<u8>>, NoEvent> {
+    fn event(&mut self, parts: &[Part<'_>]) -> Result<Option<Vec<u8>>, NoEvent> {
         if !matches!(parts.first(), Some(Part::Shown(..))) {
             return Ok(None);
         }

@@ -1,0 +1,274 @@
+//! Witnesses that are honest, away, slow, forgetful or lying, and what the server makes of them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use annals_server::{Listening, Settings, WitnessAddress, Witnessing};
+use annals_tree::cosignature::{Cosigner, Quorum, WitnessKey};
+use annals_tree::note::{Note, SigningKey, VerifierKey};
+use annals_tree::signer::VolatileMemory;
+use annals_tree::witness::{AddCheckpoint, Logs, Refusal, Witness};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::site::{Site, events, settings};
+
+/// How a fake witness behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Honest,
+    /// Never answers.
+    Silent,
+    Failing,
+    /// Cosigns something else.
+    Forging,
+    /// Claims to have seen more than there is.
+    Boasting,
+    /// Says again and again that it is elsewhere.
+    Stubborn,
+    /// Answers without end.
+    Endless,
+}
+
+struct Fake {
+    url: String,
+    key: WitnessKey,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    mood: Mutex<Mood>,
+    witness: Mutex<Option<Witness<VolatileMemory>>>,
+    seed: u8,
+    asked: Mutex<Vec<AddCheckpoint>>,
+}
+
+fn cosigner(seed: u8) -> Cosigner {
+    Cosigner::from_seed(&format!("witness.example/{seed}"), &[seed; 32]).unwrap()
+}
+
+impl Fake {
+    async fn start(seed: u8) -> Self {
+        let inner = Arc::new(Inner {
+            mood: Mutex::new(Mood::Honest),
+            witness: Mutex::default(),
+            seed,
+            asked: Mutex::default(),
+        });
+        let router = Router::new().route("/w/add-checkpoint", post(answer)).with_state(inner.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/w/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let router = router.clone();
+                let service =
+                    hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                        tower_oneshot(router.clone(), request)
+                    });
+                tokio::spawn(async move {
+                    let io = hyper_util::rt::TokioIo::new(stream);
+                    drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
+                });
+            }
+        });
+        Self { url, key: cosigner(seed).witness_key(), inner }
+    }
+
+    fn feels(&self, mood: Mood) {
+        *self.inner.mood.lock().unwrap() = mood;
+    }
+
+    fn address(&self) -> WitnessAddress {
+        WitnessAddress { url: self.url.clone(), key: self.key.clone() }
+    }
+
+    /// The old sizes it was asked from, of the log `acme`.
+    async fn asked(&self, site: &Site) -> Vec<u64> {
+        let info = site.ask("GET /v1/log", "acme", b"").await.json();
+        let origin = info["origin"].as_str().unwrap();
+        let asked = self.inner.asked.lock().unwrap();
+        let of_log = asked.iter().filter(|asked| asked.checkpoint.starts_with(origin));
+        of_log.map(|asked| asked.old_size).collect()
+    }
+
+    /// Forgets all that it cosigned.
+    fn forget(&self) {
+        *self.inner.witness.lock().unwrap() = None;
+    }
+}
+
+async fn tower_oneshot(
+    router: Router,
+    request: hyper::Request<hyper::body::Incoming>,
+) -> Result<Response, std::convert::Infallible> {
+    tower::ServiceExt::oneshot(router, request.map(axum::body::Body::new)).await
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, body: String) -> Response {
+    let request = AddCheckpoint::parse(&body).unwrap();
+    inner.asked.lock().unwrap().push(request.clone());
+    let mood = *inner.mood.lock().unwrap();
+    let size =
+        |size: u64| (StatusCode::CONFLICT, [("content-type", "text/x.tlog.size")], format!("{size}\n"));
+    match mood {
+        Mood::Honest => {}
+        Mood::Silent => std::future::pending().await,
+        Mood::Failing => return (StatusCode::INTERNAL_SERVER_ERROR, "no\u{7} disk").into_response(),
+        Mood::Forging => {
+            let other = cosigner(inner.seed).cosign("another\n1\nAAAA\n", 1_000);
+            return other.into_response();
+        }
+        Mood::Boasting => return size(1_000_000).into_response(),
+        Mood::Stubborn => return size(request.old_size.saturating_sub(1)).into_response(),
+        Mood::Endless => return "x".repeat(300 << 10).into_response(),
+    }
+    let mut witness = inner.witness.lock().unwrap();
+    let witness = witness.get_or_insert_with(|| {
+        // The key of every test site.
+        let key = SigningKey::from_seed("annals-test", &[5; 32]).unwrap().verifier_key();
+        Witness::new(cosigner(inner.seed), Logs::default().with_ledgers([key]), VolatileMemory::default())
+    });
+    match witness.add(&request, 1_795_255_200) {
+        Ok(line) => line.into_response(),
+        Err(Refusal::Conflict { cosigned, .. }) => size(cosigned).into_response(),
+        Err(Refusal::OtherRoot { size: cosigned }) => size(cosigned).into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string()).into_response(),
+    }
+}
+
+/// A server with these witnesses, `quorum` of which must cosign.
+async fn site(witnesses: &[&Fake], quorum: usize) -> Site {
+    let witnessing = Witnessing {
+        witnesses: witnesses.iter().map(|fake| fake.address()).collect(),
+        quorum,
+        // After the start only what is asked for is submitted, at once.
+        every: Duration::from_hours(1),
+        asked_every: Duration::ZERO,
+        answer_max: Duration::from_secs(3),
+    };
+    let site =
+        Site::with(Settings { witnessing: Some(witnessing), ..settings() }, Listening::default()).await;
+    // The log of the control plane is submitted at the start.
+    while status(&site).await["logs"] == 0 {
+        tokio::task::yield_now().await;
+    }
+    site
+}
+
+/// What `?cosigned=true` gives: the size, and for each witness whether it cosigned.
+async fn cosigned(site: &Site, witnesses: &[&Fake]) -> (u64, Vec<bool>) {
+    let info = site.ask("GET /v1/log", "acme", b"").await.json();
+    let key: VerifierKey = info["public_key"].as_str().unwrap().parse().unwrap();
+    let text = site.ask("GET /v1/checkpoint?cosigned=true", "acme", b"").await.text();
+    let note = Note::open(&text, &key).unwrap();
+    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
+    let quorum = Quorum::new(witnesses.iter().map(|fake| fake.key.clone()).collect(), 1).unwrap();
+    (size, quorum.count(&note, &key).each.iter().map(Result::is_ok).collect())
+}
+
+async fn status(site: &Site) -> Value {
+    site.ask("GET /v1/status", "operator", b"").await.json()["witnessing"].clone()
+}
+
+/// Why the first witness does not cosign.
+async fn reason(site: &Site) -> String {
+    status(site).await["witnesses"][0]["reason"].as_str().unwrap_or("none").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_grows_is_cosigned_by_all_and_the_newest_is_given() {
+    let (a, b) = (Fake::start(1).await, Fake::start(2).await);
+    let site = site(&[&a, &b], 2).await;
+    site.post("acme", &events("e", 20)).await;
+    assert_eq!(cosigned(&site, &[&a, &b]).await, (20, vec![true, true]));
+    site.post("acme", &events("f", 30)).await;
+    assert_eq!(cosigned(&site, &[&a, &b]).await, (50, vec![true, true]));
+    assert_eq!(a.asked(&site).await, [0, 20], "the proof starts from what was cosigned last");
+    assert_eq!(cosigned(&site, &[&a, &b]).await.0, 50);
+    assert_eq!(a.asked(&site).await, [0, 20], "what did not grow is not submitted again");
+    let status = status(&site).await;
+    assert_eq!((&status["quorum"], &status["logs_without_quorum"]), (&2.into(), &0.into()));
+    assert_eq!(
+        (&status["witnesses"][1]["ok"], &status["witnesses"][1]["cosigned_at"]),
+        (&true.into(), &1_795_255_200.into())
+    );
+    let plain = site.ask("GET /v1/checkpoint", "acme", b"").await.text();
+    assert_eq!(
+        Note::parse(&plain).unwrap().signatures().len(),
+        1,
+        "without asking, there is the log's alone"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_checkpoints_go_out_and_an_alarm_is_raised_until_it_is_back() {
+    let (a, b) = (Fake::start(3).await, Fake::start(4).await);
+    let site = site(&[&b, &a], 2).await;
+    b.feels(Mood::Silent);
+    site.post("acme", &events("e", 20)).await;
+    assert_eq!(cosigned(&site, &[&a, &b]).await, (20, vec![true, false]), "what there is, is given");
+    assert_eq!(status(&site).await["logs_without_quorum"], 1);
+    let metrics = site.ask("GET /metrics", "", b"").await.text();
+    assert!(metrics.contains("\nannals_witness_logs_without_quorum 1\n"), "{metrics}");
+    assert!(metrics.contains("annals_witness_answers_total{result=\"unreached\"}"), "{metrics}");
+    assert_eq!(site.ask("GET /readyz", "", b"").await.status, 200, "events are taken all the same");
+
+    b.feels(Mood::Honest);
+    assert_eq!(cosigned(&site, &[&a, &b]).await, (20, vec![true, true]), "what failed is tried again");
+    assert_eq!(status(&site).await["logs_without_quorum"], 0);
+
+    b.feels(Mood::Failing);
+    site.post("acme", &events("f", 5)).await;
+    assert_eq!(cosigned(&site, &[&a, &b]).await, (20, vec![true, true]), "the newest with a quorum is kept");
+    assert_eq!(reason(&site).await, "HTTP status 500: no disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_elsewhere_is_asked_again_from_there() {
+    let a = Fake::start(8).await;
+    let site = site(&[&a], 1).await;
+    site.post("acme", &events("e", 20)).await;
+    assert_eq!(cosigned(&site, &[&a]).await.1, [true]);
+    // A witness that lost its memory says 0; one that somebody else asked meanwhile says more.
+    a.forget();
+    site.post("acme", &events("f", 5)).await;
+    assert_eq!(cosigned(&site, &[&a]).await, (25, vec![true]));
+    assert_eq!(a.asked(&site).await, [0, 20, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_cannot_be_right_is_not_believed() {
+    let a = Fake::start(6).await;
+    let site = site(&[&a], 1).await;
+    site.post("acme", &events("e", 20)).await;
+    for (mood, said) in [
+        (Mood::Forging, "its answer is no cosignature: cosignature: the one by this witness is wrong"),
+        (Mood::Boasting, "it says that it cosigned 1000000 records, and there are 20"),
+        (Mood::Stubborn, "it cosigned 0 records with another root"),
+        (Mood::Endless, "it answers more than"),
+    ] {
+        a.feels(mood);
+        assert_eq!(cosigned(&site, &[&a]).await, (20, vec![false]), "{mood:?}");
+        let reason = reason(&site).await;
+        assert!(reason.starts_with(said), "{mood:?}: {reason}");
+    }
+    let metrics = site.ask("GET /metrics", "", b"").await.text();
+    assert!(metrics.contains("annals_witness_answers_total{result=\"contradicts\"} "), "{metrics}");
+    a.feels(Mood::Honest);
+    assert_eq!(cosigned(&site, &[&a]).await, (20, vec![true]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_witnesses_a_cosigned_checkpoint_is_a_plain_one() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 3)).await;
+    let plain = site.ask("GET /v1/checkpoint", "acme", b"").await.text();
+    assert_eq!(site.ask("GET /v1/checkpoint?cosigned=true", "acme", b"").await.text(), plain);
+    assert!(site.ask("GET /v1/status", "operator", b"").await.json().get("witnessing").is_none());
+}
