@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use crate::Damaged;
+use crate::plan::kept;
 use crate::tally::memory::Memory;
 
 mod cache;
@@ -167,6 +168,11 @@ impl Body {
     /// Counts of rows that are kept, of all files of the cache.
     pub(crate) fn tallies(&self) -> &Memory {
         self.cache.tallies()
+    }
+
+    /// What tests were resolved to, of all files of the cache.
+    pub(crate) fn plans(&self) -> &kept::Memory {
+        self.cache.plans()
     }
 
     /// Which file this is, in the cache: no other has this number.

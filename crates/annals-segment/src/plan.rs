@@ -36,7 +36,7 @@ use crate::segment::{Reader, Segment};
 
 mod blocks;
 mod eval;
-mod kept;
+pub(crate) mod kept;
 pub(crate) mod known;
 mod mixed;
 mod node;
@@ -49,7 +49,7 @@ mod words;
 
 pub use eval::Scratch;
 pub(crate) use eval::owners;
-pub use kept::{BYTES_MAX as KEPT_BYTES_MAX, forget};
+pub use kept::BYTES_MAX as KEPT_BYTES_MAX;
 pub(crate) use resolve::{below, find};
 
 /// A condition, ready for one segment. Share it between threads; each has its own [`Scratch`].

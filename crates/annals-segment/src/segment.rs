@@ -26,7 +26,6 @@ mod template;
 mod values;
 mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use self::shapes::Shapes;
@@ -46,13 +45,8 @@ pub(crate) use self::shapes::Shapes as TableShapes;
 /// Most bytes of read shapes that a segment keeps while nobody reads it.
 pub const SHAPES_BYTES_KEPT: usize = 1 << 20;
 
-/// How many segments were opened.
-static OPENED: AtomicU64 = AtomicU64::new(0);
-
 /// An open segment. Cheap to share; reads need no lock.
 pub struct Segment {
-    /// No other has this number while the program runs.
-    number: u64,
     body: Body,
     footer: Footer,
     shapes: Mutex<Kept>,
@@ -91,8 +85,7 @@ impl Segment {
         let tables = footer.tables.len();
         let kept =
             Kept { bytes: 0, strong: vec![None; tables], weak: (0..tables).map(|_| Weak::new()).collect() };
-        let number = OPENED.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Segment { number, body, footer, shapes: Mutex::new(kept) }))
+        Ok(Arc::new(Segment { body, footer, shapes: Mutex::new(kept) }))
     }
 
     /// What the file is called.
@@ -123,11 +116,6 @@ impl Segment {
     #[must_use]
     pub fn footer(&self) -> &Footer {
         &self.footer
-    }
-
-    /// Which one it is of those that were opened; one that is opened again is another.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     /// Where it is read from.

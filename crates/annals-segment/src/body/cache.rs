@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::BLOCK_BYTES;
-use crate::tally::memory::Memory;
+use crate::plan::kept;
+use crate::tally::memory;
 
 /// Most blocks of a set.
 const WAYS_MAX: usize = 8;
@@ -25,7 +26,8 @@ pub struct Cache {
     /// Most blocks of each set.
     ways: usize,
     files: AtomicU64,
-    tallies: Memory,
+    tallies: memory::Memory,
+    plans: kept::Memory,
 }
 
 /// What a cache has done and holds.
@@ -39,6 +41,8 @@ pub struct CacheStats {
     pub bytes: u64,
     /// Bytes of the counts that are kept beside it, about.
     pub tally_bytes: u64,
+    /// Bytes of what tests were resolved to, kept beside it, about.
+    pub plan_bytes: u64,
 }
 
 #[derive(Default)]
@@ -59,8 +63,9 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// A cache of at most `bytes_max` bytes, and at least one block. Beside it counts of rows are kept, of a quarter as many
-    /// bytes at most, and never more than [`MEMORY_BYTES_MAX`](crate::tally::MEMORY_BYTES_MAX).
+    /// A cache of at most `bytes_max` bytes, and at least one block. Beside it counts of rows are kept, and what tests
+    /// were resolved to: of each a quarter as many bytes at most, and never more than
+    /// [`MEMORY_BYTES_MAX`](crate::tally::MEMORY_BYTES_MAX) and [`KEPT_BYTES_MAX`](crate::plan::KEPT_BYTES_MAX).
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<Self> {
         let blocks = (bytes_max / BLOCK_BYTES).max(1);
@@ -69,14 +74,19 @@ impl Cache {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             ways: blocks.min(WAYS_MAX),
             files: AtomicU64::new(1),
-            tallies: Memory::beside(bytes_max),
+            tallies: memory::Memory::beside(bytes_max),
+            plans: kept::Memory::beside(bytes_max),
         })
     }
 
     /// Hits, misses and bytes until now.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let mut stats = CacheStats { tally_bytes: self.tallies.bytes() as u64, ..CacheStats::default() };
+        let mut stats = CacheStats {
+            tally_bytes: self.tallies.bytes() as u64,
+            plan_bytes: self.plans.bytes() as u64,
+            ..CacheStats::default()
+        };
         for set in &self.sets {
             let set = lock(set);
             stats.hits += set.hits;
@@ -87,8 +97,18 @@ impl Cache {
     }
 
     /// Counts that are kept.
-    pub(super) fn tallies(&self) -> &Memory {
+    pub(super) fn tallies(&self) -> &memory::Memory {
         &self.tallies
+    }
+
+    /// What tests were resolved to.
+    pub(super) fn plans(&self) -> &kept::Memory {
+        &self.plans
+    }
+
+    /// Forgets what tests were resolved to: to see what questions take that nobody has asked before.
+    pub fn forget_plans(&self) {
+        self.plans.forget();
     }
 
     /// A number for a file that is opened, which no other has; not 0.

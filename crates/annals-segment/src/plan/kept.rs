@@ -14,17 +14,17 @@ use super::eval::Rows;
 use super::node::Node;
 use super::resolve::Scope;
 
-/// Most bytes of all that is kept.
+/// Most bytes of all that is kept for one cache of blocks.
 pub const BYTES_MAX: usize = 16 << 20;
+
+/// What part of the cache's own bound it may take at most.
+const PART_OF_CACHE: usize = 4;
 
 /// Nothing takes more than this part of the memory.
 const ENTRY_PART: usize = 16;
 
 /// What an entry takes beside its node, about.
 const ENTRY_BYTES: usize = 512;
-
-/// See the module.
-static MEMORY: Memory = Memory { inner: Mutex::new(Inner::new()), bytes_max: BYTES_MAX };
 
 /// A test or a phrase at its place in a condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,13 +154,15 @@ impl Kept {
     }
 }
 
-struct Memory {
+/// See the module.
+pub(crate) struct Memory {
     bytes_max: usize,
     inner: Mutex<Inner>,
 }
 
+#[derive(Default)]
 struct Inner {
-    /// By number of the segment.
+    /// By number of the segment's file in the cache.
     entries: BTreeMap<u64, Vec<Entry>>,
     /// Whose entry was used when, for the last time.
     used: BTreeMap<u64, u64>,
@@ -178,29 +180,24 @@ struct Entry {
     used: u64,
 }
 
-/// What was kept for a segment, if it was.
-pub(super) fn find(segment: u64, scope: &Scope, asked: &Asked) -> Option<Arc<Kept>> {
-    MEMORY.find(segment, scope, asked)
-}
-
-/// Keeps what was resolved.
-pub(super) fn keep(segment: u64, scope: &Scope, asked: Asked, kept: &Arc<Kept>) {
-    MEMORY.keep(segment, scope, asked, kept);
-}
-
-/// Forgets everything: to see what questions take that nobody has asked before.
-pub fn forget() {
-    *MEMORY.lock() = Inner::new();
-}
-
-impl Inner {
-    const fn new() -> Self {
-        Self { entries: BTreeMap::new(), used: BTreeMap::new(), clock: 0, bytes: 0 }
-    }
-}
-
 impl Memory {
-    fn find(&self, segment: u64, scope: &Scope, asked: &Asked) -> Option<Arc<Kept>> {
+    /// The memory beside a cache of so many bytes.
+    pub(crate) fn beside(cache_bytes_max: usize) -> Self {
+        Self { bytes_max: (cache_bytes_max / PART_OF_CACHE).min(BYTES_MAX), inner: Mutex::default() }
+    }
+
+    /// Bytes of what is kept, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Forgets everything: to see what questions take that nobody has asked before.
+    pub(crate) fn forget(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    /// What was kept for a segment, if it was.
+    pub(super) fn find(&self, segment: u64, scope: &Scope, asked: &Asked) -> Option<Arc<Kept>> {
         let mut inner = self.lock();
         let Inner { entries, used, clock, .. } = &mut *inner;
         let of_segment = entries.get_mut(&segment)?;
@@ -212,7 +209,8 @@ impl Memory {
         Some(Arc::clone(&entry.kept))
     }
 
-    fn keep(&self, segment: u64, scope: &Scope, asked: Asked, kept: &Arc<Kept>) {
+    /// Keeps what was resolved.
+    pub(super) fn keep(&self, segment: u64, scope: &Scope, asked: Asked, kept: &Arc<Kept>) {
         let bytes = ENTRY_BYTES + asked.bytes() + kept.bytes();
         if bytes > self.bytes_max / ENTRY_PART {
             return;
@@ -284,7 +282,7 @@ mod tests {
 
     #[test]
     fn it_stays_within_its_bound_and_lets_go_of_what_was_not_asked_for() {
-        let memory = Memory { bytes_max: 1 << 20, inner: Mutex::new(Inner::new()) };
+        let memory = Memory::beside(4 << 20);
         for word in 0..3_000 {
             memory.keep(word % 7, &scope(0), asked(word), &kept(usize::try_from(word).unwrap() % 100));
             assert!(memory.lock().bytes <= 1 << 20);
@@ -305,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_of_its_segment_scope_and_test() {
-        let memory = Memory { bytes_max: BYTES_MAX, inner: Mutex::new(Inner::new()) };
+        let memory = Memory::beside(usize::MAX);
         memory.keep(1, &scope(0), asked(1), &kept(1));
         assert!(memory.find(1, &scope(0), &asked(1)).is_some());
         assert!(memory.find(2, &scope(0), &asked(1)).is_none());

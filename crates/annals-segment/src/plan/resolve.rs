@@ -6,7 +6,7 @@ use annals_event::filter::{Comparison, Condition, Field, Literal, Scalar, Test};
 use annals_event::json::unescape;
 
 use super::blocks;
-use super::kept::{self, Asked, Kept};
+use super::kept::{Asked, Kept};
 use super::node::{Element, Exists, HappenedTest, Leaf, Node, RawTest};
 use super::set::Set;
 use super::sieve::Sieve;
@@ -147,8 +147,8 @@ impl<'s> Resolve<'s> {
         scope: &Scope,
         resolve: impl FnOnce(&mut Self) -> Result<Node, Damaged>,
     ) -> Result<Node, Damaged> {
-        let number = self.segment.number();
-        if let Some(kept) = kept::find(number, scope, &asked) {
+        let (number, memory) = (self.segment.body().number(), self.segment.body().plans());
+        if let Some(kept) = memory.find(number, scope, &asked) {
             return Ok(Node::of_kept(kept));
         }
         let raws = self.raws.len();
@@ -159,7 +159,7 @@ impl<'s> Resolve<'s> {
         let listed = blocks::of(&mut node, self)?;
         let node = self.keep_light(node)?;
         let kept = Arc::new(Kept::new(node, listed, self.segment.rows().div_ceil(128) as usize));
-        kept::keep(number, scope, asked, &kept);
+        memory.keep(number, scope, asked, &kept);
         Ok(Node::of_kept(kept))
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Stretches {
     met: Vec<(Range<i64>, u64)>,
     /// By where they begin.
     by_start: BTreeMap<i64, u32>,
+    /// Number of the stretch that was asked for last: the next instant mostly lies in it too.
+    last: u32,
     /// For cells of time, the number of the stretch that its last instant was in. Cells that fall on the same place take turns.
     cells: Vec<u32>,
     /// The length of a cell, as a power of two: some cells to a stretch.
@@ -25,7 +27,7 @@ pub(super) struct Stretches {
 
 impl Stretches {
     pub(super) fn new() -> Self {
-        Self { met: Vec::new(), by_start: BTreeMap::new(), cells: Vec::new(), shift: 0 }
+        Self { met: Vec::new(), by_start: BTreeMap::new(), last: 0, cells: Vec::new(), shift: 0 }
     }
 
     /// Counts one instant.
@@ -51,12 +53,18 @@ impl Stretches {
 
     #[inline]
     fn find(&mut self, us: i64, sink: &mut dyn TallySink) -> usize {
+        if let Some((stretch, _)) = self.met.get(self.last as usize)
+            && stretch.contains(&us)
+        {
+            return self.last as usize;
+        }
         let cell = self.cell(us);
         if let Some(known) = self.cells.get(cell)
             && let Some((stretch, _)) = self.met.get(*known as usize)
             && stretch.contains(&us)
         {
-            return *known as usize;
+            self.last = *known;
+            return self.last as usize;
         }
         self.find_anew(us, sink)
     }
@@ -75,6 +83,7 @@ impl Stretches {
         let number = known.unwrap_or_else(|| self.meet(sink.stretch(us)));
         let cell = self.cell(us);
         self.cells[cell] = number;
+        self.last = number;
         number as usize
     }
 

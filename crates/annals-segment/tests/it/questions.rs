@@ -26,6 +26,7 @@ const JSON: JsonLimits = JsonLimits { depth_max: usize::MAX };
 
 /// A segment, and what it was built from.
 struct World {
+    cache: Arc<Cache>,
     segment: Arc<Segment>,
     rows: Vec<LogOf>,
     /// Scalars of events with their paths, to ask for.
@@ -48,7 +49,8 @@ struct Scalar {
 
 impl World {
     fn new(records: &Records, segment: Vec<u8>) -> Self {
-        let segment = Segment::open("test".into(), Arc::new(segment), Cache::new(1 << 22)).unwrap();
+        let cache = Cache::new(1 << 22);
+        let segment = Segment::open("test".into(), Arc::new(segment), Arc::clone(&cache)).unwrap();
         let rows: Vec<LogOf> = records
             .logs
             .iter()
@@ -67,7 +69,7 @@ impl World {
             let event = document.parse(&of.record.event, JSON).unwrap();
             scalars(event, &mut Vec::new(), &mut pool);
         }
-        Self { segment, rows, pool }
+        Self { cache, segment, rows, pool }
     }
 
     /// Which rows a condition holds for.
@@ -720,10 +722,35 @@ fn questions_that_nobody_remembers_have_the_same_answers() {
     let mut seen = Seen::default();
     for seed in 0..40 {
         ask(&world, seed, &mut seen);
-        annals_segment::plan::forget();
+        world.cache.forget_plans();
         ask(&world, seed, &mut seen);
     }
     assert!(seen.hits > 0, "{seen:?}");
+}
+
+#[test]
+fn what_tests_were_resolved_to_is_kept_beside_their_own_cache_and_bounded() {
+    let made = records(17, 2, 300, Style::Mixed);
+    let (one, other) = (
+        World::new(&made, made.segment_within(Limits::default())),
+        World::new(&made, made.segment_within(Limits::default())),
+    );
+    let plan = |world: &World, part: &str| {
+        let test = Test::Text { part: Part::Anywhere, text: part.into(), folded: true };
+        let condition = Condition::Field(Field::Member(Path::new(&["actor", "name"])), test);
+        Plan::new(&world.segment, &Arc::new(Matcher::new(condition)), false).unwrap();
+        world.cache.stats().plan_bytes
+    };
+    let first = plan(&one, "a");
+    assert!(first > 0, "a look through a dictionary is kept");
+    assert_eq!(plan(&one, "a"), first, "and found the next time");
+    assert_eq!(other.cache.stats().plan_bytes, 0, "another cache has its own");
+    for text in 0..5_000 {
+        assert!(plan(&one, &format!("a{text}")) <= 1 << 20, "a quarter of the cache");
+    }
+    assert!(one.cache.stats().plan_bytes > 1 << 19);
+    one.cache.forget_plans();
+    assert_eq!(one.cache.stats().plan_bytes, 0);
 }
 
 #[test]
