@@ -31,9 +31,17 @@ pub struct Extra<'a> {
 /// `canonical` is one object, as [`normalise`](crate::normalise) writes it; its own members are copied
 /// and not looked into.
 pub fn render(canonical: &[u8], extra: &Extra<'_>, out: &mut Vec<u8>) {
-    let sent = canonical.strip_suffix(b"}").unwrap_or(canonical);
-    out.extend_from_slice(sent);
-    if sent.len() > 1 {
+    let start = out.len();
+    out.extend_from_slice(canonical);
+    render_onto(start, extra, out);
+}
+
+/// As [`render`], where the event's canonical bytes are in `out` already, from `start` to its end.
+pub fn render_onto(start: usize, extra: &Extra<'_>, out: &mut Vec<u8>) {
+    if out.len() > start && out.last() == Some(&b'}') {
+        out.pop();
+    }
+    if out.len() - start > 1 {
         out.push(b',');
     }
     out.extend_from_slice(b"\"position\":");

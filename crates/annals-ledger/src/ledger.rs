@@ -52,7 +52,7 @@ mod pour;
 #[path = "threads.rs"]
 mod threads;
 
-pub use pour::{Pour, PourStart};
+pub use pour::{Pour, PourStart, Poured};
 pub use threads::Engine;
 
 /// How often heads are signed and a full disk is tried again.

@@ -67,7 +67,7 @@ pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{
-    Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart,
+    Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart, Poured,
 };
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};

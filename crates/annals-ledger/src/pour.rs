@@ -12,8 +12,7 @@ use annals_segment::Damaged;
 
 use super::Ledger;
 use crate::read::FeedScope;
-use crate::record::Record;
-use crate::scan::{Next, Readers, Scan, Work};
+use crate::scan::{Next, Passed, Readers, Scan, Work};
 use crate::search::{Direction, Effort, SearchError};
 use crate::state::State;
 use crate::times::Moment;
@@ -104,12 +103,12 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// A record that comes next cannot be read. What follows it must not be taken for all there is.
+    /// A record that comes next cannot be read, or what `take` says. What follows it must not be taken for all there is.
     pub fn pour_on<'e>(
         &self,
         pour: &mut Pour,
         effort: impl Into<Effort<'e>>,
-        take: &mut dyn FnMut(&Record) -> ControlFlow<()>,
+        take: &mut dyn FnMut(&mut Poured<'_>) -> Result<ControlFlow<()>, Damaged>,
     ) -> Result<(), Damaged> {
         if pour.ended {
             return Ok(());
@@ -119,10 +118,29 @@ impl Ledger {
     }
 }
 
+/// A record that is handed out.
+pub struct Poured<'p> {
+    passed: &'p Passed,
+    readers: &'p mut Readers,
+    bytes: usize,
+}
+
+impl Poured<'_> {
+    /// Appends it as [`Record::write_json`](crate::Record::write_json) does.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read; then nothing is appended.
+    pub fn write_json(&mut self, for_platform: bool, out: &mut Vec<u8>) -> Result<(), Damaged> {
+        self.bytes = self.passed.write_json(self.readers, for_platform, out)?;
+        Ok(())
+    }
+}
+
 /// What is handed out at once.
 struct Stretch<'p, 't> {
     pour: &'p mut Pour,
-    take: &'t mut dyn FnMut(&Record) -> ControlFlow<()>,
+    take: &'t mut dyn FnMut(&mut Poured<'_>) -> Result<ControlFlow<()>, Damaged>,
     broken_off: bool,
     /// Something was looked at: who goes on gets ahead.
     moved: bool,
@@ -150,10 +168,10 @@ impl Work for Stretch<'_, '_> {
                 Ok(Some(bytes))
             }
             Next::Found(passed) => {
-                let record = passed.record(&mut self.pour.readers)?;
+                let mut poured = Poured { passed: &passed, readers: &mut self.pour.readers, bytes: 0 };
+                self.broken_off = (self.take)(&mut poured)?.is_break();
                 self.moved = true;
-                self.broken_off = (self.take)(&record).is_break();
-                Ok(Some(record.event.len()))
+                Ok(Some(poured.bytes))
             }
         }
     }

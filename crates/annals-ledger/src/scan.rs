@@ -11,13 +11,14 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use annals_event::Timestamp;
 use annals_event::filter::{Comparison, Condition, Field, Literal, Matcher, Test};
 use annals_event::json::Document;
+use annals_event::{Extra, LedgerSeq, Operation, Timestamp, render_onto};
 use annals_segment::Damaged;
 use annals_segment::hits::{Budget, Hits, Lane as Rows, Step};
 use annals_segment::plan::Plan;
 use annals_segment::segment::Reader;
+use annals_tree::EntryKind;
 
 use crate::batch::LogKind;
 use crate::read::FeedScope;
@@ -482,6 +483,56 @@ impl Passed {
             From::Sealed { part, row } => readers.of(part).record(*row).map(record_of),
         }
     }
+
+    /// Appends what [`Record::write_json`] appends; of a sealed record nothing else is read. Says how long its event is.
+    pub(crate) fn write_json(
+        &self,
+        readers: &mut Readers,
+        for_platform: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Damaged> {
+        let (part, row) = match &self.from {
+            From::Tail(record) => {
+                record.write_json(for_platform, out);
+                return Ok(record.event.len());
+            }
+            From::Sealed { part, row } => (part, *row),
+        };
+        let start = out.len();
+        write_sealed(readers.of(part), row, for_platform, out).map_err(|damaged| {
+            out.truncate(start);
+            // Who reads all of it names the record.
+            self.record(readers).err().unwrap_or(damaged)
+        })
+    }
+}
+
+/// See [`Passed::write_json`].
+fn write_sealed(
+    reader: &mut Reader,
+    row: u32,
+    for_platform: bool,
+    out: &mut Vec<u8>,
+) -> Result<usize, Damaged> {
+    let start = out.len();
+    reader.event(row, out)?;
+    let length = out.len() - start;
+    let kind = reader.kind(row)?;
+    let (position, received_at) = (reader.position(row)?, time(reader.received_at(row)?));
+    let ledger_seq = if for_platform { reader.seq(row)?.map(LedgerSeq) } else { None };
+    let tenant = if for_platform { Some(&reader.log(row)?.1.tenant) } else { None };
+    let operation = Operation::from_code(kind.operation).unwrap_or(Operation::Other);
+    let extra = Extra {
+        position,
+        received_at,
+        derived_operation: kind.derived.then_some(operation),
+        derived_occurred_at: !kind.timed,
+        tenant,
+        ledger_seq,
+        kind: EntryKind::from_number(kind.stated).map(EntryKind::number),
+    };
+    render_onto(start, &extra, out);
+    Ok(length)
 }
 
 /// What was read of segments for one record is often of use for the next.

@@ -141,15 +141,18 @@ impl Job {
             let effort = Effort { us_max: effort.us_max.min(PIECE_US_MAX), ..effort };
             let mut failed = None;
             let (sink, for_platform) = (&self.sink, self.for_platform);
-            ledger.pour_on(pour, effort, &mut |record| match exporter
-                .event_with(|line| record.write_json(for_platform, line))
-            {
-                Ok(()) if sink.pile().bytes.len() < PIECE_BYTES => ControlFlow::Continue(()),
-                Ok(()) => ControlFlow::Break(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+            ledger.pour_on(pour, effort, &mut |record| {
+                let mut read = Ok(());
+                let added = exporter.event_with(|line| read = record.write_json(for_platform, line));
+                read?;
+                Ok(match added {
+                    Ok(()) if sink.pile().bytes.len() < PIECE_BYTES => ControlFlow::Continue(()),
+                    Ok(()) => ControlFlow::Break(()),
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
+                })
             })?;
             if let Some(error) = failed {
                 return Err(error.into());

@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::site::{Answer, PATIENCE, Site, event, events, settings};
+use crate::site::{Answer, PATIENCE, Site, event, settings};
 
 /// An export with its trailers.
 struct Export {
