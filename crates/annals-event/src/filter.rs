@@ -33,6 +33,7 @@ mod needles;
 mod operator;
 mod parameters;
 mod scim;
+mod walker;
 mod words;
 
 pub use decimal::Decimal;
@@ -45,6 +46,7 @@ pub use parameters::{
     Parameter, ParameterError, ParameterKind, ParameterProblem, from_parameters, parameter_names, parameters,
 };
 pub use scim::{FilterError, parse, parse_field};
+pub use walker::Walker;
 pub use words::{Phrase, WordsError, each_word, parse_words};
 
 /// Longest text of a filter, bytes.

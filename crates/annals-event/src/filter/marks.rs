@@ -61,7 +61,7 @@ impl Marker {
             after = close + 1;
             let is_name = canonical.get(after) == Some(&b':');
             if !is_name {
-                self.text(canonical, open + 1, close, mark);
+                self.text(canonical, open + 1, close, is_ascii, mark);
             }
         }
         numbers(canonical.get(after..).unwrap_or_default(), mark);
@@ -109,9 +109,10 @@ impl Marker {
         }
     }
 
-    /// The marks of a string between its quotes.
-    fn text(&self, canonical: &[u8], start: usize, end: usize, mark: &mut impl FnMut(u64)) {
-        let mut is_one_small_word = false;
+    /// The marks of a string between its quotes: of its words, then its own. One word that is the whole string has one mark for both.
+    fn text(&self, canonical: &[u8], start: usize, end: usize, is_ascii: bool, mark: &mut impl FnMut(u64)) {
+        // Made of the words, so that no byte is hashed twice; what stands between them tells few values apart.
+        let mut value = VALUE ^ (end - start) as u64;
         let mut at = start;
         while at < end {
             let window = window(&self.letters, at);
@@ -127,12 +128,17 @@ impl Marker {
                     break;
                 }
             }
-            let (word, is_small) = hash(canonical, from, at, WORD, ANY_CASE);
+            let word = hash(canonical, from, at, WORD, ANY_CASE);
             mark(word);
-            is_one_small_word = is_small && from == start && at == end;
+            if from == start && at == end {
+                return;
+            }
+            value = (value ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
         }
-        if !is_one_small_word {
-            mark(hash(canonical, start, end, VALUE, 0).0);
+        if is_ascii || canonical[start..end].is_ascii() {
+            mark((value ^ value >> 32).max(EXACT_MARKS));
+        } else {
+            mark(hash(canonical, start, end, VALUE, 0));
         }
     }
 
@@ -159,18 +165,18 @@ pub fn operation_mark(operation: Operation) -> u64 {
 
 /// The mark of a word, folded.
 fn word_mark(word: &str) -> u64 {
-    hash(word.as_bytes(), 0, word.len(), WORD, 0).0
+    hash(word.as_bytes(), 0, word.len(), WORD, 0)
 }
 
 /// The mark of a text that is a whole value.
 fn value_mark(text: &str) -> u64 {
-    let is_one_small_word =
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    if is_one_small_word {
-        return word_mark(text);
-    }
     let token = json_text(text);
-    hash(token.as_bytes(), 1, token.len() - 1, VALUE, 0).0
+    let mut marker = Marker::default();
+    let is_ascii = marker.survey(token.as_bytes());
+    marker.clear_escapes(token.as_bytes());
+    let mut last = 0;
+    marker.text(token.as_bytes(), 1, token.len() - 1, is_ascii, &mut |mark| last = mark);
+    last
 }
 
 /// The mark of a number's token.
@@ -179,7 +185,7 @@ fn number_mark(token: &[u8]) -> u64 {
     if token == b"-0" || !digits.iter().all(u8::is_ascii_digit) {
         return OTHER_NUMBER;
     }
-    hash(token, 0, token.len(), NUMBER, 0).0
+    hash(token, 0, token.len(), NUMBER, 0)
 }
 
 /// The marks of the numbers between two strings.
@@ -256,14 +262,13 @@ impl<'a> Ones<'a> {
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A number for `bytes[start..end]`, with these bits set in each byte, and whether they were set already. Not kept anywhere, so
-/// it may be another one in the next version.
+/// A number for `bytes[start..end]`, with these bits set in each byte. Not kept anywhere, so it may be another one in the next
+/// version.
 #[inline]
-fn hash(bytes: &[u8], start: usize, end: usize, seed: u64, set: u64) -> (u64, bool) {
-    let (mut hash, mut changed, mut at) = (seed ^ (end - start) as u64, 0, start);
+fn hash(bytes: &[u8], start: usize, end: usize, seed: u64, set: u64) -> u64 {
+    let (mut hash, mut at) = (seed ^ (end - start) as u64, start);
     while end - at > 8 {
         let word = first_eight(bytes, at);
-        changed |= set & !word;
         hash = (hash ^ (word | set)).wrapping_mul(MULTIPLIER);
         hash ^= hash >> 32;
         at += 8;
@@ -272,13 +277,11 @@ fn hash(bytes: &[u8], start: usize, end: usize, seed: u64, set: u64) -> (u64, bo
     let behind = 64 - 8 * (end - at);
     if behind < 64 {
         let word = first_eight(bytes, at) << behind;
-        let set = set << behind;
-        changed |= set & !word;
-        hash = (hash ^ (word | set)).wrapping_mul(MULTIPLIER);
+        hash = (hash ^ (word | set << behind)).wrapping_mul(MULTIPLIER);
         hash ^= hash >> 32;
     }
     hash = hash.wrapping_mul(MULTIPLIER);
-    ((hash ^ hash >> 29).max(EXACT_MARKS), changed == 0)
+    (hash ^ hash >> 29).max(EXACT_MARKS)
 }
 
 /// Eight bytes from `at` on, zeros behind the last.
@@ -461,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn one_small_word_is_one_mark_wherever_it_stands() {
+    fn one_word_is_one_mark_wherever_it_stands() {
         for pad in 0..70 {
             let event = format!(r#"{{"{}":"delete"}}"#, "n".repeat(pad));
             assert_eq!(marks(&event), BTreeSet::from([value_mark("delete")]), "{pad}");
