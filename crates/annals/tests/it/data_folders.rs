@@ -172,16 +172,16 @@ fn a_target_that_is_none_is_said() {
         exit 2
         --- stderr
         error: `empty` is neither a data folder nor a published log
-        hint: give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`
+        hint: give a server's URL, a data folder of `annals serve`, a folder written by `annals publish`, or a bundle of `annals export --bundle`
     "#]],
     );
     world.check(&["verify", "nowhere", "--json"], &expect![[r#"
         exit 4
         --- stdout
-        {"hint":"give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`","kind":"missing","message":"`nowhere` does not exist","type":"error"}
+        {"hint":"give a server's URL, a data folder of `annals serve`, a folder written by `annals publish`, or a bundle of `annals export --bundle`","kind":"missing","message":"`nowhere` does not exist","type":"error"}
         --- stderr
         error: `nowhere` does not exist
-        hint: give a server's URL, a data folder of `annals serve`, or a folder written by `annals publish`
+        hint: give a server's URL, a data folder of `annals serve`, a folder written by `annals publish`, or a bundle of `annals export --bundle`
     "#]]);
     world.check(&["verify", "http://127.0.0.1:1"], &expect![[r#"
         exit 7

@@ -79,6 +79,8 @@ fn form<T>(what: impl Into<String>) -> Result<T, ZipError> {
     Err(ZipError::Form(what.into()))
 }
 
+const PARTS: &str = "it is one of several parts";
+
 /// Little-endian numbers of a header, taken from the front.
 struct Fields<'a>(&'a [u8]);
 
@@ -204,7 +206,7 @@ impl Archive {
             return form(format!("`{name}` has {bytes} bytes, a bundle's at most {bytes_max}"));
         }
         if disk != 0 && disk != u16::MAX {
-            return form("it is one of several parts");
+            return form(PARTS);
         }
         if flags & !(HAS_DESCRIPTOR | HARMLESS) != 0 {
             return form(format!("`{name}` is encrypted, or written in a way that bundles are not"));
@@ -331,11 +333,14 @@ fn directory(file: &File, length: u64) -> Result<(std::ops::Range<u64>, u64), Zi
     if fields.u32()? != END {
         return form(cut);
     }
-    let _disks = (fields.u16()?, fields.u16()?);
+    let disks = (fields.u16()?, fields.u16()?);
     let counts = (fields.u16()?, fields.u16()?);
     let (bytes, at) = (fields.u32()?, fields.u32()?);
     if fields.u16()? != 0 {
         return form(cut);
+    }
+    if ![(0, 0), (u16::MAX, u16::MAX)].contains(&disks) || counts.0 != counts.1 {
+        return form(PARTS);
     }
     let (mut count, mut bytes, mut at, mut stop) =
         (u64::from(counts.1), u64::from(bytes), u64::from(at), end_at);
@@ -343,8 +348,11 @@ fn directory(file: &File, length: u64) -> Result<(std::ops::Range<u64>, u64), Zi
         let locator = read_at(file, locator_at, LOCATOR_BYTES)?;
         let mut fields = Fields(&locator);
         if fields.u32()? == LOCATOR {
-            let _disk = fields.u32()?;
+            let disk = fields.u32()?;
             stop = fields.u64()?;
+            if (disk, fields.u32()?) != (0, 1) {
+                return form(PARTS);
+            }
             if stop.checked_add(END_64_BYTES) != Some(locator_at) {
                 return form("its zip64 end is not where it says");
             }
@@ -352,8 +360,11 @@ fn directory(file: &File, length: u64) -> Result<(std::ops::Range<u64>, u64), Zi
             let mut fields = Fields(&end);
             let (signature, size) = (fields.u32()?, fields.u64()?);
             let _versions = (fields.u16()?, fields.u16()?);
-            let _disks = (fields.u32()?, fields.u32()?);
+            let disks = (fields.u32()?, fields.u32()?);
             let counts = (fields.u64()?, fields.u64()?);
+            if disks != (0, 0) {
+                return form(PARTS);
+            }
             if signature != END_64 || size != END_64_BYTES - 12 || counts.0 != counts.1 {
                 return form("its zip64 end is damaged");
             }
