@@ -1,4 +1,4 @@
-//! The ledger as a running thing: two threads around the pure parts.
+//! The ledger as a running thing: threads around the pure parts.
 //!
 //! ```text
 //! request tasks ── Draft::seal ──> queue ──> journal thread: one write, one flush for a group
@@ -19,7 +19,7 @@ use annals_event::filter::{Condition, Matcher};
 use annals_event::{Position, TenantId, Timestamp, Warning};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_segment::Damaged;
-use annals_tree::note::{SigningKey, VerifierKey};
+use annals_tree::note::VerifierKey;
 use annals_tree::proof::TlogProof;
 use annals_tree::tile::Tile;
 use annals_tree::{EntryKind, Hash};
@@ -42,7 +42,7 @@ use crate::record::Record;
 use crate::scan::Work as ScanWork;
 use crate::seal::{Sealer, TailLimits};
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
-use crate::signing::{self, JournalMemory, ProveError, Signing, read};
+use crate::signing::{self, JournalMemory, ProveError, SignError, Signatory, Signing, SigningService, read};
 use crate::state::{Applied, Outcome, Refusal, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
@@ -74,6 +74,20 @@ pub struct Parts {
     pub segments: Store,
     /// The signing key's 32-byte seed.
     pub signing_seed: [u8; 32],
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Told of what happens, for metrics.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// As [`Parts`], of a ledger whose signer is elsewhere.
+pub struct Core {
+    /// The ledger's journal.
+    pub journal: Box<dyn Journal>,
+    /// The folder of segments.
+    pub segments: Store,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -148,6 +162,8 @@ pub struct Health {
     pub segments: Option<String>,
     /// Why heads are not signed.
     pub signer: Option<String>,
+    /// Why the signer, which is elsewhere, does not answer. Events are taken meanwhile; heads and checkpoints wait.
+    pub signer_away: Option<String>,
     /// The ledger's thread stopped on a batch it cannot apply.
     pub apply: Option<String>,
     /// The ledger is stopping.
@@ -158,7 +174,7 @@ impl Health {
     /// Whether events are taken.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        *self == Self::default()
+        Self { signer_away: None, ..self.clone() } == Self::default()
     }
 }
 
@@ -237,7 +253,36 @@ impl Ledger {
     /// # Errors
     ///
     /// As [`Ledger::open`].
-    pub fn open_stepped(mut parts: Parts, options: &Options) -> Result<(Opened, Engine), OpenError> {
+    pub fn open_stepped(parts: Parts, options: &Options) -> Result<(Opened, Engine), OpenError> {
+        let Parts { journal, signer_journal, segments, signing_seed: seed, clock, entropy, observer } = parts;
+        let core = Core { journal, segments, clock, entropy, observer };
+        let signatory = move || {
+            let memory = JournalMemory::open(signer_journal).map_err(OpenError::Signer)?;
+            Ok(Signatory::Here { seed, memory })
+        };
+        Self::open_signed_by(core, signatory, options)
+    }
+
+    /// As [`Ledger::open`], with a signer that is elsewhere. It need not answer yet, but for a new ledger.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`].
+    pub fn open_with_signer(
+        core: Core,
+        signer: Box<dyn SigningService>,
+        options: &Options,
+    ) -> Result<Opened, OpenError> {
+        let (opened, engine) = Self::open_signed_by(core, || Ok(Signatory::Elsewhere(signer)), options)?;
+        *opened.ledger.threads.lock().expect("no holder of this lock panics") = engine.start();
+        Ok(opened)
+    }
+
+    fn open_signed_by(
+        mut parts: Core,
+        signatory: impl FnOnce() -> Result<Signatory, OpenError>,
+        options: &Options,
+    ) -> Result<(Opened, Engine), OpenError> {
         let (state, newest) = match parts.segments.newest()? {
             Some(manifest) => {
                 let head = manifest.head.clone();
@@ -248,30 +293,35 @@ impl Ledger {
         let state = Arc::new(RwLock::new(state));
         let mut sealer = Sealer::new(state.clone(), parts.segments, newest)?;
         replay(&*parts.journal, &state, &mut sealer, options.tail)?;
-        let memory = JournalMemory::open(parts.signer_journal).map_err(OpenError::Signer)?;
+        let mut signatory = signatory()?;
         if read(&state).genesis().is_none() {
             // A journal that is gone is no new ledger: nothing is written over what a backup may bring back.
-            if let Some((origin, signed)) = memory.iter().next() {
-                let (origin, signed_size) = (origin.to_owned(), signed.size);
+            let signed = signatory.first_signed().map_err(OpenError::Signer)?;
+            if let Some((origin, signed_size)) = signed {
                 return Err(OpenError::SignedOtherwise { origin, signed_size, found: None });
             }
-            let name = options.name.clone().unwrap_or_else(|| random_name(&*parts.entropy));
-            let genesis = new_genesis(&parts.signing_seed, &*parts.clock, &*parts.entropy, &name)?;
+            let name = signatory.name().or_else(|| options.name.clone());
+            let name = name.unwrap_or_else(|| random_name(&*parts.entropy));
+            let key = signatory.public_key(&name).map_err(OpenError::Signer)?;
+            let genesis = new_genesis(key, &*parts.clock, &*parts.entropy, &name);
             append(&mut *parts.journal, &mut write(&state), encode_genesis(&genesis))?;
         }
         let genesis = read(&state).genesis().expect("read or written a moment ago").clone();
-        let key = SigningKey::from_seed(&genesis.name, &parts.signing_seed)
-            .map_err(|error| OpenError::Signer(error.to_string()))?;
-        if key.verifier_key().public_key() != &genesis.public_key {
+        if signatory.public_key(&genesis.name).map_err(OpenError::Signer)? != genesis.public_key {
             return Err(OpenError::OtherKey);
         }
-        let signer_memory_lost = memory.is_empty() && read(&state).has_heads();
+        let mut signer = signatory.into_service(&genesis.name).map_err(OpenError::Signer)?;
+        let answers = signer.prepare();
+        if let Err(reason) = &answers {
+            tracing::error!(%reason, "the signer does not answer; heads and checkpoints wait");
+        }
+        let signer_memory_lost = answers.is_ok() && signer.signed().is_empty() && read(&state).has_heads();
         if signer_memory_lost {
             tracing::error!(
                 "the signer remembers nothing of what this ledger signed; was its folder lost or left out of a restore?"
             );
         }
-        let signing = Signing::new(key, memory).map_err(|error| OpenError::Signer(error.to_string()))?;
+        let signing = Signing::new(signer);
         let disagreement = signing.disagreement(&read(&state), &genesis.name).map_err(StoreError::Damaged)?;
         if let Some((origin, signed_size, found)) = disagreement {
             return Err(OpenError::SignedOtherwise { origin, signed_size, found });
@@ -680,8 +730,10 @@ impl Ledger {
             return Err(ProveError::Refused(reason));
         }
         let checkpoint = self.shared.signing.checkpoint(&self.shared.state, log);
-        if let Err(ProveError::Refused(reason)) = &checkpoint {
-            self.shared.health().signer = Some(reason.clone());
+        match &checkpoint {
+            Err(ProveError::Refused(reason)) => self.shared.health().signer = Some(reason.clone()),
+            Err(ProveError::Away(reason)) => self.shared.health().signer_away = Some(reason.clone()),
+            _ => {}
         }
         checkpoint
     }
@@ -877,21 +929,15 @@ fn random_name(entropy: &dyn Entropy) -> String {
     format!("annals-{:016x}", u64::from_be_bytes(random(entropy)))
 }
 
-fn new_genesis(
-    seed: &[u8; 32],
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-    name: &str,
-) -> Result<Genesis, OpenError> {
-    let key = SigningKey::from_seed(name, seed).map_err(|error| OpenError::Signer(error.to_string()))?;
-    Ok(Genesis {
+fn new_genesis(public_key: [u8; 32], clock: &dyn Clock, entropy: &dyn Entropy, name: &str) -> Genesis {
+    Genesis {
         ledger_id: random(entropy),
         id_key: random(entropy),
-        public_key: *key.verifier_key().public_key(),
+        public_key,
         created_at: clock.now(),
         name: name.to_owned(),
         control_logs: (random(entropy), random(entropy)),
-    })
+    }
 }
 
 /// A new operator key. As it replaces none by name, applying it ends them all.

@@ -67,7 +67,7 @@ pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{
-    Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart, Poured,
+    Core, Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart, Poured,
 };
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
@@ -76,7 +76,7 @@ pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};
 pub use scrub::{Scrub, ScrubFinding};
 pub use seal::{Done, SealError, TailLimits};
 pub use search::{Counted, Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
-pub use signing::ProveError;
+pub use signing::{ProveError, SignError, SigningService};
 pub use state::{Outcome, State};
 pub use store::{Store, StoreError};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};

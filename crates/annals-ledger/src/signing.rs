@@ -9,7 +9,7 @@ use annals_segment::Damaged;
 use annals_tree::Hash;
 use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
 use annals_tree::nodes::{self, TreeError};
-use annals_tree::note::{KeyError, SigningKey};
+use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::origin::LogName;
 use annals_tree::proof::verify_inclusion;
 use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
@@ -73,6 +73,9 @@ pub enum ProveError {
     /// The signer does not sign this.
     #[error("{0}")]
     Refused(String),
+    /// The signer is elsewhere and does not answer.
+    #[error("{0}")]
+    Away(String),
 }
 
 impl ProveError {
@@ -83,7 +86,7 @@ impl ProveError {
             Self::TenantMissing | Self::CheckpointMissing { .. } => ErrorKind::Missing,
             Self::Beyond { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } | Self::Segment(_) => ErrorKind::Damaged,
-            Self::Refused(_) => ErrorKind::Unavailable,
+            Self::Refused(_) | Self::Away(_) => ErrorKind::Unavailable,
         }
     }
 }
@@ -150,7 +153,8 @@ impl JournalMemory {
     }
 
     /// All that is remembered, as batches of a memory that holds nothing else.
-    pub(crate) fn to_batches(&self) -> Vec<Vec<u8>> {
+    #[must_use]
+    pub fn to_batches(&self) -> Vec<Vec<u8>> {
         let all: Vec<_> = self.heads.iter().map(|(origin, head)| (origin.clone(), *head)).collect();
         all.chunks(HEAD_LOGS).map(encode_entries).collect()
     }
@@ -170,6 +174,129 @@ impl JournalMemory {
     /// All that was signed last.
     pub fn iter(&self) -> impl Iterator<Item = (&str, TreeHead)> {
         self.heads.iter().map(|(origin, head)| (origin.as_str(), *head))
+    }
+}
+
+/// Why something was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The signer is elsewhere and does not answer; later it may.
+    #[error("{0}")]
+    Away(String),
+    /// It refuses, or cannot.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Whoever has the ledger's key and remembers what was signed with it: here, or in a process of its own.
+///
+/// All of it may block for as long as a disk or a network takes; nothing else waits meanwhile but who wants something signed.
+pub trait SigningService: Send {
+    /// What the ledger's heads verify with. It has the ledger's name.
+    fn verifier_key(&self) -> VerifierKey;
+
+    /// What was signed last, by origin, as far as is known here.
+    fn signed(&self) -> &BTreeMap<String, TreeHead>;
+
+    /// Makes [`SigningService::signed`] what the signer itself remembers.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]; nothing can be signed now.
+    fn prepare(&mut self) -> Result<(), SignError>;
+
+    /// The signed checkpoint of log `origin`; `proof` shows that it extends what was signed of it last.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`].
+    fn checkpoint(&mut self, origin: &str, head: TreeHead, proof: &[Hash]) -> Result<String, SignError>;
+
+    /// The signed head, encoded, with one proof for each of its logs.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`].
+    fn head(&mut self, head: &Head, proofs: &[Vec<Hash>]) -> Result<Vec<u8>, SignError>;
+}
+
+impl SigningService for Signer<JournalMemory> {
+    fn verifier_key(&self) -> VerifierKey {
+        Self::verifier_key(self)
+    }
+
+    fn signed(&self) -> &BTreeMap<String, TreeHead> {
+        &self.memory().heads
+    }
+
+    fn prepare(&mut self) -> Result<(), SignError> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, origin: &str, head: TreeHead, proof: &[Hash]) -> Result<String, SignError> {
+        self.sign_checkpoint(origin, head.size, &head.root, proof)
+            .map_err(|refusal| SignError::Refused(told(&refusal)))
+    }
+
+    fn head(&mut self, head: &Head, proofs: &[Vec<Hash>]) -> Result<Vec<u8>, SignError> {
+        let signed = self.sign_head(head, proofs).map_err(|refusal| SignError::Refused(told(&refusal)))?;
+        signed.encode().map_err(|error| SignError::Refused(error.to_string()))
+    }
+}
+
+/// The signer of a ledger that is being opened.
+pub(crate) enum Signatory {
+    /// The key is here.
+    Here { seed: [u8; 32], memory: JournalMemory },
+    /// It is elsewhere, with its memory.
+    Elsewhere(Box<dyn SigningService>),
+}
+
+impl Signatory {
+    /// What was signed last, of the log whose origin comes first. A signer elsewhere must answer for this.
+    pub(crate) fn first_signed(&mut self) -> Result<Option<(String, u64)>, String> {
+        let signed = match self {
+            Self::Here { memory, .. } => &memory.heads,
+            Self::Elsewhere(service) => {
+                service.prepare().map_err(|error| error.to_string())?;
+                service.signed()
+            }
+        };
+        Ok(signed.first_key_value().map(|(origin, head)| (origin.clone(), head.size)))
+    }
+
+    /// The name of the ledger that the key is for, where the key has one.
+    pub(crate) fn name(&self) -> Option<String> {
+        match self {
+            Self::Here { .. } => None,
+            Self::Elsewhere(service) => Some(service.verifier_key().name().to_owned()),
+        }
+    }
+
+    /// The public key, for the ledger called `name`.
+    pub(crate) fn public_key(&self, name: &str) -> Result<[u8; 32], String> {
+        let key = match self {
+            Self::Here { seed, .. } => {
+                SigningKey::from_seed(name, seed).map_err(|error| error.to_string())?.verifier_key()
+            }
+            Self::Elsewhere(service) => service.verifier_key(),
+        };
+        Ok(*key.public_key())
+    }
+
+    /// The signer of the ledger called `name`.
+    pub(crate) fn into_service(self, name: &str) -> Result<Box<dyn SigningService>, String> {
+        match self {
+            Self::Here { seed, memory } => {
+                let key = SigningKey::from_seed(name, &seed).map_err(|error| error.to_string())?;
+                Ok(Box::new(Signer::new(key, memory).map_err(|error| error.to_string())?))
+            }
+            Self::Elsewhere(service) if service.verifier_key().name() == name => Ok(service),
+            Self::Elsewhere(service) => {
+                Err(format!("its key is of ledger `{}`, not of `{name}`", service.verifier_key().name()))
+            }
+        }
     }
 }
 
@@ -215,7 +342,7 @@ impl SignerMemory for JournalMemory {
 /// The signer and the checkpoints it signed lately.
 pub(crate) struct Signing {
     /// Locked before the state, never while it is held: the state is read under it.
-    signer: Mutex<Signer<JournalMemory>>,
+    signer: Mutex<Box<dyn SigningService>>,
     kept: Mutex<VecDeque<Kept>>,
 }
 
@@ -226,8 +353,8 @@ struct Kept {
 }
 
 impl Signing {
-    pub(crate) fn new(key: SigningKey, memory: JournalMemory) -> Result<Self, KeyError> {
-        Ok(Self { signer: Mutex::new(Signer::new(key, memory)?), kept: Mutex::default() })
+    pub(crate) fn new(signer: Box<dyn SigningService>) -> Self {
+        Self { signer: Mutex::new(signer), kept: Mutex::default() }
     }
 
     /// The first log that is not what was signed before: shorter, or with another root.
@@ -243,13 +370,13 @@ impl Signing {
         let by_origin: BTreeMap<String, u32> =
             (0..).zip(state.logs()).map(|(index, log)| (log.origin(ledger), index)).collect();
         let signer = self.signer();
-        for (origin, signed) in signer.memory().iter() {
+        for (origin, signed) in signer.signed() {
             let found = match by_origin.get(origin) {
                 None => None,
                 Some(index) => state.root_at(*index, signed.size)?,
             };
             if found != Some(signed.root) {
-                return Ok(Some((origin.to_owned(), signed.size, found)));
+                return Ok(Some((origin.clone(), signed.size, found)));
             }
         }
         Ok(None)
@@ -258,7 +385,7 @@ impl Signing {
     /// The logs that are not as they were signed last.
     pub(crate) fn unsigned(&self, state: &State, ledger: &str) -> Vec<u32> {
         let signer = self.signer();
-        let signed = |log: &Log| signer.memory().heads.get(&log.origin(ledger)).map_or(0, |head| head.size);
+        let signed = |log: &Log| signer.signed().get(&log.origin(ledger)).map_or(0, |head| head.size);
         let logs = (0..).zip(state.logs());
         logs.filter(|(_, log)| signed(log) != log.size()).map(|(index, _)| index).collect()
     }
@@ -271,8 +398,9 @@ impl Signing {
         state: &RwLock<State>,
         changed: &[u32],
         at_us: i64,
-    ) -> Result<Vec<Vec<u8>>, String> {
+    ) -> Result<Vec<Vec<u8>>, SignError> {
         let mut signer = self.signer();
+        signer.prepare()?;
         let mut heads = Vec::new();
         for part in changed.chunks(HEAD_LOGS) {
             let (head, proofs) = {
@@ -285,11 +413,11 @@ impl Signing {
                 });
                 let head = Head { at_us, ledger_size: state.sizes().records, logs: claims.collect() };
                 let ledger = ledger_name(&state);
-                let proofs = part.iter().map(|index| growth(&signer, &state, *index, ledger));
-                (head, proofs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?)
+                let proofs = part.iter().map(|index| growth(&**signer, &state, *index, ledger));
+                let proofs = proofs.collect::<Result<Vec<_>, _>>();
+                (head, proofs.map_err(|error| SignError::Refused(error.to_string()))?)
             };
-            let signed = signer.sign_head(&head, &proofs).map_err(|refusal| told(&refusal))?;
-            heads.push(signed.encode().map_err(|error| error.to_string())?);
+            heads.push(signer.head(&head, &proofs)?);
         }
         Ok(heads)
     }
@@ -300,7 +428,16 @@ impl Signing {
         state: &RwLock<State>,
         name: &TenantLog,
     ) -> Result<(u64, String), ProveError> {
+        {
+            // What was signed already is given whether the signer answers or not.
+            let state = read(state);
+            let log = state.log(name).ok_or(ProveError::TenantMissing)?;
+            if let Some(note) = self.kept(log.name(), log.size()) {
+                return Ok((log.size(), note));
+            }
+        }
         let mut signer = self.signer();
+        signer.prepare().map_err(not_signed)?;
         let (log, size, root, origin, proof) = {
             let state = read(state);
             let index = state.log_index(name).ok_or(ProveError::TenantMissing)?;
@@ -309,12 +446,10 @@ impl Signing {
                 return Ok((log.size(), note));
             }
             let origin = log.origin(ledger_name(&state));
-            let proof = growth(&signer, &state, index, ledger_name(&state))?;
+            let proof = growth(&**signer, &state, index, ledger_name(&state))?;
             (log.name(), log.size(), log.tree.root(), origin, proof)
         };
-        let note = signer
-            .sign_checkpoint(&origin, size, &root, &proof)
-            .map_err(|refusal| ProveError::Refused(told(&refusal)))?;
+        let note = signer.checkpoint(&origin, TreeHead { size, root }, &proof).map_err(not_signed)?;
         let mut kept = self.kept.lock().expect("no holder of this lock panics");
         if kept.len() == CHECKPOINTS_KEPT {
             kept.pop_front();
@@ -339,7 +474,7 @@ impl Signing {
         kept.iter().rev().find(|kept| kept.log == log && kept.size == size).map(|kept| kept.note.clone())
     }
 
-    fn signer(&self) -> std::sync::MutexGuard<'_, Signer<JournalMemory>> {
+    fn signer(&self) -> std::sync::MutexGuard<'_, Box<dyn SigningService>> {
         self.signer.lock().expect("no holder of this lock panics")
     }
 }
@@ -347,14 +482,14 @@ impl Signing {
 /// The proof that a log extends what was signed of it last. It is made of the tree's edge then and of what came later, which
 /// the tails know: no segment is read, unless heads are far behind.
 fn growth(
-    signer: &Signer<JournalMemory>,
+    signer: &dyn SigningService,
     state: &State,
     index: u32,
     ledger: &str,
 ) -> Result<Vec<Hash>, ProveError> {
     let log = &state.logs()[index as usize];
     let origin = log.origin(ledger);
-    match signer.memory().recall(&origin).map_err(ProveError::Refused)? {
+    match signer.signed().get(&origin) {
         Some(signed) if signed.size < log.size() => {
             nodes::consistency(signed.size, log.size(), &LogNodes::new(state, index))
                 .map_err(|error| tree_error(error, &origin))
@@ -459,6 +594,13 @@ pub(crate) fn tree_error(error: TreeError<NodeError>, origin: &str) -> ProveErro
         }
         TreeError::Source(NodeError::Damaged(damaged)) => ProveError::Segment(damaged),
         other => ProveError::Refused(other.to_string()),
+    }
+}
+
+fn not_signed(error: SignError) -> ProveError {
+    match error {
+        SignError::Away(reason) => ProveError::Away(reason),
+        SignError::Refused(reason) => ProveError::Refused(reason),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The threads of a running ledger: one writes the journal, one applies, one seals.
+//! The threads of a running ledger: one writes the journal, one applies, one signs heads, one seals.
 //!
 //! Under load one flushes while the next applies. When nothing else waits, the journal's thread applies what it has just
 //! flushed itself: waking another thread would cost a lone sender more than the work does.
@@ -45,7 +45,13 @@ impl Engine {
             unsaid: Vec::new(),
             trimmed_to: 0,
         };
-        let applier = Applier { shared: shared.clone(), behind, heads_at_us: shared.clock.monotonic_us() };
+        let applier = Applier {
+            shared: shared.clone(),
+            behind,
+            heads_at_us: shared.clock.monotonic_us(),
+            heads: Heads { shared: shared.clone() },
+            due: None,
+        };
         let sealing = SealingTurns { shared: shared.clone(), sealer };
         Self { writer, applier, sealing, durable }
     }
@@ -74,6 +80,16 @@ impl Engine {
         let Self { mut writer, mut applier, mut sealing, durable } = self;
         writer.alone = true;
         writer.shared.sealing.runs.store(true, Ordering::Release);
+        // A head is due, or not yet: one word is enough.
+        let (due, told) = sync_channel::<()>(1);
+        applier.due = Some(due);
+        let (signing, heads) = (Watched(applier.shared.clone()), Heads { shared: applier.shared.clone() });
+        let sign = move || {
+            let _watched = signing;
+            while told.recv().is_ok() {
+                heads.sign();
+            }
+        };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
         };
@@ -98,6 +114,7 @@ impl Engine {
         vec![
             spawn("annals-journal", Box::new(write)),
             spawn("annals-ledger", Box::new(apply)),
+            spawn("annals-heads", Box::new(sign)),
             spawn("annals-seal", Box::new(seal)),
         ]
     }
@@ -350,6 +367,10 @@ struct Applier {
     shared: Arc<Shared>,
     behind: Arc<AtomicUsize>,
     heads_at_us: u64,
+    heads: Heads,
+    /// Tells the thread that signs heads that they are due: a signer may be slow or away, and senders are not to wait for it. In the
+    /// simulation there is no such thread, and signing is a part of the turn.
+    due: Option<SyncSender<()>>,
 }
 
 impl Applier {
@@ -364,19 +385,31 @@ impl Applier {
             Err(RecvTimeoutError::Disconnected) => {
                 // The journal is closed, so this head stands in the signer's memory alone; that is enough for the next
                 // start to notice if the journal's last group, which nothing follows, was damaged or cut meanwhile.
-                self.sign_heads();
+                self.due = None;
+                self.heads.sign();
                 return Turn::Ended;
             }
         };
         if self.shared.clock.monotonic_us().saturating_sub(self.heads_at_us) >= 1_000_000 {
-            self.sign_heads();
+            self.heads_at_us = self.shared.clock.monotonic_us();
+            match &self.due {
+                // Full: the one who signs is at it, and comes back to what changed meanwhile.
+                Some(due) => drop(due.try_send(())),
+                None => self.heads.sign(),
+            }
         }
         turn
     }
+}
 
+/// Signs heads.
+struct Heads {
+    shared: Arc<Shared>,
+}
+
+impl Heads {
     /// Signs heads over what changed and puts them into the queue.
-    fn sign_heads(&mut self) {
-        self.heads_at_us = self.shared.clock.monotonic_us();
+    fn sign(&self) {
         if self.shared.health().apply.is_some() {
             // What was applied in part is not to be signed.
             return;
@@ -387,7 +420,14 @@ impl Applier {
         }
         match self.shared.signing.heads(&self.shared.state, &changed, self.shared.clock.now().as_micros()) {
             Ok(heads) => {
-                self.shared.health().signer = None;
+                let was_away = {
+                    let mut health = self.shared.health();
+                    health.signer = None;
+                    health.signer_away.take().is_some()
+                };
+                if was_away {
+                    tracing::info!("the signer answers again");
+                }
                 self.shared.observer.signed(heads.len());
                 for head in heads {
                     // No room: the next head covers what this one would have.
@@ -399,9 +439,19 @@ impl Applier {
                     }));
                 }
             }
-            Err(reason) => {
-                tracing::error!(reason, "no head was signed");
-                self.shared.health().signer = Some(reason);
+            Err(error) => {
+                let reason = error.to_string();
+                let before = {
+                    let mut health = self.shared.health();
+                    match error {
+                        SignError::Away(_) => health.signer_away.replace(reason.clone()),
+                        SignError::Refused(_) => health.signer.replace(reason.clone()),
+                    }
+                };
+                // It is tried again each second; said once.
+                if before.as_ref() != Some(&reason) {
+                    tracing::error!(reason, "no head was signed");
+                }
                 self.shared.write_state().unsigned.extend(changed);
             }
         }

@@ -79,7 +79,7 @@ impl Readiness {
         let health = app.ledger.health();
         let serves = *app.stage.borrow() == Stage::Serving;
         let ready = health.is_ready() && serves;
-        let Health { journal, clock_jump_us, segments, signer, apply, stopping, .. } = health;
+        let Health { journal, clock_jump_us, segments, signer, signer_away, apply, stopping, .. } = health;
         let jump = clock_jump_us.map(|jump_us| {
             let seconds = jump_us / 1_000_000;
             format!("jumped by {seconds} s; set it right, or confirm it with POST /v1/clock/confirm")
@@ -89,7 +89,7 @@ impl Readiness {
             journal: Check::of(journal),
             clock: Check::of(jump),
             segments: Check::of(segments),
-            signer: Check::of(signer),
+            signer: Check::of(signer.or(signer_away)),
             ledger: Check::of(apply),
             serving: Check::of(stopping.then(|| "stopping".to_owned())),
         };

@@ -262,7 +262,7 @@ impl From<ProveError> for Problem {
             ProveError::CheckpointMissing { .. } => Code::CheckpointUnknown,
             ProveError::Damaged { .. } => Code::Damaged,
             ProveError::Segment(damaged) => return damaged.as_ref().into(),
-            ProveError::Refused(reason) => {
+            ProveError::Refused(reason) | ProveError::Away(reason) => {
                 tracing::error!(reason, "no checkpoint was signed");
                 return Self::new(
                     Code::SignerUnavailable,

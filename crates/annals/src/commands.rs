@@ -15,6 +15,7 @@ pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod signer;
 pub(crate) mod status;
 pub(crate) mod tail;
 pub(crate) mod tenant;

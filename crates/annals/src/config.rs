@@ -23,6 +23,7 @@ use annals_ledger::TailLimits;
 use ipnet::IpNet;
 
 use crate::exit::{Exit, Failure};
+use crate::signer::client::SignerAddress;
 
 /// Variables of ours that are no settings.
 const OTHER_VARIABLES: &[&str] =
@@ -175,6 +176,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "From the beginning of one pass over everything to that of the next, at least, 1m to 365d.",
     },
     Setting {
+        key: "signer.url",
+        default: None,
+        example: "\"unix:/run/annals/signer.sock\"",
+        about: "Where the signer is, when the key is with one of its own; see `annals signer`. `unix:PATH`, `https://…`, or \
+                `http://…` on this machine.",
+    },
+    Setting {
+        key: "signer.token_file",
+        default: None,
+        example: "\"/etc/annals/signer-token\"",
+        about: "File with the token that the signer knows this server by: a copy of `token` in the signer's folder.",
+    },
+    Setting {
         key: "witness.list",
         default: None,
         example: "[\"https://witness.example.org witness.example/w1+0ad7d35e+BIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\"]",
@@ -259,6 +273,8 @@ pub(crate) struct Config {
     pub(crate) dialects: Dialects,
     /// Who cosigns checkpoints, if anybody.
     pub(crate) witnessing: Option<annals_server::Witnessing>,
+    /// Who has the key, when it is not in the data folder.
+    pub(crate) signer: Option<SignerAddress>,
     /// How often logs that changed go into the registry.
     pub(crate) register_every: Duration,
     pub(crate) scrubbing: Option<annals_server::Scrubbing>,
@@ -410,6 +426,7 @@ impl Config {
             tail: values.tail()?,
             dialects: Dialects { nirvana: values.nirvana()? },
             witnessing: values.witnessing()?,
+            signer: values.signer()?,
             register_every: values.register_every()?,
             scrubbing: values.scrubbing()?,
         };

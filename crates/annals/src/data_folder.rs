@@ -4,6 +4,7 @@
 //! DIR/                 0700
 //!   lock               held by the process that serves the folder; says which one
 //!   signing.key        0600, `PRIVATE+KEY+<ledger's name>+<id>+<seed>`, as C2SP signed notes write keys
+//!   signer.pub         in its place, when the key is with a signer of its own: the verifier key that it must have
 //!   journal/           the newest batches: those whose records are not all in segments
 //!   segments/          all records before them, and manifests that say what the ledger was there
 //!   signer/            what was signed last of each log
@@ -18,22 +19,27 @@ use std::sync::Arc;
 
 use annals_event::Timestamp;
 use annals_journal::{Disk as _, FileJournal, Journal, JournalId, Lock, LockError, RealDisk};
-use annals_ledger::{Clock as _, Entropy as _, Ledger, Observer, Opened, Options, Parts, Store, TailLimits};
+use annals_ledger::{
+    Clock as _, Core, Entropy as _, Ledger, Observer, OpenError, Opened, Options, Parts, Store, TailLimits,
+};
 use annals_server::{SystemClock, SystemEntropy};
-use annals_tree::note::SigningKey;
+use annals_tree::note::{SigningKey, VerifierKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure, reason};
+use crate::signer::client::{RemoteSigner, SignerAddress};
 
 pub(crate) const SIGNING_KEY: &str = "signing.key";
+/// The verifier key of a signer elsewhere.
+const SIGNER_PUB: &str = "signer.pub";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const SIGNER: &str = "signer";
 
 /// Names that show a folder to be ours.
-const OURS: &[&str] = &["lock", SIGNING_KEY, JOURNAL];
+const OURS: &[&str] = &["lock", SIGNING_KEY, SIGNER_PUB, JOURNAL];
 
 /// A data folder that is ours alone until this is dropped.
 #[derive(Debug)]
@@ -52,6 +58,20 @@ pub(crate) struct LedgerOptions {
     /// When records are sealed.
     pub(crate) tail: TailLimits,
     pub(crate) observer: Arc<dyn Observer>,
+    /// The signer, when the key is not in the folder.
+    pub(crate) signer: Option<SignerAddress>,
+}
+
+impl LedgerOptions {
+    /// What the ledger itself needs of it.
+    fn of_ledger(&self, name: Option<String>) -> Options {
+        Options {
+            name,
+            event_bytes_max: self.event_bytes_max,
+            tail: self.tail,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
 }
 
 impl DataFolder {
@@ -77,7 +97,7 @@ impl DataFolder {
     ///
     /// As [`DataFolder::create`]; `Missing` when there is no ledger.
     pub(crate) fn existing(path: &Path, doing: &str) -> Result<Self, Failure> {
-        if !path.join(SIGNING_KEY).exists() {
+        if !path.join(SIGNING_KEY).exists() && !path.join(SIGNER_PUB).exists() {
             return Err(no_ledger(path));
         }
         Self::take(path, doing)
@@ -98,7 +118,19 @@ impl DataFolder {
     ///
     /// As [`Ledger::open`], or the journal's files cannot be opened.
     pub(crate) fn open_ledger(&self, options: LedgerOptions) -> Result<Opened, Failure> {
-        let key = self.signing_key(options.name)?;
+        match options.signer.clone() {
+            Some(signer) => self.open_with_signer(&signer, options),
+            None => self.open_with_key(options),
+        }
+    }
+
+    fn open_with_key(&self, options: LedgerOptions) -> Result<Opened, Failure> {
+        if self.pinned_signer()?.is_some() && !self.path.join(SIGNING_KEY).exists() {
+            let message = format!("the key of `{}` is with a signer of its own", self.path.display());
+            return Err(Failure::new(Exit::Invalid, message)
+                .with_hint("say where it is with the settings `signer.url` and `signer.token_file`"));
+        }
+        let key = self.signing_key(options.name.clone())?;
         let parts = Parts {
             journal: self.journal(JOURNAL)?,
             signer_journal: self.journal(SIGNER)?,
@@ -106,15 +138,61 @@ impl DataFolder {
             signing_seed: *key.seed,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            observer: options.observer,
+            observer: options.observer.clone(),
         };
-        let options = Options {
-            name: Some(key.name),
-            event_bytes_max: options.event_bytes_max,
-            tail: options.tail,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+        self.opened(Ledger::open(parts, &options.of_ledger(Some(key.name))))
+    }
+
+    fn open_with_signer(&self, address: &SignerAddress, options: LedgerOptions) -> Result<Opened, Failure> {
+        if self.path.join(SIGNING_KEY).exists() {
+            let message = format!(
+                "`{}` is there, and the settings name a signer",
+                self.path.join(SIGNING_KEY).display()
+            );
+            return Err(Failure::new(Exit::Conflict, message).with_hint(
+                "move the key with `annals signer import`, or take `signer.url` out of the settings",
+            ));
+        }
+        let pinned = self.pinned_signer()?;
+        let is_first = pinned.is_none();
+        let signer = RemoteSigner::connect(address, pinned)?;
+        let key = signer.key().clone();
+        if let Some(name) = options.name.as_deref().filter(|name| is_first && *name != key.name()) {
+            let message =
+                format!("`log.name` is `{name}`, and the signer's key is of ledger `{}`", key.name());
+            return Err(Failure::new(Exit::Conflict, message)
+                .with_hint("the ledger has its signer's name: take `log.name` out of the settings"));
+        }
+        let core = Core {
+            journal: self.journal(JOURNAL)?,
+            segments: Store::new(Arc::new(self.disk(SEGMENTS)?), options.cache_bytes_max),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            observer: options.observer.clone(),
         };
-        Ledger::open(parts, &options).map_err(|error| {
+        let opened =
+            self.opened(Ledger::open_with_signer(core, Box::new(signer), &options.of_ledger(None)))?;
+        if is_first {
+            // A crash before this: the ledger itself knows its public key, and takes no other.
+            pin_signer(&self.path, &key)?;
+        }
+        Ok(opened)
+    }
+
+    /// The key that the folder's signer must have, if it has one elsewhere.
+    fn pinned_signer(&self) -> Result<Option<VerifierKey>, Failure> {
+        let path = self.path.join(SIGNER_PUB);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|error| {
+                Failure::new(Exit::Damaged, format!("`{}` is not a verifier key: {error}", path.display()))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::io("read the signer's key", &path, &error)),
+        }
+    }
+
+    fn opened(&self, opened: Result<Opened, OpenError>) -> Result<Opened, Failure> {
+        opened.map_err(|error| {
             let failure = Failure::new(error.kind().into(), reason(&error));
             let verify = format!("`annals verify {}` names what is damaged", self.path.display());
             if failure.exit == Exit::Damaged && failure.hint.is_none() {
@@ -224,6 +302,17 @@ pub(crate) fn write_key(folder: &Path, text: &str) -> io::Result<()> {
     write_secret(&folder.join(SIGNING_KEY), text)
 }
 
+/// Leaves in a data folder the key that its signer must have, in place of the private one.
+///
+/// # Errors
+///
+/// The system refuses.
+pub(crate) fn pin_signer(folder: &Path, key: &VerifierKey) -> Result<(), Failure> {
+    let path = folder.join(SIGNER_PUB);
+    crate::files::replace(&path, format!("{key}\n").as_bytes())
+        .map_err(|error| Failure::io("write the signer's key", &path, &error))
+}
+
 /// Writes a secret of one line into a file with mode 0600. A crash leaves no file, or the whole one.
 pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -306,7 +395,8 @@ impl KeyFile {
     }
 }
 
-fn random_name() -> String {
+/// A name for a ledger that was given none.
+pub(crate) fn random_name() -> String {
     let mut random = [0; 8];
     SystemEntropy.fill(&mut random);
     format!("annals-{:016x}", u64::from_be_bytes(random))

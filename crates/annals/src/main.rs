@@ -5,6 +5,7 @@
 //! | `commands` | one module for each command |
 //! | `config` | settings from flags, environment and file |
 //! | `data_folder`, `running`, `control`, `tls` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket, its certificate |
+//! | `signer` | what a server and a signer of its own say to each other |
 //! | `standing` | what `witness` and `signer` share: a folder with a key and a memory, a door |
 //! | `verify` | checking logs |
 //! | `api`, `client` | asking a server, sending to one |
@@ -25,6 +26,7 @@ mod files;
 mod output;
 mod running;
 mod show;
+mod signer;
 mod standing;
 mod tls;
 mod verify;
@@ -76,6 +78,7 @@ enum Command {
     Verify(commands::verify::Args),
     Publish(commands::publish::Args),
     Witness(commands::witness::Args),
+    Signer(commands::signer::Args),
     Backup(commands::backup::Args),
     Restore(commands::restore::Args),
     Relay(commands::relay::Args),
@@ -154,6 +157,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             Command::Verify(args) => commands::verify::run(&args, output).await,
             Command::Publish(args) => commands::publish::run(&args, output).await,
             Command::Witness(args) => commands::witness::run(&args, output).await,
+            Command::Signer(args) => commands::signer::run(&args, output).await,
             Command::Backup(args) => commands::backup::run(&args, output).await,
             Command::Restore(args) => commands::restore::run(&args, output).await,
             Command::Relay(args) => commands::relay::run(&args, output).await,

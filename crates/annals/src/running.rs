@@ -60,6 +60,7 @@ impl Running {
             cache_bytes_max: config.cache_bytes_max,
             tail: config.tail,
             observer: metrics.clone(),
+            signer: config.signer.clone(),
         };
         let Opened { ledger, operator_key } = folder.open_ledger(options)?;
         let server = Server::new(ledger.clone(), metrics, settings(config), listening).map_err(|error| {

@@ -215,6 +215,7 @@ async fn reset(config: &Config) -> Result<String, Failure> {
         cache_bytes_max: config.cache_bytes_max,
         tail: config.tail,
         observer: Arc::new(Unobserved),
+        signer: config.signer.clone(),
     };
     let opened = folder.open_ledger(options)?;
     let reset = opened.ledger.reset_operator_key().await;

@@ -113,12 +113,14 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
 fn signing_key(folder: &KeyFolder, name: Option<&str>) -> Result<SigningKey, Failure> {
     if let Some(text) = folder.key(SIGNING_KEY)? {
         let path = folder.path().join(SIGNING_KEY);
-        let key = SigningKey::from_text(text.trim_end()).map_err(|_| {
-            Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
-        })?;
+        let key = SigningKey::from_text(text.trim_end())
+            .map_err(|_| Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display())))?;
         if name.is_some_and(|name| name != key.name()) {
-            return Err(Failure::new(Exit::Conflict, format!("this signer's ledger is called `{}`", key.name()))
-                .with_hint("leave `--name` out; another ledger has a signer of its own"));
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("this signer's ledger is called `{}`", key.name()),
+            )
+            .with_hint("leave `--name` out; another ledger has a signer of its own"));
         }
         return Ok(key);
     }

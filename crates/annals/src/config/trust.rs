@@ -1,6 +1,8 @@
-//! Settings about what vouches for the log: the registry, reading again, witnesses.
+//! Settings about what vouches for the log: the registry, reading again, witnesses; the signer.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use annals_server::{Scrubbing, WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};
@@ -8,6 +10,7 @@ use annals_tree::cosignature::Quorum;
 
 use super::{Values, quantity};
 use crate::exit::Failure;
+use crate::signer::client::{SignerAddress, SignerPlace};
 
 impl Values<'_> {
     /// How often logs that changed go into the registry.
@@ -65,6 +68,41 @@ impl Values<'_> {
             answer_max: WITNESS_ANSWER_MAX,
         }))
     }
+}
+
+impl Values<'_> {
+    /// Who has the key, when it is not in the data folder.
+    pub(super) fn signer(&self) -> Result<Option<SignerAddress>, Failure> {
+        let file = |text: &str| Ok::<_, &str>(PathBuf::from(text));
+        match (self.optional("signer.url", signer_place)?, self.optional("signer.token_file", file)?) {
+            (Some(place), Some(token_file)) => Ok(Some(SignerAddress { place, token_file })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(self.refuse("signer.url", "stands alone; `signer.token_file` is missing")),
+            (None, Some(_)) => Err(self.refuse("signer.token_file", "stands alone; `signer.url` is missing")),
+        }
+    }
+}
+
+fn signer_place(text: &str) -> Result<SignerPlace, &'static str> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(SignerPlace::Unix(path.into()));
+    }
+    let mut url: reqwest::Url = text.parse().map_err(|_| "must be `unix:PATH` or a URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must be a URL without a user or a password");
+    }
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    match url.scheme() {
+        "https" => {}
+        "http" if is_here => {}
+        "http" => return Err("is on another machine, and the token would travel in clear"),
+        _ => return Err("must be `unix:PATH` or a URL"),
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(SignerPlace::Http(url))
 }
 
 /// `URL VKEY`.

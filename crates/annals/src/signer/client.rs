@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::{
-    BODY_BYTES_MAX, CheckpointRequest, HeadRequest, HeadRequestLog, Refused, Signature, SignedAnswer, SignedLog,
-    write_hashes,
+    BODY_BYTES_MAX, CheckpointRequest, HeadRequest, HeadRequestLog, Refused, Signature, SignedAnswer,
+    SignedLog, write_hashes,
 };
 use crate::exit::{Exit, Failure, reason};
 
@@ -120,12 +120,15 @@ impl SigningService for RemoteSigner {
     }
 
     fn checkpoint(&mut self, origin: &str, head: TreeHead, proof: &[Hash]) -> Result<String, SignError> {
-        let note = self.sign("v1/checkpoint", &CheckpointRequest {
-            origin: origin.to_owned(),
-            size: head.size,
-            root: head.root.to_string(),
-            proof: write_hashes(proof),
-        })?;
+        let note = self.sign(
+            "v1/checkpoint",
+            &CheckpointRequest {
+                origin: origin.to_owned(),
+                size: head.size,
+                root: head.root.to_string(),
+                proof: write_hashes(proof),
+            },
+        )?;
         let key = self.key.with_name(origin).map_err(|_| senseless("v1/checkpoint"))?;
         let is_ours = Checkpoint::open(&note, &key, origin)
             .is_ok_and(|checkpoint| checkpoint == Checkpoint::new(origin, head.size, head.root));
@@ -144,8 +147,7 @@ impl SigningService for RemoteSigner {
             root: entry.root.to_string(),
             proof: write_hashes(proof),
         });
-        let request =
-            HeadRequest { at_us: head.at_us, ledger_size: head.ledger_size, logs: logs.collect() };
+        let request = HeadRequest { at_us: head.at_us, ledger_size: head.ledger_size, logs: logs.collect() };
         let encoded = self.sign("v1/head", &request)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| senseless("v1/head"))?;
         let mut expected = head.clone();
@@ -156,9 +158,10 @@ impl SigningService for RemoteSigner {
             return Err(senseless("v1/head"));
         }
         let name = self.key.name().to_owned();
-        let signed = head.logs.iter().map(|entry| {
-            (entry.log.origin(&name), TreeHead { size: entry.size, root: entry.root })
-        });
+        let signed = head
+            .logs
+            .iter()
+            .map(|entry| (entry.log.origin(&name), TreeHead { size: entry.size, root: entry.root }));
         self.signed.extend(signed);
         self.is_stale = false;
         Ok(bytes)
@@ -188,10 +191,9 @@ impl Caller {
             .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")));
         let (builder, base) = match place {
             SignerPlace::Http(url) => (builder, url.clone()),
-            SignerPlace::Unix(path) => (
-                builder.unix_socket(path.clone()),
-                "http://signer/".parse().expect("this is a URL"),
-            ),
+            SignerPlace::Unix(path) => {
+                (builder.unix_socket(path.clone()), "http://signer/".parse().expect("this is a URL"))
+            }
         };
         let failed =
             |error: String| Failure::new(Exit::Unavailable, format!("cannot make connections: {error}"));

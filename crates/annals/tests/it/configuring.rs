@@ -40,6 +40,14 @@ fn settings_are_shown_with_where_they_come_from() {
         segments.seal_records = "[NUMBER]"  # default
         segments.seal_bytes = "96MiB"  # default
         segments.seal_age = "1h"  # default
+        registry.every = "1h"  # default
+        scrub.rate = "[NUMBER]"  # default
+        scrub.every = "1d"  # default
+        # signer.url is not set
+        # signer.token_file is not set
+        # witness.list is not set
+        # witness.quorum is not set
+        witness.every = "1h"  # default
     "#]]
     .assert_eq(&said.masked(&world));
 }

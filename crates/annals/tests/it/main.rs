@@ -16,5 +16,6 @@ mod relaying;
 mod searching;
 mod sending;
 mod serving;
+mod signing_apart;
 mod support;
 mod witnessing;

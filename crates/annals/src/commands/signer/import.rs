@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::ExitCode;
 
-use annals_journal::Journal as _;
 use annals_ledger::signing::JournalMemory;
 use annals_tree::note::SigningKey;
 use serde_json::json;
@@ -35,7 +34,9 @@ pub(super) fn run(from: &Path, into: &Path, output: Output) -> Result<ExitCode, 
     match folder.key(SIGNING_KEY)? {
         Some(known) if known.trim_end() != text.trim_end() => {
             let message = format!("`{}` has the key of another ledger", into.display());
-            return Err(Failure::new(Exit::Conflict, message).with_hint("give another folder with `--data DIR`"));
+            return Err(
+                Failure::new(Exit::Conflict, message).with_hint("give another folder with `--data DIR`")
+            );
         }
         // It was begun before; the server may have signed more since.
         _ => copy_memory(&data, &folder)?,
@@ -68,7 +69,8 @@ pub(super) fn run(from: &Path, into: &Path, output: Output) -> Result<ExitCode, 
 /// Adds all that was signed on the server to the signer's memory. Later entries win, and the server's are the later ones.
 fn copy_memory(data: &DataFolder, folder: &KeyFolder) -> Result<(), Failure> {
     let from = data.path().join(SIGNER);
-    let damaged = |error: String| Failure::new(Exit::Damaged, format!("the memory in `{}`: {error}", from.display()));
+    let damaged =
+        |error: String| Failure::new(Exit::Damaged, format!("the memory in `{}`: {error}", from.display()));
     let memory = JournalMemory::open(open_journal(&from)?).map_err(damaged)?;
     let into = folder.path().join(SIGNER);
     let mut journal = open_journal(&into)?;

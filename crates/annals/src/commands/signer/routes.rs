@@ -106,7 +106,8 @@ async fn authorised(State(service): State<Arc<Service>>, request: Request, next:
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if <[u8; 32]>::from(Sha256::digest(given.as_bytes())) != service.token {
-        return Answer(StatusCode::UNAUTHORIZED, "the token is missing or another".to_owned()).into_response();
+        return Answer(StatusCode::UNAUTHORIZED, "the token is missing or another".to_owned())
+            .into_response();
     }
     next.run(request).await
 }
@@ -124,7 +125,8 @@ async fn signing(
     sign: impl FnOnce(&Service) -> Result<String, Answer> + Send + 'static,
 ) -> Result<axum::Json<Signature>, Answer> {
     let signed = tokio::task::spawn_blocking(move || sign(&service)).await;
-    let signed = signed.map_err(|_| Answer(StatusCode::INTERNAL_SERVER_ERROR, "a bug of ours".to_owned()))??;
+    let signed =
+        signed.map_err(|_| Answer(StatusCode::INTERNAL_SERVER_ERROR, "a bug of ours".to_owned()))??;
     Ok(axum::Json(Signature { signed }))
 }
 
