@@ -58,7 +58,7 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
 }
 
 /// Reads exactly as many digits as fill `bytes`.
-fn decode_hex(text: &str, bytes: &mut [u8]) -> bool {
+pub(crate) fn decode_hex(text: &str, bytes: &mut [u8]) -> bool {
     const NONE: u8 = 0xff;
     const VALUES: [u8; 256] = {
         let mut values = [NONE; 256];

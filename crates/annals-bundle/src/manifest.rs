@@ -104,21 +104,6 @@ impl Earlier {
     }
 }
 
-/// `registry.json`: where the registry of all logs names this one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registry {
-    /// The registry's leaf, whole.
-    pub entry: Hex<81>,
-    /// Where in the registry.
-    pub position: u64,
-    /// The inclusion proof.
-    pub hashes: Vec<Hex<32>>,
-    /// The registry's checkpoint, a signed note with its cosignatures.
-    pub checkpoint: String,
-    /// From the tree that the leaf names to the bundle's checkpoint: a consistency proof.
-    pub consistency: Vec<Hex<32>>,
-}
-
 /// `trust.json`: keys, as the server tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {

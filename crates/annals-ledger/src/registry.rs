@@ -126,12 +126,18 @@ impl Ledger {
         self.state_in(&registry_log(), EntryKind::Head, &[heartbeat]).await.map(drop)
     }
 
-    /// The newest head of a log in the registry of at most `size` records; none where there is none.
+    /// The newest head of a log in the registry of at most `size` records; none where there is none. `as_of` leaves out what came
+    /// after the registry's first so many records.
     ///
     /// # Errors
     ///
     /// [`SearchError`].
-    pub fn registered(&self, origin: &str, size: u64) -> Result<Option<Registered>, SearchError> {
+    pub fn registered(
+        &self,
+        origin: &str,
+        size: u64,
+        as_of: Option<u64>,
+    ) -> Result<Option<Registered>, SearchError> {
         if !self.knows(&TenantId::registry()) {
             return Ok(None);
         }
@@ -143,7 +149,7 @@ impl Ledger {
             matcher: &Arc::new(Matcher::new(condition)),
             order: &Order::new(vec![(SortKey::Received, Direction::Falling)]),
             sent_only: false,
-            size: None,
+            size: as_of,
             start: &Start::First,
             limit: 1,
             count: false,

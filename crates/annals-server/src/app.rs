@@ -25,7 +25,8 @@ use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, search, summary, tenants,
+    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, registry, search,
+    summary, tenants,
 };
 
 /// Shared by all requests.
@@ -161,6 +162,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bundle::log))
         .routes(routes!(prove::event_proof))
         .routes(routes!(prove::checkpoint))
+        .routes(routes!(registry::proof))
         .routes(routes!(prove::inclusion))
         .routes(routes!(prove::consistency))
         .routes(routes!(prove::log))

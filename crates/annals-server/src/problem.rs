@@ -84,6 +84,7 @@ codes! {
     KeyUnknown = "key_unknown", Missing, "the key does not exist";
     CheckpointUnknown = "checkpoint_unknown", Missing, "no checkpoint of that size is kept";
     TileUnknown = "tile_unknown", Missing, "there is no such tile";
+    HeadUnknown = "head_unknown", Missing, "the registry does not name the log yet";
     Busy = "busy", Busy, "too much is waiting";
     Stopping = "stopping", Busy, "the server is stopping";
     Uncertain = "uncertain", Uncertain, "the events may or may not be stored";

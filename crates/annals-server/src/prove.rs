@@ -56,7 +56,7 @@ pub(crate) struct ConsistencyAnswer {
 }
 
 /// The log that the key, `tenant=` and `log=` name, put on record as verified.
-async fn enter(app: &App, asker: &Asker, params: &Params) -> Result<TenantLog, Problem> {
+pub(crate) async fn enter(app: &App, asker: &Asker, params: &Params) -> Result<TenantLog, Problem> {
     let tenant = app.entering(asker, Verb::Verify, asker.caller.one_tenant(params.tenant()?)).await?;
     let log = TenantLog { tenant, kind: params.log_kind()? };
     app.enter(asker, Verb::Verify, &Subject::Log(log.clone()), filter(params)).await?;

@@ -1,12 +1,22 @@
 //! Keeps the registry of all logs up to date: heads of those that changed, and heartbeats when none did.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use annals_event::{Position, TenantId};
-use annals_ledger::{HEADS_MAX, Ledger, LogHead, LogKind};
+use annals_ledger::{HEADS_MAX, Ledger, LogHead, LogKind, registry_log};
+use annals_tree::Hash;
+use annals_tree::checkpoint::Checkpoint;
+use annals_tree::note::Note;
+use axum::extract::State;
+use serde::Serialize;
 
-use crate::app::blocking;
+use crate::app::{App, blocking};
+use crate::auth::Asker;
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::prove;
 
 /// Between two rounds, unless said otherwise.
 pub const REGISTER_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -86,11 +96,103 @@ impl Registrar {
             return Ok(Some(*known));
         }
         let (ledger, origin) = (self.ledger.clone(), head.origin.clone());
-        let found = blocking(move || ledger.registered(&origin, u64::MAX)).await;
+        let found = blocking(move || ledger.registered(&origin, u64::MAX, None)).await;
         let found = found.map_err(|error| error.to_string())?.map(|head| (head.position, head.size));
         if let Some(found) = found {
             self.known.insert(log, found);
         }
         Ok(found)
     }
+}
+
+/// Where the registry names a log, and that the log's checkpoint extends what it says.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct RegistryProof {
+    /// First line of the registry's checkpoints.
+    origin: String,
+    /// Verifies them: a signed-note verifier key.
+    public_key: String,
+    /// The registry's entry, whole, lower-case hex.
+    entry: String,
+    /// Where in the registry.
+    position: u64,
+    /// That the entry is there: the RFC 6962 audit path, lower-case hex.
+    hashes: Vec<String>,
+    /// The registry's checkpoint, with the cosignatures that it has.
+    checkpoint: String,
+    /// From the log's size in the entry to its checkpoint: an RFC 6962 consistency proof, lower-case hex.
+    consistency: Vec<String>,
+    /// The log's checkpoint.
+    log_checkpoint: String,
+}
+
+/// Proves what the registry of all logs has of this one.
+///
+/// Witnesses cosign the registry's checkpoints. With this proof a log's checkpoint is as good as theirs.
+#[utoipa::path(
+    get, path = "/v1/registry/proof", tag = "prove",
+    params(
+        ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
+        ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+    ),
+    responses(
+        (status = 200, description = "The proof", body = RegistryProof),
+        (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist, or the registry does not name its log yet", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What must be read is damaged", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The signer does not sign", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["verify"])),
+)]
+pub(crate) async fn proof(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+) -> Result<axum::Json<RegistryProof>, Problem> {
+    let log = prove::enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
+    let missing = || Problem::new(Code::HeadUnknown, "the registry does not name this log yet");
+    let cosigned = match &app.witnesses {
+        Some(witnesses) => witnesses.newest(&registry_log()).await.map(|cosigned| cosigned.note),
+        None => None,
+    };
+    let ledger = app.ledger.clone();
+    blocking(move || {
+        let registry = registry_log();
+        let (Some(known), Some(info)) = (ledger.log_info(&registry), ledger.log_info(&log)) else {
+            return Err(missing());
+        };
+        let checkpoint = match cosigned {
+            Some(note) => note,
+            None => ledger.checkpoint(&registry)?.1,
+        };
+        let size = Note::parse(&checkpoint)
+            .ok()
+            .and_then(|note| Checkpoint::parse(note.text()).ok())
+            .map_or(0, |checkpoint| checkpoint.size);
+        let (log_size, log_checkpoint) = ledger.checkpoint(&log)?;
+        let head = ledger.registered(&info.origin, log_size, Some(size))?.ok_or_else(missing)?;
+        Ok(axum::Json(RegistryProof {
+            origin: known.origin,
+            public_key: known.public_key.to_string(),
+            entry: hex(&ledger.registry_entry(head.position)?),
+            position: head.position.0,
+            hashes: texts(&ledger.inclusion(&registry, head.position, size)?),
+            checkpoint,
+            consistency: texts(&ledger.consistency(&log, head.size, log_size)?),
+            log_checkpoint,
+        }))
+    })
+    .await
+}
+
+fn texts(hashes: &[Hash]) -> Vec<String> {
+    hashes.iter().map(Hash::to_string).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
 }

@@ -102,7 +102,7 @@ fn a_statement_stands_in_clear_in_its_entry_wherever_the_record_is() {
 fn the_registry_tells_the_newest_head_of_a_log_at_a_size() {
     let mut stepped = Stepped::new(u64::MAX);
     let mut running = stepped.open();
-    assert_eq!(running.ledger.registered("nowhere", u64::MAX).unwrap(), None);
+    assert_eq!(running.ledger.registered("nowhere", u64::MAX, None).unwrap(), None);
     let mut before: std::collections::BTreeMap<String, Position> = std::collections::BTreeMap::new();
     let mut all = Vec::new();
     for round in 0..4 {
@@ -122,7 +122,7 @@ fn the_registry_tells_the_newest_head_of_a_log_at_a_size() {
             poll(&mut pending).unwrap()
         });
         for (head, position) in heads.iter().zip(positions.unwrap()) {
-            let found = running.ledger.registered(&head.origin, head.size).unwrap().unwrap();
+            let found = running.ledger.registered(&head.origin, head.size, None).unwrap().unwrap();
             assert_eq!((found.position, found.size, found.root), (position, head.size, head.root));
             before.insert(head.origin.clone(), position);
         }
@@ -132,7 +132,7 @@ fn the_registry_tells_the_newest_head_of_a_log_at_a_size() {
         }
     }
     for head in &all {
-        let found = running.ledger.registered(&head.origin, head.size).unwrap().unwrap();
+        let found = running.ledger.registered(&head.origin, head.size, None).unwrap().unwrap();
         assert_eq!((found.size, found.root), (head.size, head.root), "as of then");
         let entry = Entry::decode(&running.ledger.registry_entry(found.position).unwrap()).unwrap();
         assert_eq!(entry.kind, EntryKind::Head);
