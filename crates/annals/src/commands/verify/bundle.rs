@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use annals_bundle::{Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, Summary, Trust};
+use annals_bundle::{Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, Registry, Summary, Trust};
 use annals_server::bundle::{Withheld, read_filter};
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
@@ -59,6 +59,14 @@ struct Checked {
     matched: u64,
     gone: u64,
     is_linked: bool,
+    cosigned: Cosigned,
+}
+
+/// What witnesses may have cosigned: the registry's checkpoint, or without it the log's own.
+struct Cosigned {
+    note: String,
+    key: VerifierKey,
+    size: u64,
 }
 
 impl Bundle {
@@ -118,7 +126,10 @@ impl Bundle {
         let summary = judge.finish(&manifest, &checkpoint);
         report.took(summary.counts.records, began.elapsed());
         let is_linked = self.check_growth(path, &checkpoint, &against, &summary)?;
-        Ok(Some(Checked { manifest, checkpoint, note, against, summary, matched, gone, is_linked }))
+        let registry = self.check_registry(path, &checkpoint, &against.key)?;
+        let own = || Cosigned { note: note.clone(), key: against.key.clone(), size: checkpoint.size };
+        let cosigned = registry.unwrap_or_else(own);
+        Ok(Some(Checked { manifest, checkpoint, note, against, summary, matched, gone, is_linked, cosigned }))
     }
 
     /// A small file; empty when it is not there or not as its header says, which is said.
@@ -292,6 +303,38 @@ impl Bundle {
         Ok(())
     }
 
+    /// The registry's checkpoint, which witnesses cosign, if the bundle has it and it speaks of this log.
+    fn check_registry(
+        &mut self,
+        path: &Path,
+        checkpoint: &Checkpoint,
+        key: &VerifierKey,
+    ) -> Result<Option<Cosigned>, Failure> {
+        if self.archive.entry("registry.json").is_none() {
+            return Ok(None);
+        }
+        let bytes = self.bytes(path, "registry.json")?;
+        let registry: Registry = match serde_json::from_slice(&bytes) {
+            Ok(registry) => registry,
+            Err(error) => {
+                self.find(format!("`registry.json`: {error}"));
+                return Ok(None);
+            }
+        };
+        // One key signs all logs of a ledger, each under its own name.
+        let Ok(key) = key.with_name(&registry.origin) else {
+            self.find("`registry.json`: its origin is none");
+            return Ok(None);
+        };
+        match registry.verify(checkpoint, &key) {
+            Ok((of, _)) => Ok(Some(Cosigned { note: registry.checkpoint, key, size: of.size })),
+            Err(error) => {
+                self.find(format!("`registry.json`: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
     /// Whether the log extends what was accepted before, and what `earlier.json` says.
     fn check_growth(
         &mut self,
@@ -338,7 +381,7 @@ impl Bundle {
 
 impl Checked {
     fn say(self, is_intact: bool, report: &mut Report) -> Result<(), Failure> {
-        let Self { manifest, checkpoint, note, against, summary, matched, gone, is_linked } = self;
+        let Self { manifest, checkpoint, note, against, summary, matched, gone, is_linked, cosigned } = self;
         let origin = &checkpoint.origin;
         for finding in &summary.findings {
             report.finding(
@@ -394,8 +437,8 @@ impl Checked {
                  `--mode covered` shows that.",
             );
         }
-        if let Ok(note) = Note::parse(&note) {
-            report.cosigned(&note, &against.key, checkpoint.size)?;
+        if let Ok(note) = Note::parse(&cosigned.note) {
+            report.cosigned(&note, &cosigned.key, cosigned.size)?;
         }
         if is_intact {
             report.remember(&Remembered {
