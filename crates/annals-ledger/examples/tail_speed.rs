@@ -5,7 +5,8 @@
 //! ```
 //!
 //! 60,000 events of about 800 bytes of 100 tenants, one of which has 15 in 100, in requests of 1,000. Figures are microseconds
-//! an event, and for each question the fastest and the middle one of many answers, and how many of the events matched.
+//! an event, and for each question the fastest and the middle one of many answers, and how many of the events matched; for each
+//! count the first answer and the middle one of those after it.
 
 #![expect(clippy::print_stdout, reason = "an example that prints its result")]
 #![expect(clippy::disallowed_methods, reason = "an example may look at the clock")]
@@ -13,14 +14,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use annals_event::filter::{Condition, Matcher, parse, parse_words};
+use annals_event::filter::{Condition, Field, Matcher, parse, parse_field, parse_words};
 use annals_event::{TenantId, Timestamp};
 use annals_journal::{FileJournal, JournalId, Options as JournalOptions, RealDisk};
 use annals_ledger::search::{Direction, Order, Search, Start};
 use annals_ledger::{
-    AcceptOptions, Clock, FeedScope, Ledger, LogKind, Options, Parts, Sealed, SeededEntropy, Store,
-    TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Clock, FeedScope, Histogram, Interval, Ledger, LogKind, Options, Parts, Sealed,
+    SeededEntropy, Store, Summary, TailLimits, TenantLog, Unobserved,
 };
+use jiff::tz::TimeZone;
 
 const EVENTS: usize = 60_000;
 const REQUEST_EVENTS: usize = 1_000;
@@ -138,6 +140,35 @@ fn main() {
             times.sort_unstable();
             let (fastest, middle) = (times[0] / 1_000, times[ROUNDS / 2] / 1_000);
             println!("{name}, {place}: {middle} µs (fastest {fastest}), {found} found");
+        }
+    }
+    let day = Histogram { interval: Interval::Day, zone: TimeZone::UTC };
+    let counted: [(&str, &[&str], Option<&Histogram>); 5] = [
+        ("how many", &[], None),
+        ("days", &[], Some(&day)),
+        ("actions", &["action"], None),
+        ("actors", &["actor.id"], None),
+        ("regions and operations", &["metadata.region", "operation"], None),
+    ];
+    let conditions =
+        [("all", Condition::everything()), ("an action of 1 in 3", filter(r#"action eq "video.update""#))];
+    for (of, condition) in conditions {
+        let matcher = Arc::new(Matcher::new(condition));
+        for (what, by, histogram) in counted {
+            let by: Vec<Field> = by.iter().map(|name| parse_field(name).expect("a field")).collect();
+            for (place, scope) in &scopes {
+                let summary = Summary { scope, matcher: &matcher, by: &by, values_max: 10, histogram };
+                let times: Vec<u128> = (0..ROUNDS)
+                    .map(|_| {
+                        let began = Instant::now();
+                        ledger.summarise(&summary, u64::MAX).expect("the tenant exists");
+                        began.elapsed().as_micros()
+                    })
+                    .collect();
+                let (first, mut later) = (times[0], times[1..].to_vec());
+                later.sort_unstable();
+                println!("{what} of {of}, {place}: first {first} µs, later {} µs", later[later.len() / 2]);
+            }
         }
     }
     ledger.stop();

@@ -21,6 +21,7 @@ pub mod batch;
 mod bits;
 pub mod clock;
 mod clock_guard;
+mod columns;
 mod commit;
 pub mod control;
 pub mod cursor;
@@ -67,7 +68,8 @@ pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{
-    Core, Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart, Poured,
+    Core, Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart,
+    Poured,
 };
 pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};

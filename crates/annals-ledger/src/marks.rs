@@ -157,7 +157,7 @@ fn buckets(mark: u32, block: usize) -> [usize; PLACES] {
         let part = mixed & ((1 << BITS) - 1);
         mixed >>= BITS;
         EXACT
-            + usize::try_from(part * (BUCKETS - EXACT) as u64 >> BITS)
+            + usize::try_from((part * (BUCKETS - EXACT) as u64) >> BITS)
                 .expect("it is below the number of buckets")
     });
     match usize::try_from(mark) {

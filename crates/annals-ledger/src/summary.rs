@@ -1,26 +1,30 @@
 //! Counting what satisfies a condition: by the values of fields, and by stretches of time.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use annals_event::Timestamp;
-use annals_event::filter::{Condition, Field, Known, Literal, Matcher, Path, Test};
-use annals_event::json::{Document, Kind, Value, write_string};
+use annals_event::filter::{Condition, Field, Known, Literal, Matcher, Test, Walker};
+use annals_event::json::write_string;
 use annals_segment::Damaged;
 use annals_segment::hits::{Budget, Moment};
 use annals_segment::plan::Plan;
 use annals_segment::tally::{self, TallySink};
 use jiff::tz::TimeZone;
 
+use crate::columns::is_value;
 use crate::intervals::Interval;
 use crate::read::FeedScope;
-use crate::record::{LIMITS, Record};
+use crate::record::Record;
 use crate::scan::{Lane, Next, Readers, Scan, Work, parts_of, rows_in, times_of};
 use crate::sealed::Part;
 use crate::search::{Counted, SearchError};
 use crate::state::State;
+
+mod tail;
+
+use self::tail::TailCount;
 
 /// Most distinct values that are counted, over all fields of one question.
 pub const DISTINCT_MAX: usize = 100_000;
@@ -91,6 +95,8 @@ pub(crate) struct Tally<'a> {
     summary: &'a Summary<'a>,
     size: u64,
     tail: Scan,
+    /// Counts the tail in its place, where the events need not be looked at to know which count.
+    quick: Option<TailCount>,
     /// Segments that are not counted yet.
     parts: VecDeque<Counting>,
     /// What they are asked.
@@ -145,7 +151,8 @@ struct Counting {
 /// What is counted so far.
 struct Sums<'a> {
     summary: &'a Summary<'a>,
-    document: Document,
+    /// For each field that is a member.
+    walkers: Vec<Option<Walker>>,
     total: u64,
     fields: Vec<Counter>,
     distinct: usize,
@@ -153,13 +160,14 @@ struct Sums<'a> {
     stretches: BTreeMap<i64, u64>,
     /// The stretch of the last record, as the next one is mostly in it too.
     stretch: (i64, i64),
-    /// Any counter needs the event's members.
-    parses: bool,
 }
+
+#[expect(clippy::disallowed_types, reason = "its order shows nowhere: what is told of it is sorted")]
+type Values = std::collections::HashMap<Arc<str>, u64>;
 
 #[derive(Default)]
 struct Counter {
-    values: HashMap<Arc<str>, u64>,
+    values: Values,
     missing: u64,
 }
 
@@ -173,7 +181,8 @@ impl<'a> Tally<'a> {
         }
         let tail = Self::tail(summary, size);
         let question = Question::new(summary.matcher);
-        Ok(Self { summary, size, tail, parts: VecDeque::new(), question, sums: Sums::new(summary) })
+        let quick = TailCount::new(summary.scope, &question);
+        Ok(Self { summary, size, tail, quick, parts: VecDeque::new(), question, sums: Sums::new(summary) })
     }
 
     fn tail(summary: &Summary<'_>, size: u64) -> Scan {
@@ -225,7 +234,11 @@ impl<'a> Tally<'a> {
     }
 
     fn has_ended(&self) -> bool {
-        self.tail.has_ended() && self.parts.is_empty()
+        self.has_counted_tail() && self.parts.is_empty()
+    }
+
+    fn has_counted_tail(&self) -> bool {
+        self.quick.as_ref().map_or_else(|| self.tail.has_ended(), TailCount::has_ended)
     }
 }
 
@@ -253,14 +266,13 @@ impl<'a> Sums<'a> {
     fn new(summary: &'a Summary<'a>) -> Self {
         Self {
             summary,
-            document: Document::default(),
+            walkers: summary.by.iter().map(walker).collect(),
             total: 0,
             fields: summary.by.iter().map(|_| Counter::default()).collect(),
             distinct: 0,
             distinct_bytes: 0,
             stretches: BTreeMap::new(),
             stretch: (0, 0),
-            parses: summary.by.iter().any(|field| matches!(field, Field::Member(_))),
         }
     }
 
@@ -270,23 +282,32 @@ impl<'a> Sums<'a> {
             let stretch = self.stretch(record.happened_at().as_micros());
             self.add_time(&stretch, 1);
         }
-        let mut document = std::mem::take(&mut self.document);
-        let event = self.parses.then(|| document.parse(&record.event, LIMITS).ok()).flatten();
-        for (index, field) in self.summary.by.iter().enumerate() {
-            let mut values: Vec<Cow<'_, str>> = Vec::new();
-            match (field, event) {
-                (Field::Member(path), Some(event)) => values_at(path, event, &mut values),
-                (Field::Member(_), None) => {}
-                _ => values.push(known_value(field, &record.known()).into()),
-            }
-            values.sort_unstable();
-            values.dedup();
-            self.fields[index].missing += u64::from(values.is_empty());
-            for value in values {
-                self.add_value(index, &value, 1);
+        let walkers = std::mem::take(&mut self.walkers);
+        for (index, (field, walker)) in self.summary.by.iter().zip(&walkers).enumerate() {
+            match walker {
+                Some(walker) => self.count_member(index, walker, &record.event),
+                None => self.add_value(index, &known_value(field, &record.known()), 1),
             }
         }
-        self.document = document;
+        self.walkers = walkers;
+    }
+
+    /// Counts the values of a member of one event, each once.
+    fn count_member(&mut self, index: usize, walker: &Walker, canonical: &[u8]) {
+        let mut first: Option<&[u8]> = None;
+        let mut others: Vec<&[u8]> = Vec::new();
+        walker.each(canonical, &mut |token| match first {
+            _ if !is_value(token) => {}
+            None => first = Some(token),
+            Some(first) if first == token => {}
+            Some(_) => others.push(token),
+        });
+        others.sort_unstable();
+        others.dedup();
+        self.fields[index].missing += u64::from(first.is_none());
+        for token in first.into_iter().chain(others) {
+            self.add_value(index, str::from_utf8(token).unwrap_or_default(), 1);
+        }
     }
 
     /// What there is too much of, if anything.
@@ -344,13 +365,21 @@ impl Work for Tally<'_> {
     }
 
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
-        if !self.tail.has_ended() && self.tail.epoch() != Some(state.epoch) {
+        let epoch = self.quick.as_ref().map_or_else(|| self.tail.epoch(), TailCount::epoch);
+        if !self.has_counted_tail() && epoch != Some(state.epoch) {
             self.tail = Self::tail(self.summary, self.size);
+            if let Some(quick) = &mut self.quick {
+                quick.begin(state);
+            }
             self.sums = Sums::new(self.summary);
             let parts = parts_of(state, self.summary.scope);
             self.parts = parts.map(|part| Counting { part: part.clone(), tally: None }).collect();
         }
-        self.tail.fetch(state);
+        match &mut self.quick {
+            None => self.tail.fetch(state),
+            Some(quick) if quick.has_ended() => {}
+            Some(quick) => quick.fetch(state, &self.question, self.size, &mut self.sums),
+        }
         Ok(!self.has_ended() && self.sums.excess().is_none())
     }
 
@@ -358,8 +387,13 @@ impl Work for Tally<'_> {
         if self.sums.excess().is_some() {
             return Ok(None);
         }
+        if self.has_counted_tail() && !self.parts.is_empty() {
+            return self.count_part().map(Some);
+        }
+        if self.quick.is_some() {
+            return Ok(None);
+        }
         match self.tail.next()? {
-            Next::Fetch if self.tail.has_ended() && !self.parts.is_empty() => self.count_part().map(Some),
             Next::Fetch => Ok(None),
             Next::Looked(bytes) => Ok(Some(bytes)),
             Next::Found(passed) => {
@@ -415,12 +449,12 @@ fn filled(
     Ok(stretches)
 }
 
-/// Every scalar value at the path, as JSON.
-fn values_at<'e>(path: &Path, event: Value<'e>, values: &mut Vec<Cow<'e, str>>) {
-    path.each(event, &mut |value| match value.kind() {
-        Kind::String | Kind::Number | Kind::Bool => values.push(value.token().into()),
-        Kind::Null | Kind::Array | Kind::Object => {}
-    });
+/// What reads the values of a field that is a member.
+fn walker(field: &Field) -> Option<Walker> {
+    match field {
+        Field::Member(path) => Some(Walker::new(path)),
+        _ => None,
+    }
 }
 
 /// The value of a field that is no member, as JSON.

@@ -14,6 +14,7 @@ use annals_tree::{Frontier, Hash};
 use bytes::Bytes;
 
 use crate::batch::{LogId, LogKind};
+use crate::columns::Columns;
 use crate::ids::IdIndex;
 use crate::log::{Log, Row};
 use crate::marks::Marks;
@@ -39,6 +40,8 @@ pub(crate) struct Tail {
     pub(crate) times: Times,
     /// Marks of the records that have a ledger number.
     pub(crate) marks: Marks,
+    /// Values that were counted.
+    pub(crate) columns: Columns,
     /// Records of each log, by its index.
     pub(crate) stretches: BTreeMap<u32, Stretch>,
     pub(crate) records: u64,
@@ -81,6 +84,7 @@ impl Tail {
             order: Order::new(first_seq),
             times: Times::default(),
             marks: Marks::default(),
+            columns: Columns::default(),
             stretches: BTreeMap::new(),
             records: 0,
             since: None,
