@@ -16,7 +16,9 @@ pub(crate) fn run(cases: u64) -> Result<Tally> {
     let tally = check::cargo_test(&args, &[(CASES, &cases.to_string())])?;
     require!(tally.passed + tally.failed > 0, "annals has no test `{TEST}`");
     if tally.failed == 0 {
-        println!("{cases} attacks of twelve classes: none was believed; a selection that omits a hit is said to be able to");
+        println!(
+            "{cases} attacks of twelve classes: none was believed; a selection that omits a hit is said to be able to"
+        );
     }
     Ok(tally)
 }

@@ -3,8 +3,8 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    adversary, backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay, schemathesis, sim,
-    tidy,
+    adversary, backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay,
+    schemathesis, sim, tidy,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.

@@ -20,8 +20,6 @@ use annals_event::{Position, TenantId, Timestamp, Warning};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_segment::Damaged;
 use annals_tree::note::VerifierKey;
-use annals_tree::proof::TlogProof;
-use annals_tree::tile::Tile;
 use annals_tree::{EntryKind, Hash};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
@@ -32,23 +30,24 @@ use crate::clock::{Clock, Entropy};
 use crate::clock_guard::ClockGuard;
 use crate::control::{Author, Control};
 use crate::cursor::{Cursor, CursorError};
-use crate::disclose::{self, Disclosed};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
 use crate::queue::{Queue, Submission, Whose, Work};
-use crate::read::{Entry, FeedPage, FeedScope, Located, Sift, Sizes, TenantLog};
+use crate::read::{FeedPage, FeedScope, Located, Sift, Sizes, TenantLog};
 use crate::record::Record;
 use crate::scan::Work as ScanWork;
 use crate::seal::{Sealer, TailLimits};
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
-use crate::signing::{self, JournalMemory, ProveError, SignError, Signatory, Signing, SigningService, read};
+use crate::signing::{JournalMemory, SignError, Signatory, Signing, SigningService, read};
 use crate::state::{Applied, Outcome, Refusal, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
 #[path = "pour.rs"]
 mod pour;
+#[path = "proving.rs"]
+mod proving;
 #[path = "threads.rs"]
 mod threads;
 
@@ -507,33 +506,6 @@ impl Ledger {
         self.shared.submit(batch, 0).await.map(drop)
     }
 
-    /// Appends statements of the ledger's own to a log: events of ours, whose bytes the log's entries carry in clear. There is
-    /// nothing in them that could ever have to be erased. Gives their positions.
-    ///
-    /// # Errors
-    ///
-    /// [`CommitError`].
-    ///
-    /// # Panics
-    ///
-    /// When there are none, or one is longer than an entry's body may be.
-    pub async fn state_in(
-        &self,
-        log: &TenantLog,
-        kind: EntryKind,
-        events: &[serde_json::Value],
-    ) -> Result<Vec<Position>, CommitError> {
-        let batch = self.shared.statement_batch(log, kind, events);
-        let outcomes = self.shared.submit(batch, 0).await?;
-        Ok(outcomes
-            .into_iter()
-            .filter_map(|outcome| match outcome {
-                Outcome::Created { position, .. } | Outcome::Duplicate { position, .. } => Some(position),
-                Outcome::Refused(_) => None,
-            })
-            .collect())
-    }
-
     /// The keys, to check requests against.
     #[must_use]
     pub fn keys(&self) -> Arc<RwLock<Keys>> {
@@ -695,136 +667,6 @@ impl Ledger {
     pub fn at(&self, log: &TenantLog, position: Position) -> Result<Option<Record>, Damaged> {
         let located = self.state().locate(log, position)?;
         located.map(Located::record).transpose()
-    }
-
-    /// The entry at a position.
-    ///
-    /// # Errors
-    ///
-    /// A segment cannot be read.
-    pub fn entry(&self, log: &TenantLog, position: Position) -> Result<Option<Entry>, Damaged> {
-        let located = self.state().locate(log, position)?;
-        located.map(Located::entry).transpose()
-    }
-
-    /// What a log is called and how its checkpoints are verified.
-    #[must_use]
-    pub fn log_info(&self, log: &TenantLog) -> Option<LogInfo> {
-        let state = self.state();
-        let genesis = state.genesis()?;
-        let log = state.log(log)?;
-        let origin = log.origin(&genesis.name);
-        let public_key =
-            VerifierKey::new(&origin, &genesis.public_key).expect("the ledger opened with this key");
-        let log_id = log.name().to_string()[2..].to_owned();
-        Some(LogInfo { origin, log_id, public_key, size: log.size() })
-    }
-
-    /// A checkpoint that covers everything acknowledged so far, and its size.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`]. Blocks while the signer writes its memory.
-    pub fn checkpoint(&self, log: &TenantLog) -> Result<(u64, String), ProveError> {
-        if let Some(reason) = self.shared.health().apply.clone() {
-            return Err(ProveError::Refused(reason));
-        }
-        let checkpoint = self.shared.signing.checkpoint(&self.shared.state, log);
-        match &checkpoint {
-            Err(ProveError::Refused(reason)) => self.shared.health().signer = Some(reason.clone()),
-            Err(ProveError::Away(reason)) => self.shared.health().signer_away = Some(reason.clone()),
-            _ => {}
-        }
-        checkpoint
-    }
-
-    /// The proof that a record is in its log, as a `.tlog-proof`: against a checkpoint over everything, or one of `size`
-    /// records that was given before and is still kept.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`]. Blocks while the signer writes its memory.
-    pub fn receipt(
-        &self,
-        log: &TenantLog,
-        position: Position,
-        size: Option<u64>,
-    ) -> Result<String, ProveError> {
-        let newest = self.feed_size(&FeedScope::Log(log.clone())).ok_or(ProveError::TenantMissing)?;
-        let (size, checkpoint) = match size {
-            None => self.checkpoint(log)?,
-            Some(asked) if asked > newest => {
-                return Err(ProveError::Beyond { what: "size", asked, limit: newest });
-            }
-            Some(asked) => {
-                let kept = self.shared.signing.checkpoint_at(&self.state(), log, asked);
-                match kept {
-                    Ok(kept) => (asked, kept),
-                    // One of everything is made, unless a record has come in between.
-                    Err(missing) if asked == newest => {
-                        let (size, checkpoint) = self.checkpoint(log)?;
-                        if size != asked {
-                            return Err(missing);
-                        }
-                        (size, checkpoint)
-                    }
-                    Err(missing) => return Err(missing),
-                }
-            }
-        };
-        let hashes = self.inclusion(log, position, size)?;
-        Ok(TlogProof { index: position.0, hashes, extra: None, checkpoint }.to_text())
-    }
-
-    /// RFC 6962 inclusion proof of a position in the tree of `size` records.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`].
-    pub fn inclusion(&self, log: &TenantLog, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
-        signing::inclusion(&self.shared.state, log, position, size)
-    }
-
-    /// RFC 6962 consistency proof between two sizes.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`].
-    pub fn consistency(&self, log: &TenantLog, from: u64, to: u64) -> Result<Vec<Hash>, ProveError> {
-        signing::consistency(&self.shared.state, log, from, to)
-    }
-
-    /// The bytes of one tile or bundle of the log's published tree.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`].
-    pub fn tile(&self, log: &TenantLog, tile: &Tile) -> Result<Vec<u8>, ProveError> {
-        signing::tile(&self.shared.state, log, tile)
-    }
-
-    /// Neighbouring records from a position on, with all that shows what they are: one at least, unless the log ends before,
-    /// and at most `count`.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`]; a record that is not what was appended is [`ProveError::Damaged`].
-    pub fn disclose(
-        &self,
-        log: &TenantLog,
-        from: Position,
-        count: u64,
-    ) -> Result<Vec<Disclosed>, ProveError> {
-        disclose::disclose(&self.shared.state, log, from, count)
-    }
-
-    /// The root of the complete subtree of a log over 2^`level` records from `index` * 2^`level`.
-    ///
-    /// # Errors
-    ///
-    /// [`ProveError`].
-    pub fn subtree(&self, log: &TenantLog, level: u32, index: u64) -> Result<Hash, ProveError> {
-        disclose::subtree(&self.shared.state, log, (level, index))
     }
 
     /// How much there is.

@@ -59,7 +59,7 @@ impl Asked {
     fn bytes(&self) -> usize {
         let path = |path: &[Box<str>]| path.iter().map(|name| NAME_BYTES + name.len()).sum::<usize>();
         match self {
-            Self::Member(names, test) => path(names) + test_bytes(test),
+            Self::Member(names, test) => path(names) + bytes_of_test(test),
             Self::Words(phrase) => phrase_bytes(phrase),
             Self::Element(names, condition) => path(names) + condition_bytes(condition),
         }
@@ -75,14 +75,14 @@ fn condition_bytes(condition: &Condition) -> usize {
         Condition::All(several) | Condition::Any(several) => several.iter().map(condition_bytes).sum(),
         Condition::Not(condition) => condition_bytes(condition),
         Condition::Element(names, condition) => path(names) + condition_bytes(condition),
-        Condition::Field(Field::Member(names), test) => path(names) + test_bytes(test),
-        Condition::Field(_, test) => test_bytes(test),
+        Condition::Field(Field::Member(names), test) => path(names) + bytes_of_test(test),
+        Condition::Field(_, test) => bytes_of_test(test),
         Condition::Words(phrases) => phrases.iter().map(phrase_bytes).sum(),
     };
     size_of::<Condition>() + own
 }
 
-fn test_bytes(test: &Test) -> usize {
+fn bytes_of_test(test: &Test) -> usize {
     let literal = |literal: &Literal| {
         size_of::<Literal>()
             + match literal {

@@ -91,7 +91,10 @@ async fn everything_is_read_again_and_that_is_on_record() {
         status["scrub"]["passes"].as_u64() > Some(1) && status["scrub"]["of"].as_u64() >= Some(700)
     })
     .await;
-    assert_eq!((&status["scrub"]["findings"], &status["scrub"]["found"]), (&0.into(), &Value::Array(Vec::new())));
+    assert_eq!(
+        (&status["scrub"]["findings"], &status["scrub"]["found"]),
+        (&0.into(), &Value::Array(Vec::new()))
+    );
     let line = "GET /v1/events?tenant=_annals&action=annals.scrub.end";
     let ended = until(&site, line, "operator", |found, _| found["events"][0].is_object()).await;
     assert_eq!(ended["events"][0]["metadata"]["control"]["findings"], 0);
