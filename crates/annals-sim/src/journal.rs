@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annals_journal::{AppendError, FileJournal, Journal, Place, ReadError, Reader, TrimError};
+use annals_ledger::batch::Batch;
 
 use crate::Sabotage;
 use crate::clock::SimClock;
@@ -88,7 +89,9 @@ impl TroubledJournal {
         let claimed = self.next();
         let well = !self.switch.troubles().poisoned;
         match sabotage {
-            Sabotage::DropsAcknowledged if well && self.lies.groups >= 9 && self.lies.dropped == 0 => {
+            Sabotage::DropsAcknowledged
+                if well && holds_records(group) && self.lies.groups >= 6 && self.lies.dropped == 0 =>
+            {
                 self.lies.dropped += group.len() as u64
             }
             Sabotage::DropsAcknowledged => {
@@ -109,6 +112,11 @@ impl TroubledJournal {
         }
         Ok(claimed)
     }
+}
+
+/// Whether somebody was told of records in a group; nobody is told of a head.
+fn holds_records(group: &[&[u8]]) -> bool {
+    group.iter().any(|bytes| matches!(annals_ledger::batch::decode(bytes), Ok(Batch::Records(_))))
 }
 
 impl Journal for TroubledJournal {

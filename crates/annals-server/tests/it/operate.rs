@@ -81,6 +81,7 @@ async fn status_says_what_there_is() {
           "damaged_segments": [],
           "journal_batches": 5,
           "ledger": "annals-test",
+          "ledger_key": "annals-test+c5342435+AW56HN0psLeP0Tr0xVmP7/TvKpcWbjym8uT7/M2AUFvx",
           "memory_bytes": "…",
           "merging": false,
           "queue_batches": 0,

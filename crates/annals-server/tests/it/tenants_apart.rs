@@ -69,6 +69,7 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/proofs/inclusion", Row { query: "position=0", ..row(verify, 200) }),
         ("GET /v1/proofs/consistency", Row { query: "from=1", ..row(verify, 200) }),
         ("GET /v1/log", row(verify, 200)),
+        ("GET /v1/registry/proof", row(verify, 404)),
         ("GET /v1/log/checkpoint", row(verify, 200)),
         ("GET /v1/log/tile/{path}", Row { path: "entries/000.p/1", ..row(verify, 200) }),
         ("GET /v1/tenants", row(For::Own("read"), 200)),
