@@ -1,7 +1,5 @@
 //! Reading everything again while the ledger runs.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 
 use annals_event::Position;

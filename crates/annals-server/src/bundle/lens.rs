@@ -359,7 +359,7 @@ impl Withheld {
         if needs.len() > WITHHELD_MAX {
             return Err(format!("more than {WITHHELD_MAX} units"));
         }
-        needs.sort_by(|one, other| pattern_of(one).cmp(&pattern_of(other)));
+        needs.sort_by_key(pattern_of);
         needs.dedup();
         Ok(Self(needs))
     }

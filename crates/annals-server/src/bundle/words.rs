@@ -47,7 +47,7 @@ impl Row {
         row.result = text(event.get("outcome").and_then(|outcome| outcome.get("result")));
         if let Some(targets) = event.get("targets") {
             let all: Vec<String> = targets.items().take(8).map(named).collect();
-            row.targets = shortened(&all.join(", "));
+            row.targets = shortened(all.join(", "));
         }
         row
     }

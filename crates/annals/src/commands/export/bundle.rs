@@ -395,8 +395,8 @@ fn open_checkpoint(head: &BundleHead) -> Result<Checkpoint, Failure> {
     let failed = |why: String| {
         Failure::new(Exit::Damaged, format!("log {}: the server's checkpoint: {why}", head.origin))
     };
-    let keys = head.trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
-    let key = keys.filter(|key| key.name() == head.origin).next_back();
+    let mut keys = head.trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
+    let key = keys.rfind(|key| key.name() == head.origin);
     let key = key.ok_or_else(|| failed("the server names no key for it".to_owned()))?;
     let checkpoint =
         Checkpoint::open(&head.checkpoint, &key, &head.origin).map_err(|error| failed(error.to_string()))?;

@@ -221,8 +221,8 @@ impl Bundle {
                 return Ok(None);
             }
         };
-        let keys = trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
-        let found = keys.filter(|key| key.name() == origin).next_back();
+        let mut keys = trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
+        let found = keys.rfind(|key| key.name() == origin);
         if found.is_none() {
             self.find(format!("`trust.json` has no key of log {origin}"));
         }
