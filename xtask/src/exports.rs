@@ -133,13 +133,20 @@ fn store(binary: &Binary, server: &Instance, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is looked at of an event; its numbers may be any.
+#[derive(serde::Deserialize)]
+struct Known {
+    ledger_seq: Option<u64>,
+    action: String,
+}
+
 /// Every line of the export is a record of the feed, byte for byte, and none is missing. Returns how many there are.
 fn compare_with_feed(server: &Instance, lines: &Path) -> Result<usize> {
     let text = fs::read_to_string(lines).while_doing(lines.display())?;
     let mut exported = BTreeMap::new();
     for line in text.lines() {
-        let event: Value = serde_json::from_str(line).while_doing("a line")?;
-        let known = exported.insert(event["ledger_seq"].as_u64(), line);
+        let event: Known = serde_json::from_str(line).while_doing("a line")?;
+        let known = exported.insert(event.ledger_seq, line);
         require!(known.is_none(), "{line} is there twice");
     }
     let mut client = server.client();
@@ -149,9 +156,9 @@ fn compare_with_feed(server: &Instance, lines: &Path) -> Result<usize> {
         let answer = client.get(&path).while_doing(&path)?;
         let page: Page<'_> = serde_json::from_slice(&answer.body).while_doing(&path)?;
         for record in &page.records {
-            let number: Value = serde_json::from_str(record.get()).while_doing("a record")?;
-            let sent = !number["action"].as_str().unwrap_or_default().starts_with("annals.");
-            let line = exported.get(&number["ledger_seq"].as_u64()).copied();
+            let known: Known = serde_json::from_str(record.get()).while_doing("a record")?;
+            let sent = !known.action.starts_with("annals.");
+            let line = exported.get(&known.ledger_seq).copied();
             require!(line == sent.then_some(record.get()), "the feed has {record}, the export {line:?}");
             found += usize::from(sent);
         }

@@ -165,7 +165,8 @@ async fn drill(place: &str) {
     // Nothing is stored any more: only what is signed may still move.
     let (_, third) = back_up().await;
     let (_, fourth) = back_up().await;
-    assert!(count(&third, "objects") > 5, "there are segments: {third}");
+    // The journal, the signer, the list, a manifest, and a segment, into which all may be merged.
+    assert!(count(&third, "objects") >= 5, "there are segments: {third}");
     assert!(count(&fourth, "objects_copied") <= 3, "the journal, the signer, the list: {fourth}");
     server.signal(Signal::KILL);
     drop(Arc::into_inner(server));
