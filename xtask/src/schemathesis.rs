@@ -29,6 +29,9 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// A stream that never ends is nothing for it.
 const LEFT_OUT: &str = "/v1/feed/live";
 
+/// A log is in the registry a minute after the start at the earliest; tests of the server hold its answer.
+const LATER: &str = "/v1/registry/proof";
+
 /// Read once, and never asked for again.
 const DOCUMENT: &str = "/openapi.json";
 
@@ -115,7 +118,7 @@ fn every_operation_succeeded(client: &mut Client, plan: &Path) -> Result<()> {
     let answers: BTreeMap<String, BTreeSet<u16>> =
         serde_json::from_slice(&answers).while_doing("what was answered")?;
     for (path, methods) in document.paths {
-        for method in methods.keys().filter(|_| path != LEFT_OUT && path != DOCUMENT) {
+        for method in methods.keys().filter(|_| ![LEFT_OUT, LATER, DOCUMENT].contains(&&*path)) {
             let operation = format!("{} {path}", method.to_uppercase());
             let statuses = answers.get(&operation).cloned().unwrap_or_default();
             println!("{operation}: {statuses:?}");
