@@ -1,12 +1,12 @@
 //! What the log's own entries say that excuses what is hidden.
 //!
-//! The bodies of entries of kinds 2 and 3, as `annals-tree::entry` carries them, are JSON objects. Members that are not named
-//! here are kept by the log and not looked at.
+//! The bodies of entries of kinds 2 and 3, as `annals-tree::entry` carries them, are events of the ledger's own; what they state
+//! stands in their `metadata`. Members that are not named here are kept by the log and not looked at.
 //!
 //! ```text
-//! kind 2  {"approvals":2,"approvals_required":2,"case":HEX,"erased":[{"runs":[[17,17],[40,52]],"units":[1,2]}],
+//! kind 2  "metadata":{"approvals":2,"approvals_required":2,"case":HEX,"erased":[{"runs":[[17,17],[40,52]],"units":[1,2]}],
 //!          "reason":TEXT,"stage":"ordered"|"done"}
-//! kind 3  {"class":3,"cutoff_ms":1795303721456,"runs":[[0,9]]}
+//! kind 3  "metadata":{"class":3,"cutoff_ms":1795303721456,"runs":[[0,9]]}
 //! ```
 //!
 //! Runs are pairs of first and last position, rising, without overlap. Units are numbers, as a name could tell too much. An expiry
@@ -89,6 +89,12 @@ fn is_in(runs: &[(u64, u64)], position: u64) -> bool {
     runs.get(at).is_some_and(|(first, _)| *first <= position)
 }
 
+/// What is looked at of a body.
+#[derive(Deserialize)]
+struct Body<T> {
+    metadata: T,
+}
+
 /// Why an entry excuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -153,14 +159,16 @@ impl Lifecycle {
         let says = match entry.kind {
             EntryKind::Event => return Ok(()),
             EntryKind::Erasure => {
-                let erasure: Erasure = serde_json::from_slice(&entry.body).map_err(body)?;
+                let Body::<Erasure> { metadata: erasure } =
+                    serde_json::from_slice(&entry.body).map_err(body)?;
                 for erased in &erasure.erased {
                     check_runs(&erased.runs, position)?;
                 }
                 Says::Erasure(erasure)
             }
             EntryKind::Expiry => {
-                let expiry: Expiry = serde_json::from_slice(&entry.body).map_err(body)?;
+                let Body::<Expiry> { metadata: expiry } =
+                    serde_json::from_slice(&entry.body).map_err(body)?;
                 check_runs(&expiry.runs, position)?;
                 Says::Expiry(expiry)
             }

@@ -278,7 +278,7 @@ fn erased(body: &str, kind: EntryKind) -> (Log, Vec<Vec<u8>>) {
     (log, lines)
 }
 
-const CASE: &str = r#"{"approvals":2,"approvals_required":2,"case":"7f3a","erased":[{"runs":[[0,1]],"units":[1]}],"reason":"","stage":"done"}"#;
+const CASE: &str = r#"{"metadata":{"approvals":2,"approvals_required":2,"case":"7f3a","erased":[{"runs":[[0,1]],"units":[1]}],"reason":"","stage":"done"}}"#;
 
 #[test]
 fn what_an_erasure_covers_is_erased_and_nothing_else() {
@@ -349,7 +349,7 @@ fn an_erasure_that_is_not_in_the_log_excuses_nothing() {
 #[test]
 fn an_expiry_covers_its_class_its_time_and_its_runs() {
     let body = |class: u16, cutoff: u64, runs: &str| {
-        format!(r#"{{"class":{class},"cutoff_ms":{cutoff},"runs":{runs}}}"#)
+        format!(r#"{{"metadata":{{"class":{class},"cutoff_ms":{cutoff},"runs":{runs}}}}}"#)
     };
     for (body, holds) in [
         (body(3, 1_003, "[[0,2]]"), true),

@@ -132,7 +132,7 @@ impl Bundle {
         let mut records: Vec<Record> =
             (0..size).map(|number| Record::event(number, 1_000 + 10 * number)).collect();
         // An erasure with its approvals, of the second unit of the first event.
-        let body = r#"{"approvals":2,"approvals_required":2,"case":"00","erased":[{"runs":[[0,0]],"units":[1]}],"reason":"x","stage":"done"}"#;
+        let body = r#"{"metadata":{"approvals":2,"approvals_required":2,"case":"00","erased":[{"runs":[[0,0]],"units":[1]}],"reason":"x","stage":"done"}}"#;
         let at = 12 + dice.place(5);
         let at_ms = *records[at].at_ms();
         records.insert(at, Record::Own { at_ms, kind: EntryKind::Erasure, body: body.to_owned() });
@@ -390,7 +390,7 @@ fn attack(class: &str, honest: &Bundle, dice: &mut Dice) -> (Bundle, Expected) {
             keeps_checkpoint = false;
             let by = evil.records.len() as u64 - 1;
             let body = format!(
-                r#"{{"approvals":2,"approvals_required":2,"case":"00","erased":[{{"runs":[[{at},{at}]],"units":[1,2,3]}}],"reason":"x","stage":"done"}}"#
+                r#"{{"metadata":{{"approvals":2,"approvals_required":2,"case":"00","erased":[{{"runs":[[{at},{at}]],"units":[1,2,3]}}],"reason":"x","stage":"done"}}}}"#
             );
             let entry = Entry::stating(EntryKind::Erasure, 0, 1_000, body.into_bytes()).unwrap();
             let entry = entry.encode().unwrap();

@@ -485,7 +485,7 @@ fn expire(files: &mut Files, at: usize) {
 /// An erasure that `lifecycle.ndjson` has and the log has not.
 fn forge_lifecycle(files: &mut Files) {
     erase(files, 12);
-    let body = br#"{"approvals":2,"approvals_required":2,"case":"00","erased":[{"runs":[[0,19]],"units":[0,1,2,3,4,5,6]}],"reason":"x","stage":"done"}"#;
+    let body = br#"{"metadata":{"approvals":2,"approvals_required":2,"case":"00","erased":[{"runs":[[0,19]],"units":[0,1,2,3,4,5,6]}],"reason":"x","stage":"done"}}"#;
     let entry = annals_tree::entry::Entry::stating(annals_tree::EntryKind::Erasure, 0, 1, body.to_vec());
     let entry = entry.unwrap().encode().unwrap();
     let entry: String = entry.iter().map(|byte| format!("{byte:02x}")).collect();
