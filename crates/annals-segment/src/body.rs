@@ -170,6 +170,11 @@ impl Body {
         self.cache.tallies()
     }
 
+    /// Keeps what was made ready of the file alive, as long as there is room beside the cache.
+    pub(crate) fn hold(&self, bytes: usize, made: Arc<dyn std::any::Any + Send + Sync>) {
+        self.cache.hold(bytes, made);
+    }
+
     /// What tests were resolved to, of all files of the cache.
     pub(crate) fn plans(&self) -> &kept::Memory {
         self.cache.plans()

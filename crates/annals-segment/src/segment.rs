@@ -154,6 +154,10 @@ impl Segment {
         if kept.strong[table].is_none() && kept.bytes + shapes.bytes() <= SHAPES_BYTES_KEPT {
             kept.bytes += shapes.bytes();
             kept.strong[table] = Some(Arc::clone(&shapes));
+        } else {
+            // Those of large segments take turns.
+            let held: Arc<Shapes> = Arc::clone(&shapes);
+            self.body.hold(shapes.bytes(), held);
         }
         Ok(shapes)
     }

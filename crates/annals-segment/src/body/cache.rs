@@ -5,6 +5,8 @@
 //! were used since it was there last, and takes the first that was not. New blocks count as unused, so blocks that are read
 //! once go before those that come back.
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +30,17 @@ pub struct Cache {
     files: AtomicU64,
     tallies: memory::Memory,
     plans: kept::Memory,
+    shapes: Mutex<Held>,
+}
+
+/// Most bytes of what is held of large files' shapes, and at most a quarter of the cache.
+const HELD_BYTES_MAX: usize = 16 << 20;
+
+/// What was made ready of files, the oldest first.
+struct Held {
+    bytes_max: usize,
+    bytes: usize,
+    list: VecDeque<(usize, Arc<dyn Any + Send + Sync>)>,
 }
 
 /// What a cache has done and holds.
@@ -76,7 +89,24 @@ impl Cache {
             files: AtomicU64::new(1),
             tallies: memory::Memory::beside(bytes_max),
             plans: kept::Memory::beside(bytes_max),
+            shapes: Mutex::new(Held {
+                bytes_max: (bytes_max / 4).min(HELD_BYTES_MAX),
+                bytes: 0,
+                list: VecDeque::new(),
+            }),
         })
+    }
+
+    /// Keeps something that took long to make alive, as long as there is room and nothing newer needs it.
+    pub(super) fn hold(&self, bytes: usize, made: Arc<dyn Any + Send + Sync>) {
+        let mut held = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        held.bytes += bytes;
+        held.list.push_back((bytes, made));
+        while held.bytes > held.bytes_max
+            && let Some((bytes, _)) = held.list.pop_front()
+        {
+            held.bytes -= bytes;
+        }
     }
 
     /// Hits, misses and bytes until now.
