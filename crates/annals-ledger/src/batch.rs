@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Item flags: 1 = made by annals itself; 2, 4, 8 as above; 16 = the operation was derived; 32 = when ids were looked up, there was an event with this
-//! one; 64 = and it was the same event (only said in atomic batches). Unknown flags, kinds and versions are errors: an older program must not
+//! one; 64 = and it was the same event (only said in atomic batches); 128 as above. Unknown kinds and versions are errors: an older program must not
 //! half-understand a newer journal.
 //!
 //! What was looked up decides nothing while the segments can be read. Where an id cannot be looked for when the batch is applied, now or at a later
