@@ -52,7 +52,7 @@ pub use compose::{Line, Unit, gap_nodes, write_line};
 pub use lifecycle::{Erased, Erasure, Expiry, Lifecycle, LifecycleError, Stage};
 pub use line::{Checked, Hex, LineError, Part, RecordCheck, Shown, UnitText, check_line, check_parts};
 pub use manifest::{Counts, Earlier, File, Manifest, Mode, Trust, TrustedKey};
-pub use registry::{Registry, RegistryError};
+pub use registry::{RegisteredHead, Registry, RegistryError};
 pub use verdict::{Finding, Verdict};
 pub use walk::{Summary, Walk};
 

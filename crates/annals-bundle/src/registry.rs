@@ -11,6 +11,7 @@ use core::fmt::Write as _;
 use annals_tree::checkpoint::{Checkpoint, CheckpointError};
 use annals_tree::entry::{Entry, EntryError, EntryKind};
 use annals_tree::note::VerifierKey;
+use annals_tree::origin::ledger_of;
 use annals_tree::proof::{ProofError, verify_consistency, verify_inclusion};
 use annals_tree::{Hash, leaf_hash};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct Registry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
+    /// It is a log of another ledger, or none at all.
+    #[error("its origin is no log of the ledger that the log is of")]
+    OtherLedger,
     /// The registry's checkpoint.
     #[error("the registry's checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
@@ -79,7 +83,40 @@ struct Head {
     root: Hex<32>,
 }
 
+/// What the registry has of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisteredHead {
+    /// Records that the log had.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+    /// When the registry received it, ms since 1970, by the ledger's clock.
+    pub received_at_ms: u64,
+}
+
 impl Registry {
+    /// What the entry states. Nothing of it is to be believed before [`Registry::verify`].
+    ///
+    /// # Errors
+    ///
+    /// It is no entry, or states no head.
+    pub fn stated(&self) -> Result<RegisteredHead, RegistryError> {
+        let (_, received_at_ms, head) = self.decoded()?;
+        Ok(RegisteredHead { size: head.size, root: Hash(head.root.0), received_at_ms })
+    }
+
+    /// The entry's bytes, its time, and what it states.
+    fn decoded(&self) -> Result<(Vec<u8>, u64, Head), RegistryError> {
+        let mut entry = vec![0; self.entry.len() / 2];
+        if !decode_hex(&self.entry, &mut entry) {
+            return Err(RegistryError::Digits);
+        }
+        let stated = Entry::decode(&entry)?;
+        let body = serde_json::from_slice::<Body>(&stated.body).ok();
+        let body = body.filter(|_| stated.kind == EntryKind::Head).ok_or(RegistryError::NoHead)?;
+        Ok((entry, stated.received_at_ms, body.metadata))
+    }
+
     /// Checks everything against the log's checkpoint, whose signature the caller has checked. Gives the registry's checkpoint,
     /// for its cosignatures, and the size that the registry has of the log.
     ///
@@ -87,16 +124,12 @@ impl Registry {
     ///
     /// [`RegistryError`].
     pub fn verify(&self, log: &Checkpoint, key: &VerifierKey) -> Result<(Checkpoint, u64), RegistryError> {
-        let registry = Checkpoint::open(&self.checkpoint, key, &self.origin)?;
-        let mut entry = vec![0; self.entry.len() / 2];
-        if !decode_hex(&self.entry, &mut entry) {
-            return Err(RegistryError::Digits);
+        // One key signs all logs of a ledger, and a registry speaks of the logs of its own.
+        if ledger_of(&self.origin).is_none_or(|ledger| Some(ledger) != ledger_of(&log.origin)) {
+            return Err(RegistryError::OtherLedger);
         }
-        let stated = Entry::decode(&entry)?;
-        let body = serde_json::from_slice::<Body>(&stated.body).ok();
-        let Some(Body { metadata: head }) = body.filter(|_| stated.kind == EntryKind::Head) else {
-            return Err(RegistryError::NoHead);
-        };
+        let registry = Checkpoint::open(&self.checkpoint, key, &self.origin)?;
+        let (entry, _, head) = self.decoded()?;
         let mut name = String::new();
         for byte in Sha256::digest(log.origin.as_bytes()) {
             write!(name, "{byte:02x}").expect("a String takes everything");

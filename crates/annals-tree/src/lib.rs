@@ -27,6 +27,7 @@
 //! | [`origin`] | what logs are called |
 //! | [`head`] | ledger heads: many logs under one signature |
 //! | [`signer`] | signs only what extends what was signed before |
+//! | [`succession`] | one signing key follows another, and both say so |
 
 #![no_std]
 
@@ -48,6 +49,7 @@ pub mod origin;
 pub mod proof;
 pub mod secret;
 pub mod signer;
+pub mod succession;
 #[cfg(test)]
 mod testing;
 pub mod tile;

@@ -96,6 +96,15 @@ impl FromStr for LogName {
     }
 }
 
+/// The name of the ledger that a log of this origin is of; none when it is no log's origin.
+#[must_use]
+pub fn ledger_of(origin: &str) -> Option<&str> {
+    let (rest, id) = origin.rsplit_once('/')?;
+    let (ledger, _) = rest.rsplit_once('/')?;
+    let name = &origin[ledger.len() + 1..];
+    (!ledger.is_empty() && !id.is_empty() && name.parse::<LogName>().is_ok()).then_some(ledger)
+}
+
 /// Checks the name of a ledger: 1 to [`LEDGER_NAME_BYTES_MAX`] bytes, otherwise as a key's name.
 ///
 /// # Errors

@@ -33,3 +33,21 @@ fn the_longest_ledger_name_makes_an_origin_that_is_a_key_name() {
     assert_eq!(check_ledger_name(&(longest + "n")), Err(KeyError::Name));
     assert_eq!(check_ledger_name("two words"), Err(KeyError::Name));
 }
+
+#[test]
+fn the_ledger_of_an_origin_is_what_comes_before_the_log() {
+    let id = "0123456789abcdef0123456789abcdef";
+    assert_eq!(ledger_of(&format!("log.example/t/{id}")), Some("log.example"));
+    assert_eq!(ledger_of(&format!("log.example/eu/a/{id}")), Some("log.example/eu"));
+    for origin in [
+        "",
+        "log.example",
+        "/t/",
+        &format!("t/{id}"),
+        &format!("/t/{id}"),
+        "log.example/t/01",
+        "log.example/x/",
+    ] {
+        assert_eq!(ledger_of(origin), None, "{origin}");
+    }
+}
