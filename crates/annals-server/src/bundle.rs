@@ -9,7 +9,6 @@
 //! The format is `annals-bundle`'s; [`docs/reference/bundle-format.md`](../../../docs/reference/bundle-format.md) describes it.
 
 mod archive;
-mod lens;
 mod lines;
 mod stream;
 mod words;
@@ -17,12 +16,12 @@ mod words;
 use std::sync::Arc;
 
 use annals_bundle::{Earlier, Hex, Mode, Trust, TrustedKey, gap_nodes};
-use annals_event::TenantId;
 use annals_event::filter::Condition;
 use annals_ledger::{Ledger, LogKind, TenantLog};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::Note;
 use annals_tree::{Frontier, Hash};
+use annals_verify::{Lens, Withheld, is_exact_in_ms};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -30,9 +29,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use archive::Archive;
-pub use lens::{Hidden, Lens, Seen, Truth, WITHHELD_MAX, Withheld};
-pub use lines::{GAP_POSITIONS, hidden_between};
-pub use words::{ROWS_MAX, Report, Row, readme};
+pub use lines::GAP_POSITIONS;
+pub use words::{Report, readme};
 
 use crate::access::{Subject, Verb};
 use crate::app::{App, blocking};
@@ -184,7 +182,7 @@ impl Question {
         }
         let is_filtered = !self.conditions.is_empty();
         let index =
-            (is_filtered && lens::is_exact_in_ms(&self.condition)).then(|| Index::new(&self.condition));
+            (is_filtered && is_exact_in_ms(&self.condition)).then(|| Index::new(&self.condition));
         Ok(Plan {
             log: self.log.clone(),
             size,
@@ -288,18 +286,6 @@ fn log_word(kind: LogKind) -> &'static str {
         LogKind::Tenant => "events",
         LogKind::Access => "access",
     }
-}
-
-/// The conditions that a manifest's `filter` names, for records of a tenant.
-///
-/// # Errors
-///
-/// It names none, in words.
-pub fn read_filter(filter: &str, tenant: &str) -> Result<Lens, String> {
-    let pairs: Vec<(String, String)> = form_urlencoded::parse(filter.as_bytes()).into_owned().collect();
-    let condition = annals_event::filter::from_parameters(&pairs).map_err(|error| error.message.clone())?;
-    let tenant = TenantId::from_stored(tenant).map_err(|error| error.to_string())?;
-    Ok(Lens::new(condition, tenant))
 }
 
 /// Gives what a bundle begins with.

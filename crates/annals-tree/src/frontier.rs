@@ -64,6 +64,7 @@ pub struct Frontier {
     nodes: Box<[Hash]>,
 }
 
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Frontier>() == 24);
 
 impl Frontier {

@@ -12,7 +12,7 @@ use crate::tool::Tool;
 /// Crates that ship, from the top down, each with those of ours that it may use.
 ///
 /// `ARCHITECTURE.md` draws the same and says why.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     (
         "annals",
         &[
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "annals-ledger",
             "annals-journal",
             "annals-export",
+            "annals-verify",
             "annals-bundle",
             "annals-tree",
             "annals-event",
@@ -33,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "annals-dialects",
             "annals-ledger",
             "annals-export",
+            "annals-verify",
             "annals-bundle",
             "annals-tree",
             "annals-event",
@@ -43,6 +45,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("annals-ledger", &["annals-journal", "annals-segment", "annals-tree", "annals-event"]),
     ("annals-segment", &["annals-tree", "annals-event"]),
     ("annals-export", &["annals-event"]),
+    ("annals-verify-page", &["annals-verify", "annals-bundle", "annals-tree", "annals-event"]),
+    ("annals-verify", &["annals-bundle", "annals-tree", "annals-event"]),
     ("annals-bundle", &["annals-tree"]),
     ("annals-journal", &[]),
     ("annals-tree", &[]),

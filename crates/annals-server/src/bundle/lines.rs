@@ -20,9 +20,8 @@ use annals_tree::Hash;
 use annals_tree::commitment::{Salt, salt};
 use annals_tree::entry::EntryKind;
 use annals_tree::unit_digest;
+use annals_verify::{Hidden, Lens, Row, Seen, Truth, Withheld, hidden_between};
 
-use super::lens::{Hidden, Lens, Seen, Truth, Withheld};
-use super::words::Row;
 use crate::problem::{Code, Problem};
 
 /// A run of positions that are left out ends where these many begin anew. It bounds what is looked at before a line can be
@@ -488,27 +487,4 @@ fn is_own(record: &Disclosed) -> bool {
 fn shown_event(all: &[(&str, &str)], shown: &[bool]) -> Option<Vec<u8>> {
     let shown = all.iter().zip(shown).filter(|(_, shown)| **shown);
     rebuild(shown.map(|((name, value), _)| (*name, value.as_bytes()))).ok()
-}
-
-/// Runs of hidden units among all units of a record, each by its name where it is shown.
-#[must_use]
-pub fn hidden_between<'a>(units: impl IntoIterator<Item = Option<&'a str>>) -> Vec<Hidden<'a>> {
-    let mut hidden: Vec<Hidden<'a>> = Vec::new();
-    let (mut after, mut is_open) = (None, false);
-    for unit in units {
-        match unit {
-            Some(name) => {
-                if let (true, Some(last)) = (is_open, hidden.last_mut()) {
-                    last.before = Some(name);
-                }
-                (after, is_open) = (Some(name), false);
-            }
-            None if is_open => {}
-            None => {
-                hidden.push(Hidden { after, before: None });
-                is_open = true;
-            }
-        }
-    }
-    hidden
 }

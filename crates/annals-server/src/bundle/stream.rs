@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use annals_bundle::{FORMAT, Manifest};
 use annals_ledger::Ledger;
 use annals_ledger::search::Effort;
+use annals_verify::{ROWS_MAX, Row};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::archive::Archive;
 use super::lines::{Plan, Tally};
-use super::words::{ROWS_MAX, Report, Row, readme};
+use super::words::{Report, readme};
 use super::{BundleHead, Question};
 use crate::app::{App, blocking};
 use crate::auth::Asker;

@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use annals_bundle::{Checked, Counts, FORMAT, LINE_BYTES_MAX, Manifest, Mode, check_line};
-use annals_server::bundle::{Archive, BundleHead, Report, Withheld, read_filter, readme};
+use annals_server::bundle::{Archive, BundleHead, Report, readme};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::VerifierKey;
+use annals_verify::{Withheld, read_filter};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use annals_bundle::{Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, Registry, Summary, Trust};
-use annals_server::bundle::{Withheld, read_filter};
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::{Note, VerifierKey};
+use annals_verify::{Withheld, read_filter};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 

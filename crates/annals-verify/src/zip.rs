@@ -11,17 +11,16 @@
 //! end             22 bytes; no comment
 //! ```
 //!
-//! Numbers are little-endian. Nothing is believed that is not read within [`super::FILES`]'s bounds.
+//! Numbers are little-endian. Nothing is believed that is not read within [`FILES`]'s bounds.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
-use super::FILES;
+use crate::FILES;
 
 /// Longest directory: its few names are short, and other tools write a few extra fields.
 const DIRECTORY_BYTES_MAX: u64 = 16 << 10;
@@ -47,30 +46,33 @@ const HARMLESS: u16 = 0b110 | 1 << 11;
 
 /// An archive whose directory was read.
 #[derive(Debug)]
-pub(crate) struct Archive {
+pub struct Archive {
     file: File,
     entries: Vec<Entry>,
 }
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) name: &'static str,
+pub struct Entry {
+    /// One of [`FILES`].
+    pub name: &'static str,
     is_deflated: bool,
     flags: u16,
     crc: u32,
     compressed: u64,
     /// Before compression.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     header_at: u64,
     data_at: u64,
 }
 
 /// Why an archive is not a bundle's.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ZipError {
+pub enum ZipError {
+    /// Its form, in words.
     #[error("{0}")]
     Form(String),
+    /// It cannot be read.
     #[error("cannot read it: {0}")]
     Io(#[from] io::Error),
 }
@@ -116,7 +118,11 @@ impl<'a> Fields<'a> {
 
 impl Archive {
     /// Opens an archive and checks everything but the files' content.
-    pub(crate) fn open(path: &Path) -> Result<Self, ZipError> {
+    ///
+    /// # Errors
+    ///
+    /// It is not as a bundle's is, or cannot be read.
+    pub fn open(path: &Path) -> Result<Self, ZipError> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let (directory, count) = directory(&file, length)?;
@@ -138,17 +144,20 @@ impl Archive {
     }
 
     /// The files.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The file of this name.
-    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
     /// Reads a file. What is not as its header has it is an error at its end.
-    pub(crate) fn content(&self, entry: &Entry) -> Content<'_> {
+    #[must_use]
+    pub fn content(&self, entry: &Entry) -> Content<'_> {
         let source = Section { file: &self.file, at: entry.data_at, end: entry.data_at + entry.compressed };
         let source = BufReader::with_capacity(64 << 10, source);
         let inner = if entry.is_deflated {
@@ -167,7 +176,11 @@ impl Archive {
     }
 
     /// A whole small file. Its length was checked when the archive was opened.
-    pub(crate) fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when it is not as the directory says; others when it cannot be read.
+    pub fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         self.content(entry).read_to_end(&mut content)?;
         Ok(content)
@@ -417,11 +430,30 @@ impl<'a> Large<'a> {
 fn read_at(file: &File, at: u64, length: u64) -> Result<Vec<u8>, ZipError> {
     let mut bytes =
         vec![0; usize::try_from(length).map_err(|_| ZipError::Form("a part is too long".to_owned()))?];
-    file.read_exact_at(&mut bytes, at)?;
+    let mut read = 0;
+    while read < bytes.len() {
+        match read_some(file, at + read as u64, &mut bytes[read..])? {
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            more => read += more,
+        }
+    }
     Ok(bytes)
 }
 
+#[cfg(unix)]
+fn read_some(file: &File, at: u64, into: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, at)
+}
+
+/// Where no system call reads at a place there are no threads either that could move it.
+#[cfg(not(unix))]
+fn read_some(mut file: &File, at: u64, into: &mut [u8]) -> io::Result<usize> {
+    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
+    file.read(into)
+}
+
 /// Part of a file.
+#[derive(Debug)]
 struct Section<'a> {
     file: &'a File,
     at: u64,
@@ -431,14 +463,15 @@ struct Section<'a> {
 impl Read for Section<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(into.len());
-        let read = self.file.read_at(&mut into[..left], self.at)?;
+        let read = read_some(self.file, self.at, &mut into[..left])?;
         self.at += read as u64;
         Ok(read)
     }
 }
 
 /// A file of the archive, as it is read.
-pub(crate) struct Content<'a> {
+#[derive(Debug)]
+pub struct Content<'a> {
     inner: Inner<'a>,
     name: &'static str,
     left: u64,
@@ -447,6 +480,7 @@ pub(crate) struct Content<'a> {
     is_over: bool,
 }
 
+#[derive(Debug)]
 enum Inner<'a> {
     Stored(BufReader<Section<'a>>),
     Deflated(DeflateDecoder<BufReader<Section<'a>>>),

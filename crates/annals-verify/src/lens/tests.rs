@@ -1,7 +1,6 @@
 use annals_event::filter::{from_parameters, parse};
 use annals_event::{UnitScratch, rebuild, units};
 
-use super::super::lines::hidden_between;
 use super::*;
 
 const EVENT: &str = r#"{"action":"video.delete","actor":{"email":"ada@example.com","id":"u1","type":"user"},"context":{"ip":"203.0.113.9"},"metadata":{"a/b":1,"size":7},"occurred_at":"2026-11-21T23:28:41.123Z","outcome":{"reason":"ok","result":"success"},"targets":[{"id":"v9","type":"video"},{"type":"folder"}]}"#;

@@ -72,7 +72,7 @@ pub struct Seen<'a> {
 
 /// Units that a path leads into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+enum Need {
     /// The unit of this name.
     Unit(String),
     /// All whose names begin so; the last byte is a slash.
@@ -96,7 +96,7 @@ impl Need {
         }
     }
 
-    pub(crate) fn is(&self, unit: &str) -> bool {
+    fn is(&self, unit: &str) -> bool {
         match self {
             Self::Unit(name) => unit == name,
             Self::Below(prefix) => unit.starts_with(prefix.as_str()),
@@ -159,7 +159,7 @@ impl Lens {
     /// Which units of a record have to be shown so that the filter can be seen to leave it out, by their numbers. `names` are
     /// those of all its units, in order.
     #[must_use]
-    pub(crate) fn needed(&self, names: &[&str]) -> Vec<bool> {
+    pub fn needed(&self, names: &[&str]) -> Vec<bool> {
         let mut shown = vec![false; names.len()];
         if let Some(envelope) = shown.first_mut() {
             *envelope = true;
@@ -408,7 +408,8 @@ fn pattern_of(need: &Need) -> String {
 
 /// Whether times of receipt in whole milliseconds and in microseconds stand on the same side of all that a condition names: an
 /// index over the latter then finds what the former are asked for.
-pub(crate) fn is_exact_in_ms(condition: &Condition) -> bool {
+#[must_use]
+pub fn is_exact_in_ms(condition: &Condition) -> bool {
     use annals_event::filter::{Comparison, Literal, Test};
     match condition {
         Condition::All(several) | Condition::Any(several) => several.iter().all(is_exact_in_ms),
@@ -423,6 +424,41 @@ pub(crate) fn is_exact_in_ms(condition: &Condition) -> bool {
         Condition::Element(_, inner) => is_exact_in_ms(inner),
         Condition::Field(..) | Condition::Words(_) => true,
     }
+}
+
+/// Runs of hidden units among all units of a record, each by its name where it is shown.
+#[must_use]
+pub fn hidden_between<'a>(units: impl IntoIterator<Item = Option<&'a str>>) -> Vec<Hidden<'a>> {
+    let mut hidden: Vec<Hidden<'a>> = Vec::new();
+    let (mut after, mut is_open) = (None, false);
+    for unit in units {
+        match unit {
+            Some(name) => {
+                if let (true, Some(last)) = (is_open, hidden.last_mut()) {
+                    last.before = Some(name);
+                }
+                (after, is_open) = (Some(name), false);
+            }
+            None if is_open => {}
+            None => {
+                hidden.push(Hidden { after, before: None });
+                is_open = true;
+            }
+        }
+    }
+    hidden
+}
+
+/// The conditions that a manifest's `filter` names, for records of a tenant.
+///
+/// # Errors
+///
+/// It names none, in words.
+pub fn read_filter(filter: &str, tenant: &str) -> Result<Lens, String> {
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(filter.as_bytes()).into_owned().collect();
+    let condition = annals_event::filter::from_parameters(&pairs).map_err(|error| error.message.clone())?;
+    let tenant = TenantId::from_stored(tenant).map_err(|error| error.to_string())?;
+    Ok(Lens::new(condition, tenant))
 }
 
 #[cfg(test)]

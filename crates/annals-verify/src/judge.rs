@@ -3,52 +3,57 @@
 use std::collections::BTreeMap;
 
 use annals_bundle::{Checked, Counts, Finding, Lifecycle, Manifest, Mode, Shown, Summary, Verdict, Walk};
-use annals_server::bundle::{ROWS_MAX, Row, Truth};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::entry::EntryKind;
 
-use super::lines::Seeing;
+use crate::lens::Truth;
+use crate::look::Seeing;
+use crate::row::{ROWS_MAX, Row};
 
 /// Takes what the lines show, in order.
-pub(crate) struct Judge {
+#[derive(Debug)]
+pub struct Judge {
     walk: Walk,
     mode: Mode,
     range: (u64, u64),
     /// Records that the checkpoint has; nothing is read beyond.
     size: u64,
     /// Events that the filter takes and that are shown.
-    pub(crate) matched: u64,
+    pub matched: u64,
     /// Events of which nobody can tell any more whether the filter took them, as they are erased or expired.
-    pub(crate) gone: u64,
+    pub gone: u64,
     /// The first events that the filter takes.
-    pub(crate) rows: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
 /// What came of one line.
-pub(crate) struct Judged {
+#[derive(Clone, Copy, Debug)]
+pub struct Judged {
     /// Of a record, its position and verdict.
-    pub(crate) verdict: Option<(u64, Verdict)>,
+    pub verdict: Option<(u64, Verdict)>,
     /// How many positions it accounts for.
-    pub(crate) positions: u64,
+    pub positions: u64,
     /// Whether the next line can be placed.
-    pub(crate) goes_on: bool,
+    pub goes_on: bool,
 }
 
 impl Judge {
     /// Begins. Roots are kept as of the sizes at which they are wanted.
-    pub(crate) fn new(manifest: &Manifest, lifecycle: Lifecycle, size: u64, wanted: &[u64]) -> Self {
+    #[must_use]
+    pub fn new(manifest: &Manifest, lifecycle: Lifecycle, size: u64, wanted: &[u64]) -> Self {
         let mut walk = Walk::new(manifest, lifecycle);
         wanted.iter().for_each(|size| walk.want_root_at(*size));
         Self { walk, mode: manifest.mode, range: manifest.range, size, matched: 0, gone: 0, rows: Vec::new() }
     }
 
     /// Whether more events are wanted for the list.
-    pub(crate) fn wants_rows(&self) -> bool {
+    #[must_use]
+    pub fn wants_rows(&self) -> bool {
         self.rows.len() < ROWS_MAX
     }
 
     /// Takes the next line.
-    pub(crate) fn take(&mut self, seeing: Seeing) -> Judged {
+    pub fn take(&mut self, seeing: Seeing) -> Judged {
         let Seeing { checked, truth, is_disclosed, row } = seeing;
         let before = self.walk.next();
         let record = match &checked {
@@ -123,28 +128,32 @@ impl Judge {
     }
 
     /// Something found elsewhere.
-    pub(crate) fn find(&mut self, position: Option<u64>, problem: String) {
+    pub fn find(&mut self, position: Option<u64>, problem: String) {
         self.walk.find(position, problem);
     }
 
     /// What was in the bundle so far.
-    pub(crate) fn counts(&self) -> Counts {
+    #[must_use]
+    pub fn counts(&self) -> Counts {
         self.walk.counts()
     }
 
     /// Where the next line has to begin.
-    pub(crate) fn next(&self) -> u64 {
+    #[must_use]
+    pub fn next(&self) -> u64 {
         self.walk.next()
     }
 
     /// Compares with the checkpoint.
-    pub(crate) fn finish(self, manifest: &Manifest, checkpoint: &Checkpoint) -> Summary {
+    #[must_use]
+    pub fn finish(self, manifest: &Manifest, checkpoint: &Checkpoint) -> Summary {
         self.walk.finish(manifest, checkpoint)
     }
 }
 
 /// Positions by verdict, in words.
-pub(crate) fn counted(verdicts: &BTreeMap<Verdict, u64>) -> String {
+#[must_use]
+pub fn counted(verdicts: &BTreeMap<Verdict, u64>) -> String {
     let counts =
         Verdict::ALL.map(|verdict| format!("{} {verdict}", verdicts.get(&verdict).copied().unwrap_or(0)));
     counts.join(", ")
