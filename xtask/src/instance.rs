@@ -40,6 +40,11 @@ impl Binary {
         Ok(Self::built("debug"))
     }
 
+    /// One that was built before.
+    pub(crate) fn at(file: PathBuf) -> Self {
+        Self(file)
+    }
+
     fn built(profile: &str) -> Self {
         Self(repo::target().join(profile).join("annals"))
     }

@@ -121,6 +121,8 @@ pub(crate) struct Sealer {
     next_segment: u64,
     /// What is not needed any more was not removed yet.
     is_untidy: bool,
+    /// The manifest before the newest names segments that were merged: while it is kept, their bytes are on disk twice.
+    is_twofold: bool,
     /// The batches before this place are not needed any more.
     pub(crate) trim_to: Arc<AtomicU64>,
     /// Segments are being merged.
@@ -135,14 +137,15 @@ impl Sealer {
         newest: Option<Head>,
     ) -> Result<Self, StoreError> {
         let next_segment = store.next_segment()?;
-        let trim_to = store.tidy()?.map_or(0, |place| place.0);
+        let tidied = store.tidy()?;
         Ok(Self {
             state,
             store,
             newest,
             next_segment,
             is_untidy: false,
-            trim_to: Arc::new(AtomicU64::new(trim_to)),
+            is_twofold: tidied.is_twofold,
+            trim_to: Arc::new(AtomicU64::new(tidied.place.map_or(0, |place| place.0))),
             merges: Arc::default(),
         })
     }
@@ -162,6 +165,7 @@ impl Sealer {
                 self.merges.store(false, Ordering::Release);
                 merged
             }
+            None if self.is_twofold => self.restate(&parts).map(|()| Done::Nothing),
             None if self.is_untidy => self.tidy().map(|()| Done::Nothing),
             None => Ok(Done::Nothing),
         }
@@ -194,8 +198,14 @@ impl Sealer {
             };
             (head, parts)
         };
-        let new = |index: u32, _: &Log| frozen.tail.stretches.contains_key(&index);
-        self.publish(&head, &parts, &part, &new)?;
+        let is_in = |shown: &Part, index: u32, log: &Log| {
+            if shown.number == part.number {
+                frozen.tail.stretches.contains_key(&index)
+            } else {
+                log.parts.contains(shown.slot)
+            }
+        };
+        self.publish(&head, &parts, &is_in)?;
         {
             let mut state = self.state.write().expect("the ledger's thread does not panic while it writes");
             for index in frozen.tail.stretches.keys() {
@@ -231,7 +241,10 @@ impl Sealer {
         let newest = self.newest.as_ref().expect("what is merged was sealed");
         let head = Head { number: self.store.next_manifest()?, segments: entries(&parts), ..newest.clone() };
         let appears = |log: &Log| group.iter().any(|old| log.parts.contains(old.slot));
-        self.publish(&head, &parts, &part, &|_, log| appears(log))?;
+        let is_in = |shown: &Part, _: u32, log: &Log| {
+            if shown.number == part.number { appears(log) } else { log.parts.contains(shown.slot) }
+        };
+        self.publish(&head, &parts, &is_in)?;
         {
             let mut state = self.state.write().expect("the ledger's thread does not panic while it writes");
             for log in state.logs.iter_mut().filter(|log| appears(log)) {
@@ -243,6 +256,14 @@ impl Sealer {
         }
         self.finish(head)?;
         Ok(rows)
+    }
+
+    /// Writes the newest manifest once more, so that both that are kept name what was merged, and what it was merged from can go.
+    fn restate(&mut self, parts: &Parts) -> Result<(), SealError> {
+        let newest = self.newest.as_ref().expect("what was merged was sealed");
+        let head = Head { number: self.store.next_manifest()?, ..newest.clone() };
+        self.publish(&head, parts, &|shown, _, log| log.parts.contains(shown.slot))?;
+        self.finish(head)
     }
 
     /// Writes and opens a segment that no manifest names yet.
@@ -261,13 +282,12 @@ impl Sealer {
         Ok((entry, Part::new(number, slot, segment, bytes, after)?))
     }
 
-    /// Writes a manifest with these segments. `is_in_new` says which logs appear in `new`.
+    /// Writes a manifest with these segments. `is_in` says which logs, with their index, appear in which of them.
     fn publish(
         &self,
         head: &Head,
         parts: &Parts,
-        new: &Part,
-        is_in_new: &dyn Fn(u32, &Log) -> bool,
+        is_in: &dyn Fn(&Part, u32, &Log) -> bool,
     ) -> Result<(), SealError> {
         let mut writer = manifest::Writer::new(head);
         let mut next = 0;
@@ -288,13 +308,7 @@ impl Sealer {
                     writer.tenant(&log.tenant);
                 }
                 let index = u32::try_from(index).expect("logs are far below 2^32");
-                let appears = parts.iter().map(|part| {
-                    if part.number == new.number {
-                        is_in_new(index, log)
-                    } else {
-                        log.parts.contains(part.slot)
-                    }
-                });
+                let appears = parts.iter().map(|part| is_in(part, index, log));
                 writer.log(&log.id, &before(&state, oldest, index), appears);
             }
             next = until;
@@ -318,9 +332,11 @@ impl Sealer {
 
     /// Removes what is not needed any more. When that fails it is tried again once there is nothing else to do.
     fn tidy(&mut self) -> Result<(), SealError> {
-        if let Some(place) = self.store.tidy()? {
+        let tidied = self.store.tidy()?;
+        if let Some(place) = tidied.place {
             self.trim_to.fetch_max(place.0, Ordering::AcqRel);
         }
+        self.is_twofold = tidied.is_twofold;
         self.is_untidy = false;
         Ok(())
     }

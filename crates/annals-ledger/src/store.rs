@@ -9,10 +9,11 @@
 //! A file gets its name when all of it is durable, and is never changed. What neither of the two newest manifests names is
 //! removed.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use annals_journal::{Disk, DiskFile};
+use annals_journal::{Disk, DiskFile, Place};
 use annals_segment::Damaged;
 use annals_segment::body::{Cache, ReadAt};
 use annals_segment::segment::Segment;
@@ -66,6 +67,14 @@ pub enum StoreError {
     /// A segment cannot be opened.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+}
+
+/// What [`Store::tidy`] left.
+pub(crate) struct Tidied {
+    /// The journal before it is not needed by any manifest that is left; none when one of them cannot be read.
+    pub(crate) place: Option<Place>,
+    /// The older manifest names segments that the newest does not.
+    pub(crate) is_twofold: bool,
 }
 
 impl Store {
@@ -153,13 +162,13 @@ impl Store {
         Ok(numbers.max().map_or(0, |number| number + 1))
     }
 
-    /// Removes all but the newest manifests, what none of these names, and what was never finished. Gives the place up to
-    /// which the journal is not needed by any of those that are left.
-    pub(crate) fn tidy(&self) -> Result<Option<annals_journal::Place>, StoreError> {
+    /// Removes all but the newest manifests, what none of these names, and what was never finished.
+    pub(crate) fn tidy(&self) -> Result<Tidied, StoreError> {
         let mut manifests = self.manifests()?;
         let old = manifests.len().saturating_sub(MANIFESTS_KEPT);
         let old: Vec<String> = manifests.drain(..old).map(|(_, name)| name).collect();
-        let mut kept = Vec::new();
+        let mut kept = HashSet::new();
+        let mut is_twofold = false;
         let mut place = None;
         let mut all_are_known = true;
         for (_, name) in &manifests {
@@ -172,8 +181,11 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            kept.extend(head.segments.iter().map(|segment| segment_name(segment.number)));
-            place = Some(place.map_or(head.place, |place: annals_journal::Place| place.min(head.place)));
+            let named = head.segments.iter().map(|segment| segment_name(segment.number));
+            let named: HashSet<String> = named.collect();
+            is_twofold = kept.iter().any(|name| !named.contains(name));
+            kept.extend(named);
+            place = Some(place.map_or(head.place, |place: Place| place.min(head.place)));
         }
         let is_needless = |name: &String| {
             name.ends_with(TEMPORARY)
@@ -183,7 +195,7 @@ impl Store {
         for name in self.disk.list()?.iter().filter(|name| is_needless(name)) {
             self.disk.remove(name)?;
         }
-        Ok(place.filter(|_| all_are_known))
+        Ok(Tidied { place: place.filter(|_| all_are_known), is_twofold })
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {

@@ -30,6 +30,7 @@ mod sustained;
 mod truth;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -96,12 +97,25 @@ pub(crate) struct Args {
     /// Seed of the events
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// This server instead of one that is built here
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
 }
 
 /// Prints the tables, or of one the parts asked for: cells of ingest, sizes of the ledger that is asked.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let Args { seconds, only: cells, queries: sizes, compare, hostile, shape, sustained, events, seed } =
-        args;
+    let Args {
+        seconds,
+        only: cells,
+        queries: sizes,
+        compare,
+        hostile,
+        shape,
+        sustained,
+        events,
+        seed,
+        binary,
+    } = args;
     let duration = Duration::from_secs(seconds);
     let tables = compare.is_empty() && !hostile && sustained.is_none();
     if cfg!(debug_assertions) && !tables {
@@ -110,7 +124,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Tool::cargo().args(release).args(std::env::args_os().skip(1)).run();
     }
     let all = tables && cells.is_empty() && sizes.is_empty();
-    let binary = Binary::build(true)?;
+    let binary = binary.map_or_else(|| Binary::build(true), |file| Ok(Binary::at(file)))?;
     for events in compare {
         compare::run(&binary, events, seed)?;
     }

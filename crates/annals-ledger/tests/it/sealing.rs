@@ -4,19 +4,70 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use annals_event::Position;
 use annals_journal::sim::{Fault, Op, SimDisk};
-use annals_journal::{Disk as _, FileJournal, Journal as _, JournalId, Options as FileOptions};
+use annals_journal::{Disk, DiskFile, FileJournal, Journal as _, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Done, Engine, FeedScope, ItemStatus, Ledger, LogKind, OpenError, Options, Parts,
-    SeededEntropy, TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Done, Engine, FeedScope, ItemResult, ItemStatus, Ledger, LogKind, OpenError, Options,
+    Parts, SeededEntropy, Store, TailLimits, TenantLog, Unobserved,
 };
 
-use crate::support::{Pending, TestClock, control_log, options, poll, store, tenant};
+use crate::support::{Pending, TestClock, control_log, options, poll, tenant};
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+
+/// A disk that changes a bit in the middle of each segment when that gets its name, while it is told to.
+#[derive(Debug)]
+struct Flipping {
+    disk: SimDisk,
+    flips: Arc<AtomicBool>,
+}
+
+impl Disk for Flipping {
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open(name)
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open_to_read(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)?;
+        if self.flips.load(Ordering::SeqCst) && to.starts_with("segment-") {
+            let mut bytes = self.disk.contents(to).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            self.disk.put(to, bytes);
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes()
+    }
+}
 
 /// A ledger whose steps are taken one by one, on three disks.
 pub(crate) struct Stepped {
@@ -25,6 +76,8 @@ pub(crate) struct Stepped {
     pub(crate) segments: SimDisk,
     clock: Arc<TestClock>,
     limits: TailLimits,
+    /// The disk of segments changes a bit of each one once it has its name.
+    flips: Arc<AtomicBool>,
     opens: u64,
     sent: u64,
     /// Ids that were acknowledged, and where.
@@ -44,6 +97,7 @@ impl Stepped {
             segments: SimDisk::new(3),
             clock: TestClock::new(),
             limits: TailLimits { records_max, ..TailLimits::default() },
+            flips: Arc::default(),
             opens: 0,
             sent: 0,
             known: BTreeMap::new(),
@@ -51,21 +105,26 @@ impl Stepped {
     }
 
     pub(crate) fn try_open(&mut self) -> Result<Running, OpenError> {
+        let parts = self.parts()?;
+        let options = Options { tail: self.limits, ..options() };
+        let (opened, engine) = Ledger::open_stepped(parts, &options)?;
+        Ok(Running { ledger: opened.ledger, engine })
+    }
+
+    fn parts(&mut self) -> Result<Parts, OpenError> {
         self.opens += 1;
+        let segments = Flipping { disk: self.segments.clone(), flips: self.flips.clone() };
         let file_options =
             FileOptions { reserve_bytes: 0, file_bytes: 8192, ..FileOptions::new(JournalId([3; 16])) };
-        let parts = Parts {
+        Ok(Parts {
             journal: Box::new(FileJournal::open(Arc::new(self.journal.clone()), &file_options)?.0),
             signer_journal: Box::new(FileJournal::open(Arc::new(self.signer.clone()), &file_options)?.0),
-            segments: store(&self.segments),
+            segments: Store::new(Arc::new(segments), 4 << 20),
             signing_seed: [9; 32],
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(self.opens)),
             observer: Arc::new(Unobserved),
-        };
-        let options = Options { tail: self.limits, ..options() };
-        let (opened, engine) = Ledger::open_stepped(parts, &options)?;
-        Ok(Running { ledger: opened.ledger, engine })
+        })
     }
 
     pub(crate) fn open(&mut self) -> Running {
@@ -91,6 +150,12 @@ impl Stepped {
             poll(&mut pending)
         });
         let Some(Ok(results)) = answer else { return false };
+        self.note(name, results);
+        true
+    }
+
+    /// These were acknowledged.
+    fn note(&mut self, name: &str, results: Vec<ItemResult>) {
         for result in results {
             let position = match result.status {
                 ItemStatus::Created { position, .. } | ItemStatus::Duplicate { position, .. } => position,
@@ -98,7 +163,6 @@ impl Stepped {
             };
             self.known.insert((name.to_owned(), result.id.unwrap()), position.0);
         }
-        true
     }
 
     /// Sends events, which must be acknowledged.
@@ -288,6 +352,114 @@ fn a_disk_that_fails_while_it_seals_costs_nothing_and_is_tried_again() {
         let running = stepped.open();
         stepped.check(&running, &context);
     }
+}
+
+#[test]
+fn a_merged_segment_that_does_not_read_as_the_old_ones_replaces_none_of_them() {
+    let mut stepped = Stepped::new(u64::MAX);
+    let mut running = stepped.open();
+    for _ in 0..8 {
+        stepped.send_some(&mut running, 20);
+        assert!(matches!(running.engine.seal(true).unwrap(), Done::Sealed(_)));
+    }
+    let (before, segments) = (seen(&running.ledger), running.ledger.sizes().segments);
+    stepped.flips.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert!(running.engine.seal(false).is_err(), "what is read back is not what was written");
+        assert!(running.ledger.health().segments.is_some());
+        assert_eq!(running.ledger.sizes().segments, segments);
+        assert_eq!(seen(&running.ledger), before);
+    }
+    stepped.flips.store(false, Ordering::SeqCst);
+    assert!(matches!(running.engine.seal(false).unwrap(), Done::Merged(_)));
+    assert_eq!(running.ledger.health().segments, None);
+    assert!(running.ledger.sizes().segments < segments);
+    assert_eq!(seen(&running.ledger), before);
+    drop(running);
+    let running = stepped.open();
+    stepped.check(&running, "opened again");
+}
+
+#[test]
+fn while_nothing_can_be_sealed_two_tails_are_taken_and_afterwards_the_rest() {
+    const RECORDS_MAX: u64 = 100;
+    const BATCH: u64 = 5;
+    /// Two tails, each ended by the batch that filled it, and what the ledger itself writes.
+    const HELD_MAX: u64 = 2 * (RECORDS_MAX + BATCH) + 5;
+    let wait = || std::thread::park_timeout(Duration::from_millis(1));
+    let mut stepped = Stepped::new(RECORDS_MAX);
+    let options = Options { tail: stepped.limits, ..options() };
+    let ledger = Ledger::open(stepped.parts().unwrap(), &options).unwrap().ledger;
+    stepped.segments.set_capacity(Some(0));
+    let mut pending: Vec<(&str, Pending)> = Vec::new();
+    for sent in 0..300 {
+        let name = TENANTS[sent % 3];
+        let mut draft =
+            ledger.draft(AcceptOptions { tenant: Some(tenant(name)), ..AcceptOptions::default() });
+        for _ in 0..BATCH {
+            draft.push(event(stepped.sent).as_bytes());
+            stepped.sent += 1;
+        }
+        let (sealed, ledger) = (draft.seal(), ledger.clone());
+        pending.push((name, Box::pin(async move { ledger.commit(sealed).await })));
+    }
+    let mut take = |stepped: &mut Stepped| {
+        pending.retain_mut(|(name, pending)| match poll(pending) {
+            Some(results) => {
+                stepped.note(name, results.unwrap());
+                false
+            }
+            None => true,
+        });
+        pending.len()
+    };
+    // First until both tails are full, and then for a while.
+    let (mut turns, mut full) = (0, 0);
+    while full < 200 {
+        let waiting = take(&mut stepped);
+        let sizes = ledger.sizes();
+        assert!(sizes.tail_records <= HELD_MAX, "{} records in memory", sizes.tail_records);
+        assert!(waiting > 0, "nobody had to wait");
+        full += u64::from(sizes.tail_records >= 2 * RECORDS_MAX);
+        turns += 1;
+        assert!(turns < 60_000, "{sizes:?}");
+        wait();
+    }
+    assert!(ledger.health().segments.is_some(), "it says why");
+    stepped.segments.set_capacity(None);
+    while take(&mut stepped) > 0 {
+        assert!(ledger.sizes().tail_records <= HELD_MAX);
+        turns += 1;
+        assert!(turns < 120_000, "nobody is answered");
+        wait();
+    }
+    assert_eq!(stepped.known.len(), 1_500);
+    ledger.stop();
+    drop(ledger);
+    let mut running = stepped.open();
+    stepped.check(&running, "opened again");
+    stepped.send_some(&mut running, 3);
+    stepped.check(&running, "goes on");
+}
+
+#[test]
+fn what_was_merged_is_on_disk_once_as_soon_as_there_is_nothing_else_to_do() {
+    let mut stepped = Stepped::new(u64::MAX);
+    let mut running = stepped.open();
+    for _ in 0..8 {
+        stepped.send_some(&mut running, 20);
+        assert!(matches!(running.engine.seal(true).unwrap(), Done::Sealed(_)));
+    }
+    let files = |stepped: &Stepped| {
+        stepped.segments.list().unwrap().iter().filter(|name| name.starts_with("segment-")).count()
+    };
+    assert!(matches!(running.engine.seal(false).unwrap(), Done::Merged(_)));
+    assert_eq!(files(&stepped), 9, "the older manifest is kept, with what it names");
+    assert_eq!(running.engine.seal(false).unwrap(), Done::Nothing);
+    assert_eq!(files(&stepped), 1);
+    drop(running);
+    let running = stepped.open();
+    stepped.check(&running, "opened again");
 }
 
 #[test]

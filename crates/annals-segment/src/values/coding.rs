@@ -11,6 +11,8 @@ pub(super) const UUID_LOW_BYTES: u64 = 10;
 const UUID_TEXT_BYTES: usize = 36;
 /// Where the hyphens of a UUID are.
 const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+/// Where the digits of each of its bytes begin.
+const UUID_PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 const TIME_TEXT_BYTES: usize = 27;
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Numbers of days are counted from 1 March of year 0 here, so that a leap day is the last of its year.
@@ -67,22 +69,31 @@ fn hex_shape(values: &Arena) -> Option<Shape> {
     Some(Shape::Hex { prefix, digits })
 }
 
-/// Appends the bytes of lower-case hexadecimal digits.
+/// Appends the bytes of lower-case hexadecimal digits. What it appended when there are others is of no use.
 pub(super) fn hex(digits: &[u8], into: &mut Vec<u8>) -> Option<()> {
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    for [high, low] in pairs {
-        into.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(())
+    let mut all = 0;
+    into.extend(pairs.iter().map(|[high, low]| {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        all |= high | low;
+        high << 4 | low
+    }));
+    (all < NO_DIGIT).then_some(())
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// What stands in [`DIGITS`] for no digit: a bit that no digit has.
+const NO_DIGIT: u8 = 0x80;
+
+/// What each byte is as a digit.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    digits
+};
 
 /// The two digits of each byte.
 const PAIRS: [[u8; 2]; 256] = {
@@ -106,17 +117,18 @@ pub(super) fn put_hex(bytes: &[u8], into: &mut Vec<u8>) {
 
 /// The first 48 bits and the rest.
 pub(super) fn uuid(value: &[u8]) -> Option<(u64, [u8; 10])> {
-    if value.len() != UUID_TEXT_BYTES || UUID_HYPHENS.iter().any(|at| value[*at] != b'-') {
+    let value = value.as_array::<UUID_TEXT_BYTES>()?;
+    if UUID_HYPHENS.iter().any(|at| value[*at] != b'-') {
         return None;
     }
-    let mut bytes = [0; 16];
-    let mut at = 0;
-    for byte in &mut bytes {
-        if UUID_HYPHENS.contains(&at) {
-            at += 1;
-        }
-        *byte = digit(value[at])? << 4 | digit(value[at + 1])?;
-        at += 2;
+    let (mut bytes, mut all) = ([0; 16], 0);
+    for (byte, at) in bytes.iter_mut().zip(UUID_PAIRS) {
+        let (high, low) = (DIGITS[usize::from(value[at])], DIGITS[usize::from(value[at + 1])]);
+        all |= high | low;
+        *byte = high << 4 | low;
+    }
+    if all >= NO_DIGIT {
+        return None;
     }
     let mut high = [0; 8];
     high[2..].copy_from_slice(&bytes[..6]);

@@ -66,6 +66,23 @@ async fn records_are_sealed_into_a_folder_of_their_own_and_are_there_after_a_res
     server.stop();
 }
 
+#[tokio::test]
+async fn as_many_files_are_open_as_the_system_allows_not_as_few_as_the_shell_does() {
+    let world = World::new();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", r#"ulimit -Sn 48; exec "$0" serve --data data --listen 127.0.0.1:0 --json"#]);
+    command.arg(env!("CARGO_BIN_EXE_annals")).current_dir(world.path(".")).env_clear();
+    let server = crate::support::Server::start(&mut command);
+    let address = server.url().strip_prefix("http://").unwrap().to_owned();
+    let connections: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    let key = server.operator_key();
+    let asked = server.get("/v1/status", &key);
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await;
+    assert_eq!(answer.expect("the server takes no more connections").0, 200);
+    drop(connections);
+    server.stop();
+}
+
 #[test]
 fn people_are_told_where_what_and_how() {
     let world = World::new();
