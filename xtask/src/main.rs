@@ -91,7 +91,7 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         questions: u64,
     },
-    /// Random attacks on evidence bundles and published logs; none may be verified
+    /// Random attacks on evidence bundles, published logs and data folders; none may be verified
     Adversary {
         /// How many
         #[arg(long, default_value_t = 1_000)]

@@ -111,6 +111,9 @@ pub struct AuditedLog {
     /// The newest size that was signed and that matches, with its root: from a head in the journal, or from the signer's
     /// memory, which alone knows of the head that is signed when the server stops.
     pub signed: Option<(u64, Hash)>,
+    /// So many records are under a head that is there, with its signature. Of more than these the signer's memory says that they
+    /// were signed, and nothing shows it.
+    pub headed: u64,
     /// No finding speaks of it.
     pub intact: bool,
 }

@@ -6,7 +6,7 @@ use annals_event::Position;
 use annals_ledger::TenantLog;
 use annals_tree::tile::Tile;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,6 +17,16 @@ use crate::auth::Asker;
 use crate::events;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Params, PathText};
+
+/// A full tile is the same for ever; it is the asker's alone.
+const KEPT_FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// So is a partial one; but nobody wants it once the log has grown, and caches need not keep it for a year.
+const KEPT_AN_HOUR: &str = "private, max-age=3600";
+/// The newest is asked for each time.
+const KEPT_TO_COMPARE: &str = "private, no-cache";
+
+/// Hexadecimal digits of a tag.
+const TAG_DIGITS: usize = 32;
 
 /// A log as its readers know it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -72,6 +82,29 @@ fn filter(params: &Params) -> Map<String, Value> {
 
 fn text(body: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// An answer that whoever asked may keep. It is left out for those who say that they have it.
+fn kept(asked: &HeaderMap, kind: &'static str, keeping: &'static str, body: Vec<u8>) -> Response {
+    // Of what the answer says, and not of its name: a ledger brought back from a backup may say something else under it.
+    let tag = format!("\"{}\"", &annals_tree::leaf_hash(&body).to_string()[..TAG_DIGITS]);
+    let has_it = asked.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &tag));
+    let headers: [(HeaderName, HeaderValue); 3] = [
+        (header::ETAG, HeaderValue::from_str(&tag).expect("hexadecimal digits in quotes")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(keeping)),
+        // The same address is another tenant's with another key.
+        (header::VARY, HeaderValue::from_static("authorization")),
+    ];
+    if has_it {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (StatusCode::OK, headers, [(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+/// Whether a list of tags, as `If-None-Match` has it, names this one, or all.
+fn names(tags: &HeaderValue, tag: &str) -> bool {
+    let mut tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
+    tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// Proves that an event is in its log.
@@ -132,14 +165,7 @@ pub(crate) async fn event_proof(
     security(("key" = ["verify"])),
 )]
 pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    let params = asker.params(&["tenant", "log", "cosigned"])?;
-    let log = enter(&app, &asker, &params).await?;
-    if let (true, Some(witnesses)) = (params.flag("cosigned")?, &app.witnesses)
-        && let Some(cosigned) = witnesses.newest(&log).await
-    {
-        return Ok(text(cosigned.note));
-    }
-    signed(&app, log).await
+    newest(&app, &asker).await.map(text)
 }
 
 /// Gives the checkpoint of the C2SP tree.
@@ -150,9 +176,12 @@ pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Res
     params(
         ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
         ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+        ("cosigned" = Option<bool>, Query, description = "The newest that witnesses cosigned; submits the log to them if it grew"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an answer that is there"),
     ),
     responses(
         (status = 200, description = "The checkpoint", body = String, content_type = "text/plain"),
+        (status = 304, description = "It is as it was"),
         (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
@@ -162,15 +191,27 @@ pub(crate) async fn checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Res
     ),
     security(("key" = ["verify"])),
 )]
-pub(crate) async fn log_checkpoint(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
-    signed(&app, log).await
+pub(crate) async fn log_checkpoint(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let note = newest(&app, &asker).await?;
+    Ok(kept(&headers, "text/plain; charset=utf-8", KEPT_TO_COMPARE, note.into_bytes()))
 }
 
-async fn signed(app: &App, log: TenantLog) -> Result<Response, Problem> {
+/// The signed note that is asked for.
+async fn newest(app: &App, asker: &Asker) -> Result<String, Problem> {
+    let params = asker.params(&["tenant", "log", "cosigned"])?;
+    let log = enter(app, asker, &params).await?;
+    if let (true, Some(witnesses)) = (params.flag("cosigned")?, &app.witnesses)
+        && let Some(cosigned) = witnesses.newest(&log).await
+    {
+        return Ok(cosigned.note);
+    }
     let ledger = app.ledger.clone();
     let (_, note) = blocking(move || ledger.checkpoint(&log)).await?;
-    Ok(text(note))
+    Ok(note)
 }
 
 /// Proves that a position is in the tree of a size.
@@ -279,16 +320,18 @@ pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axu
 /// Gives one tile of the C2SP tree.
 ///
 /// `<level>/<index>` or `entries/<index>`, with `.p/<width>` for a partial one; the index in groups of three digits, as C2SP
-/// `tlog-tiles` has it. A tile never changes.
+/// `tlog-tiles` has it. A tile never changes; a full one may be kept for ever.
 #[utoipa::path(
     get, path = "/v1/log/tile/{*path}", tag = "prove",
     params(
         ("path" = String, Path, description = "The tile, such as `0/000` or `entries/x001/234.p/17`"),
         ("tenant" = Option<String>, Query, description = "With a platform key: the tenant"),
         ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an answer that is there"),
     ),
     responses(
         (status = 200, description = "The tile", body = [u8], content_type = "application/octet-stream"),
+        (status = 304, description = "It is as it was"),
         (status = 400, description = "A parameter is not allowed or missing", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `verify` or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
@@ -301,6 +344,7 @@ pub(crate) async fn tile(
     State(app): State<Arc<App>>,
     asker: Asker,
     PathText(path): PathText,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
     let unknown = |detail: String| Problem::new(Code::TileUnknown, detail);
@@ -314,13 +358,8 @@ pub(crate) async fn tile(
         }
         other => other.into(),
     })?;
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
-        // The same address is another tenant's tile with another key.
-        (header::VARY, HeaderValue::from_static("authorization")),
-    ];
-    Ok((StatusCode::OK, headers, bytes).into_response())
+    let keeping = if tile.is_partial() { KEPT_AN_HOUR } else { KEPT_FOR_EVER };
+    Ok(kept(&headers, "application/octet-stream", keeping, bytes))
 }
 
 fn required(params: &Params, name: &str) -> Result<u64, Problem> {

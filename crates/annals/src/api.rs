@@ -79,7 +79,9 @@ pub(crate) struct LogApi {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct LogAnswer {
     pub(crate) origin: String,
+    pub(crate) log_id: String,
     pub(crate) public_key: String,
+    pub(crate) size: u64,
 }
 
 #[derive(Deserialize)]
@@ -170,6 +172,27 @@ impl Api {
         }
         let response = self.answer(self.authorised(self.client.get(url))).await?;
         self.body(response, path).await
+    }
+
+    /// A file that anybody may read, asked for without the key; none when there is none. A bucket that nobody may list says of a
+    /// missing file that it is forbidden.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::answer`].
+    pub(crate) async fn file(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let url = self.base.join(path).expect("our paths are relative URLs");
+        let response = self.client.get(url).send().await.map_err(|error| self.unreached(error))?;
+        match response.status() {
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                Ok(None)
+            }
+            status if status.is_success() => self.body(response, path).await.map(Some),
+            status => {
+                let body = self.body(response, path).await?;
+                Err(self.refusal(status, &body))
+            }
+        }
     }
 
     /// A request for what lies under these segments of a path.

@@ -6,12 +6,14 @@
 //! * an acknowledged event is there exactly once, at its acknowledged position, with its acknowledged leaf;
 //! * events of one connection stand in the order they were acknowledged in;
 //! * an event whose answer was lost is there at most once, and exactly once after it was sent again;
-//! * the last checkpoint seen, often one fetched in the middle of the load, is extended.
+//! * the last checkpoint seen, often one fetched in the middle of the load, is extended;
+//! * so is what was published and exported meanwhile, by commands that are killed as well.
 //!
 //! The choices follow from the seed; the moments do not, as they depend on the machine.
 
 mod faults;
 mod load;
+mod outlets;
 mod promises;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ use crate::rng::Rng;
 use crate::stages::Tally;
 
 use load::Load;
+use outlets::Outlets;
 use promises::Promises;
 
 /// Connections that send at once.
@@ -45,7 +48,12 @@ pub(crate) fn run(binary: &Binary, rounds: u64, seed: u64) -> Result<Tally> {
         let data = folder.path().join("killed");
         tally.add(kill_rounds(binary, &data, (rounds - first).min(LEDGER_ROUNDS as u64), seed + ledger)?);
         std::fs::remove_dir_all(&data).while_doing("remove the data folder")?;
-        std::fs::remove_dir_all(data.with_extension("state")).while_doing("remove its memory")?;
+        for (what, extension) in
+            [("its memory", "state"), ("what was published", "published"), ("its memory", "outlets")]
+        {
+            let remove = std::fs::remove_dir_all(data.with_extension(extension));
+            remove.while_doing(format!("remove {what}"))?;
+        }
     }
     tally.add(faults::second_process(binary, &folder.path().join("locked"))?);
     tally.add(faults::file_limit(binary, &folder.path().join("limited"))?);
@@ -61,10 +69,14 @@ fn kill_rounds(binary: &Binary, data: &Path, rounds: u64, seed: u64) -> Result<T
     let mut server = Instance::start(binary, data)?;
     let key = server.key.clone();
     require!(!key.is_empty(), "the first start shows the operator's key");
+    let mut outlets = Outlets::beside(binary, data);
     for round in 0..rounds {
         let load = Load::start(&server, &mut rng, round, CONNECTIONS, promises.seen());
-        std::thread::sleep(Duration::from_millis(5 + rng.below(LOAD_MS_MAX)));
+        std::thread::sleep(Duration::from_millis(5 + rng.below(LOAD_MS_MAX / 2)));
+        let leaving = outlets.begin(&server)?;
+        std::thread::sleep(Duration::from_millis(rng.below(LOAD_MS_MAX / 2)));
         server.kill()?;
+        outlets.interrupt(leaving)?;
         let sent = load.finish()?;
         let (acknowledged, unknown) = (sent.acknowledged(), sent.unknown());
         promises.add(sent)?;
@@ -76,6 +88,7 @@ fn kill_rounds(binary: &Binary, data: &Path, rounds: u64, seed: u64) -> Result<T
         server.key.clone_from(&key);
         let whole = round % WHOLE_ROUNDS == 0 || round + 1 == rounds;
         promises.check(&server, &mut rng, whole)?;
+        outlets.check(&server, &mut rng)?;
         if whole {
             // Also while the server runs; it extends what was accepted the last time.
             binary.verify(data, &data.with_extension("state"))?;
@@ -91,6 +104,10 @@ fn kill_rounds(binary: &Binary, data: &Path, rounds: u64, seed: u64) -> Result<T
     server.stop()?;
     binary.verify(data, &data.with_extension("state"))?;
     println!("every one of {} acknowledged events is there once, in order, and proven", promises.records());
+    println!(
+        "what was published is extended, and evidence goes on, after {} commands were killed",
+        outlets.interrupted
+    );
     Ok(Tally::passed(rounds))
 }
 

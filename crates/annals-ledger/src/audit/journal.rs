@@ -32,6 +32,8 @@ pub(super) struct Audit<'a> {
     checks: Checks,
     /// The newest signed state that each log matches.
     matched: BTreeMap<LogName, (u64, Hash)>,
+    /// The same, of heads alone, whose signature is there.
+    headed: BTreeMap<LogName, u64>,
     /// Logs that something was found about.
     broken: BTreeSet<LogName>,
     /// A batch could not be applied: positions are not known any more.
@@ -60,6 +62,7 @@ impl<'a> Audit<'a> {
             held: Some(Vec::new()),
             checks: Checks::default(),
             matched: BTreeMap::new(),
+            headed: BTreeMap::new(),
             broken: BTreeSet::new(),
             blind: false,
             records: 0,
@@ -255,6 +258,7 @@ impl<'a> Audit<'a> {
     fn note_head(&mut self, head: &Batch) {
         for claim in claims(head) {
             self.matched.insert(claim.log, (claim.size, claim.root));
+            self.headed.insert(claim.log, claim.size);
         }
     }
 
@@ -268,6 +272,7 @@ impl<'a> Audit<'a> {
             let root = index.map_or(Ok(None), |index| self.state.root_at(index, claim.size));
             if root == Ok(Some(claim.root)) {
                 self.matched.insert(claim.log, (claim.size, claim.root));
+                self.headed.insert(claim.log, claim.size);
             } else if root.is_err() {
                 // What cannot be read is found where it is.
             } else if self.broken.insert(claim.log) {
@@ -364,6 +369,7 @@ impl<'a> Audit<'a> {
             size: log.size(),
             root: log.tree.root(),
             signed: self.matched.get(&log.name()).copied(),
+            headed: self.headed.get(&log.name()).copied().unwrap_or(0),
             intact: !self.blind && !self.broken.contains(&log.name()),
         });
         let logs = logs.collect();

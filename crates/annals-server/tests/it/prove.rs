@@ -124,6 +124,51 @@ async fn tiles_are_served_as_c2sp_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_of_the_tree_may_be_kept_is_said_and_is_not_sent_twice() {
+    let site = Site::new().await;
+    site.post("acme", &events("e", 300)).await;
+    let expected = [
+        ("tile/0/000", "private, max-age=31536000, immutable"),
+        ("tile/entries/000", "private, max-age=31536000, immutable"),
+        ("tile/0/001.p/44", "private, max-age=3600"),
+        ("tile/1/000.p/1", "private, max-age=3600"),
+        ("tile/entries/001.p/44", "private, max-age=3600"),
+        ("checkpoint", "private, no-cache"),
+    ];
+    let mut tags = Vec::new();
+    for (name, keeping) in expected {
+        let path = format!("GET /v1/log/{name}");
+        let first = site.ask(&path, "acme", b"").await;
+        let said = (first.header("cache-control"), first.header("vary"));
+        assert_eq!(said, (keeping, "authorization"), "{name}");
+        let tag = first.header("etag").to_owned();
+        assert!(!tags.contains(&tag), "{name}");
+        for (known, status) in [
+            (tag.clone(), 304),
+            (format!("\"other\", W/{tag}"), 304),
+            ("*".to_owned(), 304),
+            ("\"other\"".to_owned(), 200),
+            (tag.trim_matches('"').to_owned(), 200),
+        ] {
+            let again = site.ask(&format!("{path}\nif-none-match: {known}"), "acme", b"").await;
+            assert_eq!(again.status.as_u16(), status, "{name} {known}");
+            assert_eq!((again.header("etag"), again.header("cache-control")), (tag.as_str(), keeping));
+            assert_eq!(again.body.is_empty(), status == 304);
+        }
+        // Who may not see it does not learn that it is as it was.
+        let stranger = site.ask(&format!("{path}\nif-none-match: *"), "nobody", b"").await;
+        assert_eq!(stranger.status.as_u16(), 401, "{name}");
+        tags.push(tag);
+    }
+    site.post("acme", &events("f", 1)).await;
+    let known = tags.last().unwrap();
+    let path = format!("GET /v1/log/checkpoint\nif-none-match: {known}");
+    let grown = site.ask(&path, "acme", b"").await;
+    assert_eq!(grown.status.as_u16(), 200, "a checkpoint that grew is sent");
+    assert_ne!(grown.header("etag"), known);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_receipts_of_a_request_are_against_one_checkpoint_a_tenant() {
     let site = Site::new().await;
     let with = |tenant: &str, id: &str| event(id).replacen('{', &format!(r#"{{"tenant":"{tenant}","#), 1);

@@ -1,39 +1,53 @@
 //! `annals publish`.
 
+pub(crate) mod shelf;
+
 use std::cell::Cell;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use annals_tree::checkpoint::Checkpoint;
-use annals_tree::note::VerifierKey;
+use annals_tree::note::{Note, VerifierKey};
 use annals_tree::tile::{Tile, bundles, hash_tiles};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{Api, LogApi};
 use crate::exit::{Exit, Failure};
-use crate::files;
 use crate::output::Output;
 use crate::verify::tiles::{Finding, TileSource, Walked, Watch, walk};
+use shelf::{CHECKPOINT, Seen, Shelf};
+
+/// The tenant whose log is the registry of all logs.
+const REGISTRY: &str = "_registry";
 
 /// Write a tenant's log as static files, in the layout of C2SP `tlog-tiles`
 ///
 /// Everything is checked on the way: the checkpoint's signature, every entry, every tile. Files that are there already are kept
 /// and checked along; one that is not what the server has is an alarm, and no new checkpoint is written then. The log holds
 /// commitments, no personal data.
+///
+/// A bucket's credentials and address come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+/// AWS_ENDPOINT_URL.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   annals publish --tenant acme ./published
   annals publish --url https://audit.example.com --key annals_… --tenant acme /srv/www/acme-log
+  annals publish --registry s3://public-logs/registry
+  annals publish --all s3://public-logs
   annals verify ./published")]
 pub(crate) struct Args {
-    /// Folder to write to; made when missing
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    /// Folder to write to, which is made when missing, or `s3://BUCKET/PREFIX`
+    #[arg(value_name = "DIR|URL")]
+    place: String,
     /// The tenant; not needed with a tenant's key
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
+    /// The registry of all logs; needs a platform key
+    #[arg(long, conflicts_with_all = ["tenant", "access"])]
+    registry: bool,
+    /// The logs of all tenants and the registry, each below DIR under its log id; needs a platform key with `read`, too
+    #[arg(long, conflicts_with_all = ["tenant", "registry"])]
+    all: bool,
     /// Its access log instead of its events
     #[arg(long)]
     access: bool,
@@ -46,86 +60,217 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
-    let server = Api::new(&args.url, args.key.clone())?.log(args.tenant.as_deref(), args.access);
-    let shelf = Shelf { folder: &args.folder, server, written: Cell::new(0), kept: Cell::new(0) };
-    let (checkpoint, key, note) = shelf.newest().await?;
-    let earlier = shelf.published_before(&checkpoint, &key)?;
-    let walked = shelf.fill(&checkpoint, earlier.as_ref().map(|earlier| earlier.size), output).await?;
-    let same_past = earlier.as_ref().is_none_or(|earlier| walked.earlier_root == Some(earlier.root));
-    if walked.findings > 0 || walked.root != checkpoint.root || !same_past {
-        return Err(shelf.alarm(&checkpoint, output).await?);
+    let api = Api::new(&args.url, args.key.clone())?;
+    if args.all {
+        return publish_all(args, &api, output).await;
     }
-    shelf.write("vkey", format!("{key}\n").as_bytes())?;
-    // The checkpoint comes last: until now the folder was whole under the one before.
-    shelf.write("checkpoint", note.as_bytes())?;
-    let (written, kept) = (shelf.written.get(), shelf.kept.get());
-    output.line(
-        || {
-            format!(
-                "published log {}: {} records, root {}; {written} tiles written, {kept} kept, in {}",
-                checkpoint.origin, checkpoint.size, checkpoint.root, args.folder.display()
-            )
-        },
-        || {
-            json!({
-                "type": "result", "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_string(),
-                "public_key": key.to_string(), "tiles_written": written, "tiles_kept": kept,
-            })
-        },
-    )?;
+    let tenant = if args.registry { Some(REGISTRY) } else { args.tenant.as_deref() };
+    let shelf = Shelf::to_write(&args.place, None)?;
+    let published = Publisher::of(shelf, api.log(tenant, args.access)).await?.publish(output).await?;
+    output.line(|| published.text(), || published.json("result"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A published folder that is filled up from a server as its tiles are asked for.
-struct Shelf<'a> {
-    folder: &'a Path,
+/// One log after another. One that cannot be published is told and keeps none of the others back.
+async fn publish_all(args: &Args, api: &Api, output: Output) -> Result<ExitCode, Failure> {
+    let (mut logs, mut first, mut failed) = (0_u64, None, 0_u64);
+    for tenant in api.tenants().await? {
+        let published = async {
+            let server = api.log(Some(&tenant), args.access);
+            let id = server.describe().await?.log_id;
+            // It becomes a folder's name: only what can be nothing else.
+            if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(api.senseless("v1/log", "a log id that is none"));
+            }
+            let shelf = Shelf::to_write(&args.place, Some(&id))?;
+            Publisher::of(shelf, server).await?.publish(output).await
+        };
+        match published.await {
+            Ok(published) => {
+                logs += 1;
+                output.line(|| published.text(), || published.json("item"))?;
+            }
+            Err(failure) => {
+                failed += 1;
+                output.line(
+                    || format!("failed    tenant `{tenant}`: {}", failure.message),
+                    || json!({"type": "item", "item": "failure", "tenant": tenant, "kind": failure.exit.word(), "message": failure.message}),
+                )?;
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    if let Some(first) = first {
+        let message =
+            format!("{failed} of {} logs were not published; the first: {}", logs + failed, first.message);
+        return Err(Failure { message, ..first });
+    }
+    output.line(|| format!("published {logs} logs"), || json!({"type": "result", "logs": logs}))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was published.
+struct Published {
+    checkpoint: Checkpoint,
+    key: VerifierKey,
+    cosignatures: usize,
+    written: u64,
+    kept: u64,
+    place: String,
+}
+
+impl Published {
+    fn text(&self) -> String {
+        let Checkpoint { origin, size, root, .. } = &self.checkpoint;
+        let cosigned = match self.cosignatures {
+            0 => String::new(),
+            1 => ", 1 cosignature".to_owned(),
+            more => format!(", {more} cosignatures"),
+        };
+        let (written, kept, place) = (self.written, self.kept, &self.place);
+        format!(
+            "published log {origin}: {size} records, root {root}{cosigned}; {written} tiles written, {kept} kept, in {place}"
+        )
+    }
+
+    fn json(&self, kind: &str) -> Value {
+        let mut line = json!({
+            "type": kind, "origin": self.checkpoint.origin, "size": self.checkpoint.size,
+            "root": self.checkpoint.root.to_string(), "public_key": self.key.to_string(), "cosignatures": self.cosignatures,
+            "tiles_written": self.written, "tiles_kept": self.kept,
+        });
+        if kind == "item" {
+            line["item"] = "log".into();
+            line["place"] = self.place.as_str().into();
+        }
+        line
+    }
+}
+
+/// A checkpoint whose signature was checked.
+struct Signed {
+    checkpoint: Checkpoint,
+    note: String,
+}
+
+impl Signed {
+    /// Signatures beside the log's own.
+    fn cosignatures(&self) -> usize {
+        Note::parse(&self.note).map_or(0, |note| note.signatures().len().saturating_sub(1))
+    }
+}
+
+/// A shelf that is filled up from a server as its tiles are asked for.
+struct Publisher {
+    shelf: Shelf,
     server: LogApi,
+    origin: String,
+    key: VerifierKey,
+    /// Records that the server has.
+    size: u64,
     written: Cell<u64>,
     kept: Cell<u64>,
 }
 
-impl Shelf<'_> {
-    /// The server's newest checkpoint, the key it is signed with, and the note as signed.
-    async fn newest(&self) -> Result<(Checkpoint, VerifierKey, String), Failure> {
-        let log = self.server.describe().await?;
-        let key: VerifierKey = log.public_key.parse().map_err(|error| {
+impl Publisher {
+    async fn of(shelf: Shelf, server: LogApi) -> Result<Self, Failure> {
+        let log = server.describe().await?;
+        let key = log.public_key.parse().map_err(|error| {
             Failure::new(Exit::Damaged, format!("log {}: the server's key: {error}", log.origin))
         })?;
-        let note = self.server.checkpoint().await?;
-        let checkpoint = Checkpoint::open(&note, &key, &log.origin).map_err(|error| {
-            Failure::new(Exit::Damaged, format!("log {}: the server's checkpoint: {error}", log.origin))
-        })?;
-        Ok((checkpoint, key, note))
+        let (written, kept) = (Cell::new(0), Cell::new(0));
+        Ok(Self { shelf, server, origin: log.origin, key, size: log.size, written, kept })
     }
 
-    /// The checkpoint that the folder holds from before, if it does.
-    fn published_before(
-        &self,
-        newest: &Checkpoint,
-        key: &VerifierKey,
-    ) -> Result<Option<Checkpoint>, Failure> {
-        let Some(note) = self.read("checkpoint")? else { return Ok(None) };
-        let note = String::from_utf8_lossy(&note);
-        let earlier = Checkpoint::open(&note, key, &newest.origin).map_err(|error| {
+    async fn publish(self, output: Output) -> Result<Published, Failure> {
+        let (earlier, seen) = self.published_before().await?;
+        let newest = self.newest(earlier.as_ref()).await?;
+        let checkpoint = &newest.checkpoint;
+        let walked =
+            self.fill(checkpoint, earlier.as_ref().map(|earlier| earlier.checkpoint.size), output).await?;
+        let same_past =
+            earlier.as_ref().is_none_or(|earlier| walked.earlier_root == Some(earlier.checkpoint.root));
+        if walked.findings > 0 || walked.root != checkpoint.root || !same_past {
+            return Err(self.alarm(checkpoint, output).await?);
+        }
+        self.shelf.put_key(format!("{}\n", self.key).as_bytes()).await?;
+        // The checkpoint comes last: until now the place was whole under the one before.
+        let newest = match earlier {
+            // Of the same records that one stays which more witnesses signed.
+            Some(earlier)
+                if earlier.checkpoint == newest.checkpoint
+                    && earlier.cosignatures() > newest.cosignatures() =>
+            {
+                earlier
+            }
+            Some(earlier) if earlier.note == newest.note => newest,
+            _ => {
+                self.shelf.put_checkpoint(newest.note.as_bytes(), seen).await?;
+                newest
+            }
+        };
+        let cosignatures = newest.cosignatures();
+        if let (1.., Some(more @ 1..)) = (cosignatures, self.size.checked_sub(newest.checkpoint.size)) {
+            output.note(&format!("note: log {}: {more} newer records are not cosigned yet", self.origin));
+        }
+        Ok(Published {
+            checkpoint: newest.checkpoint,
+            key: self.key,
+            cosignatures,
+            written: self.written.get(),
+            kept: self.kept.get(),
+            place: self.shelf.shown(),
+        })
+    }
+
+    /// The server's newest checkpoint that witnesses cosigned; the newest of all where there is none, or where that would be a step
+    /// back.
+    async fn newest(&self, earlier: Option<&Signed>) -> Result<Signed, Failure> {
+        let cosigned = self.open(self.server.cosigned_checkpoint().await?)?;
+        let Some(earlier) = earlier.filter(|earlier| cosigned.checkpoint.size < earlier.checkpoint.size)
+        else {
+            return Ok(cosigned);
+        };
+        let newest = self.open(self.server.checkpoint().await?)?;
+        let (before, now) = (earlier.checkpoint.size, newest.checkpoint.size);
+        if now < before {
             let message = format!(
-                "`{}` is not an earlier state of log {}: {error}",
-                self.path("checkpoint").display(),
-                newest.origin
-            );
-            Failure::new(Exit::Conflict, message).with_hint("publish each log into a folder of its own")
-        })?;
-        if earlier.size > newest.size {
-            let message = format!(
-                "log {}: {} records were published before, now the server has {}: the end is missing",
-                newest.origin, earlier.size, newest.size
+                "log {}: {before} records were published before, now the server has {now}: the end is missing",
+                self.origin
             );
             return Err(Failure::new(Exit::Damaged, message)
                 .with_hint("nothing was written; compare the two with `annals verify`"));
         }
-        Ok(Some(earlier))
+        Ok(newest)
     }
 
-    /// Walks the whole tree, which brings every tile into the folder.
+    fn open(&self, note: String) -> Result<Signed, Failure> {
+        match Checkpoint::open(&note, &self.key, &self.origin) {
+            Ok(checkpoint) => Ok(Signed { checkpoint, note }),
+            Err(error) => Err(Failure::new(
+                Exit::Damaged,
+                format!("log {}: the server's checkpoint: {error}", self.origin),
+            )),
+        }
+    }
+
+    /// The checkpoint that stands there from before, if one does, and what it takes to replace it.
+    async fn published_before(&self) -> Result<(Option<Signed>, Seen), Failure> {
+        let (note, seen) = self.shelf.read_to_replace(CHECKPOINT).await?;
+        let Some(note) = note else { return Ok((None, seen)) };
+        let note = String::from_utf8_lossy(&note).into_owned();
+        let checkpoint = Checkpoint::open(&note, &self.key, &self.origin).map_err(|error| {
+            let message = format!(
+                "`{}` is not an earlier state of log {}: {error}",
+                self.shelf.shown_file(CHECKPOINT),
+                self.origin
+            );
+            Failure::new(Exit::Conflict, message).with_hint("publish each log into a folder of its own")
+        })?;
+        Ok((Some(Signed { checkpoint, note }), seen))
+    }
+
+    /// Walks the whole tree, which brings every tile to the shelf.
     async fn fill(
         &self,
         checkpoint: &Checkpoint,
@@ -149,10 +294,10 @@ impl Shelf<'_> {
     async fn alarm(&self, checkpoint: &Checkpoint, output: Output) -> Result<Failure, Failure> {
         let mut differing = 0;
         for tile in bundles(checkpoint.size).chain(hash_tiles(checkpoint.size)) {
-            let ours = self.read(&tile.to_string())?;
+            let ours = self.shelf.read(&tile.to_string()).await?;
             if ours.is_some() && ours != self.server.tile(tile).await? {
                 differing += 1;
-                let name = self.path(&tile.to_string()).display().to_string();
+                let name = self.shelf.shown_file(&tile.to_string());
                 output.line(
                     || format!("damaged   `{name}` is not what the server has"),
                     || json!({"type": "item", "item": "finding", "file": tile.to_string(), "message": "not what the server has"}),
@@ -162,42 +307,22 @@ impl Shelf<'_> {
         let whose = if differing > 0 { "the folder's files" } else { "the server's tiles" };
         let message = format!(
             "log {}: {whose} do not give the root that its checkpoint signs; no checkpoint was written",
-            checkpoint.origin
+            self.origin
         );
         Ok(Failure::new(Exit::Damaged, message)
             .with_hint("`annals verify` on the folder and on the server shows which of the two is wrong"))
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let path = self.path(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::io("read", &path, &error)),
-        }
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let path = self.path(name);
-        let made = files::make_folder(path.parent().unwrap_or(self.folder));
-        made.and_then(|()| files::replace(&path, bytes)).map_err(|error| Failure::io("write", &path, &error))
-    }
 }
 
-impl TileSource for Shelf<'_> {
+impl TileSource for Publisher {
     async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Failure> {
-        let name = tile.to_string();
-        if let Some(bytes) = self.read(&name)? {
+        if let Some(bytes) = self.shelf.tile(tile).await? {
             self.kept.set(self.kept.get() + 1);
             return Ok(Some(bytes));
         }
         let bytes = self.server.tile(tile).await?;
         if let Some(bytes) = &bytes {
-            self.write(&name, bytes)?;
+            self.shelf.put_tile(tile, bytes).await?;
             self.written.set(self.written.get() + 1);
         }
         Ok(bytes)

@@ -1,5 +1,5 @@
-//! Somebody who wants to be believed: random attacks on bundles and published logs, of twelve classes, by those who have the
-//! log's key and by those who do not. None may come off clean; what cannot be seen by design is said.
+//! Somebody who wants to be believed: random attacks on bundles, of twelve classes, by those who have the log's key and by those
+//! who do not. None may come off clean; what cannot be seen by design is said. Attacks on folders are in `adversary_folders.rs`.
 //!
 //! `ANNALS_ADVERSARY_CASES` says how many; `cargo xtask adversary` asks for more.
 
@@ -25,11 +25,16 @@ const CASES_DEFAULT: u64 = 36;
 const ORIGIN: &str = "log.example/t/0123456789abcdef0123456789abcdef";
 const OTHER_ORIGIN: &str = "log.example/t/fedcba9876543210fedcba9876543210";
 
+/// How many attacks each test makes.
+pub(crate) fn cases() -> u64 {
+    std::env::var(CASES).ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES_DEFAULT)
+}
+
 /// A sequence of numbers that a seed gives.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         // Steele, Lea and Flood's splitmix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -38,11 +43,11 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    fn place(&mut self, limit: usize) -> usize {
+    pub(crate) fn place(&mut self, limit: usize) -> usize {
         usize::try_from(self.below(limit as u64)).unwrap()
     }
 
-    fn flip(&mut self) -> bool {
+    pub(crate) fn flip(&mut self) -> bool {
         self.below(2) == 1
     }
 }
@@ -113,7 +118,7 @@ enum Show {
 
 /// A log and how a bundle shows it.
 #[derive(Clone)]
-struct Bundle {
+pub(crate) struct Bundle {
     origin: &'static str,
     records: Vec<Record>,
     shows: BTreeMap<usize, Show>,
@@ -123,11 +128,11 @@ struct Bundle {
     forged: Vec<u8>,
     seed: u8,
     /// A checkpoint as it was signed once, in place of a new one.
-    replayed: Option<String>,
+    pub(crate) replayed: Option<String>,
 }
 
 impl Bundle {
-    fn honest(dice: &mut Dice) -> Self {
+    pub(crate) fn honest(dice: &mut Dice) -> Self {
         let size = 20 + dice.below(60);
         let mut records: Vec<Record> =
             (0..size).map(|number| Record::event(number, 1_000 + 10 * number)).collect();
@@ -155,13 +160,13 @@ impl Bundle {
         tree
     }
 
-    fn signed(&self) -> String {
+    pub(crate) fn signed(&self) -> String {
         let tree = self.tree();
         let key = SigningKey::from_seed(self.origin, &[self.seed; 32]).unwrap();
         key.sign(&Checkpoint::new(self.origin, tree.size(), tree.root()).to_text()).unwrap()
     }
 
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         SigningKey::from_seed(self.origin, &[self.seed; 32]).unwrap().verifier_key().to_string()
     }
 
@@ -267,7 +272,7 @@ impl Bundle {
     }
 
     /// The same log as C2SP tiles.
-    fn publish(&self, folder: &Path) {
+    pub(crate) fn publish(&self, folder: &Path) {
         let tree = self.tree();
         let write = |name: &str, bytes: &[u8]| {
             let path = folder.join(name);
@@ -313,7 +318,7 @@ impl Bundle {
 
 /// What the auditor sees.
 #[derive(Clone, Copy, PartialEq)]
-enum Expected {
+pub(crate) enum Expected {
     Alarm,
     /// Nothing, and the program says that it cannot.
     ToldAsUnseen,
@@ -335,7 +340,7 @@ const CLASSES: [&str; 12] = [
 ];
 
 /// Attacks a log that the auditor has accepted as it was.
-fn attack(class: &str, honest: &Bundle, dice: &mut Dice) -> (Bundle, Expected) {
+pub(crate) fn attack(class: &str, honest: &Bundle, dice: &mut Dice) -> (Bundle, Expected) {
     let mut evil = honest.clone();
     let at = evil.seen(dice);
     // Without the key the checkpoint stays as it was.
@@ -443,7 +448,7 @@ fn attack(class: &str, honest: &Bundle, dice: &mut Dice) -> (Bundle, Expected) {
 
 #[test]
 fn nobody_is_believed_who_changes_the_past() {
-    let cases = std::env::var(CASES).ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES_DEFAULT);
+    let cases = cases();
     let world = World::new();
     let mut unseen = 0;
     for case in 0..cases {
@@ -469,14 +474,10 @@ fn nobody_is_believed_who_changes_the_past() {
                 assert!(said.stderr.contains("that it leaves none out that matches cannot be seen from it"));
             }
         }
-        let of_entries =
-            ["edit", "drop", "insert", "reorder", "truncate", "fork", "back-date", "replay of an old head"];
-        if of_entries.contains(&class) {
-            drop(std::fs::remove_dir_all(world.path("published")));
-            evil.publish(&world.path("published"));
-            let said = world.run(&["verify", "published", "--log-key", &key]);
-            assert_eq!(said.code, Some(8), "case {case}, {class}, published: {}", said.stdout);
-        }
     }
     assert!(cases < 100 || unseen > 0, "what is unseen by design was among them");
+    println!("attack: bundle: seen {} times", cases - unseen);
+    println!(
+        "attack: bundle: bundle that omits a hit: cannot be seen in a selection, {unseen} times: it says itself that it may leave out what matches"
+    );
 }

@@ -25,7 +25,11 @@ async fn data_folder(world: &World) {
 async fn a_whole_folder_is_accepted_while_a_server_runs_on_it_and_after() {
     let world = World::new();
     data_folder(&world).await;
-    world.check(&["verify", "data", "--tenant", "acme"], &expect![[r#"
+    // Whether the last head is in the journal, or in the signer's memory alone, is a matter of when the server was stopped.
+    let said = world.run(&["verify", "data", "--tenant", "acme"]).masked(&world);
+    let said: String =
+        said.split_inclusive('\n').filter(|line| !line.contains("has no signature over")).collect();
+    expect![[r#"
         exit 0
         --- stdout
         ok        tenant `acme`, log [LEDGER]/t/[LOG]: 305 records, root [HASH]
@@ -33,7 +37,7 @@ async fn a_whole_folder_is_accepted_while_a_server_runs_on_it_and_after() {
         --- stderr
         checked [COUNT] records in [TIME]
         note: the key was taken from the target itself and is remembered from now on; so far this shows only that the log agrees with itself. Compare the key with one you got elsewhere, or give it with `--log-key`.
-    "#]]);
+    "#]].assert_eq(&said);
     let server = world.serve(&[]);
     let before = std::fs::read_dir(world.path("data")).unwrap().count();
     let said = world.run(&["verify", "data", "--json"]);

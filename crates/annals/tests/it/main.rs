@@ -4,6 +4,7 @@
 
 mod administering;
 mod adversary;
+mod adversary_folders;
 mod backing_up;
 mod configuring;
 mod data_folders;

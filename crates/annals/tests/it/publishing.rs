@@ -1,8 +1,22 @@
 //! `annals publish`, and `annals verify` on what it wrote and on the server it came from.
 
-use expect_test::expect;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::support::{Server, World, copy, flip};
+use annals_tree::cosignature::Cosigner;
+use annals_tree::note::Note;
+use annals_tree::tile::{bundles, hash_tiles};
+use axum::http::{StatusCode, Uri};
+use expect_test::expect;
+use rustix::process::Signal;
+
+use crate::adversary_folders::folder_with_registry;
+use crate::support::{Said, Server, World, copy, flip};
+
+/// Names a bucket (and prefix) that may be filled; `AWS_*` say how to get there. `cargo xtask backups` sets them.
+const BUCKET: &str = "ANNALS_TEST_S3_URL";
 
 async fn server(world: &World, records: u64) -> (Server, String) {
     let server = world.serve(&[]);
@@ -203,4 +217,349 @@ async fn another_key_than_the_one_given_is_an_alarm() {
     let foreign = "log.example.com/t/00000000000000000000000000000000+5b1a5a5c+AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
     let said = world.run(&["verify", "log", "--log-key", foreign]);
     assert_eq!(said.code, Some(2), "a key whose id does not fit is no key: {}", said.stdout);
+}
+
+/// Every file of a folder, by its name in it.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn add(folder: &Path, above: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let entry = entry.unwrap();
+            let name = format!("{above}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                add(&entry.path(), &format!("{name}/"), found);
+            } else {
+                found.insert(name, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    add(folder, "", &mut found);
+    found
+}
+
+/// One file of a log, as the server gives it, and the headers it comes with.
+async fn served(url: &str, key: &str) -> (u16, BTreeMap<String, String>, Vec<u8>) {
+    let answer = reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap();
+    let headers = answer.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    (answer.status().as_u16(), headers, answer.bytes().await.unwrap().to_vec())
+}
+
+/// Runs a command that may need what the environment says of the bucket.
+fn run_with_bucket(world: &World, args: &[&str]) -> Said {
+    let mut command = world.command(args);
+    command.envs(std::env::vars().filter(|(name, _)| name.starts_with("AWS_")));
+    World::finished(&mut command)
+}
+
+/// Sizes at which the tree changes its shape.
+const SIZES: [u64; 6] = [1, 255, 256, 257, 600, 1000];
+
+#[tokio::test]
+async fn a_published_folder_is_what_the_server_gives_byte_by_byte() {
+    let world = World::new();
+    let (server, key) = server(&world, 0).await;
+    let mut at = 0;
+    for size in SIZES {
+        server.post(&key, at, size - at).await;
+        at = size;
+        assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+        compare_with_server(&server, &key, size, &files(&world.path("log"))).await;
+    }
+    server.stop();
+}
+
+/// All that a published log of this size has, against what the server gives under the same names.
+async fn compare_with_server(server: &Server, key: &str, size: u64, files: &BTreeMap<String, Vec<u8>>) {
+    let names = hash_tiles(size).chain(bundles(size)).map(|tile| tile.to_string());
+    for name in names.chain(["checkpoint".to_owned()]) {
+        let url = format!("{}/v1/log/{name}?tenant=acme", server.url());
+        let (status, _, body) = served(&url, key).await;
+        assert_eq!(status, 200, "{name}");
+        assert!(files.get(&name) == Some(&body), "{name} of {size} records");
+    }
+}
+
+#[tokio::test]
+async fn a_published_log_is_the_same_from_a_bucket() {
+    let Ok(bucket) = std::env::var(BUCKET) else {
+        println!("skipped: {BUCKET} is not set");
+        return;
+    };
+    let world = World::new();
+    let (server, key) = server(&world, 0).await;
+    let url = format!("{bucket}/published-{}", std::process::id());
+    // The same by plain HTTP, as everybody reads a public bucket.
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
+    let web = format!("{endpoint}/{}", url.strip_prefix("s3://").unwrap());
+    let publish_to = |place: &str, extra: &[&str]| {
+        let args = ["publish", "--url", server.url(), "--key", &key, "--tenant", "acme", place];
+        run_with_bucket(&world, &[&args, extra].concat())
+    };
+    let mut at = 0;
+    for size in SIZES {
+        server.post(&key, at, size - at).await;
+        at = size;
+        assert_eq!(publish_to("log", &[]).code, Some(0));
+        let said = publish_to(&url, &["--json"]);
+        assert_eq!((said.code, &said.result()["size"]), (Some(0), &size.into()), "{said:?}");
+        let files = files(&world.path("log"));
+        compare_with_server(&server, &key, size, &files).await;
+        for (name, bytes) in &files {
+            let (status, headers, body) = served(&format!("{web}/{name}"), "none").await;
+            assert!(status == 200 && body == *bytes, "{name} of {size} records: {status}");
+            let (kind, keeping) = match name.as_str() {
+                "checkpoint" => ("text/plain; charset=utf-8", "public, max-age=5"),
+                "vkey" => ("text/plain; charset=utf-8", "public, max-age=3600"),
+                name if name.contains(".p/") => ("application/octet-stream", "public, max-age=3600"),
+                _ => ("application/octet-stream", "public, max-age=31536000, immutable"),
+            };
+            assert_eq!((&*headers["content-type"], &*headers["cache-control"]), (kind, keeping), "{name}");
+        }
+        // Each time somebody else verifies what is there, and it extends what was there before.
+        for place in [&url, &web] {
+            let said = run_with_bucket(&world, &["verify", place]);
+            assert_eq!(said.code, Some(0), "{place}: {said:?}");
+            assert!(said.stdout.contains(&format!(": {size} records")), "{place}: {said:?}");
+        }
+    }
+    let (_, _, checkpoint) = served(&format!("{web}/checkpoint"), "none").await;
+
+    // Another log does not go there, and a log that lost its end does not take it back.
+    let args = ["publish", "--url", server.url(), "--key", &key, "--tenant", "_annals", &url];
+    assert_eq!(run_with_bucket(&world, &args).code, Some(5));
+    server.stop();
+    let other = World::new();
+    let (older, older_key) = self::server(&other, 5).await;
+    let args = ["publish", "--url", older.url(), "--key", &older_key, "--tenant", "acme", &url];
+    assert_eq!(run_with_bucket(&world, &args).code, Some(5), "another ledger's log is another log");
+    older.stop();
+    assert_eq!(served(&format!("{web}/checkpoint"), "none").await.2, checkpoint);
+    let missing = run_with_bucket(&world, &["verify", &format!("{url}/elsewhere")]);
+    assert_eq!(missing.code, Some(4), "{missing:?}");
+}
+
+#[tokio::test]
+async fn what_was_published_never_goes_back() {
+    let world = World::new();
+    let (first, key) = server(&world, 10).await;
+    first.stop();
+    copy(&world.path("data"), &world.path("older"));
+    let second = world.serve(&[]);
+    second.post(&key, 10, 10).await;
+    assert_eq!(publish(&world, &second, &key, &[]).code, Some(0));
+    second.stop();
+    let before = files(&world.path("log"));
+    let mut command = world.command(&["serve", "--json", "--data", "older", "--listen", "127.0.0.1:0"]);
+    let older = Server::start(&mut command);
+    let said = publish(&world, &older, &key, &[]);
+    expect![[r#"
+        exit 8
+        --- stderr
+        error: log [LEDGER]/t/[LOG]: 20 records were published before, now the server has 10: the end is missing
+        hint: nothing was written; compare the two with `annals verify`
+    "#]]
+    .assert_eq(&said.masked(&world));
+    // As many records, and others: the tiles differ.
+    older.post(&key, 500, 10).await;
+    let said = publish(&world, &older, &key, &[]);
+    assert_eq!(said.code, Some(8), "{said:?}");
+    assert!(said.stdout.contains("is not what the server has"), "{said:?}");
+    assert!(files(&world.path("log")) == before);
+    older.stop();
+}
+
+/// Hands out the files of a folder, as any web server does; where they are.
+async fn static_files(folder: PathBuf) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(move |uri: Uri| {
+        let path = folder.join(uri.path().trim_start_matches('/'));
+        async move { std::fs::read(path).map_err(|_| StatusCode::NOT_FOUND) }
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_published_log_is_verified_from_any_web_server() {
+    let world = World::new();
+    let (server, key) = server(&world, 300).await;
+    assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+    let url = format!("{}/log", static_files(world.path("")).await);
+    world.check(&["verify", &url], &expect![[r#"
+        exit 0
+        --- stdout
+        ok        log [LEDGER]/t/[LOG]: 300 records, root [HASH]
+        --- stderr
+        checked [COUNT] records in [TIME]
+        note: the key was taken from the target itself and is remembered from now on; so far this shows only that the log agrees with itself. Compare the key with one you got elsewhere, or give it with `--log-key`.
+    "#]]);
+    server.post(&key, 300, 300).await;
+    assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+    server.stop();
+    // The partial tiles of the checkpoint before may be gone.
+    std::fs::remove_dir_all(world.path("log/tile/0/001.p")).unwrap();
+    std::fs::remove_dir_all(world.path("log/tile/entries/001.p")).unwrap();
+    let said = world.run(&["verify", &url, "--key", "annals_whatever"]);
+    assert!(said.code == Some(0) && said.stdout.contains("extends the 300 accepted before"), "{said:?}");
+    flip(&world.path("log/tile/0/001"), 40);
+    let said = world.run(&["verify", &url]);
+    assert!(said.code == Some(8) && said.stdout.contains("`tile/0/001`"), "{said:?}");
+    std::fs::remove_file(world.path("log/tile/0/001")).unwrap();
+    let said = world.run(&["verify", &url]);
+    assert!(said.code == Some(8) && said.stdout.contains("`tile/0/001`: is missing"), "{said:?}");
+}
+
+#[tokio::test]
+async fn all_logs_are_published_under_their_ids_and_the_registry_with_them() {
+    let world = World::new();
+    let key = folder_with_registry(&world.path("data"));
+    let server = world.serve(&[]);
+    server.post(&key, 0, 19).await;
+    let all = ["publish", "--url", server.url(), "--key", &key, "--all", "logs", "--json"];
+    let said = world.run(&all);
+    assert_eq!((said.code, &said.result()["logs"]), (Some(0), &3.into()), "{said:?}");
+    let mut published: Vec<String> = std::fs::read_dir(world.path("logs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    published.sort();
+    let mut ids = Vec::new();
+    for tenant in ["_annals", "_registry", "acme"] {
+        let (_, log) = server.get(&format!("/v1/log?tenant={tenant}"), &key).await;
+        ids.push(log["log_id"].as_str().unwrap().to_owned());
+    }
+    ids.sort();
+    assert_eq!(published, ids);
+    for (name, bytes) in files(&world.path("logs")) {
+        let names_it = bytes.windows(4).any(|window| window == b"acme") || name.contains("acme");
+        assert!(!names_it, "{name} names a customer");
+    }
+    let said = world.run(&["verify", "logs", "--json"]);
+    assert_eq!((said.code, &said.result()["logs"]), (Some(0), &3.into()), "{said:?}");
+
+    // The registry alone, and again all of it, where one log was changed: the others are published.
+    let registry = ["publish", "--url", server.url(), "--key", &key, "--registry", "registry"];
+    assert_eq!(world.run(&registry).code, Some(0));
+    assert_eq!(world.run(&["verify", "registry"]).code, Some(0));
+    let (_, log) = server.get("/v1/log?tenant=acme", &key).await;
+    flip(&world.path("logs").join(log["log_id"].as_str().unwrap()).join("tile/entries/000.p/20"), 30);
+    let said = world.run(&all);
+    assert_eq!(said.code, Some(8), "{said:?}");
+    assert!(said.stdout.contains("\"item\":\"failure\"") && said.stderr.contains("1 of 3 logs"), "{said:?}");
+
+    let said = world.run(&[
+        "key",
+        "create",
+        "--url",
+        server.url(),
+        "--key",
+        &key,
+        "--tenant",
+        "acme",
+        "--scope",
+        "verify",
+        "--json",
+    ]);
+    let result = said.result();
+    let secret = result["key"].as_str().or(result["secret"].as_str()).unwrap_or_else(|| panic!("{said:?}"));
+    let denied = world.run(&["publish", "--url", server.url(), "--key", secret, "--registry", "other"]);
+    assert_eq!(denied.code, Some(3), "{denied:?}");
+    assert!(!world.path("other/checkpoint").exists());
+    server.stop();
+}
+
+#[tokio::test]
+async fn cosignatures_are_published_with_the_checkpoint() {
+    let world = World::new();
+    let (server, key) = server(&world, 0).await;
+    let ledger = server.get("/v1/status", &key).await.1["ledger_key"].as_str().unwrap().to_owned();
+    server.stop();
+    let args =
+        ["witness", "--json", "--data", "w", "--listen", "127.0.0.1:0", "--ledger", &ledger, "--name", "w1"];
+    let witness = Server::start(&mut world.command(&args));
+    let w1 = witness.first_line["witness_key"].as_str().unwrap().to_owned();
+    let setting = format!("{} {w1}", witness.url());
+    let serve = || {
+        let mut command = world.command(&["serve", "--json", "--data", "data", "--listen", "127.0.0.1:0"]);
+        Server::start(command.env("ANNALS_WITNESS__LIST", &setting))
+    };
+    let server = serve();
+    server.post(&key, 0, 20).await;
+    let said = publish(&world, &server, &key, &["--json"]);
+    assert_eq!((said.code, &said.result()["cosignatures"]), (Some(0), &1.into()), "{said:?}");
+    let verify = ["verify", "log", "--witness", &w1];
+    let said = world.run(&verify);
+    assert!(said.code == Some(0) && said.stdout.contains("by 1 of 1 witnesses"), "{said:?}");
+    let url = format!("{}/v1/log/checkpoint?tenant=acme&cosigned=true", server.url());
+    assert_eq!(served(&url, &key).await.2, std::fs::read(world.path("log/checkpoint")).unwrap());
+
+    // The witness is away: what it cosigned stays published, and that there is more is said.
+    witness.stop();
+    server.post(&key, 20, 5).await;
+    let cosigned = std::fs::read(world.path("log/checkpoint")).unwrap();
+    let said = publish(&world, &server, &key, &[]);
+    assert!(said.code == Some(0) && said.stderr.contains("5 newer records are not cosigned yet"), "{said:?}");
+    assert_eq!(std::fs::read(world.path("log/checkpoint")).unwrap(), cosigned);
+    server.stop();
+
+    // A server that was restarted knows of no cosignature: nothing is taken back, and nothing waits for ever.
+    let server = serve();
+    let said = publish(&world, &server, &key, &["--json"]);
+    assert_eq!((&said.result()["size"], &said.result()["cosignatures"]), (&25.into(), &0.into()), "{said:?}");
+    assert_eq!(world.run(&["verify", "log"]).code, Some(0));
+    // Of the same records, the checkpoint with more signatures stays.
+    let note = std::fs::read_to_string(world.path("log/checkpoint")).unwrap();
+    let other = Cosigner::from_seed("w2", &[3; 32]).unwrap();
+    let signed = format!("{note}{}", other.cosign(Note::parse(&note).unwrap().text(), 1_795_000_000));
+    std::fs::write(world.path("log/checkpoint"), &signed).unwrap();
+    assert_eq!(publish(&world, &server, &key, &["--json"]).result()["cosignatures"], 1);
+    assert_eq!(std::fs::read_to_string(world.path("log/checkpoint")).unwrap(), signed);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_killed_leaves_a_log_that_the_next_one_extends() {
+    let world = World::new();
+    let (mut server, key) = server(&world, 300).await;
+    let mut at = 300;
+    let mut interrupted = 0;
+    for round in 0..10_u64 {
+        let before = files(&world.path("log"));
+        let args = ["publish", "--url", server.url(), "--key", &key, "--tenant", "acme", "log"];
+        let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(7 * ((round * 5) % 13)));
+        drop(child.kill());
+        interrupted += u64::from(!child.wait().unwrap().success());
+        if round % 3 == 2 {
+            // The server as well, in the midst of signing.
+            server.post(&key, at, 3).await;
+            at += 3;
+            server.signal(Signal::KILL);
+            drop(server);
+            server = world.serve(&[]);
+        }
+        let after = files(&world.path("log"));
+        for (name, bytes) in before.iter().filter(|(name, _)| name.starts_with("tile/")) {
+            assert!(after.get(name) == Some(bytes), "round {round}: {name} is another");
+        }
+        if after.contains_key("checkpoint") {
+            // Also between two runs it is whole, and extends what was seen before.
+            let said = world.run(&["verify", "log"]);
+            assert_eq!(said.code, Some(0), "round {round}: {said:?}");
+        }
+        server.post(&key, at, 90).await;
+        at += 90;
+    }
+    assert!(interrupted > 2, "only {interrupted} runs were killed");
+    let said = publish(&world, &server, &key, &["--json"]);
+    assert_eq!((said.code, &said.result()["size"]), (Some(0), &at.into()), "{said:?}");
+    assert_eq!(world.run(&["verify", "log"]).code, Some(0));
+    let unfinished: Vec<_> =
+        files(&world.path("log")).into_keys().filter(|name| name.contains(".annals-")).collect();
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    compare_with_server(&server, &key, at, &files(&world.path("log"))).await;
+    server.stop();
 }

@@ -16,7 +16,8 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{
-    ClientConfigKey, Error, ObjectStore, ObjectStoreExt as _, PutMode, RetryConfig, WriteMultipart,
+    Attribute, ClientConfigKey, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, RetryConfig,
+    UpdateVersion, WriteMultipart,
 };
 
 use crate::exit::{Exit, Failure, reason};
@@ -47,6 +48,17 @@ pub(crate) struct Listed {
     pub(crate) bytes: u64,
     pub(crate) modified: SystemTime,
 }
+
+/// With which headers an object is to be handed out by a bucket that is read over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) content_type: &'static str,
+    pub(crate) cache_control: &'static str,
+}
+
+/// Tells an object from those that were there before and come after it.
+#[derive(Debug)]
+pub(crate) struct Version(UpdateVersion);
 
 /// Reads bytes at an offset, as many as fit.
 pub(crate) type Read<'a> = dyn FnMut(u64, &mut [u8]) -> Result<(), Failure> + 'a;
@@ -85,6 +97,11 @@ impl Place {
             }
         };
         Ok(Self { store, prefix, shown: text.trim_end_matches('/').to_owned() })
+    }
+
+    /// What lies under a further part of the prefix.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        Self { store: self.store.clone(), prefix: self.name(name), shown: self.shown_object(name) }
     }
 
     /// As it was given.
@@ -136,10 +153,51 @@ impl Place {
         stream::iter(ranges).map(get).buffered(PIECES_AT_ONCE)
     }
 
+    /// A small object, whole, and its version; none when there is none.
+    pub(crate) async fn get_version(&self, name: &str) -> Result<Option<(Bytes, Version)>, Failure> {
+        let got = match self.store.get(&self.name(name)).await {
+            Ok(got) => {
+                let version =
+                    UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
+                got.bytes().await.map(|bytes| (bytes, Version(version)))
+            }
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok(got) => Ok(Some(got)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(&self.shown_object(name), &error)),
+        }
+    }
+
     /// Puts a small object where there is none. `false` when there is one that differs.
     pub(crate) async fn put_new(&self, name: &str, bytes: Bytes) -> Result<bool, Failure> {
-        let put = self.store.put_opts(&self.name(name), bytes.clone().into(), PutMode::Create.into()).await;
-        match put {
+        self.put_if(name, bytes, PutMode::Create.into()).await
+    }
+
+    /// As [`Place::put_new`], into a bucket.
+    pub(crate) async fn put_new_served(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        served: Served,
+    ) -> Result<bool, Failure> {
+        self.put_if(name, bytes, served.options(PutMode::Create)).await
+    }
+
+    /// Replaces an object in a bucket. `false` when another version of it is there by now.
+    pub(crate) async fn replace(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        served: Served,
+        version: Version,
+    ) -> Result<bool, Failure> {
+        self.put_if(name, bytes, served.options(PutMode::Update(version.0))).await
+    }
+
+    async fn put_if(&self, name: &str, bytes: Bytes, options: PutOptions) -> Result<bool, Failure> {
+        match self.store.put_opts(&self.name(name), bytes.clone().into(), options).await {
             Ok(_) => Ok(true),
             // Perhaps it was ours, and only the answer was lost.
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
@@ -211,6 +269,14 @@ impl Place {
 
     fn name(&self, name: &str) -> Name {
         self.prefix.parts().chain(&Name::from(name)).collect()
+    }
+}
+
+impl Served {
+    fn options(self, mode: PutMode) -> PutOptions {
+        let attributes =
+            [(Attribute::ContentType, self.content_type), (Attribute::CacheControl, self.cache_control)];
+        PutOptions { mode, attributes: attributes.into_iter().collect(), ..PutOptions::default() }
     }
 }
 

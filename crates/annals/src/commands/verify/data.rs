@@ -52,11 +52,22 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     }
     // One key signs all logs of a ledger; the key of one of them, or of the ledger, is what they are all held against.
     report.widen_key(&audited.logs);
+    let mut unshown = 0_u64;
     for log in audited.logs.iter().filter(|log| tenant.is_none_or(|tenant| log.tenant.as_str() == tenant)) {
         let found = audited.verifier_key(&log.origin);
         let Some(against) = report.against(&log.origin, found.as_ref())? else { continue };
         let earlier_root = against.earlier.and_then(|(size, _)| audited.root_at(&log.origin, size));
         judge(log, &against, earlier_root, report)?;
+        let shown = against.earlier.map_or(0, |(size, _)| size).max(log.headed);
+        unshown += u64::from(log.intact && shown < log.signed.map_or(0, |(size, _)| size));
+    }
+    if unshown > 0 {
+        let logs = if unshown == 1 { "1 log".to_owned() } else { format!("{unshown} logs") };
+        report.output.note(&format!(
+            "note: of {logs} the folder has no signature over the newest records: that they were signed stands in the signer's \
+             memory alone, which whoever writes the folder may have written, too. A checkpoint from elsewhere shows it, as `annals \
+             verify URL` does"
+        ));
     }
     report.tail(audited.tail_bytes);
     Ok(())
