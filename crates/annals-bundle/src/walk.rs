@@ -12,14 +12,20 @@ use annals_tree::{Frontier, Hash};
 
 use crate::FINDINGS_KEPT;
 use crate::compose::gap_nodes;
+use crate::keys::KeyChange;
 use crate::lifecycle::{Excuse, Lifecycle};
 use crate::line::{Checked, RecordCheck, Shown};
 use crate::manifest::{Counts, Manifest};
 use crate::verdict::{Finding, Verdict};
 
+/// Changes of the key that are kept.
+const KEYS_MAX: usize = 1_000;
+
 /// Takes the checked lines of a log in order.
 #[derive(Debug)]
 pub struct Walk {
+    /// Of the log, as the bundle says; it is held against the checkpoint's at the end.
+    origin: String,
     frontier: Frontier,
     lifecycle: Lifecycle,
     /// The range that must have no gap; empty when it may have.
@@ -31,6 +37,7 @@ pub struct Walk {
     verdicts: BTreeMap<Verdict, u64>,
     own: u64,
     counts: Counts,
+    keys: Vec<(u64, KeyChange)>,
     findings: Vec<Finding>,
     findings_count: u64,
 }
@@ -48,6 +55,8 @@ pub struct Summary {
     pub root: Hash,
     /// Roots at the sizes asked for that were passed exactly.
     pub roots: Vec<(u64, Hash)>,
+    /// Entries by which one key follows another, with their positions.
+    pub keys: Vec<(u64, KeyChange)>,
     /// The first findings.
     pub findings: Vec<Finding>,
     /// How many there were.
@@ -59,6 +68,7 @@ impl Walk {
     #[must_use]
     pub fn new(manifest: &Manifest, lifecycle: Lifecycle) -> Self {
         Self {
+            origin: manifest.origin.clone(),
             frontier: Frontier::new(),
             lifecycle,
             whole: if manifest.mode.has_no_gaps() { manifest.range } else { (0, 0) },
@@ -68,6 +78,7 @@ impl Walk {
             verdicts: BTreeMap::new(),
             own: 0,
             counts: Counts::default(),
+            keys: Vec::new(),
             findings: Vec::new(),
             findings_count: 0,
         }
@@ -179,6 +190,10 @@ impl Walk {
                 self.find(Some(position), problem.into());
                 return Verdict::Unexplained;
             }
+            if self.keys.len() < KEYS_MAX {
+                let change = KeyChange::read(&record.entry, &self.origin);
+                self.keys.extend(change.map(|change| (position, change)));
+            }
             return Verdict::Intact;
         }
         if let Some(problem) = record.problem {
@@ -275,6 +290,7 @@ impl Walk {
             counts: self.counts,
             root,
             roots: self.roots,
+            keys: self.keys,
             findings: self.findings,
             findings_count: self.findings_count,
         }

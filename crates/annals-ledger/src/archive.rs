@@ -24,6 +24,7 @@ use annals_journal::{
 use annals_segment::Damaged;
 use annals_segment::segment::Segment;
 use annals_tree::Hash;
+use annals_tree::note::VerifierKey;
 use bytes::Bytes;
 
 use crate::audit::Folders;
@@ -52,6 +53,8 @@ const SIGNER_FIRST: Place = Place(0);
 pub struct Snapshot {
     /// Its identity.
     pub genesis: Genesis,
+    /// The key in force, named after it.
+    pub signing_key: VerifierKey,
     /// Where the journal that is given out begins: the manifest's place, or the very first.
     pub first: Place,
     /// The place after the last batch.
@@ -244,7 +247,8 @@ fn attempt(
     });
     let logs = logs.collect();
     let next = state.next();
-    Ok(Snapshot { genesis, first, next, manifest, segments, signer, logs })
+    let signing_key = state.signing_key().ok_or(ArchiveError::Empty)?;
+    Ok(Snapshot { genesis, signing_key, first, next, manifest, segments, signer, logs })
 }
 
 /// The newest manifest that can be read, with its file.

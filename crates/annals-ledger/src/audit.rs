@@ -39,6 +39,7 @@ use annals_event::TenantId;
 use annals_journal::{Disk, Journal as _, MemoryJournal, OpenError, Scan, Scanned};
 use annals_tree::Hash;
 use annals_tree::note::VerifierKey;
+use annals_tree::succession::Succession;
 
 use crate::batch::LogKind;
 use crate::signing::JournalMemory;
@@ -135,7 +136,24 @@ impl Audited {
     /// The key that signs the log with this origin, as the ledger itself states it.
     #[must_use]
     pub fn verifier_key(&self, origin: &str) -> Option<VerifierKey> {
-        VerifierKey::new(origin, &self.state.genesis()?.public_key).ok()
+        let genesis = self.state.genesis()?;
+        let keys = self.state.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        // A log that does not say yet that a key follows another was signed by that one.
+        let log = (0..).zip(self.state.logs()).find(|(_, log)| log.origin(&genesis.name) == origin);
+        let key = match log {
+            Some((index, _)) => keys.rotations.key_of(index, genesis),
+            None => keys.rotations.current(genesis),
+        };
+        key?.with_name(origin).ok()
+    }
+
+    /// How the ledger's key came to follow the one that the ledger began with, in order. The keys themselves say so.
+    #[must_use]
+    pub fn successions(&self) -> Vec<Succession> {
+        let keys = self.state.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        keys.rotations.successions().cloned().collect()
     }
 
     /// The root that the log had at an earlier size; none when it has fewer records.

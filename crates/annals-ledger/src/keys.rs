@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::control::KeyEnd;
+use crate::rotation::Rotations;
 
 const PREFIX: &str = "annals_";
 const SECRET_CHARS: usize = 43;
@@ -218,6 +219,9 @@ pub struct Keys {
     by_id: BTreeMap<KeyId, KeyRecord>,
     /// Ended at once: they stay ended when the clock is set back.
     ended: BTreeSet<KeyId>,
+    /// Changes of the key that signs, which is no API key, and goes with these into manifests.
+    #[serde(default, rename = "signing", skip_serializing_if = "Rotations::is_empty")]
+    pub(crate) rotations: Rotations,
 }
 
 impl Keys {

@@ -272,9 +272,22 @@ impl Ledger {
         signer: Box<dyn SigningService>,
         options: &Options,
     ) -> Result<Opened, OpenError> {
-        let (opened, engine) = Self::open_signed_by(core, || Ok(Signatory::Elsewhere(signer)), options)?;
+        let (opened, engine) = Self::open_with_signer_stepped(core, signer, options)?;
         *opened.ledger.threads.lock().expect("no holder of this lock panics") = engine.start();
         Ok(opened)
+    }
+
+    /// As [`Ledger::open_with_signer`], but nothing moves on unless the caller takes the [`Engine`]'s steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`].
+    pub fn open_with_signer_stepped(
+        core: Core,
+        signer: Box<dyn SigningService>,
+        options: &Options,
+    ) -> Result<(Opened, Engine), OpenError> {
+        Self::open_signed_by(core, || Ok(Signatory::Elsewhere(signer)), options)
     }
 
     fn open_signed_by(
@@ -306,9 +319,7 @@ impl Ledger {
             append(&mut *parts.journal, &mut write(&state), encode_genesis(&genesis))?;
         }
         let genesis = read(&state).genesis().expect("read or written a moment ago").clone();
-        if signatory.public_key(&genesis.name).map_err(OpenError::Signer)? != genesis.public_key {
-            return Err(OpenError::OtherKey);
-        }
+        let successions = signatory.follow(&genesis.name, &read(&state))?;
         let mut signer = signatory.into_service(&genesis.name).map_err(OpenError::Signer)?;
         let answers = signer.prepare();
         if let Err(reason) = &answers {
@@ -319,6 +330,10 @@ impl Ledger {
             tracing::error!(
                 "the signer remembers nothing of what this ledger signed; was its folder lost or left out of a restore?"
             );
+        }
+        if let (Err(reason), false) = (&answers, successions.is_empty()) {
+            // What the old key signed last stands in the record of the new one.
+            return Err(OpenError::Signer(reason.to_string()));
         }
         let signing = Signing::new(signer);
         let disagreement = signing.disagreement(&read(&state), &genesis.name).map_err(StoreError::Damaged)?;
@@ -367,6 +382,12 @@ impl Ledger {
         if let Some(secret) = &operator_key {
             let batch = shared.control_batch(&operator_key_created(secret), &Author::System);
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
+        }
+        for succession in &successions {
+            let (batch, old, new) =
+                (shared.rotation_batch(succession), succession.old(), succession.new_key());
+            append(&mut *parts.journal, &mut shared.write_state(), batch)?;
+            tracing::info!(%old, %new, "the signing key was rotated");
         }
         let started =
             Control::ServerStarted { version: options.version.clone(), unclean, signer_memory_lost };
@@ -756,7 +777,9 @@ fn item_status(outcome: Outcome) -> ItemStatus {
                 pointer: "/id".to_owned(),
                 message: "another event of this request has the same `id`".to_owned(),
             },
-            Refusal::Atomic | Refusal::TenantExists | Refusal::KeyMissing => ItemError::atomic(),
+            Refusal::Atomic | Refusal::TenantExists | Refusal::KeyMissing | Refusal::Told => {
+                ItemError::atomic()
+            }
         }),
     }
 }

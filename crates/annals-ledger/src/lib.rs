@@ -10,6 +10,7 @@
 //! | [`seal`], [`store`] | moves records from the tail in memory into segments, and these into larger ones |
 //! | [`archive`] | reads all of a ledger that may be running, for a backup |
 //! | [`control`], [`keys`] | the control plane, itself an audited log |
+//! | `registry`, `rotation` | statements: heads of all logs, keys that follow one another |
 //!
 //! The state of a ledger is the newest manifest and the journal after its place. Records before that place are in segments, those
 //! after it in the tail.
@@ -42,6 +43,7 @@ mod queue;
 pub mod read;
 pub mod record;
 mod registry;
+mod rotation;
 mod scan;
 mod scrub;
 pub mod seal;
@@ -75,10 +77,11 @@ pub use observer::{Observer, Unobserved};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
 pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};
+pub use rotation::{LogKey, Rotations};
 pub use scrub::{Scrub, ScrubFinding};
 pub use seal::{Done, SealError, TailLimits};
 pub use search::{Counted, Direction, Effort, Order, Place, Search, SearchError, SearchPage, SortKey, Start};
-pub use signing::{ProveError, SignError, SigningService};
+pub use signing::{KeyedSigner, ProveError, SignError, SigningService};
 pub use state::{Outcome, State};
 pub use store::{Store, StoreError};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};

@@ -2,14 +2,15 @@
 
 use annals_event::Position;
 use annals_segment::Damaged;
-use annals_tree::note::VerifierKey;
 use annals_tree::proof::TlogProof;
 use annals_tree::tile::Tile;
 use annals_tree::{EntryKind, Hash};
+use tokio::sync::oneshot;
 
 use crate::disclose::{self, Disclosed};
 use crate::error::CommitError;
 use crate::ledger::{Ledger, LogInfo};
+use crate::queue::{Submission, Whose};
 use crate::read::{Entry, FeedScope, Located, TenantLog};
 use crate::signing::{self, ProveError};
 use crate::state::Outcome;
@@ -32,8 +33,8 @@ impl Ledger {
         let genesis = state.genesis()?;
         let log = state.log(log)?;
         let origin = log.origin(&genesis.name);
-        let public_key =
-            VerifierKey::new(&origin, &genesis.public_key).expect("the ledger opened with this key");
+        let public_key = state.signing_key().expect("the ledger opened with its key");
+        let public_key = public_key.with_name(&origin).expect("it signs this log");
         let log_id = log.name().to_string()[2..].to_owned();
         Some(LogInfo { origin, log_id, public_key, size: log.size() })
     }
@@ -47,13 +48,40 @@ impl Ledger {
         if let Some(reason) = self.shared.health().apply.clone() {
             return Err(ProveError::Refused(reason));
         }
-        let checkpoint = self.shared.signing.checkpoint(&self.shared.state, log);
+        let told = self.tell_who_signs(log);
+        let checkpoint = told.and_then(|()| self.shared.signing.checkpoint(&self.shared.state, log));
         match &checkpoint {
             Err(ProveError::Refused(reason)) => self.shared.health().signer = Some(reason.clone()),
             Err(ProveError::Away(reason)) => self.shared.health().signer_away = Some(reason.clone()),
             _ => {}
         }
         checkpoint
+    }
+
+    /// Has a log say who signs it from now on, if it owes that, and waits until it stands there.
+    fn tell_who_signs(&self, log: &TenantLog) -> Result<(), ProveError> {
+        let owing = {
+            let state = self.state();
+            let index = state.log_index(log).ok_or(ProveError::TenantMissing)?;
+            if !state.owes_key(index) {
+                return Ok(());
+            }
+            index
+        };
+        let away = |reason: String| ProveError::Away(format!("the log cannot say who signs it: {reason}"));
+        if !self.shared.sealing.runs.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(away("nothing is appended now".to_owned()));
+        }
+        let batches = self.shared.telling_batches(&[owing]).map_err(signing::not_signed)?;
+        for batch in batches {
+            let (reply, answer) = oneshot::channel();
+            let submission = Submission { batch, marks: None, events: 0, whose: Whose::Sender(reply) };
+            self.shared.queue.push(submission).map_err(|(_, error)| away(error.to_string()))?;
+            // Somebody else may have been first; then this one was refused, and all is well.
+            let answer = answer.blocking_recv().unwrap_or(Err(CommitError::Uncertain));
+            answer.map_err(|error| away(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The proof that a record is in its log, as a `.tlog-proof`: against a checkpoint over everything, or one of `size`

@@ -9,16 +9,18 @@ use annals_segment::Damaged;
 use annals_tree::Hash;
 use annals_tree::head::{HEAD_LOGS_MAX, Head, HeadLog};
 use annals_tree::nodes::{self, TreeError};
-use annals_tree::note::{SigningKey, VerifierKey};
+use annals_tree::note::{KeyError, SigningKey, VerifierKey};
 use annals_tree::origin::LogName;
 use annals_tree::proof::verify_inclusion;
 use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
+use annals_tree::succession::{self, Succession};
 use annals_tree::tile::{Tile, TileKind, encode_bundle, hash_tile};
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, OpenError};
 use crate::log::Log;
 use crate::nodes::{Access, LogNodes, NodeError};
 use crate::read::TenantLog;
+use crate::rotation;
 use crate::state::State;
 
 /// Checkpoints kept at hand, over all logs: an earlier size can be asked for again while it is among them.
@@ -196,6 +198,16 @@ pub trait SigningService: Send {
     /// What the ledger's heads verify with. It has the ledger's name.
     fn verifier_key(&self) -> VerifierKey;
 
+    /// How this key came to follow those before it, as far as is known where it lies.
+    fn successions(&self) -> Vec<Succession> {
+        Vec::new()
+    }
+
+    /// The ledger's key is a later one than this signer had when it was last heard of. Whether it can be waited for.
+    fn expect(&mut self, _key: &VerifierKey) -> bool {
+        false
+    }
+
     /// What was signed last, by origin, as far as is known here.
     fn signed(&self) -> &BTreeMap<String, TreeHead>;
 
@@ -245,6 +257,53 @@ impl SigningService for Signer<JournalMemory> {
     }
 }
 
+/// A signer whose key lies here, and how that key came to follow others.
+pub struct KeyedSigner {
+    signer: Signer<JournalMemory>,
+    successions: Vec<Succession>,
+}
+
+impl KeyedSigner {
+    /// A signer with a key of the ledger that the key is named after.
+    ///
+    /// # Errors
+    ///
+    /// The key's name is none of a ledger.
+    pub fn new(
+        key: SigningKey,
+        memory: JournalMemory,
+        successions: Vec<Succession>,
+    ) -> Result<Self, KeyError> {
+        Ok(Self { signer: Signer::new(key, memory)?, successions })
+    }
+}
+
+impl SigningService for KeyedSigner {
+    fn verifier_key(&self) -> VerifierKey {
+        self.signer.verifier_key()
+    }
+
+    fn successions(&self) -> Vec<Succession> {
+        self.successions.clone()
+    }
+
+    fn signed(&self) -> &BTreeMap<String, TreeHead> {
+        self.signer.signed()
+    }
+
+    fn prepare(&mut self) -> Result<(), SignError> {
+        self.signer.prepare()
+    }
+
+    fn checkpoint(&mut self, origin: &str, head: TreeHead, proof: &[Hash]) -> Result<String, SignError> {
+        self.signer.checkpoint(origin, head, proof)
+    }
+
+    fn head(&mut self, head: &Head, proofs: &[Vec<Hash>]) -> Result<Vec<u8>, SignError> {
+        self.signer.head(head, proofs)
+    }
+}
+
 /// The signer of a ledger that is being opened.
 pub(crate) enum Signatory {
     /// The key is here.
@@ -283,6 +342,24 @@ impl Signatory {
             Self::Elsewhere(service) => service.verifier_key(),
         };
         Ok(*key.public_key())
+    }
+
+    /// The successions that lead from the key in force to this signer's, in order; none when it has that key.
+    pub(crate) fn follow(&mut self, name: &str, state: &State) -> Result<Vec<Succession>, OpenError> {
+        let current = state.signing_key().ok_or(OpenError::OtherKey)?;
+        let key = self.public_key(name).map_err(OpenError::Signer)?;
+        let key = VerifierKey::new(name, &key).map_err(|error| OpenError::Signer(error.to_string()))?;
+        if key == current {
+            return Ok(Vec::new());
+        }
+        let Self::Elsewhere(service) = self else { return Err(OpenError::OtherKey) };
+        if let Some(steps) = succession::path(&current, &key, &service.successions()) {
+            return Ok(steps.into_iter().cloned().collect());
+        }
+        let keys = state.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        let is_earlier = keys.rotations.successions().any(|succession| *succession.old() == key);
+        if is_earlier && service.expect(&current) { Ok(Vec::new()) } else { Err(OpenError::OtherKey) }
     }
 
     /// The signer of the ledger called `name`.
@@ -420,6 +497,32 @@ impl Signing {
             heads.push(signer.head(&head, &proofs)?);
         }
         Ok(heads)
+    }
+
+    /// What logs have to say before the key in force signs them: of each that owes something, the statements.
+    pub(crate) fn owed(
+        &self,
+        state: &RwLock<State>,
+        logs: &[u32],
+    ) -> Result<Vec<(TenantLog, Vec<serde_json::Value>)>, SignError> {
+        let mut signer = self.signer();
+        signer.prepare()?;
+        let state = read(state);
+        let ledger = ledger_name(&state);
+        let keys = state.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        let owed = logs.iter().map(|index| {
+            let log = &state.logs()[*index as usize];
+            let signed = signer.signed().get(&log.origin(ledger)).copied();
+            let events = keys.rotations.owed(*index).map(|succession| rotation::event(succession, signed));
+            (TenantLog { tenant: log.tenant.clone(), kind: log.kind }, events.collect::<Vec<_>>())
+        });
+        Ok(owed.filter(|(_, events)| !events.is_empty()).collect())
+    }
+
+    /// What was signed last of a log, as far as is known.
+    pub(crate) fn signed(&self, origin: &str) -> Option<TreeHead> {
+        self.signer().signed().get(origin).copied()
     }
 
     /// A checkpoint over everything the log has, and its size.
@@ -597,7 +700,7 @@ pub(crate) fn tree_error(error: TreeError<NodeError>, origin: &str) -> ProveErro
     }
 }
 
-fn not_signed(error: SignError) -> ProveError {
+pub(crate) fn not_signed(error: SignError) -> ProveError {
     match error {
         SignError::Away(reason) => ProveError::Away(reason),
         SignError::Refused(reason) => ProveError::Refused(reason),

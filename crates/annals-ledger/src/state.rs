@@ -11,9 +11,10 @@ use annals_event::{Operation, Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_segment::Damaged;
 use annals_tree::head::SignedHead;
+use annals_tree::note::VerifierKey;
 use annals_tree::origin::LogName;
 use annals_tree::tree::TreeError;
-use annals_tree::{Hash, SecretRoot, root_at};
+use annals_tree::{EntryKind, Hash, SecretRoot, root_at};
 use bytes::Bytes;
 
 use crate::batch::{self, Batch, BatchError, Genesis, Item, LogId, LogKind, NewTenant, Records, SecretRef};
@@ -26,6 +27,7 @@ use crate::manifest::{Manifest, TenantEntry};
 use crate::marks::Marked;
 use crate::nodes::{LogNodes, NodeError};
 use crate::order::Spot;
+use crate::rotation::{self, Told};
 use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
@@ -77,6 +79,8 @@ pub enum Refusal {
     TenantExists,
     /// The key to be ended is not known.
     KeyMissing,
+    /// The log says already who signs it.
+    Told,
 }
 
 /// What applying one batch did.
@@ -127,6 +131,12 @@ pub enum ApplyError {
         /// What is wrong.
         #[source]
         cause: serde_json::Error,
+    },
+    /// A record in `_annals` says that a key signs from now on that does not follow the one in force.
+    #[error("batch {place}: the signing key that it introduces does not follow the one before it")]
+    Succession {
+        /// The batch.
+        place: Place,
     },
     /// A signed head does not match the records before it.
     #[error(
@@ -366,6 +376,11 @@ impl State {
                 (position, _) => Outcome::Refused(Refusal::Unreadable { position }),
             });
         }
+        if item.stated == Some(EntryKind::Key)
+            && let Some(refusal) = self.apply_key(batch.place, log, &event)?
+        {
+            return Ok(Outcome::Refused(refusal));
+        }
         let is_control = item.system && item.stated.is_none() && item.log == LogKind::Tenant;
         if is_control && self.logs[log as usize].tenant.is_annals() {
             let control = Control::from_event(&event)
@@ -487,6 +502,33 @@ impl State {
         index
     }
 
+    /// What an entry of kind 5 changes.
+    fn apply_key(&mut self, place: Place, log: u32, event: &[u8]) -> Result<Option<Refusal>, ApplyError> {
+        let told = rotation::read(event);
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        if log != CONTROL_LOG {
+            let told = told.map(|(_, succession)| keys.rotations.tell(log, &succession));
+            return Ok((told == Some(Told::NotOwed)).then_some(Refusal::Told));
+        }
+        let genesis = self.genesis.as_ref().expect("records follow the genesis");
+        let owing = (0..).zip(&self.logs).filter(|(index, log)| *index != CONTROL_LOG && log.size() > 0);
+        let is_next = told.is_some_and(|(_, succession)| {
+            keys.rotations.rotate(succession, genesis, owing.map(|(index, _)| index))
+        });
+        if is_next { Ok(None) } else { Err(ApplyError::Succession { place }) }
+    }
+
+    /// The key in force, named after the ledger; none before the genesis.
+    pub(crate) fn signing_key(&self) -> Option<VerifierKey> {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        keys.rotations.current(self.genesis.as_ref()?)
+    }
+
+    /// Whether a log has to say who signs it before it is signed.
+    pub(crate) fn owes_key(&self, log: u32) -> bool {
+        self.keys.read().expect("no holder of this lock panics").rotations.owes(log)
+    }
+
     fn refuse_control(&self, batch: &InHand, control: &Control) -> Option<Refusal> {
         match control {
             Control::TenantCreated { tenant } => {
@@ -597,7 +639,7 @@ impl State {
 
     fn check_head(&mut self, place: Place, signed: &[u8]) -> Result<(), ApplyError> {
         let genesis = self.genesis.as_ref().expect("the caller saw a genesis");
-        let key = genesis.verifier_key().ok_or(ApplyError::HeadSignature { place })?;
+        let key = self.signing_key().ok_or(ApplyError::HeadSignature { place })?;
         let signed = SignedHead::decode(signed).map_err(|_| ApplyError::HeadSignature { place })?;
         let head = signed.verify(&key).map_err(|_| ApplyError::HeadSignature { place })?;
         for claim in &head.logs {

@@ -9,7 +9,10 @@ use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
 use super::*;
+use annals_tree::succession::Succession;
+
 use crate::marks::Marked;
+use crate::rotation;
 use crate::seal::{Done, SealError};
 
 /// Niceness of the thread that seals and merges.
@@ -415,6 +418,7 @@ impl Heads {
             return;
         }
         let changed: Vec<u32> = std::mem::take(&mut self.shared.write_state().unsigned).into_iter().collect();
+        let changed = self.without_owing(changed);
         if changed.is_empty() {
             return;
         }
@@ -455,6 +459,38 @@ impl Heads {
                 self.shared.write_state().unsigned.extend(changed);
             }
         }
+    }
+}
+
+/// Logs that say who signs them, at once; each takes a batch of some 2 KB.
+const TELLING_MAX: usize = 1_024;
+
+impl Heads {
+    /// Has logs that owe it say who signs them from now on, and leaves them to a later head, which is after that in the journal.
+    fn without_owing(&self, changed: Vec<u32>) -> Vec<u32> {
+        let (owing, changed): (Vec<u32>, Vec<u32>) = {
+            let state = read(&self.shared.state);
+            changed.into_iter().partition(|log| state.owes_key(*log))
+        };
+        if owing.is_empty() {
+            return changed;
+        }
+        match self.shared.telling_batches(&owing[..owing.len().min(TELLING_MAX)]) {
+            Ok(batches) => {
+                for batch in batches {
+                    // No room, or not stored: the next turn tries again. A log that says so twice is refused the second time.
+                    drop(self.shared.queue.push(Submission {
+                        batch,
+                        marks: None,
+                        events: 0,
+                        whose: Whose::Head,
+                    }));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no log can say who signs it"),
+        }
+        self.shared.write_state().unsigned.extend(owing);
+        changed
     }
 }
 
@@ -657,6 +693,27 @@ impl Shared {
             draft.push(&serde_json::to_vec(event).expect("a JSON value serialises"));
         }
         draft.seal_as(log.kind, None).batch.expect("our own events keep the rules")
+    }
+
+    /// The record by which a key follows the one in force.
+    pub(super) fn rotation_batch(&self, succession: &Succession) -> Vec<u8> {
+        let log = TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant };
+        let origin = {
+            let state = read(&self.state);
+            let genesis = state.genesis().expect("an open ledger has its genesis");
+            state.log(&log).expect("the genesis makes it").origin(&genesis.name)
+        };
+        let event = rotation::event(succession, self.signing.signed(&origin));
+        self.statement_batch(&log, EntryKind::Key, &[event])
+    }
+
+    /// Batches by which logs say who signs them, those that owe it.
+    pub(super) fn telling_batches(&self, logs: &[u32]) -> Result<Vec<Vec<u8>>, SignError> {
+        let owed = self.signing.owed(&self.state, logs)?;
+        let batch = |(log, events): (TenantLog, Vec<serde_json::Value>)| {
+            self.statement_batch(&log, EntryKind::Key, &events)
+        };
+        Ok(owed.into_iter().map(batch).collect())
     }
 
     pub(super) fn tenant_batch(&self, tenant: &TenantId, control: &Control, author: &Author) -> Vec<u8> {

@@ -15,9 +15,9 @@ mod words;
 
 use std::sync::Arc;
 
-use annals_bundle::{Earlier, Hex, Mode, Trust, TrustedKey, gap_nodes};
+use annals_bundle::{Earlier, Hex, Mode, Registry, Trust, TrustedKey, gap_nodes};
 use annals_event::filter::Condition;
-use annals_ledger::{Ledger, LogKind, TenantLog};
+use annals_ledger::{FeedScope, Ledger, LogKind, TenantLog};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::Note;
 use annals_tree::{Frontier, Hash};
@@ -38,7 +38,7 @@ use crate::auth::Asker;
 use crate::conditions::Conditions;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Known, Params, value};
-use crate::searching;
+use crate::{registry, searching};
 use lines::{Index, Plan};
 
 /// What a bundle begins with.
@@ -64,6 +64,10 @@ pub struct BundleHead {
     /// `earlier.json`, when an earlier checkpoint was named.
     #[schema(value_type = Option<Object>)]
     pub earlier: Option<Earlier>,
+    /// `registry.json`, when the registry of all logs names this one.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub registry: Option<Registry>,
     /// The server's program and its version.
     pub program: String,
     /// The server's time, RFC 3339.
@@ -80,6 +84,25 @@ struct Question {
     condition: Condition,
     withheld: Withheld,
     earlier: Option<Since>,
+}
+
+/// What witnesses cosigned of late.
+struct Cosignatures {
+    /// The log's checkpoint, if they cosigned one that covers all that was acknowledged when it was asked for.
+    log: Option<(u64, String)>,
+    /// The registry's.
+    registry: Option<String>,
+}
+
+impl Cosignatures {
+    /// Asks the witnesses, if there are any, unless that was done a moment ago.
+    async fn gather(app: &App, log: &TenantLog) -> Self {
+        let Some(witnesses) = &app.witnesses else { return Self { log: None, registry: None } };
+        let size = app.ledger.feed_size(&FeedScope::Log(log.clone())).unwrap_or(0);
+        let cosigned = witnesses.covering(log, size).await;
+        let log = cosigned.map(|cosigned| (cosigned.size, cosigned.note));
+        Self { log, registry: registry::cosigned(app).await }
+    }
 }
 
 /// An earlier state that somebody knows.
@@ -181,8 +204,7 @@ impl Question {
             return Err(Problem::new(Code::OutOfRange, detail).in_parameter("from"));
         }
         let is_filtered = !self.conditions.is_empty();
-        let index =
-            (is_filtered && is_exact_in_ms(&self.condition)).then(|| Index::new(&self.condition));
+        let index = (is_filtered && is_exact_in_ms(&self.condition)).then(|| Index::new(&self.condition));
         Ok(Plan {
             log: self.log.clone(),
             size,
@@ -196,17 +218,29 @@ impl Question {
     }
 
     /// Signs a checkpoint over everything and gathers what goes with it. Blocks.
-    fn head(&self, app: &App) -> Result<BundleHead, Problem> {
+    fn head(&self, app: &App, cosigned: Cosignatures) -> Result<BundleHead, Problem> {
         let ledger = &app.ledger;
         let info = ledger
             .log_info(&self.log)
             .ok_or_else(|| Problem::new(Code::TenantUnknown, "the tenant does not exist"))?;
-        let (size, checkpoint) = ledger.checkpoint(&self.log)?;
+        let (size, checkpoint) = match cosigned.log {
+            Some(cosigned) => cosigned,
+            None => ledger.checkpoint(&self.log)?,
+        };
+        let registry = registry::link_for_evidence(ledger, &self.log, size, cosigned.registry)?;
         let earlier = match &self.earlier {
             Some(since) => Some(since.proof(ledger, &self.log, &info.origin, size)?),
             None => None,
         };
-        let key = TrustedKey { key: info.public_key.to_string(), from: 0, until: None };
+        // After the checkpoint: the log says by now who signs it.
+        let keys = ledger.log_keys(&self.log)?.unwrap_or_default().into_iter().map(|key| TrustedKey {
+            key: key.key.to_string(),
+            from: key.from,
+            until: key.until,
+        });
+        let keys = keys.collect();
+        let witnesses = app.witnesses.iter().flat_map(|witnesses| witnesses.keys()).map(ToString::to_string);
+        let witnesses = witnesses.collect();
         Ok(BundleHead {
             origin: info.origin,
             tenant: self.log.tenant.as_str().to_owned(),
@@ -215,8 +249,9 @@ impl Question {
             checkpoint,
             filter: self.filter(),
             withheld: self.withheld.patterns(),
-            trust: Trust { keys: vec![key], witnesses: Vec::new() },
+            trust: Trust { keys, witnesses },
             earlier,
+            registry,
             program: format!("annals {}", app.settings.version),
             created_at: ledger.clock().now().to_string(),
         })
@@ -290,8 +325,8 @@ fn log_word(kind: LogKind) -> &'static str {
 
 /// Gives what a bundle begins with.
 ///
-/// A checkpoint over everything acknowledged, the log's keys, and with `earlier` the proof that the log extends an earlier
-/// checkpoint. Parameters are those of `GET /v1/bundle`; `size` is what `GET /v1/bundle/log` is then asked with.
+/// A checkpoint over everything acknowledged with the cosignatures on hand, the log's keys, where the registry of all logs names it,
+/// and with `earlier` the proof that the log extends an earlier checkpoint. Parameters are those of `GET /v1/bundle`; `size` is what `GET /v1/bundle/log` is then asked with.
 #[utoipa::path(
     get, path = "/v1/bundle/head", tag = "prove",
     params(
@@ -321,8 +356,9 @@ pub(crate) async fn head(
 ) -> Result<axum::Json<BundleHead>, Problem> {
     let params = asker.asked(&Known { once: &ABOUT, many: &["withhold"], conditions: true })?;
     let question = Question::enter(&app, &asker, &params).await?;
+    let cosigned = Cosignatures::gather(&app, &question.log).await;
     let head = blocking(move || {
-        let head = question.head(&app)?;
+        let head = question.head(&app, cosigned)?;
         question.plan(head.size)?;
         Ok::<_, Problem>(head)
     });

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use annals_ledger::{Health, Scope};
-use annals_tree::note::VerifierKey;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -197,9 +196,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
     let genesis = app.ledger.genesis();
     Ok(Json(Status {
         version: app.settings.version.clone(),
-        ledger_key: VerifierKey::new(&genesis.name, &genesis.public_key)
-            .expect("the ledger opened with this key")
-            .to_string(),
+        ledger_key: app.ledger.signing_key().to_string(),
         ledger: genesis.name,
         readiness: Readiness::of(&app),
         witnessing: app.witnesses.as_ref().map(|witnesses| witnesses.status()),

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_bundle::{Hex, Registry};
 use annals_event::{Position, TenantId};
-use annals_ledger::{HEADS_MAX, Ledger, LogHead, LogKind, registry_log};
+use annals_ledger::{HEADS_MAX, Ledger, LogHead, LogKind, TenantLog, registry_log};
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::Note;
@@ -152,42 +153,83 @@ pub(crate) async fn proof(
 ) -> Result<axum::Json<RegistryProof>, Problem> {
     let log = prove::enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
     let missing = || Problem::new(Code::HeadUnknown, "the registry does not name this log yet");
-    let cosigned = match &app.witnesses {
-        Some(witnesses) => witnesses.newest(&registry_log()).await.map(|cosigned| cosigned.note),
-        None => None,
-    };
+    let cosigned = cosigned(&app).await;
     let ledger = app.ledger.clone();
     blocking(move || {
-        let registry = registry_log();
-        let (Some(known), Some(info)) = (ledger.log_info(&registry), ledger.log_info(&log)) else {
-            return Err(missing());
-        };
+        let known = ledger.log_info(&registry_log()).ok_or_else(missing)?;
+        let (log_size, log_checkpoint) = ledger.checkpoint(&log)?;
         let checkpoint = match cosigned {
             Some(note) => note,
-            None => ledger.checkpoint(&registry)?.1,
+            None => ledger.checkpoint(&registry_log())?.1,
         };
-        let size = Note::parse(&checkpoint)
-            .ok()
-            .and_then(|note| Checkpoint::parse(note.text()).ok())
-            .map_or(0, |checkpoint| checkpoint.size);
-        let (log_size, log_checkpoint) = ledger.checkpoint(&log)?;
-        let head = ledger.registered(&info.origin, log_size, Some(size))?.ok_or_else(missing)?;
+        let Registry { origin, entry, position, hashes, checkpoint, consistency } =
+            link(&ledger, &log, log_size, checkpoint)?.ok_or_else(missing)?;
+        let texts = |hashes: &[Hex<32>]| hashes.iter().map(ToString::to_string).collect();
         Ok(axum::Json(RegistryProof {
-            origin: known.origin,
+            origin,
             public_key: known.public_key.to_string(),
-            entry: hex(&ledger.registry_entry(head.position)?),
-            position: head.position.0,
-            hashes: texts(&ledger.inclusion(&registry, head.position, size)?),
+            entry,
+            position,
+            hashes: texts(&hashes),
             checkpoint,
-            consistency: texts(&ledger.consistency(&log, head.size, log_size)?),
+            consistency: texts(&consistency),
             log_checkpoint,
         }))
     })
     .await
 }
 
-fn texts(hashes: &[Hash]) -> Vec<String> {
-    hashes.iter().map(Hash::to_string).collect()
+/// The registry's newest cosigned checkpoint, if witnesses are asked and there is one.
+pub(crate) async fn cosigned(app: &App) -> Option<String> {
+    let cosigned = app.witnesses.as_ref()?.newest(&registry_log()).await?;
+    Some(cosigned.note)
+}
+
+/// What ties a log of `log_size` records to a checkpoint of the registry; none where the registry does not name the log as of then.
+/// Blocks.
+pub(crate) fn link(
+    ledger: &Ledger,
+    log: &TenantLog,
+    log_size: u64,
+    checkpoint: String,
+) -> Result<Option<Registry>, Problem> {
+    let registry = registry_log();
+    let (Some(known), Some(info)) = (ledger.log_info(&registry), ledger.log_info(log)) else {
+        return Ok(None);
+    };
+    let size = Note::parse(&checkpoint).ok().and_then(|note| Checkpoint::parse(note.text()).ok());
+    let size = size.map_or(0, |checkpoint| checkpoint.size);
+    let Some(head) = ledger.registered(&info.origin, log_size, Some(size))? else { return Ok(None) };
+    Ok(Some(Registry {
+        origin: known.origin,
+        entry: hex(&ledger.registry_entry(head.position)?),
+        position: head.position.0,
+        hashes: texts(&ledger.inclusion(&registry, head.position, size)?),
+        checkpoint,
+        consistency: texts(&ledger.consistency(log, head.size, log_size)?),
+    }))
+}
+
+/// As [`link`], for evidence: with the registry's cosigned checkpoint where that names the log, else with its newest one.
+pub(crate) fn link_for_evidence(
+    ledger: &Ledger,
+    log: &TenantLog,
+    log_size: u64,
+    cosigned: Option<String>,
+) -> Result<Option<Registry>, Problem> {
+    if ledger.log_info(&registry_log()).is_none() {
+        return Ok(None);
+    }
+    if let Some(cosigned) = cosigned
+        && let Some(link) = link(ledger, log, log_size, cosigned)?
+    {
+        return Ok(Some(link));
+    }
+    link(ledger, log, log_size, ledger.checkpoint(&registry_log())?.1)
+}
+
+fn texts(hashes: &[Hash]) -> Vec<Hex<32>> {
+    hashes.iter().map(|hash| Hex(hash.0)).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use annals_event::TenantId;
-use annals_ledger::{FeedScope, Ledger, LogKind, TenantLog};
+use annals_ledger::{FeedScope, Ledger, LogKind, TenantLog, registry_log};
 use annals_tree::cosignature::{ANSWER_BYTES_MAX, WitnessKey, take_cosignature};
 use annals_tree::note::Note;
 use annals_tree::witness::AddCheckpoint;
@@ -59,6 +59,8 @@ pub struct Witnessing {
     pub every: Duration,
     /// As often at most when somebody asks for a cosigned checkpoint.
     pub asked_every: Duration,
+    /// They are asked about the registry of all logs alone, in which every log's head stands.
+    pub registry_only: bool,
     /// Time for a witness to answer.
     pub answer_max: Duration,
 }
@@ -67,7 +69,7 @@ pub struct Witnessing {
 #[derive(Clone, Debug)]
 pub(crate) struct Cosigned {
     pub(crate) note: String,
-    size: u64,
+    pub(crate) size: u64,
     cosignatures: usize,
 }
 
@@ -76,6 +78,8 @@ pub(crate) struct Cosigned {
 struct Submitted {
     /// The newest checkpoint with a quorum.
     cosigned: Option<Cosigned>,
+    /// The newest with any cosignature, where that is a newer one.
+    partial: Option<Cosigned>,
     /// The size that was submitted last, and whether that came to a quorum.
     last: Option<(u64, bool)>,
     at: Option<Instant>,
@@ -174,11 +178,6 @@ impl Trouble {
     }
 }
 
-/// The logs whose checkpoints witnesses see.
-fn submitted_logs(ledger: &Ledger) -> Vec<TenantLog> {
-    ledger.tenants().into_iter().map(|tenant| TenantLog { tenant, kind: LogKind::Tenant }).collect()
-}
-
 impl Witnesses {
     pub(crate) fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Witnessing) -> Self {
         // reqwest asks for a provider to be in place; a second call finds the first one's.
@@ -205,7 +204,7 @@ impl Witnesses {
     pub(crate) async fn run(&self) {
         let pause = LOOK_EVERY.min(self.settings.every).max(LOOK_AT_LEAST);
         loop {
-            for log in submitted_logs(&self.ledger) {
+            for log in self.submitted_logs() {
                 if self.is_due(&log, self.settings.every) {
                     self.submit(&log).await;
                 }
@@ -217,12 +216,7 @@ impl Witnesses {
     /// The newest checkpoint with a quorum; of a log that never had one, the newest with what cosignatures it has. A log that
     /// grew since is submitted first, unless that was done a moment ago. None when there is nothing to submit.
     pub(crate) async fn newest(&self, log: &TenantLog) -> Option<Cosigned> {
-        let may = submitted_logs(&self.ledger).contains(log);
-        let submitted = if may && self.is_due(log, self.settings.asked_every.min(self.settings.every)) {
-            self.submit(log).await
-        } else {
-            None
-        };
+        let submitted = self.submit_asked(log).await;
         let mut state = self.state();
         state.uses += 1;
         let uses = state.uses;
@@ -231,6 +225,44 @@ impl Witnesses {
             kept.cosigned.clone()
         });
         kept.or(submitted)
+    }
+
+    /// A checkpoint that covers at least `size` records, with what cosignatures it has; none when there is no cosignature of one.
+    /// The log is submitted first, unless that was done a moment ago.
+    pub(crate) async fn covering(&self, log: &TenantLog, size: u64) -> Option<Cosigned> {
+        drop(self.submit_asked(log).await);
+        let mut state = self.state();
+        state.uses += 1;
+        let uses = state.uses;
+        let kept = state.logs.get_mut(&key(log))?;
+        kept.used = uses;
+        [&kept.cosigned, &kept.partial].into_iter().flatten().find(|cosigned| cosigned.size >= size).cloned()
+    }
+
+    /// Keys of the witnesses.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &WitnessKey> {
+        self.settings.witnesses.iter().map(|witness| &witness.key)
+    }
+
+    /// Submits a log that somebody asks about, when that is due.
+    async fn submit_asked(&self, log: &TenantLog) -> Option<Cosigned> {
+        let is_due = || self.is_due(log, self.settings.asked_every.min(self.settings.every));
+        if self.sees(log) && is_due() { self.submit(log).await } else { None }
+    }
+
+    /// Whether witnesses see checkpoints of a log.
+    fn sees(&self, log: &TenantLog) -> bool {
+        match self.settings.registry_only {
+            true => *log == registry_log(),
+            false => log.kind == LogKind::Tenant,
+        }
+    }
+
+    /// The logs whose checkpoints witnesses see.
+    fn submitted_logs(&self) -> Vec<TenantLog> {
+        let tenants = self.ledger.tenants().into_iter();
+        let logs = tenants.map(|tenant| TenantLog { tenant, kind: LogKind::Tenant });
+        logs.filter(|log| self.sees(log)).collect()
     }
 
     pub(crate) fn status(&self) -> WitnessStatus {
@@ -336,6 +368,9 @@ impl Witnesses {
         submitted.used = uses;
         if is_met {
             submitted.cosigned = Some(checkpoint.clone());
+            submitted.partial = None;
+        } else if checkpoint.cosignatures > 0 {
+            submitted.partial = Some(checkpoint.clone());
         }
         let (cosignatures, quorum) = (checkpoint.cosignatures, self.settings.quorum);
         match (was_met, is_met) {

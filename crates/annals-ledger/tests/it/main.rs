@@ -7,6 +7,7 @@ mod disclosing;
 mod faults;
 mod id_damage;
 mod model;
+mod rotating;
 mod scrubbing;
 mod sealed_damage;
 mod sealing;

@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::archive::Archive;
 use super::lines::{Plan, Tally};
 use super::words::{Report, readme};
-use super::{BundleHead, Question};
+use super::{BundleHead, Cosignatures, Question};
 use crate::app::{App, blocking};
 use crate::auth::Asker;
 use crate::problem::{Code, Problem};
@@ -58,8 +58,8 @@ struct Writing {
 }
 
 impl Writing {
-    fn begin(question: &Question, app: &App) -> Result<Self, Problem> {
-        let head = question.head(app)?;
+    fn begin(question: &Question, app: &App, cosigned: Cosignatures) -> Result<Self, Problem> {
+        let head = question.head(app, cosigned)?;
         let plan = question.plan(head.size)?;
         let outbox = Outbox::default();
         let mut archive = Archive::new(outbox.clone());
@@ -67,6 +67,9 @@ impl Writing {
         archive.file("trust.json", &json(&head.trust)).map_err(failed)?;
         if let Some(earlier) = &head.earlier {
             archive.file("earlier.json", &json(earlier)).map_err(failed)?;
+        }
+        if let Some(registry) = &head.registry {
+            archive.file("registry.json", &json(registry)).map_err(failed)?;
         }
         archive.begin("log.ndjson").map_err(failed)?;
         Ok(Self {
@@ -118,7 +121,7 @@ impl Writing {
         let report = Report {
             manifest: &manifest,
             checkpoint: &head.checkpoint,
-            public_key: head.trust.keys.first().map_or("", |key| &key.key),
+            public_key: head.trust.keys.last().map_or("", |key| &key.key),
             verdicts: &self.tally.verdicts,
             matched: self.tally.matched,
             rows: &self.rows,
@@ -173,9 +176,10 @@ impl Sending {
 
 pub(super) async fn answer(app: Arc<App>, asker: Asker, question: Question) -> Result<Response, Problem> {
     let admitted = app.turns.begin_export()?;
+    let cosigned = Cosignatures::gather(&app, &question.log).await;
     let writing = {
         let app = app.clone();
-        blocking(move || Writing::begin(&question, &app)).await?
+        blocking(move || Writing::begin(&question, &app, cosigned)).await?
     };
     let name = format!("{}-{}-{}.zip", writing.head.tenant, writing.head.log, writing.head.size);
     let mut sending = Sending { app, asker, writing: Some(writing), _admitted: admitted };

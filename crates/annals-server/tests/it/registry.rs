@@ -59,8 +59,14 @@ async fn a_checkpoint_is_shown_to_extend_what_the_registry_says() {
         let other = Checkpoint { root: annals_tree::leaf_hash(b"other"), ..checkpoint.clone() };
         let refused = registry.verify(&other, &registry_key);
         assert!(matches!(refused, Err(RegistryError::Consistency { .. })), "{refused:?}");
-        let other = Checkpoint { origin: "log.example/t/another".to_owned(), ..checkpoint.clone() };
+        let other = Checkpoint { origin: registry.origin.clone(), ..checkpoint.clone() };
         assert_eq!(registry.verify(&other, &registry_key), Err(RegistryError::OtherLog));
+        let id = &registry.origin[registry.origin.rfind("/t/").unwrap()..];
+        for elsewhere in [format!("other.example{id}"), "annals-test/registry".to_owned()] {
+            let moved = Registry { origin: elsewhere.clone(), ..registry.clone() };
+            let key = registry_key.with_name(&elsewhere).unwrap();
+            assert_eq!(moved.verify(&checkpoint, &key), Err(RegistryError::OtherLedger));
+        }
         let mut moved = registry.clone();
         moved.position += 1;
         let refused = moved.verify(&checkpoint, &registry_key);

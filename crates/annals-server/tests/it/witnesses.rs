@@ -144,14 +144,7 @@ async fn answer(State(inner): State<Arc<Inner>>, body: String) -> Response {
 
 /// A server with these witnesses, `quorum` of which must cosign.
 async fn site(witnesses: &[&Fake], quorum: usize) -> Site {
-    let witnessing = Witnessing {
-        witnesses: witnesses.iter().map(|fake| fake.address()).collect(),
-        quorum,
-        // After the start only what is asked for is submitted, at once.
-        every: Duration::from_hours(1),
-        asked_every: Duration::ZERO,
-        answer_max: Duration::from_secs(3),
-    };
+    let witnessing = witnessing(witnesses, quorum);
     let site =
         Site::with(Settings { witnessing: Some(witnessing), ..settings() }, Listening::default()).await;
     // The log of the control plane is submitted at the start.
@@ -161,15 +154,32 @@ async fn site(witnesses: &[&Fake], quorum: usize) -> Site {
     site
 }
 
+fn witnessing(witnesses: &[&Fake], quorum: usize) -> Witnessing {
+    Witnessing {
+        registry_only: false,
+        witnesses: witnesses.iter().map(|fake| fake.address()).collect(),
+        quorum,
+        // After the start only what is asked for is submitted, at once.
+        every: Duration::from_hours(1),
+        asked_every: Duration::ZERO,
+        answer_max: Duration::from_secs(3),
+    }
+}
+
+/// Which of the witnesses cosigned the note of a log whose key this is, and its size.
+fn counted(note: &str, key: &VerifierKey, witnesses: &[&Fake]) -> (u64, Vec<bool>) {
+    let note = Note::open(note, key).unwrap();
+    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
+    let quorum = Quorum::new(witnesses.iter().map(|fake| fake.key.clone()).collect(), 1).unwrap();
+    (size, quorum.count(&note, key).each.iter().map(Result::is_ok).collect())
+}
+
 /// What `?cosigned=true` gives: the size, and for each witness whether it cosigned.
 async fn cosigned(site: &Site, witnesses: &[&Fake]) -> (u64, Vec<bool>) {
     let info = site.ask("GET /v1/log", "acme", b"").await.json();
     let key: VerifierKey = info["public_key"].as_str().unwrap().parse().unwrap();
     let text = site.ask("GET /v1/checkpoint?cosigned=true", "acme", b"").await.text();
-    let note = Note::open(&text, &key).unwrap();
-    let size = note.text().lines().nth(1).unwrap().parse().unwrap();
-    let quorum = Quorum::new(witnesses.iter().map(|fake| fake.key.clone()).collect(), 1).unwrap();
-    (size, quorum.count(&note, &key).each.iter().map(Result::is_ok).collect())
+    counted(&text, &key, witnesses)
 }
 
 async fn status(site: &Site) -> Value {
@@ -271,4 +281,71 @@ async fn without_witnesses_a_cosigned_checkpoint_is_a_plain_one() {
     let plain = site.ask("GET /v1/checkpoint", "acme", b"").await.text();
     assert_eq!(site.ask("GET /v1/checkpoint?cosigned=true", "acme", b"").await.text(), plain);
     assert!(site.ask("GET /v1/status", "operator", b"").await.json().get("witnessing").is_none());
+}
+
+/// What a bundle of `acme` begins with, and the key of its log.
+async fn bundle_head(site: &Site) -> (Value, VerifierKey) {
+    let head = site.ask("GET /v1/bundle/head", "acme", b"").await.json();
+    let key = head["trust"]["keys"][0]["key"].as_str().unwrap().parse().unwrap();
+    (head, key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_carries_the_cosignatures_on_hand() {
+    let (a, b) = (Fake::start(9).await, Fake::start(10).await);
+    let site = site(&[&a, &b], 2).await;
+    for (from, mood, size, expected) in [
+        ("e", Mood::Honest, 20, [true, true]),
+        ("f", Mood::Failing, 40, [true, false]),
+        ("g", Mood::Honest, 60, [true, true]),
+    ] {
+        b.feels(mood);
+        site.post("acme", &events(from, 20)).await;
+        let (head, key) = bundle_head(&site).await;
+        let note = head["checkpoint"].as_str().unwrap();
+        assert_eq!(counted(note, &key, &[&a, &b]), (size, expected.to_vec()), "{mood:?}");
+        assert_eq!(head["size"], size, "it covers all, whoever cosigned what");
+        let keys = [&a, &b].map(|fake| Value::from(fake.key.to_string()));
+        assert_eq!(head["trust"]["witnesses"], Value::from(keys.to_vec()));
+    }
+    a.feels(Mood::Failing);
+    b.feels(Mood::Failing);
+    site.post("acme", &events("h", 20)).await;
+    let (head, key) = bundle_head(&site).await;
+    assert_eq!(counted(head["checkpoint"].as_str().unwrap(), &key, &[&a, &b]), (80, vec![false, false]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_no_witness_sees_is_shown_by_the_registry_that_they_see() {
+    let a = Fake::start(11).await;
+    let settings = Settings {
+        witnessing: Some(Witnessing { registry_only: true, ..witnessing(&[&a], 1) }),
+        register_every: Some(Duration::from_millis(50)),
+        ..settings()
+    };
+    let site = Site::with(settings, Listening::default()).await;
+    site.post("acme", &events("e", 20)).await;
+    // A registry that came to be a moment ago is given without cosignatures.
+    let (head, key) = loop {
+        let (head, key) = bundle_head(&site).await;
+        let note = head["registry"]["checkpoint"].as_str().unwrap_or_default();
+        if note.matches("\n\u{2014} ").count() == 2 {
+            break (head, key);
+        }
+        tokio::task::yield_now().await;
+    };
+    let note = head["checkpoint"].as_str().unwrap();
+    assert_eq!(counted(note, &key, &[&a]), (20, vec![false]));
+    assert!(a.asked(&site).await.is_empty(), "it was never asked about this log");
+    let registry: annals_bundle::Registry = serde_json::from_value(head["registry"].clone()).unwrap();
+    let registry_key = key.with_name(&registry.origin).unwrap();
+    let checkpoint = annals_tree::checkpoint::Checkpoint::open(note, &key, key.name()).unwrap();
+    let (of, known) = registry.verify(&checkpoint, &registry_key).unwrap();
+    assert_eq!(counted(&registry.checkpoint, &registry_key, &[&a]), (of.size, vec![true]));
+    assert_eq!(known, 20);
+    let zip = site.ask("GET /v1/bundle", "acme", b"").await.body;
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(zip.to_vec())).unwrap();
+    let file = zip.by_name("registry.json").unwrap();
+    let written: annals_bundle::Registry = serde_json::from_reader(file).unwrap();
+    assert_eq!(written.verify(&checkpoint, &registry_key).unwrap().1, 20);
 }

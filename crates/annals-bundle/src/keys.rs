@@ -1,0 +1,184 @@
+//! Entries of kind 5: a key follows the one that signed the log before.
+//!
+//! ```text
+//! kind 5  "metadata":{"from":SIZE,"new":VKEY,"old":VKEY,"succession":NOTE}
+//! ```
+//!
+//! Who trusts the old key needs nobody to trust the new one: the old one signed the succession. The entry says besides from which
+//! size on the new key signs; the old one signed no checkpoint of so many records, so one that it signs later is a forgery.
+
+use alloc::string::{String, ToString as _};
+
+use annals_tree::entry::{Entry, EntryKind};
+use annals_tree::note::VerifierKey;
+use annals_tree::origin::ledger_of;
+use annals_tree::succession::Succession;
+use serde::Deserialize;
+
+/// An entry of kind 5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyChange {
+    /// First size that the new key signs.
+    pub from: u64,
+    /// Who follows whom.
+    pub succession: Succession,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    from: u64,
+    old: String,
+    new: String,
+    succession: String,
+}
+
+/// Why a log does not lead to the key that signed its checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// It says nothing of it, or leads elsewhere.
+    #[error("no entry of the log introduces it")]
+    NotIntroduced,
+    /// The old key was seen to sign what it should not have.
+    #[error(
+        "the entry at position {position} says that a new key signs from {from} records on, and {seen} were accepted under the old one"
+    )]
+    TooLate {
+        /// Where.
+        position: u64,
+        /// First size of the new key.
+        from: u64,
+        /// A size that the old key signed.
+        seen: u64,
+    },
+    /// The key that signed had stepped back.
+    #[error("the entry at position {position} says that another key signs from {from} records on")]
+    SteppedBack {
+        /// Where.
+        position: u64,
+        /// First size of the other key.
+        from: u64,
+    },
+}
+
+impl KeyChange {
+    /// Reads an entry of a log with this origin; none when it is another one, or the keys did not sign what it says.
+    #[must_use]
+    pub fn read(entry: &Entry, origin: &str) -> Option<KeyChange> {
+        if entry.kind != EntryKind::Key {
+            return None;
+        }
+        let Body { metadata } = serde_json::from_slice(&entry.body).ok()?;
+        let succession = Succession::open(&metadata.succession).ok()?;
+        let is_said = metadata.old == succession.old().to_string()
+            && metadata.new == succession.new_key().to_string()
+            && ledger_of(origin) == Some(succession.old().name());
+        is_said.then_some(KeyChange { from: metadata.from, succession })
+    }
+}
+
+/// Whether a log leads from a key that is trusted to the one that signed its checkpoint of `size` records.
+///
+/// `changes` are the log's entries of kind 5 with their positions, in order; `seen` is the newest size known to be signed by the
+/// trusted key.
+///
+/// # Errors
+///
+/// [`KeyError`].
+pub fn follow(
+    trusted: &VerifierKey,
+    seen: Option<u64>,
+    signer: &VerifierKey,
+    size: u64,
+    changes: &[(u64, KeyChange)],
+) -> Result<(), KeyError> {
+    let mut at = trusted.public_key();
+    for (position, KeyChange { from, succession }) in changes {
+        let (position, from) = (*position, *from);
+        if succession.old().public_key() == signer.public_key() && from <= size {
+            return Err(KeyError::SteppedBack { position, from });
+        }
+        if succession.old().public_key() != at {
+            continue;
+        }
+        if let Some(seen) = seen.filter(|seen| at == trusted.public_key() && *seen >= from) {
+            return Err(KeyError::TooLate { position, from, seen });
+        }
+        at = succession.new_key().public_key();
+    }
+    if at == signer.public_key() { Ok(()) } else { Err(KeyError::NotIntroduced) }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    use annals_tree::note::SigningKey;
+
+    use super::*;
+
+    const ORIGIN: &str = "log.example/t/0123456789abcdef0123456789abcdef";
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed("log.example", &[seed; 32]).unwrap()
+    }
+
+    fn public(seed: u8) -> VerifierKey {
+        key(seed).verifier_key().with_name(ORIGIN).unwrap()
+    }
+
+    fn entry(from: u64, old: u8, new: u8, note: &str) -> Entry {
+        let (old, new) = (key(old).verifier_key(), key(new).verifier_key());
+        let note = serde_json::to_string(note).unwrap();
+        let body = format!(
+            "{{\"metadata\":{{\"from\":{from},\"new\":\"{new}\",\"old\":\"{old}\",\"succession\":{note}}}}}"
+        );
+        Entry::stating(EntryKind::Key, 0, 1, body.into_bytes()).unwrap()
+    }
+
+    fn change(from: u64, old: u8, new: u8) -> KeyChange {
+        let note = Succession::sign(&key(old), &key(new)).unwrap();
+        KeyChange::read(&entry(from, old, new, note.note()), ORIGIN).unwrap()
+    }
+
+    #[test]
+    fn a_log_leads_to_the_key_in_force_and_to_no_other() {
+        let changes: Vec<(u64, KeyChange)> =
+            [(7, change(6, 1, 2)), (20, change(20, 2, 3))].into_iter().collect();
+        let led = |trusted: u8, seen, signer: u8, size| {
+            follow(&public(trusted), seen, &public(signer), size, &changes)
+        };
+        assert_eq!(led(1, Some(5), 3, 30), Ok(()));
+        assert_eq!(led(2, Some(19), 3, 30), Ok(()));
+        assert_eq!(led(3, None, 3, 30), Ok(()));
+        assert_eq!(led(1, None, 4, 30), Err(KeyError::NotIntroduced));
+        assert_eq!(led(4, None, 3, 30), Err(KeyError::NotIntroduced));
+        assert_eq!(led(1, Some(6), 3, 30), Err(KeyError::TooLate { position: 7, from: 6, seen: 6 }));
+        let stepped_back = Err(KeyError::SteppedBack { position: 20, from: 20 });
+        assert_eq!(led(2, None, 2, 30), stepped_back, "it is not for the old key to sign any more");
+        assert_eq!(led(1, None, 2, 30), stepped_back);
+        assert_eq!(follow(&public(1), None, &public(2), 10, &changes[..1]), Ok(()));
+    }
+
+    #[test]
+    fn an_entry_that_the_old_key_did_not_sign_introduces_nobody() {
+        let note = Succession::sign(&key(1), &key(2)).unwrap();
+        let read = |entry: &Entry, origin| KeyChange::read(entry, origin);
+        assert!(read(&entry(1, 1, 2, note.note()), ORIGIN).is_some());
+        assert_eq!(read(&entry(1, 1, 3, note.note()), ORIGIN), None, "it says something else");
+        assert_eq!(read(&entry(1, 1, 2, note.note()), &ORIGIN.replace("log.", "other.")), None);
+        let forged = Succession::sign(&key(9), &key(3)).unwrap();
+        let forged =
+            forged.note().replace(&key(9).verifier_key().to_string(), &key(1).verifier_key().to_string());
+        assert_eq!(read(&entry(1, 1, 3, &forged), ORIGIN), None);
+        let mut other = entry(1, 1, 2, note.note());
+        other.kind = EntryKind::Policy;
+        assert_eq!(read(&other, ORIGIN), None);
+    }
+}
