@@ -45,4 +45,6 @@ pub use normalise::{Normalised, Rules, Scratch, Source, WARNINGS_MAX, normalise}
 pub use operation::Operation;
 pub use render::{Extra, render, render_onto};
 pub use time::{ParsedTime, TimeError, Timestamp};
-pub use units::{RebuildError, UNIT_NAME_BYTES_MAX, UNITS_MAX, UnitScratch, UnitsError, rebuild, units};
+pub use units::{
+    RebuildError, Rebuilder, UNIT_NAME_BYTES_MAX, UNITS_MAX, UnitScratch, UnitsError, rebuild, units,
+};

@@ -41,7 +41,7 @@ use std::ops::Range;
 use crate::json::{decode_string, push_segment};
 use walk::Walk;
 
-pub use rebuild::{RebuildError, rebuild};
+pub use rebuild::{RebuildError, Rebuilder, rebuild};
 
 /// Most units of an event before members of `metadata`, `changes.before` and `changes.after` are folded.
 pub const UNITS_MAX: usize = 128;

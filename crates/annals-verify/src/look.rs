@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_bundle::{Checked, Part, Shown, check_parts};
 use annals_event::json::Document;
-use annals_event::{UnitScratch, rebuild, units};
+use annals_event::{Rebuilder, UnitScratch, units};
 
 use crate::lens::{Lens, Seen, Truth, Withheld, hidden_between};
 use crate::row::Row;
@@ -41,7 +41,9 @@ struct NoEvent;
 #[derive(Default)]
 pub struct Looker {
     document: Document,
+    rebuilder: Rebuilder,
     scratch: UnitScratch,
+    event: Vec<u8>,
 }
 
 impl Looker {
@@ -70,10 +72,11 @@ impl Looker {
         if record.problem.is_some() {
             return Ok(seeing);
         }
-        let Ok(event) = self.event(&parts) else {
+        let Ok(is_event) = self.event(&parts) else {
             record.problem = Some("the units that are shown make no event");
             return Ok(seeing);
         };
+        let event = is_event.then_some(&self.event[..]);
         let names = parts.iter().map(|part| match part {
             Part::Shown(name, _) => Some(&**name),
             Part::Hidden(_) => None,
@@ -83,7 +86,7 @@ impl Looker {
         let seen = Seen {
             position: record.position,
             received_at_ms: record.entry.received_at_ms,
-            event: event.as_deref(),
+            event,
             units: parts.len(),
             hidden: &hidden,
         };
@@ -99,7 +102,7 @@ impl Looker {
         if seeing.is_disclosed
             && seeing.truth != Truth::No
             && asked.rows.load(Ordering::Relaxed)
-            && let Some(event) = &event
+            && let Some(event) = event
         {
             let received_at_ms = record.entry.received_at_ms;
             seeing.row = Some(Row::new(record.position, received_at_ms, event, &mut self.document));
@@ -107,10 +110,11 @@ impl Looker {
         Ok(seeing)
     }
 
-    /// What the shown units make. All units together must be those that the event splits into.
-    fn event(&mut self, parts: &[Part<'_>]) -> Result<Option<Vec<u8>>, NoEvent> {
+    /// Puts together what the shown units make; false when they are not enough for an event. All units together must be those
+    /// that the event splits into.
+    fn event(&mut self, parts: &[Part<'_>]) -> Result<bool, NoEvent> {
         if !matches!(parts.first(), Some(Part::Shown(..))) {
-            return Ok(None);
+            return Ok(false);
         }
         let shown: Vec<(&Cow<'_, str>, &Cow<'_, str>)> = parts
             .iter()
@@ -119,12 +123,12 @@ impl Looker {
                 Part::Hidden(_) => None,
             })
             .collect();
-        let event =
-            rebuild(shown.iter().map(|(name, value)| (&***name, value.as_bytes()))).map_err(|_| NoEvent)?;
+        let units_shown = shown.iter().map(|(name, value)| (&***name, value.as_bytes()));
+        self.rebuilder.rebuild(units_shown, &mut self.event).map_err(|_| NoEvent)?;
         if shown.len() == parts.len() {
             let mut at = 0;
             let mut is_same = true;
-            let split = units(&event, &mut self.scratch, |name, value| {
+            let split = units(&self.event, &mut self.scratch, |name, value| {
                 let expected = shown.get(at);
                 is_same &=
                     expected.is_some_and(|(other, bytes)| ***other == *name && bytes.as_bytes() == value);
@@ -134,6 +138,6 @@ impl Looker {
                 return Err(NoEvent);
             }
         }
-        Ok(Some(event))
+        Ok(true)
     }
 }

@@ -1,5 +1,7 @@
 //! The way back: from units to the bytes they were split from.
 
+use std::borrow::Cow;
+
 use super::is_in_envelope;
 use crate::json::{Document, Kind, Limits, Value, compare_names, write_string};
 
@@ -41,85 +43,137 @@ pub enum RebuildError {
 ///
 /// A [`RebuildError`] naming the unit that does not fit.
 pub fn rebuild<'a>(units: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<u8>, RebuildError> {
-    let mut units = units.into_iter();
-    let mut document = Document::default();
-    let mut event = Event::default();
-    match units.next() {
-        Some(("", value)) => event.envelope(parse(&mut document, "", value)?)?,
-        _ => return Err(RebuildError::Envelope),
+    let mut event = Vec::new();
+    Rebuilder::default().rebuild(units, &mut event)?;
+    Ok(event)
+}
+
+/// Puts events together one after the other, in memory that is used again for each.
+#[derive(Default)]
+pub struct Rebuilder {
+    document: Document,
+    /// A unit's value as it should be written.
+    canonical: Vec<u8>,
+    parts: Parts,
+}
+
+impl Rebuilder {
+    /// As [`rebuild`]; the event takes the place of what `event` held.
+    ///
+    /// # Errors
+    ///
+    /// As there. What `event` then holds is of no use.
+    pub fn rebuild<'a>(
+        &mut self,
+        units: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        event: &mut Vec<u8>,
+    ) -> Result<(), RebuildError> {
+        let Self { document, canonical, parts } = self;
+        parts.clear();
+        let mut units = units.into_iter();
+        match units.next() {
+            Some(("", value)) => parts.envelope(parse(document, canonical, "", value)?)?,
+            _ => return Err(RebuildError::Envelope),
+        }
+        for (name, value) in units {
+            let value = parse(document, canonical, name, value)?;
+            parts.unit(name, value)?;
+        }
+        event.clear();
+        parts.write(event)
     }
-    for (name, value) in units {
-        let value = parse(&mut document, name, value)?;
-        event.unit(name, value)?;
-    }
-    event.write()
 }
 
 /// Parses a unit's value and checks that it is canonical, so that the result is.
-fn parse<'a>(document: &'a mut Document, name: &str, value: &'a [u8]) -> Result<Value<'a>, RebuildError> {
+fn parse<'a>(
+    document: &'a mut Document,
+    canonical: &mut Vec<u8>,
+    name: &str,
+    value: &'a [u8],
+) -> Result<Value<'a>, RebuildError> {
     let not_canonical = || RebuildError::Value { name: name.to_owned() };
     let parsed = document.parse(value, Limits { depth_max: usize::MAX }).map_err(|_| not_canonical())?;
-    let mut canonical = Vec::with_capacity(value.len());
-    parsed.write_canonical(&mut canonical);
+    canonical.clear();
+    parsed.write_canonical(canonical);
     if canonical == value { Ok(parsed) } else { Err(not_canonical()) }
 }
 
-/// An object's members so far: names decoded, values canonical.
-#[derive(Default)]
-struct Object(Vec<(String, Vec<u8>)>);
+/// An object of the event whose members come from several units. Targets follow, each by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Owner(usize);
 
-impl Object {
-    fn push(&mut self, name: &str, value: Value<'_>) {
-        self.0.push((name.to_owned(), value.token().as_bytes().to_vec()));
+impl Owner {
+    const TOP: Self = Self(0);
+    const ACTOR: Self = Self(1);
+    const AFTER: Self = Self(2);
+    const BEFORE: Self = Self(3);
+    const CHANGES: Self = Self(4);
+    const CONTEXT: Self = Self(5);
+    const METADATA: Self = Self(6);
+    const OUTCOME: Self = Self(7);
+    const TARGETS: usize = 8;
+
+    /// Those that are members of others, with their names and what they stand in.
+    const NESTED: [(Self, &'static str, Self); 7] = [
+        (Self::ACTOR, "actor", Self::TOP),
+        (Self::AFTER, "after", Self::CHANGES),
+        (Self::BEFORE, "before", Self::CHANGES),
+        (Self::CHANGES, "changes", Self::TOP),
+        (Self::CONTEXT, "context", Self::TOP),
+        (Self::METADATA, "metadata", Self::TOP),
+        (Self::OUTCOME, "outcome", Self::TOP),
+    ];
+
+    fn target(index: usize) -> Self {
+        Self(Self::TARGETS + index)
     }
 
-    /// Adds an object as a member unless it is empty.
-    fn push_object(&mut self, name: &str, object: Self) -> Result<(), RebuildError> {
-        if !object.0.is_empty() {
-            self.0.push((name.to_owned(), object.write(name)?));
+    /// Its name in messages.
+    fn name(self) -> &'static str {
+        match Self::NESTED.iter().find(|(owner, ..)| *owner == self) {
+            Some((_, name, _)) => name,
+            None if self == Self::TOP => "",
+            None => "targets",
         }
-        Ok(())
     }
+}
 
-    fn extend(&mut self, value: Value<'_>) -> Option<()> {
-        value.members().for_each(|(name, value)| self.push(name, value));
-        (value.kind() == Kind::Object).then_some(())
-    }
+/// What stands behind a member's name.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// Bytes of [`Parts::bytes`] from the end of the name to here.
+    Value { end: usize },
+    /// The members of another object.
+    Object(Owner),
+    /// The targets.
+    Targets,
+}
 
-    fn write(mut self, name: &str) -> Result<Vec<u8>, RebuildError> {
-        self.0.sort_by(|(a, _), (b, _)| compare_names(a, b));
-        if self.0.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(RebuildError::Repeated { name: name.to_owned() });
-        }
-        let mut out = vec![b'{'];
-        for (name, value) in self.0 {
-            if out.len() > 1 {
-                out.push(b',');
-            }
-            write_string(&name, &mut out);
-            out.push(b':');
-            out.extend_from_slice(&value);
-        }
-        out.push(b'}');
-        Ok(out)
-    }
+/// A member of an object.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    of: Owner,
+    /// Its name, decoded: bytes of [`Parts::bytes`].
+    name: (usize, usize),
+    held: Held,
 }
 
 /// An event whose units are being collected.
-#[derive(Default)]
-struct Event {
-    top: Object,
-    actor: Object,
-    after: Object,
-    before: Object,
-    changes: Object,
-    context: Object,
-    metadata: Object,
-    outcome: Object,
-    targets: Vec<Object>,
+#[derive(Debug, Default)]
+struct Parts {
+    /// Names, and values as they are written.
+    bytes: Vec<u8>,
+    members: Vec<Member>,
+    targets: usize,
 }
 
-impl Event {
+impl Parts {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.members.clear();
+        self.targets = 0;
+    }
+
     fn envelope(&mut self, envelope: Value<'_>) -> Result<(), RebuildError> {
         let place = || RebuildError::Place { name: String::new() };
         if envelope.kind() != Kind::Object {
@@ -127,16 +181,22 @@ impl Event {
         }
         for (name, value) in envelope.members() {
             match name {
-                "changes" => self.changes.extend(value).ok_or_else(place)?,
-                "outcome" => self.outcome.extend(value).ok_or_else(place)?,
-                "targets" if value.kind() == Kind::Array => {
-                    self.targets.extend(value.items().map(target_of_type))
-                }
-                _ if is_in_envelope(name) => self.top.push(name, value),
+                "changes" => self.extend(Owner::CHANGES, value).ok_or_else(place)?,
+                "outcome" => self.extend(Owner::OUTCOME, value).ok_or_else(place)?,
+                "targets" if value.kind() == Kind::Array => value.items().for_each(|kind| self.target(kind)),
+                _ if is_in_envelope(name) => self.push(Owner::TOP, name, value),
                 _ => return Err(place()),
             }
         }
         Ok(())
+    }
+
+    /// A target as far as the envelope tells: its type, or nothing.
+    fn target(&mut self, kind: Value<'_>) {
+        if kind.kind() != Kind::Null {
+            self.push(Owner::target(self.targets), "type", kind);
+        }
+        self.targets += 1;
     }
 
     fn unit(&mut self, name: &str, value: Value<'_>) -> Result<(), RebuildError> {
@@ -146,22 +206,23 @@ impl Event {
     fn place(&mut self, name: &str, value: Value<'_>) -> Option<()> {
         let path = name.strip_prefix('/')?;
         match path.split_once('/') {
-            Some(("actor", member)) => self.actor.push(&unescaped(member)?, value),
+            Some(("actor", member)) => self.push(Owner::ACTOR, &unescaped(member)?, value),
             Some(("changes", member)) => self.change(member, value)?,
-            Some(("context", member @ ("ip" | "user_agent"))) => self.context.push(member, value),
-            Some(("metadata", member)) => self.metadata.push(&unescaped(member)?, value),
+            Some(("context", member @ ("ip" | "user_agent"))) => self.push(Owner::CONTEXT, member, value),
+            Some(("metadata", member)) => self.push(Owner::METADATA, &unescaped(member)?, value),
             Some(("targets", index)) => {
-                let at: usize = index.parse().ok().filter(|at: &usize| at.to_string() == index)?;
-                self.targets.get_mut(at)?.extend(value)?;
+                let is_plain = index == "0" || !index.starts_with(['0', '+']);
+                let at: usize = index.parse().ok().filter(|at| is_plain && *at < self.targets)?;
+                self.extend(Owner::target(at), value)?;
             }
             Some(_) => return None,
             None => match path {
-                "context" => self.context.extend(value)?,
-                "metadata" => self.metadata.extend(value)?,
-                "outcome" => self.outcome.extend(value)?,
+                "context" => self.extend(Owner::CONTEXT, value)?,
+                "metadata" => self.extend(Owner::METADATA, value)?,
+                "outcome" => self.extend(Owner::OUTCOME, value)?,
                 "actor" | "changes" | "targets" => return None,
                 _ if is_in_envelope(path) => return None,
-                _ => self.top.push(&unescaped(path)?, value),
+                _ => self.push(Owner::TOP, &unescaped(path)?, value),
             },
         }
         Some(())
@@ -172,51 +233,99 @@ impl Event {
         let (state, member) =
             path.split_once('/').map_or((path, None), |(state, member)| (state, Some(member)));
         let object = match state {
-            "after" => &mut self.after,
-            "before" => &mut self.before,
+            "after" => Owner::AFTER,
+            "before" => Owner::BEFORE,
             _ => return None,
         };
         match member {
-            Some(member) => object.push(&unescaped(member)?, value),
-            None if value.kind() == Kind::Object && !value.is_empty() => object.extend(value)?,
-            None => self.changes.push(state, value),
+            Some(member) => self.push(object, &unescaped(member)?, value),
+            None if value.kind() == Kind::Object && !value.is_empty() => self.extend(object, value)?,
+            None => self.push(Owner::CHANGES, state, value),
         }
         Some(())
     }
 
-    fn write(mut self) -> Result<Vec<u8>, RebuildError> {
-        self.changes.push_object("after", self.after)?;
-        self.changes.push_object("before", self.before)?;
-        let objects = [
-            ("actor", self.actor),
-            ("changes", self.changes),
-            ("context", self.context),
-            ("metadata", self.metadata),
-            ("outcome", self.outcome),
-        ];
-        for (name, object) in objects {
-            self.top.push_object(name, object)?;
-        }
-        if !self.targets.is_empty() {
-            let targets = self.targets.into_iter().map(|target| target.write("targets"));
-            let targets = targets.collect::<Result<Vec<_>, _>>()?.join(&b',');
-            self.top.0.push(("targets".to_owned(), [b"[", &targets[..], b"]"].concat()));
-        }
-        self.top.write("")
+    fn push(&mut self, of: Owner, name: &str, value: Value<'_>) {
+        let name = self.name(name);
+        self.bytes.extend_from_slice(value.token().as_bytes());
+        self.members.push(Member { of, name, held: Held::Value { end: self.bytes.len() } });
     }
-}
 
-/// A target as far as the envelope tells: its type, or nothing.
-fn target_of_type(kind: Value<'_>) -> Object {
-    let mut target = Object::default();
-    if kind.kind() != Kind::Null {
-        target.push("type", kind);
+    fn extend(&mut self, of: Owner, value: Value<'_>) -> Option<()> {
+        value.members().for_each(|(name, value)| self.push(of, name, value));
+        (value.kind() == Kind::Object).then_some(())
     }
-    target
+
+    fn name(&mut self, name: &str) -> (usize, usize) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        (start, self.bytes.len())
+    }
+
+    fn name_of(&self, member: &Member) -> &str {
+        str::from_utf8(&self.bytes[member.name.0..member.name.1]).expect("names were texts")
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) -> Result<(), RebuildError> {
+        // Those of `changes` come before it, which has members if they have.
+        for (owner, name, of) in Owner::NESTED {
+            if self.members.iter().any(|member| member.of == owner) {
+                let name = self.name(name);
+                self.members.push(Member { of, name, held: Held::Object(owner) });
+            }
+        }
+        if self.targets > 0 {
+            let name = self.name("targets");
+            self.members.push(Member { of: Owner::TOP, name, held: Held::Targets });
+        }
+        let mut members = std::mem::take(&mut self.members);
+        let order = |a: &Member, b: &Member| {
+            a.of.cmp(&b.of).then_with(|| compare_names(self.name_of(a), self.name_of(b)))
+        };
+        members.sort_unstable_by(order);
+        let repeated = members.windows(2).find(|two| order(&two[0], &two[1]).is_eq());
+        let repeated = repeated.map(|two| RebuildError::Repeated { name: two[0].of.name().to_owned() });
+        if repeated.is_none() {
+            self.object(&members, Owner::TOP, out);
+        }
+        self.members = members;
+        repeated.map_or(Ok(()), Err)
+    }
+
+    /// Writes an object; `members` are those of all objects, in order.
+    fn object(&self, members: &[Member], of: Owner, out: &mut Vec<u8>) {
+        let first = members.partition_point(|member| member.of < of);
+        out.push(b'{');
+        for (at, member) in members[first..].iter().take_while(|member| member.of == of).enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            write_string(self.name_of(member), out);
+            out.push(b':');
+            match member.held {
+                Held::Value { end } => out.extend_from_slice(&self.bytes[member.name.1..end]),
+                Held::Object(owner) => self.object(members, owner, out),
+                Held::Targets => {
+                    out.push(b'[');
+                    for target in 0..self.targets {
+                        if target > 0 {
+                            out.push(b',');
+                        }
+                        self.object(members, Owner::target(target), out);
+                    }
+                    out.push(b']');
+                }
+            }
+        }
+        out.push(b'}');
+    }
 }
 
 /// Undoes the escapes of one segment of a pointer; `None` for a stray `~` or `/`.
-fn unescaped(segment: &str) -> Option<String> {
+fn unescaped(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains(['~', '/']) {
+        return Some(Cow::Borrowed(segment));
+    }
     let mut out = String::with_capacity(segment.len());
     let mut characters = segment.chars();
     while let Some(character) = characters.next() {
@@ -230,5 +339,5 @@ fn unescaped(segment: &str) -> Option<String> {
             _ => character,
         });
     }
-    Some(out)
+    Some(Cow::Owned(out))
 }
