@@ -49,12 +49,13 @@ pub(crate) fn run() -> Result<Tally> {
     Ok(Tally::passed(4))
 }
 
-/// Makes the bucket as soon as the server answers. By hand: our client sends a key, which is not one of S3.
+/// Makes the bucket as soon as the server answers, and has everybody read what is in it, as a public log is read. By hand: our
+/// client sends a key, which is not one of S3.
 fn make_bucket(address: SocketAddr) -> Result<()> {
     let began = Instant::now();
     loop {
-        match ask_for_bucket(address) {
-            Ok(said) if said.starts_with("HTTP/1.1 200") => return Ok(()),
+        match put(address, "", "") {
+            Ok(said) if said.starts_with("HTTP/1.1 200") => break,
             Ok(said) => fail!("making a bucket: {said}"),
             Err(error) if began.elapsed() > Duration::from_secs(READY_SECONDS_MAX) => {
                 fail!("moto_server does not answer: {error}")
@@ -62,13 +63,20 @@ fn make_bucket(address: SocketAddr) -> Result<()> {
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*"),
+    }]});
+    let said = put(address, "?policy", &policy.to_string()).while_doing("let everybody read the bucket")?;
+    require!(said.starts_with("HTTP/1.1 20"), "letting everybody read the bucket: {said}");
+    Ok(())
 }
 
-fn ask_for_bucket(address: SocketAddr) -> io::Result<String> {
+fn put(address: SocketAddr, query: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
+    let length = body.len();
     write!(
         stream,
-        "PUT /{BUCKET} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "PUT /{BUCKET}{query} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     )?;
     let mut said = String::new();
     stream.read_to_string(&mut said)?;
