@@ -6,6 +6,7 @@
 //! | `config` | settings from flags, environment and file |
 //! | `data_folder`, `running`, `control`, `tls` | what `serve`, `demo` and `key reset` share: the folder, the server in it, its socket, its certificate |
 //! | `signer` | what a server and a signer of its own say to each other |
+//! | `key_file` | the file with the key that signs |
 //! | `standing` | what `witness` and `signer` share: a folder with a key and a memory, a door |
 //! | `verify` | checking logs |
 //! | `api`, `client` | asking a server, sending to one |
@@ -23,6 +24,7 @@ mod demo;
 mod diagnostics;
 mod exit;
 mod files;
+mod key_file;
 mod output;
 mod running;
 mod show;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -76,9 +79,11 @@ enum Command {
     Export(commands::export::Args),
     Send(commands::send::Args),
     Verify(commands::verify::Args),
+    VerifyPage(commands::verify_page::Args),
     Publish(commands::publish::Args),
     Witness(commands::witness::Args),
     Signer(commands::signer::Args),
+    SigningKey(commands::signing_key::Args),
     Backup(commands::backup::Args),
     Restore(commands::restore::Args),
     Relay(commands::relay::Args),
@@ -141,6 +146,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     {
         output.note(&format!("warning: {remark}"));
     }
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start threads: {error}")))?;
@@ -155,9 +161,11 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             Command::Export(args) => commands::export::run(&args, output).await,
             Command::Send(args) => commands::send::run(&args, output).await,
             Command::Verify(args) => commands::verify::run(&args, output).await,
+            Command::VerifyPage(args) => commands::verify_page::run(&args, output),
             Command::Publish(args) => commands::publish::run(&args, output).await,
             Command::Witness(args) => commands::witness::run(&args, output).await,
             Command::Signer(args) => commands::signer::run(&args, output).await,
+            Command::SigningKey(args) => commands::signing_key::run(&args, output),
             Command::Backup(args) => commands::backup::run(&args, output).await,
             Command::Restore(args) => commands::restore::run(&args, output).await,
             Command::Relay(args) => commands::relay::run(&args, output).await,
@@ -173,6 +181,14 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
     // What still blocks (a name being looked up, say) must not keep a finished command.
     runtime.shutdown_background();
     code
+}
+
+/// Lets the process have as many files open as the system allows it: a ledger holds each of its segments open, and a usual shell
+/// starts programs with no more than 1,024. Where it cannot, what was allowed stays so.
+fn raise_open_files() {
+    let mut limits = getrlimit(Resource::Nofile);
+    limits.current = limits.maximum;
+    setrlimit(Resource::Nofile, limits).ok();
 }
 
 fn version(output: Output) -> Result<ExitCode, Failure> {

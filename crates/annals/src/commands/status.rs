@@ -111,6 +111,19 @@ fn told(status: &Value) -> Vec<(String, String)> {
         };
         rows.push((name.to_owned(), value));
     }
+    for work in ["sealing", "merging"] {
+        if status[work] == true {
+            rows.push(("at work".to_owned(), work.to_owned()));
+        }
+    }
+    if let Some(damaged) = status["segments_damaged"].as_u64().filter(|damaged| *damaged > 0) {
+        rows.push((
+            "damaged".to_owned(),
+            format!("{damaged} segments: {}", listed(&status["damaged_segments"])),
+        ));
+    }
+    rows.extend(scrubbed(&status["scrub"]));
+    rows.extend(witnessed(&status["witnessing"]));
     for log in status["logs"].as_array().into_iter().flatten() {
         rows.push((
             format!("log of {}", log["id"].as_str().unwrap_or_default()),
@@ -118,6 +131,51 @@ fn told(status: &Value) -> Vec<(String, String)> {
         ));
     }
     rows
+}
+
+/// How far the pass over everything is, and what it found.
+fn scrubbed(scrub: &Value) -> Vec<(String, String)> {
+    let (Some(records), Some(of), Some(passes)) =
+        (scrub["records"].as_u64(), scrub["of"].as_u64(), scrub["passes"].as_u64())
+    else {
+        return Vec::new();
+    };
+    let progress = match of {
+        0 => "not begun yet".to_owned(),
+        of => format!("{records} of {of} records, {passes} passes ended"),
+    };
+    let mut rows = vec![("read again".to_owned(), progress)];
+    if let Some(findings) = scrub["findings"].as_u64().filter(|findings| *findings > 0) {
+        rows.push(("not as written".to_owned(), format!("{findings}: {}", listed(&scrub["found"]))));
+    }
+    rows
+}
+
+/// Who cosigns, and who does not.
+fn witnessed(witnessing: &Value) -> Vec<(String, String)> {
+    let Some(quorum) = witnessing["quorum"].as_u64() else { return Vec::new() };
+    let witnesses = witnessing["witnesses"].as_array().map_or(&[][..], Vec::as_slice);
+    let without = witnessing["logs_without_quorum"].as_u64().unwrap_or(0);
+    let mut told = format!("{quorum} of {} must cosign", witnesses.len());
+    if without > 0 {
+        told = format!("{told}; {without} of {} logs have too few", witnessing["logs"]);
+    }
+    let mut rows = vec![("witnesses".to_owned(), told)];
+    for witness in witnesses {
+        let said = match witness["ok"].as_bool() {
+            Some(true) => "cosigns".to_owned(),
+            Some(false) => format!("does not: {}", witness["reason"].as_str().unwrap_or("no reason given")),
+            None => "not asked yet".to_owned(),
+        };
+        rows.push((witness["name"].as_str().unwrap_or_default().to_owned(), said));
+    }
+    rows
+}
+
+/// Texts of a list, one behind the other.
+fn listed(texts: &Value) -> String {
+    let texts = texts.as_array().map_or(&[][..], Vec::as_slice);
+    texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Bytes for people, one digit behind the point.
@@ -157,6 +215,36 @@ mod tests {
             json!({"readiness": {"ready": true, "checks": {"journal": {"ok": true}, "segments": segments}}});
         let told = told(&status);
         assert_eq!(told[0].1, "yes, but segments: the segments' folder: no space left");
+    }
+
+    #[test]
+    fn work_in_the_background_and_what_it_found_is_told() {
+        let status = json!({
+            "readiness": {"ready": true, "checks": {}}, "sealing": false, "merging": true,
+            "segments_damaged": 1, "damaged_segments": ["segment-7.seg"],
+            "scrub": {"passes": 2, "records": 40, "of": 100, "findings": 1, "found": ["acme: position 7"]},
+            "witnessing": {"quorum": 1, "logs": 5, "logs_without_quorum": 2, "witnesses": [
+                {"name": "one.example/w", "url": "https://one.example", "ok": true},
+                {"name": "two.example/w", "url": "https://two.example", "ok": false, "reason": "timed out"},
+                {"name": "six.example/w", "url": "https://six.example", "ok": null},
+            ]},
+        });
+        let told: Vec<String> =
+            told(&status).iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(
+            told,
+            [
+                "ready: yes",
+                "at work: merging",
+                "damaged: 1 segments: segment-7.seg",
+                "read again: 40 of 100 records, 2 passes ended",
+                "not as written: 1: acme: position 7",
+                "witnesses: 1 of 3 must cosign; 2 of 5 logs have too few",
+                "one.example/w: cosigns",
+                "two.example/w: does not: timed out",
+                "six.example/w: not asked yet",
+            ]
+        );
     }
 
     #[test]

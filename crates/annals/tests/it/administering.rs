@@ -94,6 +94,7 @@ fn status_says_what_the_key_may_know() {
         journal […]
         waiting batches  0
         waiting          0 B
+        read again       not begun yet
     "#]],
     );
     check(
