@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn an_entry_that_the_old_key_did_not_sign_introduces_nobody() {
         let note = Succession::sign(&key(1), &key(2)).unwrap();
-        let read = |entry: &Entry, origin| KeyChange::read(entry, origin);
+        let read = KeyChange::read;
         assert!(read(&entry(1, 1, 2, note.note()), ORIGIN).is_some());
         assert_eq!(read(&entry(1, 1, 3, note.note()), ORIGIN), None, "it says something else");
         assert_eq!(read(&entry(1, 1, 2, note.note()), &ORIGIN.replace("log.", "other.")), None);

@@ -207,6 +207,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "\"1h\"",
         about: "A log that grew is submitted to them at most so often, 1s to 30d.",
     },
+    Setting {
+        key: "witness.logs",
+        default: Some("all"),
+        example: "\"registry\"",
+        about: "Which logs they see: `all` tenants' logs, or only the `registry`, in which the head of every log stands.",
+    },
 ];
 
 /// Where a value comes from.

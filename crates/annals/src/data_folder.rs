@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/                 0700
 //!   lock               held by the process that serves the folder; says which one
-//!   signing.key        0600, `PRIVATE+KEY+<ledger's name>+<id>+<seed>`, as C2SP signed notes write keys
+//!   signing.key        0600, the key that signs, and how it follows those before it: `key_file`
 //!   signer.pub         in its place, when the key is with a signer of its own: the verifier key that it must have
 //!   journal/           the newest batches: those whose records are not all in segments
 //!   segments/          all records before them, and manifests that say what the ledger was there
@@ -19,21 +19,21 @@ use std::sync::Arc;
 
 use annals_event::Timestamp;
 use annals_journal::{Disk as _, FileJournal, Journal, JournalId, Lock, LockError, RealDisk};
+use annals_ledger::signing::{JournalMemory, KeyedSigner};
 use annals_ledger::{
-    Clock as _, Core, Entropy as _, Ledger, Observer, OpenError, Opened, Options, Parts, Store, TailLimits,
+    Clock as _, Core, Entropy as _, Ledger, Observer, OpenError, Opened, Options, Store, TailLimits,
 };
 use annals_server::{SystemClock, SystemEntropy};
-use annals_tree::note::{SigningKey, VerifierKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use annals_tree::note::VerifierKey;
 use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure, reason};
+use crate::key_file::KeyFile;
 use crate::signer::client::{RemoteSigner, SignerAddress};
 
 pub(crate) const SIGNING_KEY: &str = "signing.key";
 /// The verifier key of a signer elsewhere.
-const SIGNER_PUB: &str = "signer.pub";
+pub(crate) const SIGNER_PUB: &str = "signer.pub";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const SIGNER: &str = "signer";
@@ -130,17 +130,26 @@ impl DataFolder {
             return Err(Failure::new(Exit::Invalid, message)
                 .with_hint("say where it is with the settings `signer.url` and `signer.token_file`"));
         }
-        let key = self.signing_key(options.name.clone())?;
-        let parts = Parts {
+        let KeyFile { key, successions } = self.signing_key(options.name.clone())?;
+        let core = self.core(&options)?;
+        let damaged = |error: String| {
+            Failure::new(Exit::Damaged, format!("the signer's memory: {error}"))
+                .with_hint("a memory that begins anew may sign a second history; put back a copy")
+        };
+        let memory = JournalMemory::open(self.journal(SIGNER)?).map_err(damaged)?;
+        let signer = KeyedSigner::new(key, memory, successions)
+            .map_err(|error| Failure::new(Exit::Damaged, error.to_string()))?;
+        self.opened(Ledger::open_with_signer(core, Box::new(signer), &options.of_ledger(None)))
+    }
+
+    fn core(&self, options: &LedgerOptions) -> Result<Core, Failure> {
+        Ok(Core {
             journal: self.journal(JOURNAL)?,
-            signer_journal: self.journal(SIGNER)?,
             segments: Store::new(Arc::new(self.disk(SEGMENTS)?), options.cache_bytes_max),
-            signing_seed: *key.seed,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             observer: options.observer.clone(),
-        };
-        self.opened(Ledger::open(parts, &options.of_ledger(Some(key.name))))
+        })
     }
 
     fn open_with_signer(&self, address: &SignerAddress, options: LedgerOptions) -> Result<Opened, Failure> {
@@ -155,7 +164,7 @@ impl DataFolder {
         }
         let pinned = self.pinned_signer()?;
         let is_first = pinned.is_none();
-        let signer = RemoteSigner::connect(address, pinned)?;
+        let signer = RemoteSigner::connect(address, pinned.clone())?;
         let key = signer.key().clone();
         if let Some(name) = options.name.as_deref().filter(|name| is_first && *name != key.name()) {
             let message =
@@ -163,17 +172,12 @@ impl DataFolder {
             return Err(Failure::new(Exit::Conflict, message)
                 .with_hint("the ledger has its signer's name: take `log.name` out of the settings"));
         }
-        let core = Core {
-            journal: self.journal(JOURNAL)?,
-            segments: Store::new(Arc::new(self.disk(SEGMENTS)?), options.cache_bytes_max),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            observer: options.observer.clone(),
-        };
+        let core = self.core(&options)?;
         let opened =
             self.opened(Ledger::open_with_signer(core, Box::new(signer), &options.of_ledger(None)))?;
-        if is_first {
-            // A crash before this: the ledger itself knows its public key, and takes no other.
+        // A crash before this: the ledger itself knows its public key, and takes no other that does not follow it.
+        let key = opened.ledger.signing_key();
+        if pinned.as_ref() != Some(&key) {
             pin_signer(&self.path, &key)?;
         }
         Ok(opened)
@@ -218,14 +222,14 @@ impl DataFolder {
     fn signing_key(&self, name: Option<String>) -> Result<KeyFile, Failure> {
         let path = self.path.join(SIGNING_KEY);
         match fs::read_to_string(&path).map(Zeroizing::new) {
-            Ok(text) => KeyFile::parse(text.trim_end()).ok_or_else(|| {
+            Ok(text) => KeyFile::parse(&text).ok_or_else(|| {
                 Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
                     .with_hint("put your own copy of it there; the ledger does not open with another key")
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has_batches()? => {
-                let key = KeyFile::new(name.unwrap_or_else(random_name));
-                write_key(&self.path, &key.text)
-                    .map_err(|error| Failure::io("write the signing key", &path, &error))?;
+                let key = KeyFile::new(&name.unwrap_or_else(random_name));
+                // A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
+                key.write(&path).map_err(|error| Failure::io("write the signing key", &path, &error))?;
                 Ok(key)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(
@@ -297,11 +301,6 @@ pub(crate) fn open_journal(path: &Path) -> Result<Box<dyn Journal>, Failure> {
     Ok(Box::new(journal))
 }
 
-/// Writes the signing key into a data folder. A crash leaves no key, or the whole one: nothing is signed with it before it is durable.
-pub(crate) fn write_key(folder: &Path, text: &str) -> io::Result<()> {
-    write_secret(&folder.join(SIGNING_KEY), text)
-}
-
 /// Leaves in a data folder the key that its signer must have, in place of the private one.
 ///
 /// # Errors
@@ -369,32 +368,6 @@ fn looks_ours(path: &Path) -> Result<bool, Failure> {
     Ok(names.is_empty() || names.iter().any(|name| OURS.iter().any(|ours| name == ours)))
 }
 
-/// The signing key as it stands in its file.
-struct KeyFile {
-    name: String,
-    seed: Zeroizing<[u8; 32]>,
-    text: Zeroizing<String>,
-}
-
-impl KeyFile {
-    /// A new key. `name` was checked, or is one of ours.
-    fn new(name: String) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        SystemEntropy.fill(&mut *seed);
-        let key = SigningKey::from_seed(&name, &seed).expect("the name was checked with the settings");
-        Self { text: key.to_text(), name, seed }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let key = SigningKey::from_text(text).ok()?;
-        // `PRIVATE+KEY+name+id+base64`; a name has no `+`, base64 may. Behind its first byte, the type, is the seed.
-        let encoded = text.splitn(5, '+').nth(4)?;
-        let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
-        let seed = Zeroizing::new(bytes.get(1..)?.try_into().ok()?);
-        Some(Self { name: key.name().to_owned(), seed, text: key.to_text() })
-    }
-}
-
 /// A name for a ledger that was given none.
 pub(crate) fn random_name() -> String {
     let mut random = [0; 8];
@@ -405,16 +378,6 @@ pub(crate) fn random_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_signing_key_reads_back_from_its_file_whatever_its_base64_holds() {
-        for _ in 0..64 {
-            let key = KeyFile::new("log.example".to_owned());
-            let read = KeyFile::parse(&key.text).expect("it was written by us");
-            assert_eq!((read.seed, read.name.as_str()), (key.seed, "log.example"));
-        }
-        assert!(KeyFile::parse("PRIVATE+KEY+log.example+00000000+AAAA").is_none());
-    }
 
     #[test]
     fn a_folder_open_to_others_is_closed() {

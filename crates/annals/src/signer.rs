@@ -1,9 +1,10 @@
 //! What a server and its signer say to each other: JSON over HTTP, with a token.
 //!
 //! ```text
-//! GET  /v1/signed       {"key": VKEY, "signed": [{"origin", "size", "root"}]}      the key, and what was signed last of each log
-//! POST /v1/checkpoint   {"origin", "size", "root", "proof": [HASH]}                {"signed": NOTE}
-//! POST /v1/head         {"at_us", "ledger_size", "logs": [{"log", "size", "root", "proof"}]}   {"signed": BASE64}
+//! GET  /v1/signed       {"key": VKEY, "successions": [NOTE], "signed": [{"origin", "size", "root"}]}      the key, how it follows
+//!                       others, and what was signed last of each log
+//! POST /v1/checkpoint   {"key", "origin", "size", "root", "proof": [HASH]}                {"signed": NOTE}
+//! POST /v1/head         {"key", "at_us", "ledger_size", "logs": [{"log", "size", "root", "proof"}]}   {"signed": BASE64}
 //! ```
 //!
 //! Hashes are lower-case hex. A refusal is `{"error": …}`: 401 without the token, 400 for what cannot be read, 409 for what the signer
@@ -22,6 +23,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 32 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SignedAnswer {
     pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) successions: Vec<String>,
     pub(crate) signed: Vec<SignedLog>,
 }
 
@@ -36,6 +39,9 @@ pub(crate) struct SignedLog {
 /// Asks for a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CheckpointRequest {
+    /// The key that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) origin: String,
     pub(crate) size: u64,
     pub(crate) root: String,
@@ -45,6 +51,9 @@ pub(crate) struct CheckpointRequest {
 /// Asks for a head.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HeadRequest {
+    /// The key that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) at_us: i64,
     pub(crate) ledger_size: u64,
     pub(crate) logs: Vec<HeadRequestLog>,

@@ -12,7 +12,6 @@ use annals_event::Timestamp;
 use annals_ledger::archive::Snapshot;
 use annals_ledger::{Clock as _, LogKind};
 use annals_server::SystemClock;
-use annals_tree::note::VerifierKey;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
@@ -166,11 +165,10 @@ fn same_ledger(place: &Place, base: Option<&Index>, snapshot: &Snapshot) -> Resu
 
 fn ledger_name(snapshot: &Snapshot) -> LedgerName {
     let genesis = &snapshot.genesis;
-    let key = VerifierKey::new(&genesis.name, &genesis.public_key);
     LedgerName {
         name: genesis.name.clone(),
         id: format!("{:032x}", u128::from_be_bytes(genesis.ledger_id)),
-        public_key: key.map(|key| key.to_string()).unwrap_or_default(),
+        public_key: snapshot.signing_key.to_string(),
     }
 }
 

@@ -10,14 +10,13 @@ use std::process::ExitCode;
 
 use annals_ledger::LogKind;
 use annals_ledger::audit::{AuditError, Audited, Notice, audit};
-use annals_tree::note::SigningKey;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::backup::index::{self, Index, Kind, counted};
 use super::backup::place::Place;
 use crate::data_folder;
 use crate::exit::{Exit, Failure, reason};
+use crate::key_file::KeyFile;
 use crate::output::Output;
 use files::Unfinished;
 
@@ -63,7 +62,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     let folder = Unfinished::begin(data)?;
     let lists = files::copy(&place, &index, &folder, output).await?;
     let audited = tokio::task::block_in_place(|| check(&folder, &index, &lists, output))?;
-    folder.finish(key.as_ref().map(|key| key.to_text()).as_deref().map(String::as_str))?;
+    folder.finish(key.as_ref())?;
     said(&place, &index, &audited, data, key.is_some(), output)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -89,13 +88,10 @@ async fn chosen(place: &Place, at: Option<u64>) -> Result<Index, Failure> {
     })
 }
 
-/// The signing key in a file, when it is the ledger's.
-fn read_key(path: &Path, index: &Index) -> Result<SigningKey, Failure> {
-    let text = fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|error| Failure::io("read the signing key in", path, &error))?;
-    let key = SigningKey::from_text(text.trim_end())
-        .map_err(|_| Failure::new(Exit::Invalid, format!("`{}` is not a signing key", path.display())))?;
-    if key.verifier_key().to_string() != index.ledger.public_key {
+/// The signing key in a file, when it is the ledger's, or one that followed that since the backup.
+fn read_key(path: &Path, index: &Index) -> Result<KeyFile, Failure> {
+    let key = KeyFile::read(path, Exit::Invalid)?;
+    if !index.ledger.public_key.parse().is_ok_and(|ledger| key.follows(&ledger)) {
         let message = format!("`{}` is not the key of ledger `{}`", path.display(), index.ledger.name);
         return Err(Failure::new(Exit::Invalid, message)
             .with_hint(format!("its public key is {}", index.ledger.public_key)));

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use annals_ledger::Entropy as _;
 use annals_server::SystemEntropy;
-use annals_tree::note::SigningKey;
 use annals_tree::signer::Signer;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -17,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::data_folder::{SIGNER, SIGNING_KEY, random_name, write_secret};
 use crate::diagnostics;
 use crate::exit::{Exit, Failure};
+use crate::key_file::KeyFile;
 use crate::output::Output;
 use crate::standing::{DoorFlags, KeyFolder, Place};
 
@@ -86,12 +86,12 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     diagnostics::start()?;
     let folder = KeyFolder::create(&args.data, "signing", OURS)?;
     let bound = args.door.bind(&args.listen).await?;
-    let key = signing_key(&folder, args.name.as_deref())?;
+    let KeyFile { key, successions } = signing_key(&folder, args.name.as_deref())?;
     let token = token(&folder)?;
     let signer = Signer::new(key, folder.memory(SIGNER)?)
         .map_err(|error| Failure::new(Exit::Damaged, error.to_string()))?;
     let public_key = signer.verifier_key();
-    let service = Arc::new(Service::new(signer, &token));
+    let service = Arc::new(Service::new(signer, successions, &token));
     let url = bound.url.clone();
     let ready = || {
         let token = folder.path().join(TOKEN);
@@ -110,28 +110,27 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
 }
 
 /// The ledger's key; made at the first start.
-fn signing_key(folder: &KeyFolder, name: Option<&str>) -> Result<SigningKey, Failure> {
+fn signing_key(folder: &KeyFolder, name: Option<&str>) -> Result<KeyFile, Failure> {
     if let Some(text) = folder.key(SIGNING_KEY)? {
         let path = folder.path().join(SIGNING_KEY);
-        let key = SigningKey::from_text(text.trim_end())
-            .map_err(|_| Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display())))?;
-        if name.is_some_and(|name| name != key.name()) {
+        let file = KeyFile::parse(&text).ok_or_else(|| {
+            Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display()))
+        })?;
+        if name.is_some_and(|name| name != file.key.name()) {
             return Err(Failure::new(
                 Exit::Conflict,
-                format!("this signer's ledger is called `{}`", key.name()),
+                format!("this signer's ledger is called `{}`", file.key.name()),
             )
             .with_hint("leave `--name` out; another ledger has a signer of its own"));
         }
-        return Ok(key);
+        return Ok(file);
     }
     let name = name.map_or_else(random_name, str::to_owned);
     annals_tree::origin::check_ledger_name(&name)
         .map_err(|error| Failure::new(Exit::Invalid, format!("`--name`: `{name}`: {error}")))?;
-    let mut seed = Zeroizing::new([0; 32]);
-    SystemEntropy.fill(&mut *seed);
-    let key = SigningKey::from_seed(&name, &seed).expect("the name was checked");
-    folder.keep_key(SIGNING_KEY, &key.to_text(), SIGNER)?;
-    Ok(key)
+    let file = KeyFile::new(&name);
+    folder.keep_key(SIGNING_KEY, &file.to_text(), SIGNER)?;
+    Ok(file)
 }
 
 /// What the server is known by; made at the first start.

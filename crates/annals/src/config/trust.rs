@@ -43,6 +43,11 @@ impl Values<'_> {
             let fits = (Duration::from_secs(1)..=Duration::from_hours(24 * 30)).contains(&every);
             fits.then_some(every).ok_or("must be between 1s and 30d")
         })?;
+        let registry_only = self.required("witness.logs", |text| match text {
+            "all" => Ok(false),
+            "registry" => Ok(true),
+            _ => Err("must be `all` or `registry`"),
+        })?;
         let quorum = self.optional("witness.quorum", |text| {
             text.parse::<usize>().map_err(|_| "must be how many witnesses are enough")
         })?;
@@ -64,6 +69,7 @@ impl Values<'_> {
             witnesses,
             quorum,
             every,
+            registry_only,
             asked_every: WITNESS_ASKED_EVERY,
             answer_max: WITNESS_ANSWER_MAX,
         }))

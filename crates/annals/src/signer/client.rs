@@ -9,8 +9,9 @@ use annals_ledger::{SignError, SigningService};
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::head::{Head, SignedHead};
-use annals_tree::note::VerifierKey;
+use annals_tree::note::{KeyError, VerifierKey};
 use annals_tree::signer::TreeHead;
+use annals_tree::succession::{self, Succession};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::redirect::Policy;
@@ -50,13 +51,16 @@ pub(crate) enum SignerPlace {
 pub(crate) struct RemoteSigner {
     caller: Caller,
     key: VerifierKey,
+    /// How its key follows others, as it says.
+    successions: Vec<Succession>,
     signed: BTreeMap<String, TreeHead>,
     /// What is known may be behind: nothing was asked yet, or the last answer was lost or a refusal.
     is_stale: bool,
 }
 
 impl RemoteSigner {
-    /// The signer at an address. `pinned` is the key that it must have; without one it must answer now, and tells.
+    /// The signer at an address. `pinned` is the key that it must have, or that its key must follow; without one it must answer
+    /// now, and tells.
     ///
     /// # Errors
     ///
@@ -67,19 +71,34 @@ impl RemoteSigner {
             .map(Zeroizing::new)
             .map_err(|error| Failure::io("read the signer's token in", path, &error))?;
         let caller = Caller::start(&address.place, token.trim())?;
-        let key = match pinned {
-            Some(key) => key,
-            None => {
-                let answer: SignedAnswer = caller.get("v1/signed").map_err(|error| {
-                    Failure::new(Exit::Unavailable, format!("the signer: {error}"))
-                        .with_hint("a new ledger needs its signer once; `annals signer` starts one")
-                })?;
-                answer.key.parse().map_err(|error| {
-                    Failure::new(Exit::Unavailable, format!("the signer: it has no key: {error}"))
-                })?
+        let answer: Result<SignedAnswer, SignError> = caller.get("v1/signed");
+        let said = match (answer, &pinned) {
+            (Ok(answer), _) => Some(answer.keys().map_err(|error| {
+                Failure::new(Exit::Unavailable, format!("the signer: it has no key: {error}"))
+            })?),
+            // It may be away, when it is known whom to wait for.
+            (Err(_), Some(_)) => None,
+            (Err(error), None) => {
+                return Err(Failure::new(Exit::Unavailable, format!("the signer: {error}"))
+                    .with_hint("a new ledger needs its signer once; `annals signer` starts one"));
             }
         };
-        Ok(Self { caller, key, signed: BTreeMap::new(), is_stale: true })
+        let leads_to = |said: &(VerifierKey, Vec<Succession>), pinned: &VerifierKey| {
+            *pinned == said.0 || succession::path(pinned, &said.0, &said.1).is_some()
+        };
+        let (key, successions) = match (said, pinned) {
+            (Some(said), Some(pinned)) if leads_to(&said, &pinned) => said,
+            // Another one is refused whenever something is to be signed, and events are taken meanwhile.
+            (_, Some(pinned)) => (pinned, Vec::new()),
+            (Some(said), None) => said,
+            (None, None) => unreachable!("it had to answer"),
+        };
+        Ok(Self { caller, key, successions, signed: BTreeMap::new(), is_stale: true })
+    }
+
+    /// What the signer says of itself.
+    fn ask(&self) -> Result<SignedAnswer, SignError> {
+        self.caller.get("v1/signed")
     }
 
     /// The key that is expected of it.
@@ -100,6 +119,16 @@ impl SigningService for RemoteSigner {
         self.key.clone()
     }
 
+    fn successions(&self) -> Vec<Succession> {
+        self.successions.clone()
+    }
+
+    fn expect(&mut self, key: &VerifierKey) -> bool {
+        self.key = key.clone();
+        self.is_stale = true;
+        true
+    }
+
     fn signed(&self) -> &BTreeMap<String, TreeHead> {
         &self.signed
     }
@@ -108,9 +137,13 @@ impl SigningService for RemoteSigner {
         if !self.is_stale {
             return Ok(());
         }
-        let answer: SignedAnswer = self.caller.get("v1/signed")?;
+        let answer = self.ask()?;
         if answer.key != self.key.to_string() {
-            let message = format!("the signer: it has the key {}, not {}", answer.key, self.key);
+            let follows = answer
+                .keys()
+                .is_ok_and(|(key, successions)| succession::path(&self.key, &key, &successions).is_some());
+            let way_out = if follows { ", which follows it: restart the server to take it over" } else { "" };
+            let message = format!("the signer: it has the key {}, not {}{way_out}", answer.key, self.key);
             return Err(SignError::Refused(message));
         }
         let signed = answer.signed.into_iter().map(SignedLog::read).collect::<Option<_>>();
@@ -123,6 +156,7 @@ impl SigningService for RemoteSigner {
         let note = self.sign(
             "v1/checkpoint",
             &CheckpointRequest {
+                key: Some(self.key.to_string()),
                 origin: origin.to_owned(),
                 size: head.size,
                 root: head.root.to_string(),
@@ -147,7 +181,12 @@ impl SigningService for RemoteSigner {
             root: entry.root.to_string(),
             proof: write_hashes(proof),
         });
-        let request = HeadRequest { at_us: head.at_us, ledger_size: head.ledger_size, logs: logs.collect() };
+        let request = HeadRequest {
+            key: Some(self.key.to_string()),
+            at_us: head.at_us,
+            ledger_size: head.ledger_size,
+            logs: logs.collect(),
+        };
         let encoded = self.sign("v1/head", &request)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| senseless("v1/head"))?;
         let mut expected = head.clone();
@@ -165,6 +204,15 @@ impl SigningService for RemoteSigner {
         self.signed.extend(signed);
         self.is_stale = false;
         Ok(bytes)
+    }
+}
+
+impl SignedAnswer {
+    /// The key, and what leads to it.
+    fn keys(&self) -> Result<(VerifierKey, Vec<Succession>), String> {
+        let key = self.key.parse().map_err(|error: KeyError| error.to_string())?;
+        let successions = self.successions.iter().map(|note| Succession::open(note));
+        Ok((key, successions.collect::<Result<_, _>>().map_err(|error| error.to_string())?))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use annals_tree::entry::Entry;
+use annals_tree::entry::{Entry, EntryKind};
 use annals_tree::tile::{Tile, TileError, TileKind, bundles, decode_bundle, decode_tile};
 use annals_tree::{Hash, leaf_hash};
 use futures_util::{StreamExt as _, stream};
@@ -16,6 +16,9 @@ const AHEAD: usize = 16;
 
 /// Findings told one by one; the rest is counted.
 const FINDINGS_MAX: u64 = 100;
+
+/// Entries of kind 5 that are kept of one log.
+const KEYS_MAX: usize = 1_000;
 
 /// Where tiles come from.
 pub(crate) trait TileSource {
@@ -69,6 +72,8 @@ pub(crate) struct Walked {
     pub(crate) earlier_root: Option<Hash>,
     /// How much does not hold.
     pub(crate) findings: u64,
+    /// The first [`KEYS_MAX`] entries of kind 5, with their positions.
+    pub(crate) keys: Vec<(u64, Entry)>,
 }
 
 /// Told while the tree streams past.
@@ -91,8 +96,15 @@ pub(crate) async fn walk(
     earlier: Option<u64>,
     watch: Watch<'_>,
 ) -> Result<Walked, Failure> {
-    let mut walk =
-        Walk { edge: Edge::default(), earlier, earlier_root: None, last_ms: 0, findings: 0, watch };
+    let mut walk = Walk {
+        edge: Edge::default(),
+        earlier,
+        earlier_root: None,
+        last_ms: 0,
+        findings: 0,
+        keys: Vec::new(),
+        watch,
+    };
     walk.note_earlier();
     let pairs = stream::iter(bundles(size)).map(async |bundle| {
         let leaves = Tile::new(TileKind::Hashes(0), bundle.index(), bundle.width())
@@ -118,7 +130,8 @@ pub(crate) async fn walk(
     for made in partial {
         walk.compare_upper(source, &made).await?;
     }
-    Ok(Walked { root: walk.edge.root(), earlier_root: walk.earlier_root, findings: walk.findings })
+    let Walk { edge, earlier_root, findings, keys, .. } = walk;
+    Ok(Walked { root: edge.root(), earlier_root, findings, keys })
 }
 
 /// A tile cut to its width. When a log has grown since, the partial tile may be gone: the fuller one begins with it.
@@ -155,6 +168,7 @@ struct Walk<'a> {
     /// `received_at` of the entry before.
     last_ms: u64,
     findings: u64,
+    keys: Vec<(u64, Entry)>,
     watch: Watch<'a>,
 }
 
@@ -232,6 +246,9 @@ impl Walk<'_> {
                     ));
                 }
                 self.last_ms = self.last_ms.max(entry.received_at_ms);
+                if entry.kind == EntryKind::Key && self.keys.len() < KEYS_MAX {
+                    self.keys.push((position, entry));
+                }
             }
         }
     }

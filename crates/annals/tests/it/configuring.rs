@@ -48,6 +48,7 @@ fn settings_are_shown_with_where_they_come_from() {
         # witness.list is not set
         # witness.quorum is not set
         witness.every = "1h"  # default
+        witness.logs = "all"  # default
     "#]]
     .assert_eq(&said.masked(&world));
 }

@@ -210,7 +210,7 @@ impl Export {
         let report = Report {
             manifest: &self.manifest,
             checkpoint: &self.state.head.checkpoint,
-            public_key: self.state.head.trust.keys.first().map_or("", |key| &key.key),
+            public_key: self.state.head.trust.keys.last().map_or("", |key| &key.key),
             verdicts: &summary.verdicts,
             matched,
             rows: &rows,
@@ -306,6 +306,9 @@ impl Export {
         archive.file("trust.json", &document(&head.trust))?;
         if let Some(earlier) = &head.earlier {
             archive.file("earlier.json", &document(earlier))?;
+        }
+        if let Some(registry) = &head.registry {
+            archive.file("registry.json", &document(registry))?;
         }
         archive.file("lifecycle.ndjson", own)?;
         archive.begin("log.ndjson")?;
@@ -405,6 +408,10 @@ fn open_checkpoint(head: &BundleHead) -> Result<Checkpoint, Failure> {
         earlier
             .verify(&checkpoint)
             .map_err(|error| failed(format!("it does not extend the earlier one: {error}")))?;
+    }
+    if let Some(registry) = &head.registry {
+        let key = key.with_name(&registry.origin).map_err(|error| failed(error.to_string()))?;
+        registry.verify(&checkpoint, &key).map_err(|error| failed(format!("the registry: {error}")))?;
     }
     Ok(checkpoint)
 }

@@ -20,8 +20,9 @@ use sha2::{Digest as _, Sha256};
 use super::super::backup::index::{Index, Kind, Object};
 use super::super::backup::place::Place;
 use super::{data_folder_of, entries};
-use crate::data_folder::{self, JOURNAL, SEGMENTS, SIGNER};
+use crate::data_folder::{JOURNAL, SEGMENTS, SIGNER, SIGNING_KEY};
 use crate::exit::{Exit, Failure, reason};
+use crate::key_file::KeyFile;
 use crate::output::Output;
 
 const RESTORING: &str = "restoring";
@@ -78,7 +79,7 @@ impl Unfinished {
     }
 
     /// Makes it a data folder.
-    pub(super) fn finish(mut self, key: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn finish(mut self, key: Option<&KeyFile>) -> Result<(), Failure> {
         let data = self.data.clone();
         let failed = |error: std::io::Error| Failure::io("finish the folder", &data, &error);
         let sync = || File::open(&data)?.sync_all();
@@ -91,7 +92,7 @@ impl Unfinished {
         self.is_finished = true;
         sync().map_err(failed)?;
         if let Some(key) = key {
-            data_folder::write_key(&data, key)
+            key.write(&data.join(SIGNING_KEY))
                 .map_err(|error| Failure::io("write the signing key", &data, &error))?;
         }
         Ok(())

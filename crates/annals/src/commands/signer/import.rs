@@ -9,12 +9,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use annals_ledger::signing::JournalMemory;
-use annals_tree::note::SigningKey;
 use serde_json::json;
 
 use super::OURS;
 use crate::data_folder::{DataFolder, SIGNER, SIGNING_KEY, open_journal, pin_signer};
 use crate::exit::{Exit, Failure};
+use crate::key_file::KeyFile;
 use crate::output::Output;
 use crate::standing::KeyFolder;
 
@@ -22,17 +22,13 @@ pub(super) fn run(from: &Path, into: &Path, output: Output) -> Result<ExitCode, 
     let data = DataFolder::existing(from, "giving its key to a signer")?;
     let folder = KeyFolder::create(into, "taking a key", OURS)?;
     let path = data.path().join(SIGNING_KEY);
-    let text = fs::read_to_string(&path).map(zeroize::Zeroizing::new);
-    let text = text.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Failure::new(Exit::Missing, format!("`{}` has no key: it has a signer already", from.display()))
-        }
-        _ => Failure::io("read the key", &path, &error),
-    })?;
-    let key = SigningKey::from_text(text.trim_end())
-        .map_err(|_| Failure::new(Exit::Damaged, format!("`{}` is not a signing key", path.display())))?;
+    if !path.exists() {
+        let message = format!("`{}` has no key: it has a signer already", from.display());
+        return Err(Failure::new(Exit::Missing, message));
+    }
+    let file = KeyFile::read(&path, Exit::Damaged)?;
     match folder.key(SIGNING_KEY)? {
-        Some(known) if known.trim_end() != text.trim_end() => {
+        Some(known) if known.trim_end() != file.to_text().trim_end() => {
             let message = format!("`{}` has the key of another ledger", into.display());
             return Err(
                 Failure::new(Exit::Conflict, message).with_hint("give another folder with `--data DIR`")
@@ -43,10 +39,9 @@ pub(super) fn run(from: &Path, into: &Path, output: Output) -> Result<ExitCode, 
     }
     if folder.key(SIGNING_KEY)?.is_none() {
         let path = folder.path().join(SIGNING_KEY);
-        crate::data_folder::write_secret(&path, text.trim_end())
-            .map_err(|error| Failure::io("write the key", &path, &error))?;
+        file.write(&path).map_err(|error| Failure::io("write the key", &path, &error))?;
     }
-    let public_key = key.verifier_key();
+    let public_key = file.key.verifier_key();
     pin_signer(data.path(), &public_key)?;
     let removed = fs::remove_file(&path)
         .and_then(|()| fs::remove_dir_all(data.path().join(SIGNER)))
@@ -56,7 +51,7 @@ pub(super) fn run(from: &Path, into: &Path, output: Output) -> Result<ExitCode, 
         || {
             format!(
                 "moved          the key of ledger `{}` to {}\nnext           start `annals signer --data {}`, and the server with `signer.url` and `signer.token_file`",
-                key.name(),
+                file.key.name(),
                 folder.path().display(),
                 folder.path().display()
             )

@@ -6,6 +6,7 @@ use std::time::Duration;
 use annals_ledger::signing::JournalMemory;
 use annals_tree::head::{Head, HeadLog};
 use annals_tree::signer::{Refusal, Signer};
+use annals_tree::succession::Succession;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -28,6 +29,8 @@ const BODY_MAX: Duration = Duration::from_secs(10);
 /// A signer at work.
 pub(super) struct Service {
     signer: Mutex<Signer<JournalMemory>>,
+    /// How the key came to follow others.
+    successions: Vec<Succession>,
     /// Of the token; comparing hashes tells nothing of it by its time.
     token: [u8; 32],
     /// Why the memory cannot be written.
@@ -35,9 +38,9 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(signer: Signer<JournalMemory>, token: &str) -> Self {
+    pub(super) fn new(signer: Signer<JournalMemory>, successions: Vec<Succession>, token: &str) -> Self {
         let token = Sha256::digest(token.as_bytes()).into();
-        Self { signer: Mutex::new(signer), token, trouble: Mutex::default() }
+        Self { signer: Mutex::new(signer), successions, token, trouble: Mutex::default() }
     }
 
     fn signer(&self) -> MutexGuard<'_, Signer<JournalMemory>> {
@@ -45,6 +48,7 @@ impl Service {
     }
 
     fn checkpoint(&self, request: &CheckpointRequest) -> Result<String, Answer> {
+        self.wanted(request.key.as_deref())?;
         let root = request.root.parse().map_err(|_| malformed("root"))?;
         let proof = read_hashes(&request.proof).ok_or_else(|| malformed("proof"))?;
         let signed = self.signer().sign_checkpoint(&request.origin, request.size, &root, &proof);
@@ -52,6 +56,7 @@ impl Service {
     }
 
     fn head(&self, request: &HeadRequest) -> Result<String, Answer> {
+        self.wanted(request.key.as_deref())?;
         let (mut logs, mut proofs) = (Vec::new(), Vec::new());
         for entry in &request.logs {
             logs.push(HeadLog {
@@ -65,6 +70,15 @@ impl Service {
         let signed = self.signer().sign_head(&head, &proofs).map_err(|refusal| self.refused(&refusal))?;
         let bytes = signed.encode().map_err(|error| Answer(StatusCode::CONFLICT, error.to_string()))?;
         Ok(STANDARD.encode(bytes))
+    }
+
+    /// A server that does not know yet that the key was rotated is not to have anything signed: its logs do not say so either.
+    fn wanted(&self, key: Option<&str>) -> Result<(), Answer> {
+        let own = self.signer().verifier_key().to_string();
+        if key.is_none_or(|key| key == own) {
+            return Ok(());
+        }
+        Err(Answer(StatusCode::CONFLICT, format!("signer: the key here is {own}")))
     }
 
     fn refused(&self, refusal: &Refusal<String>) -> Answer {
@@ -150,7 +164,11 @@ async fn signed(State(service): State<Arc<Service>>) -> axum::Json<SignedAnswer>
         size: head.size,
         root: head.root.to_string(),
     });
-    axum::Json(SignedAnswer { key: signer.verifier_key().to_string(), signed: signed.collect() })
+    axum::Json(SignedAnswer {
+        key: signer.verifier_key().to_string(),
+        successions: service.successions.iter().map(|succession| succession.note().to_owned()).collect(),
+        signed: signed.collect(),
+    })
 }
 
 async fn healthz(State(service): State<Arc<Service>>) -> (StatusCode, axum::Json<serde_json::Value>) {

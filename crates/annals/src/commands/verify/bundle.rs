@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use annals_bundle::{Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, Registry, Summary, Trust};
+use annals_bundle::{
+    Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, RegisteredHead, Registry, Summary, Trust,
+};
+use annals_event::Timestamp;
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::{Note, VerifierKey};
@@ -54,18 +57,24 @@ struct Checked {
     manifest: Manifest,
     checkpoint: Checkpoint,
     note: String,
+    /// The key that signed it.
+    key: VerifierKey,
     against: Against,
     summary: Summary,
     matched: u64,
     gone: u64,
     is_linked: bool,
-    cosigned: Cosigned,
+    registered: Option<Registered>,
 }
 
-/// What witnesses may have cosigned: the registry's checkpoint, or without it the log's own.
-struct Cosigned {
+/// What the registry of all logs has of the log. Witnesses may have cosigned its checkpoint in place of the log's own.
+struct Registered {
+    head: RegisteredHead,
+    /// Where in the registry.
+    position: u64,
     note: String,
     key: VerifierKey,
+    /// Records in the registry.
     size: u64,
 }
 
@@ -105,8 +114,8 @@ impl Bundle {
             against => against?,
         };
         let Some(against) = against else { return Ok(None) };
-        let checkpoint = match Checkpoint::open(&note, &against.key, &origin) {
-            Ok(checkpoint) => checkpoint,
+        let (checkpoint, key) = match against.open(&note, &origin) {
+            Ok(opened) => opened,
             Err(error) => {
                 self.find(format!("log {origin}: `checkpoint`: {error}"));
                 return Ok(None);
@@ -125,11 +134,23 @@ impl Bundle {
         let (matched, gone) = (judge.matched, judge.gone);
         let summary = judge.finish(&manifest, &checkpoint);
         report.took(summary.counts.records, began.elapsed());
+        if let Err(problem) = against.introduced(&key, checkpoint.size, &summary.keys) {
+            self.find(format!("log {origin}: {problem}"));
+        }
         let is_linked = self.check_growth(path, &checkpoint, &against, &summary)?;
-        let registry = self.check_registry(path, &checkpoint, &against.key)?;
-        let own = || Cosigned { note: note.clone(), key: against.key.clone(), size: checkpoint.size };
-        let cosigned = registry.unwrap_or_else(own);
-        Ok(Some(Checked { manifest, checkpoint, note, against, summary, matched, gone, is_linked, cosigned }))
+        let registered = self.check_registry(path, &checkpoint, &key)?;
+        Ok(Some(Checked {
+            manifest,
+            checkpoint,
+            note,
+            key,
+            against,
+            summary,
+            matched,
+            gone,
+            is_linked,
+            registered,
+        }))
     }
 
     /// A small file; empty when it is not there or not as its header says, which is said.
@@ -309,7 +330,7 @@ impl Bundle {
         path: &Path,
         checkpoint: &Checkpoint,
         key: &VerifierKey,
-    ) -> Result<Option<Cosigned>, Failure> {
+    ) -> Result<Option<Registered>, Failure> {
         if self.archive.entry("registry.json").is_none() {
             return Ok(None);
         }
@@ -326,8 +347,15 @@ impl Bundle {
             self.find("`registry.json`: its origin is none");
             return Ok(None);
         };
-        match registry.verify(checkpoint, &key) {
-            Ok((of, _)) => Ok(Some(Cosigned { note: registry.checkpoint, key, size: of.size })),
+        let verified = registry.verify(checkpoint, &key).and_then(|(of, _)| Ok((of, registry.stated()?)));
+        match verified {
+            Ok((of, head)) => Ok(Some(Registered {
+                head,
+                position: registry.position,
+                note: registry.checkpoint,
+                key,
+                size: of.size,
+            })),
             Err(error) => {
                 self.find(format!("`registry.json`: {error}"));
                 Ok(None)
@@ -381,7 +409,8 @@ impl Bundle {
 
 impl Checked {
     fn say(self, is_intact: bool, report: &mut Report) -> Result<(), Failure> {
-        let Self { manifest, checkpoint, note, against, summary, matched, gone, is_linked, cosigned } = self;
+        let Self { manifest, checkpoint, note, key, against, summary, matched, gone, is_linked, registered } =
+            self;
         let origin = &checkpoint.origin;
         for finding in &summary.findings {
             report.finding(
@@ -437,19 +466,53 @@ impl Checked {
                  `--mode covered` shows that.",
             );
         }
-        if let Ok(note) = Note::parse(&cosigned.note) {
-            report.cosigned(&note, &cosigned.key, cosigned.size)?;
+        if let Some(registered) = &registered {
+            registered.say(&checkpoint, report)?;
+        }
+        // Whoever cosigned the registry saw the log as far as the registry has it; whoever cosigned the log saw all of it.
+        let own = Note::parse(&note).ok();
+        let in_registry = registered.as_ref().and_then(|of| Some((Note::parse(&of.note).ok()?, of)));
+        match (own, in_registry) {
+            (own, Some((note, of))) if !own.as_ref().is_some_and(|own| report.has_quorum(own, &key)) => {
+                report.cosigned(&note, &of.key, of.size)?;
+            }
+            (Some(own), _) => report.cosigned(&own, &key, checkpoint.size)?,
+            (None, _) => {}
         }
         if is_intact {
             report.remember(&Remembered {
                 origin: origin.clone(),
-                public_key: against.key.to_string(),
+                public_key: key.to_string(),
                 size: checkpoint.size,
                 root: checkpoint.root.to_string(),
                 checkpoint: Some(note),
             })?;
         }
         Ok(())
+    }
+}
+
+impl Registered {
+    /// Says since when the registry has how much of the log.
+    fn say(&self, checkpoint: &Checkpoint, report: &Report) -> Result<(), Failure> {
+        let at = i64::try_from(self.head.received_at_ms).ok().and_then(|ms| ms.checked_mul(1_000));
+        let at = at.and_then(Timestamp::from_micros).map(|at| at.to_string());
+        let (origin, registry, position) = (&checkpoint.origin, self.key.name(), self.position);
+        let (known, all) = (self.head.size, checkpoint.size);
+        report.output.line(
+            || {
+                let at = at.as_deref().unwrap_or("a time that cannot be");
+                format!(
+                    "registry  log {origin}: registered as of {at} with {known} of its {all} records, at position {position} of {registry}"
+                )
+            },
+            || {
+                json!({
+                    "type": "item", "item": "registered", "origin": origin, "registry": registry, "position": position,
+                    "size": known, "of": all, "registered_at": at, "registry_size": self.size,
+                })
+            },
+        )
     }
 }
 

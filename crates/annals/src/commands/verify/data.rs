@@ -6,6 +6,7 @@ use std::time::Instant;
 use annals_ledger::audit::{AuditError, AuditedLog, Finding, Notice, Span, audit};
 use annals_ledger::manifest::ManifestError;
 use annals_ledger::{LogKind, StoreError};
+use annals_tree::note::VerifierKey;
 use serde_json::{Value, json};
 
 use super::published::{another_history, shrank};
@@ -52,12 +53,15 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     }
     // One key signs all logs of a ledger; the key of one of them, or of the ledger, is what they are all held against.
     report.widen_key(&audited.logs);
+    let successions = audited.successions();
     let mut unshown = 0_u64;
     for log in audited.logs.iter().filter(|log| tenant.is_none_or(|tenant| log.tenant.as_str() == tenant)) {
         let found = audited.verifier_key(&log.origin);
         let Some(against) = report.against(&log.origin, found.as_ref())? else { continue };
         let earlier_root = against.earlier.and_then(|(size, _)| audited.root_at(&log.origin, size));
-        judge(log, &against, earlier_root, report)?;
+        let key = found.expect("a ledger that was audited has its key");
+        let leads = against.leads(&key, &successions);
+        judge(log, &against, (&key, leads), earlier_root, report)?;
         let shown = against.earlier.map_or(0, |(size, _)| size).max(log.headed);
         unshown += u64::from(log.intact && shown < log.signed.map_or(0, |(size, _)| size));
     }
@@ -77,6 +81,7 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
 fn judge(
     log: &AuditedLog,
     against: &Against,
+    (key, leads): (&VerifierKey, Result<(), String>),
     earlier_root: Option<annals_tree::Hash>,
     report: &mut Report,
 ) -> Result<(), Failure> {
@@ -88,6 +93,10 @@ fn judge(
         let what = if size > log.size { shrank(size, log.size) } else { another_history(size) };
         let message = format!("tenant `{}`: log {}: {what}", log.tenant, log.origin);
         report.finding(&message, json!({"tenant": log.tenant.as_str(), "origin": log.origin}))?;
+    }
+    if let Err(problem) = leads {
+        intact = false;
+        report.finding(&format!("log {}: {problem}", log.origin), json!({"origin": log.origin}))?;
     }
     let signed = log.signed.map_or(0, |(size, _)| size);
     let unsigned = log.size - signed.min(log.size);
@@ -105,7 +114,7 @@ fn judge(
     match log.signed {
         Some((size, root)) if intact => report.remember(&Remembered {
             origin: log.origin.clone(),
-            public_key: against.key.to_string(),
+            public_key: key.to_string(),
             size,
             root: root.to_string(),
             checkpoint: None,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use annals_bundle::KeyChange;
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::{Note, VerifierKey};
@@ -56,8 +57,8 @@ impl<S: LogSource> Published<S> {
             return report.finding(&message, json!({"file": "checkpoint", "origin": origin}));
         }
         let Some(against) = report.against(&origin, found.as_ref())? else { return Ok(()) };
-        let checkpoint = match Checkpoint::open(&note, &against.key, &origin) {
-            Ok(checkpoint) => checkpoint,
+        let (checkpoint, key) = match against.open(&note, &origin) {
+            Ok(opened) => opened,
             Err(error) => {
                 let details = json!({"file": "checkpoint", "origin": origin});
                 return report.finding(&format!("log {origin}: `checkpoint`: {error}"), details);
@@ -88,6 +89,13 @@ impl<S: LogSource> Published<S> {
             intact = false;
             self.say(report, &origin, &Finding::of_log(another_history(size)))?;
         }
+        let changes =
+            walked.keys.iter().filter_map(|(at, entry)| Some((*at, KeyChange::read(entry, &origin)?)));
+        let changes: Vec<(u64, KeyChange)> = changes.collect();
+        if let Err(problem) = against.introduced(&key, checkpoint.size, &changes) {
+            intact = false;
+            self.say(report, &origin, &Finding::of_log(problem))?;
+        }
         report.verdict(&Verdict {
             tenant: self.tenant.as_deref(),
             log: None,
@@ -101,9 +109,9 @@ impl<S: LogSource> Published<S> {
         })?;
         if intact {
             if report.wants_witnesses() {
-                self.count_cosignatures(report, &checkpoint, &against.key).await?;
+                self.count_cosignatures(report, &checkpoint, &key).await?;
             }
-            let public_key = against.key.to_string();
+            let public_key = key.to_string();
             let root = checkpoint.root.to_string();
             report.remember(&Remembered {
                 origin,

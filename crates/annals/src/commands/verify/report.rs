@@ -4,10 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use annals_bundle::{KeyChange, KeyError, follow};
 use annals_ledger::audit::AuditedLog;
 use annals_tree::Hash;
+use annals_tree::checkpoint::{Checkpoint, CheckpointError};
 use annals_tree::cosignature::Quorum;
-use annals_tree::note::{Note, VerifierKey};
+use annals_tree::note::{Note, NoteError, VerifierKey};
+use annals_tree::origin::ledger_of;
+use annals_tree::succession::{Succession, path};
 use serde_json::{Value, json};
 
 use super::witnesses;
@@ -48,6 +52,15 @@ pub(super) enum Trust {
 }
 
 impl Trust {
+    /// Whose key it is, in a sentence.
+    fn whose(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Remembered => "remembered from before",
+            Self::Found => "that the log shows",
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Given => "given",
@@ -59,10 +72,82 @@ impl Trust {
 
 /// What a log is held against.
 pub(super) struct Against {
-    pub(super) key: VerifierKey,
+    /// Keys that are trusted; the first one before the others.
+    trusted: Vec<(VerifierKey, Trust)>,
+    /// The key that the log shows.
+    found: Option<VerifierKey>,
     pub(super) trust: Trust,
     /// Size and root accepted before.
     pub(super) earlier: Option<(u64, Hash)>,
+}
+
+impl Against {
+    /// Opens a checkpoint with one of the keys that are trusted, or with the one that the log shows: that one is to be believed only
+    /// once [`Against::introduced`] says so.
+    pub(super) fn open(
+        &self,
+        note: &str,
+        origin: &str,
+    ) -> Result<(Checkpoint, VerifierKey), CheckpointError> {
+        let keys = self.trusted.iter().map(|(key, _)| key).chain(&self.found);
+        let mut first = None;
+        for key in keys {
+            match Checkpoint::open(note, key, origin) {
+                Ok(checkpoint) => return Ok((checkpoint, key.clone())),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        Err(first.unwrap_or(CheckpointError::Note(NoteError::NotSignedBy)))
+    }
+
+    /// Whether every key that is trusted leads to the one that signed the checkpoint of `size` records, by the log's entries of kind 5.
+    pub(super) fn introduced(
+        &self,
+        signer: &VerifierKey,
+        size: u64,
+        changes: &[(u64, KeyChange)],
+    ) -> Result<(), String> {
+        let another = |whose: &str, why: &dyn std::fmt::Display| {
+            format!("the key {whose} is another than the one it is checked with, and {why}")
+        };
+        let is_trusted = self.trusted.iter().any(|(key, _)| key == signer);
+        for (key, trust) in &self.trusted {
+            let seen = self.earlier.map(|(size, _)| size).filter(|_| *trust == Trust::Remembered);
+            let whose = if is_trusted { trust.whose() } else { Trust::Found.whose() };
+            match follow(key, seen, signer, size, changes) {
+                Err(error @ KeyError::NotIntroduced) => return Err(another(whose, &error)),
+                Err(error) => return Err(error.to_string()),
+                Ok(()) => {}
+            }
+        }
+        match &self.found {
+            Some(found) if found != signer => {
+                Err(another(Trust::Found.whose(), &"it did not sign the checkpoint"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Against::introduced`], of a ledger that is there whole: `signer` is what it says itself, and keys that follow one another
+    /// have signed that.
+    pub(super) fn leads(&self, signer: &VerifierKey, successions: &[Succession]) -> Result<(), String> {
+        let under = |key: &VerifierKey| {
+            let ledger = ledger_of(key.name()).unwrap_or(key.name());
+            key.with_name(ledger).ok()
+        };
+        let leads = |key: &VerifierKey| {
+            let (Some(key), Some(signer)) = (under(key), under(signer)) else { return false };
+            // A log that did not change since a rotation was signed by the key before, which the new one vouches for.
+            path(&key, &signer, successions).or_else(|| path(&signer, &key, successions)).is_some()
+        };
+        match self.trusted.iter().find(|(key, _)| !leads(key)) {
+            None => Ok(()),
+            Some((_, trust)) => {
+                let whose = if *trust == Trust::Given { Trust::Found } else { *trust }.whose();
+                Err(format!("the key {whose} is another than the one it is checked with"))
+            }
+        }
+    }
 }
 
 /// One log, checked.
@@ -108,6 +193,11 @@ impl Report {
         self.quorum.is_some()
     }
 
+    /// Whether enough witnesses cosigned a checkpoint that the log's `key` signed; no when nobody asked for witnesses.
+    pub(super) fn has_quorum(&self, note: &Note, key: &VerifierKey) -> bool {
+        self.quorum.as_ref().is_some_and(|quorum| witnesses::is_met(quorum, note, key))
+    }
+
     /// Counts the cosignatures of a checkpoint over `size` records that the log's `key` signed, when that is wanted.
     pub(super) fn cosigned(&mut self, note: &Note, key: &VerifierKey, size: u64) -> Result<(), Failure> {
         let Some(quorum) = self.quorum.clone() else { return Ok(()) };
@@ -144,8 +234,8 @@ impl Report {
         }
     }
 
-    /// The key and earlier checkpoint for the log called `origin`, which shows `found` as its key; none when the keys
-    /// contradict each other, which is then a finding.
+    /// The keys and the earlier checkpoint for the log called `origin`, which shows `found` as its key; none when the key given is
+    /// of another log, which is then a finding.
     pub(super) fn against(
         &mut self,
         origin: &str,
@@ -153,33 +243,32 @@ impl Report {
     ) -> Result<Option<Against>, Failure> {
         let remembered = self.memory.recall(origin)?;
         let remembered = remembered.as_ref().and_then(Remembered::parsed_with_size);
-        let pinned = remembered.as_ref().map(|(key, ..)| key);
+        let pinned = remembered.as_ref().map(|(key, ..)| key.clone());
         let earlier = remembered.as_ref().map(|(_, size, root)| (*size, *root));
-        let (key, trust) = match (&self.log_key, pinned, found) {
-            (Some(given), ..) => match named(given, origin) {
-                Some(key) => (key, Trust::Given),
-                None => {
-                    let message = format!("log {origin}: the key given is of `{}`", given.name());
-                    self.finding(&message, json!({"origin": origin}))?;
-                    return Ok(None);
-                }
-            },
-            (None, Some(pinned), _) => (pinned.clone(), Trust::Remembered),
-            (None, None, Some(found)) => (found.clone(), Trust::Found),
-            (None, None, None) => {
+        let mut trusted = Vec::new();
+        if let Some(given) = &self.log_key {
+            let Some(key) = named(given, origin) else {
+                let message = format!("log {origin}: the key given is of `{}`", given.name());
+                self.finding(&message, json!({"origin": origin}))?;
+                return Ok(None);
+            };
+            trusted.push((key, Trust::Given));
+        }
+        if let Some(pinned) = pinned.filter(|pinned| trusted.iter().all(|(key, _)| key != pinned)) {
+            trusted.push((pinned, Trust::Remembered));
+        }
+        let trust = match (trusted.first(), found) {
+            (Some((_, trust)), _) => *trust,
+            (None, Some(found)) => {
+                trusted.push((found.clone(), Trust::Found));
+                Trust::Found
+            }
+            (None, None) => {
                 return Err(Failure::new(Exit::Invalid, format!("log {origin}: no key to check it with"))
                     .with_hint("give the log's public key with `--log-key`"));
             }
         };
-        for (other, whose) in [(pinned, "remembered from before"), (found, "that the log shows")] {
-            if other.is_some_and(|other| other.public_key() != key.public_key()) {
-                let message =
-                    format!("log {origin}: the key {whose} is another than the one it is checked with");
-                self.finding(&message, json!({"origin": origin}))?;
-                return Ok(None);
-            }
-        }
-        Ok(Some(Against { key, trust, earlier }))
+        Ok(Some(Against { trusted, found: found.cloned(), trust, earlier }))
     }
 
     /// Says that something does not hold.

@@ -34,6 +34,13 @@ pub(super) fn quorum(keys: &[String], needed: Option<usize>) -> Result<Option<Qu
     quorum.map(Some).map_err(|error| Failure::new(Exit::Invalid, format!("`--witness`: {error}")))
 }
 
+/// Whether enough cosigned a checkpoint that the log's `key` signed.
+pub(super) fn is_met(quorum: &Quorum, note: &Note, key: &VerifierKey) -> bool {
+    let tally = quorum.count(note, key);
+    let cosigned = tally.each.iter().filter(|said| said.as_ref().is_ok_and(|at| instant(*at).is_ok()));
+    cosigned.count() >= tally.needed
+}
+
 /// Says who cosigned a checkpoint over `size` records that the log's `key` signed; fewer than needed is a finding.
 pub(super) fn say(
     report: &mut Report,
