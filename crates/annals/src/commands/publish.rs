@@ -5,7 +5,8 @@ pub(crate) mod shelf;
 use std::cell::Cell;
 use std::process::ExitCode;
 
-use annals_tree::checkpoint::Checkpoint;
+use annals_bundle::{KeyChange, follow};
+use annals_tree::checkpoint::{Checkpoint, CheckpointError};
 use annals_tree::note::{Note, VerifierKey};
 use annals_tree::tile::{Tile, bundles, hash_tiles};
 use serde_json::{Value, json};
@@ -193,6 +194,9 @@ impl Publisher {
         if walked.findings > 0 || walked.root != checkpoint.root || !same_past {
             return Err(self.alarm(checkpoint, output).await?);
         }
+        if let Some(earlier) = &earlier {
+            self.same_signer(earlier, checkpoint.size, &walked)?;
+        }
         self.shelf.put_key(format!("{}\n", self.key).as_bytes()).await?;
         // The checkpoint comes last: until now the place was whole under the one before.
         let newest = match earlier {
@@ -226,13 +230,15 @@ impl Publisher {
     /// The server's newest checkpoint that witnesses cosigned; the newest of all where there is none, or where that would be a step
     /// back.
     async fn newest(&self, earlier: Option<&Signed>) -> Result<Signed, Failure> {
-        let cosigned = self.open(self.server.cosigned_checkpoint().await?)?;
-        let Some(earlier) = earlier.filter(|earlier| cosigned.checkpoint.size < earlier.checkpoint.size)
-        else {
+        let before = earlier.map_or(0, |earlier| earlier.checkpoint.size);
+        // What was cosigned before another key came is not signed with the log's key.
+        if let Ok(cosigned) = self.open(self.server.cosigned_checkpoint().await?)
+            && cosigned.checkpoint.size >= before
+        {
             return Ok(cosigned);
-        };
+        }
         let newest = self.open(self.server.checkpoint().await?)?;
-        let (before, now) = (earlier.checkpoint.size, newest.checkpoint.size);
+        let now = newest.checkpoint.size;
         if now < before {
             let message = format!(
                 "log {}: {before} records were published before, now the server has {now}: the end is missing",
@@ -259,15 +265,39 @@ impl Publisher {
         let (note, seen) = self.shelf.read_to_replace(CHECKPOINT).await?;
         let Some(note) = note else { return Ok((None, seen)) };
         let note = String::from_utf8_lossy(&note).into_owned();
-        let checkpoint = Checkpoint::open(&note, &self.key, &self.origin).map_err(|error| {
-            let message = format!(
-                "`{}` is not an earlier state of log {}: {error}",
-                self.shelf.shown_file(CHECKPOINT),
-                self.origin
-            );
-            Failure::new(Exit::Conflict, message).with_hint("publish each log into a folder of its own")
-        })?;
+        // Who signed it is seen when the log was read: the key may have been another.
+        let checkpoint =
+            Note::parse(&note).map_err(Into::into).and_then(|note| Checkpoint::parse(note.text()));
+        let checkpoint = match checkpoint {
+            Ok(checkpoint) if checkpoint.origin == self.origin => checkpoint,
+            Ok(checkpoint) => return Err(self.not_earlier(&CheckpointError::Origin(checkpoint.origin))),
+            Err(error) => return Err(self.not_earlier(&error)),
+        };
         Ok((Some(Signed { checkpoint, note }), seen))
+    }
+
+    /// What was published before is signed with the log's key, or with one that led to it, by the log's own entries.
+    fn same_signer(&self, earlier: &Signed, size: u64, walked: &Walked) -> Result<(), Failure> {
+        let Err(error) = Checkpoint::open(&earlier.note, &self.key, &self.origin) else { return Ok(()) };
+        let changes = walked.keys.iter();
+        let changes: Vec<(u64, KeyChange)> =
+            changes.filter_map(|(at, entry)| Some((*at, KeyChange::read(entry, &self.origin)?))).collect();
+        let leads_here = |change: &KeyChange| {
+            let Ok(key) = change.succession.old().with_name(&self.origin) else { return false };
+            Checkpoint::open(&earlier.note, &key, &self.origin).is_ok()
+                && follow(&key, Some(earlier.checkpoint.size), &self.key, size, &changes).is_ok()
+        };
+        if changes.iter().any(|(_, change)| leads_here(change)) {
+            Ok(())
+        } else {
+            Err(self.not_earlier(&error))
+        }
+    }
+
+    fn not_earlier(&self, error: &CheckpointError) -> Failure {
+        let file = self.shelf.shown_file(CHECKPOINT);
+        let message = format!("`{file}` is not an earlier state of log {}: {error}", self.origin);
+        Failure::new(Exit::Conflict, message).with_hint("publish each log into a folder of its own")
     }
 
     /// Walks the whole tree, which brings every tile to the shelf.

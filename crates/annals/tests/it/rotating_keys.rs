@@ -71,6 +71,11 @@ async fn who_trusted_the_old_key_is_led_to_the_new_one() {
     let (origin, old) = log(&server, &operator).await;
     holds(&verify(&world, &server, &operator, &[]));
     holds(&bundle(&world, &server, &operator, "before.zip"));
+    let publish = |server: &Server| {
+        let url = server.url();
+        world.run(&["publish", "--url", url, "--key", &operator, "--tenant", "acme", "published"])
+    };
+    holds(&publish(&server));
     let receipt = text(&server, &operator, "/v1/checkpoint?tenant=acme").await;
     assert_eq!(world.run(&ROTATE).code, Some(6), "the server has the folder");
     server.stop();
@@ -112,6 +117,19 @@ async fn who_trusted_the_old_key_is_led_to_the_new_one() {
     let said = verify(&world, &server, &operator, &["--log-key", &stranger]);
     refused(&said, "is another than the one it is checked with, and no entry of the log introduces it");
     assert!(!world.path("state").exists(), "nothing of it is remembered");
+
+    // What was published before is extended, and still leads from the old key to the new one.
+    holds(&publish(&server));
+    for key in [&old, &new] {
+        holds(&world.run(&["verify", "published", "--log-key", &key.to_string()]));
+        std::fs::remove_dir_all(world.path("state")).unwrap();
+    }
+    let foreign = SigningKey::from_seed(&origin, &[3; 32]).unwrap();
+    let published = std::fs::read_to_string(world.path("published/checkpoint")).unwrap();
+    let forged = foreign.sign(&published[..=published.find("\n\n").unwrap()]).unwrap();
+    std::fs::write(world.path("published/checkpoint"), forged).unwrap();
+    assert_eq!(publish(&server).code, Some(5), "a checkpoint that nobody of ours signed");
+    std::fs::write(world.path("published/checkpoint"), published).unwrap();
 
     // Evidence from before and after, each with the key of then and, where the log says so, with the other.
     server.post(&operator, 20, 5).await;
