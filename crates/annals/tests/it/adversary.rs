@@ -371,8 +371,9 @@ pub(crate) fn attack(class: &str, honest: &Bundle, dice: &mut Dice) -> (Bundle, 
             }
         }
         "back-date" => {
-            let before = *evil.records[at - 1].at_ms();
-            *evil.records[at].at_ms() = before;
+            // The one in front of it may have come in the same millisecond.
+            let (before, own) = (*evil.records[at - 1].at_ms(), *evil.records[at].at_ms());
+            *evil.records[at].at_ms() = before.min(own - 1);
         }
         "replay of an old head" => {
             keeps_checkpoint = false;

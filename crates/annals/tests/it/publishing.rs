@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use annals_tree::cosignature::Cosigner;
-use annals_tree::note::Note;
+use annals_tree::note::{Note, SigningKey};
 use annals_tree::tile::{bundles, hash_tiles};
 use axum::http::{StatusCode, Uri};
 use expect_test::expect;
@@ -561,5 +561,40 @@ async fn a_publisher_that_is_killed_leaves_a_log_that_the_next_one_extends() {
         files(&world.path("log")).into_keys().filter(|name| name.contains(".annals-")).collect();
     assert!(unfinished.is_empty(), "{unfinished:?}");
     compare_with_server(&server, &key, at, &files(&world.path("log"))).await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_log_whose_key_was_rotated_is_published_on() {
+    let world = World::new();
+    let (server, key) = server(&world, 20).await;
+    assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+    assert_eq!(world.run(&["verify", "log"]).code, Some(0));
+    let (before, vkey) =
+        (files(&world.path("log")), std::fs::read_to_string(world.path("log/vkey")).unwrap());
+    server.stop();
+    let rotated = world.run(&["signing-key", "rotate", "--data", "data", "--json"]);
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    let server = world.serve(&[]);
+    server.post(&key, 20, 20).await;
+    let said = publish(&world, &server, &key, &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_ne!(std::fs::read_to_string(world.path("log/vkey")).unwrap(), vkey);
+    // Whoever trusts the old key is led to the new one.
+    for extra in [&[][..], &["--log-key", vkey.trim()]] {
+        let said = world.run(&[&["verify", "log"], extra].concat());
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    // A run that was killed between the two leaves the new key beside the old checkpoint: the next one goes on.
+    std::fs::write(world.path("log/checkpoint"), &before["checkpoint"]).unwrap();
+    assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+    // A checkpoint that somebody else signed is none of this log's.
+    let note = String::from_utf8(before["checkpoint"].clone()).unwrap();
+    let parsed = Note::parse(&note).unwrap();
+    let origin = note.lines().next().unwrap();
+    let other = SigningKey::from_seed(origin, &[9; 32]).unwrap();
+    std::fs::write(world.path("log/checkpoint"), other.sign(parsed.text()).unwrap()).unwrap();
+    let said = publish(&world, &server, &key, &[]);
+    assert!(said.code == Some(5) && said.stderr.contains("is not an earlier state"), "{said:?}");
     server.stop();
 }
