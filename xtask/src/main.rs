@@ -6,6 +6,8 @@ mod adversary;
 mod api;
 mod backups;
 mod bench;
+mod browser;
+mod bundles;
 mod check;
 mod crash;
 mod dialects;
@@ -27,6 +29,7 @@ mod stages;
 mod test;
 mod tidy;
 mod tool;
+mod verify_page;
 
 use std::process::ExitCode;
 
@@ -129,6 +132,14 @@ enum Command {
     },
     /// Export events from the real binary and have them read by programs of others, DuckDB among them
     Exports,
+    /// Build the page that checks evidence bundles in a browser, for the next build of annals to embed
+    VerifyPage {
+        /// Then let a real browser check this bundle, and say how long it takes
+        #[arg(long, value_name = "BUNDLE")]
+        measure: Option<std::path::PathBuf>,
+    },
+    /// Have every bundle of the corpus checked by `annals verify`, by a browser, and by a program in Python
+    Bundles,
     /// Check logs that the real binary published with programs by others, in Go and Python, and read what it sealed
     Verifiers,
 }
@@ -183,6 +194,12 @@ fn run(command: Command) -> Result<()> {
         Command::Exports => {
             let binary = Binary::build(false)?;
             stages.run("exports", || exports::run(&binary));
+        }
+        Command::VerifyPage { measure: Some(bundle) } => return bundles::measure(&bundle),
+        Command::VerifyPage { measure: None } => return verify_page::build().map(drop),
+        Command::Bundles => {
+            let binary = Binary::build(false)?;
+            stages.run("bundles", || bundles::run(&binary));
         }
         Command::Verifiers => {
             let binary = Binary::build(false)?;

@@ -3,8 +3,8 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    adversary, backups, check, crash, dialects, exports, foreign, model, readme, real_data, relay,
-    schemathesis, sim, tidy,
+    adversary, backups, bundles, check, crash, dialects, exports, foreign, model, readme, real_data, relay,
+    schemathesis, sim, tidy, verify_page,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
@@ -34,6 +34,8 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("tidy", tidy::run);
     stages.run("lints", check::lints);
     stages.run("docs", check::docs);
+    // First, as the binary embeds it.
+    stages.run("verify page", || verify_page::build().map(|_| Tally::one()));
     let mut binary = None;
     stages.run("build", || {
         binary = Some(Binary::build_with_tests()?);
@@ -54,5 +56,6 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("dialects", || dialects::run(&binary, DIALECT_EVENTS));
     stages.run("schemathesis", || schemathesis::run(&binary, SCHEMATHESIS_EXAMPLES));
     stages.run("exports", || exports::run(&binary));
+    stages.run("bundles", || bundles::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));
 }

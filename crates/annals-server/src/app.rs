@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use crate::access::AccessLog;
 use crate::body::Budget;
 use crate::dialects::{self, nirvana};
+use crate::docs::VerifyPage;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::problem::Problem;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub register_every: Option<Duration>,
     /// How everything is read again; none for not at all.
     pub scrubbing: Option<Scrubbing>,
+    /// What `/verify` shows.
+    pub verify_page: Option<VerifyPage>,
 }
 
 impl Default for Settings {
@@ -91,6 +94,7 @@ impl Default for Settings {
             witnessing: None,
             register_every: None,
             scrubbing: None,
+            verify_page: None,
         }
     }
 }
@@ -183,6 +187,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(docs::page))
         .routes(routes!(docs::script))
         .routes(routes!(docs::style))
+        .routes(routes!(docs::verify))
 }
 
 /// The routes, ready to serve.

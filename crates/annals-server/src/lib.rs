@@ -12,6 +12,7 @@
 //! | `searching` | what looks through records: in turns, bounded in time |
 //! | `export` | everything that matches, as one file |
 //! | `bundle` | evidence that is verified elsewhere |
+//! | `docs` | pages: the API reference, and the one that verifies bundles |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
 //! | `registry` | keeps the log over all logs up to date |
 //! | `scrub` | reads everything again in the background |
@@ -62,6 +63,7 @@ mod witnesses;
 pub use access::FILTERS_A_MINUTE_MAX;
 pub use app::Settings;
 pub use body::{BATCH_BODY_BYTES_MAX, BODIES_BYTES_MAX, SMALL_BODY_BYTES_MAX};
+pub use docs::VerifyPage;
 pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;

@@ -1,7 +1,7 @@
 'use strict';
 // Runs the program on a file, in a thread of its own. It plays as much of WASI, preview 1, as the program takes: a file that is
 // read where it is asked for, arguments, a clock, two streams. What is not here answers that it is not.
-const FILE = 3, FOLDER = 4;
+const FOLDER = 3, FILE = 4;
 const OK = 0, BAD_DESCRIPTOR = 8, IO = 29, NOT_THERE = 52;
 const READ_AHEAD = 1 << 20;
 

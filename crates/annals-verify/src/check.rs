@@ -297,33 +297,18 @@ impl Checking<'_> {
         self.known.remembered.iter().find(|remembered| remembered.origin == origin)
     }
 
-    /// The key that this log is checked with. Keys that contradict each other are a finding.
     fn key(&mut self, origin: &str, found: Option<&VerifierKey>) -> Option<(VerifierKey, KeyFrom)> {
         let pinned = self.remembered(origin).map(|remembered| remembered.key.clone());
-        let chosen = match (&self.known.key, &pinned, found) {
-            (Some(given), ..) => match under(given, origin) {
-                Some(key) => (key, KeyFrom::Given),
-                None => {
-                    self.outcome.find(format!("log {origin}: the key given is of `{}`", given.name()));
-                    return None;
-                }
-            },
-            (None, Some(pinned), _) => (pinned.clone(), KeyFrom::Remembered),
-            (None, None, Some(found)) => (found.clone(), KeyFrom::Found),
-            (None, None, None) => {
+        match choose_key(origin, self.known.key.as_ref(), pinned.as_ref(), found) {
+            Ok(Some(chosen)) => return Some(chosen),
+            // That there is none may be what damage has done, and was said then.
+            Ok(None) if self.outcome.findings.is_empty() => {
                 self.outcome.find(format!("log {origin}: no key to check it with"));
-                return None;
             }
-        };
-        for (other, whose) in [(pinned.as_ref(), "remembered from before"), (found, "that the log shows")] {
-            if other.is_some_and(|other| other.public_key() != chosen.0.public_key()) {
-                let problem =
-                    format!("log {origin}: the key {whose} is another than the one it is checked with");
-                self.outcome.find(problem);
-                return None;
-            }
+            Ok(None) => {}
+            Err(problem) => self.outcome.find(problem),
         }
-        Some(chosen)
+        None
     }
 
     fn lifecycle(&mut self) -> io::Result<Lifecycle> {
@@ -509,6 +494,35 @@ impl Checking<'_> {
 
 fn not_the_hash(name: &str) -> String {
     format!("`{name}` does not have the SHA-256 that `manifest.json` says")
+}
+
+/// The key that the log called `origin` is checked with: the one `given`, else the one `pinned` by an earlier look, else the one `found`
+/// beside the log; none when there is none.
+///
+/// # Errors
+///
+/// They contradict each other, in words.
+pub fn choose_key(
+    origin: &str,
+    given: Option<&VerifierKey>,
+    pinned: Option<&VerifierKey>,
+    found: Option<&VerifierKey>,
+) -> Result<Option<(VerifierKey, KeyFrom)>, String> {
+    let chosen = match (given, pinned, found) {
+        (Some(given), ..) => match under(given, origin) {
+            Some(key) => (key, KeyFrom::Given),
+            None => return Err(format!("log {origin}: the key given is of `{}`", given.name())),
+        },
+        (None, Some(pinned), _) => (pinned.clone(), KeyFrom::Remembered),
+        (None, None, Some(found)) => (found.clone(), KeyFrom::Found),
+        (None, None, None) => return Ok(None),
+    };
+    for (other, whose) in [(pinned, "remembered from before"), (found, "that the log shows")] {
+        if other.is_some_and(|other| other.public_key() != chosen.0.public_key()) {
+            return Err(format!("log {origin}: the key {whose} is another than the one it is checked with"));
+        }
+    }
+    Ok(Some(chosen))
 }
 
 /// A key under the log's origin: given so, or as the key of its ledger.

@@ -54,7 +54,7 @@ impl Judge {
 
     /// Takes the next line.
     pub fn take(&mut self, seeing: Seeing) -> Judged {
-        let Seeing { checked, truth, is_disclosed, row } = seeing;
+        let Seeing { checked, truth, is_disclosed, row, .. } = seeing;
         let before = self.walk.next();
         let record = match &checked {
             Checked::Gap { .. } => None,

@@ -19,6 +19,8 @@ pub struct Asked {
     pub withheld: Withheld,
     /// Events are still wanted for a list.
     pub rows: AtomicBool,
+    /// Events themselves are wanted, as bytes.
+    pub events: bool,
 }
 
 /// What a line shows.
@@ -32,6 +34,8 @@ pub struct Seeing {
     pub is_disclosed: bool,
     /// For a list.
     pub row: Option<Row>,
+    /// The bytes of an event that is disclosed and that the filter takes, or may take, if they are wanted.
+    pub event: Option<Vec<u8>>,
 }
 
 /// Units that are no event's.
@@ -67,7 +71,8 @@ impl Looker {
     pub fn look(&mut self, line: &[u8], asked: &Asked) -> Result<Seeing, String> {
         let mut parts = Vec::new();
         let checked = check_parts(line, &mut |_, shown| parts = shown).map_err(|error| error.to_string())?;
-        let mut seeing = Seeing { checked, truth: Truth::Unknown, is_disclosed: false, row: None };
+        let mut seeing =
+            Seeing { checked, truth: Truth::Unknown, is_disclosed: false, row: None, event: None };
         let Checked::Record(record) = &mut seeing.checked else { return Ok(seeing) };
         if record.problem.is_some() {
             return Ok(seeing);
@@ -101,11 +106,13 @@ impl Looker {
             is_shown && hidden_between(left_out).iter().all(|hidden| asked.withheld.could_be(hidden));
         if seeing.is_disclosed
             && seeing.truth != Truth::No
-            && asked.rows.load(Ordering::Relaxed)
             && let Some(event) = event
         {
-            let received_at_ms = record.entry.received_at_ms;
-            seeing.row = Some(Row::new(record.position, received_at_ms, event, &mut self.document));
+            if asked.rows.load(Ordering::Relaxed) {
+                let received_at_ms = record.entry.received_at_ms;
+                seeing.row = Some(Row::new(record.position, received_at_ms, event, &mut self.document));
+            }
+            seeing.event = asked.events.then(|| event.to_vec());
         }
         Ok(seeing)
     }

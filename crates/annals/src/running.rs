@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use annals_ledger::{KeySecret, Ledger, Opened};
-use annals_server::{Handle, Limits, Listening, Metrics, Server, Settings, TlsFiles};
+use annals_server::{Handle, Limits, Listening, Metrics, Server, Settings, TlsFiles, VerifyPage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::data_folder::{DataFolder, LedgerOptions};
 use crate::exit::{Exit, Failure};
 use crate::tls;
+use crate::verify::page::page;
 
 /// A server that is bound and has its ledger open, but takes no connections yet.
 pub(crate) struct Running {
@@ -144,6 +145,7 @@ fn settings(config: &Config) -> Settings {
         witnessing: config.witnessing.clone(),
         register_every: Some(config.register_every),
         scrubbing: config.scrubbing,
+        verify_page: page().and_then(VerifyPage::new),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The description of the routes, and the catalogue of errors.
 
-use annals_server::{Code, item_codes};
+use annals_server::{Code, Listening, Settings, VerifyPage, item_codes};
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::site::{Site, settings};
 
 /// Every operation of the document: method, path, description.
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {
@@ -98,6 +98,25 @@ async fn documented_parameters_are_the_known_ones() {
         let answer = site.ask(&format!("{method} {filled}?colour=red"), "operator", b"{}").await;
         assert_eq!(answer.code(), "parameter_unknown", "{method} {path}: {}", answer.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_that_verifies_bundles_is_shown_under_its_own_policy() {
+    const PAGE: &str = "<html><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-AA=='\"></html>";
+    let verify_page = VerifyPage::new(PAGE.as_bytes());
+    assert!(verify_page.is_some() && VerifyPage::new(b"<html></html>").is_none());
+    let open = PAGE.replace("'none'", "*").leak();
+    assert!(VerifyPage::new(open.as_bytes()).is_none(), "a policy lets nothing in but what it names");
+    let site = Site::with(Settings { verify_page, ..settings() }, Listening::default()).await;
+    let page = site.ask("GET /verify", "", b"").await;
+    assert_eq!((page.status.as_u16(), page.text()), (200, PAGE.to_owned()));
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(
+        page.header("content-security-policy"),
+        "default-src 'none'; script-src 'sha256-AA=='; frame-ancestors 'none'"
+    );
+    let without = Site::new().await.ask("GET /verify", "", b"").await;
+    assert_eq!((without.status.as_u16(), without.code()), (404, "route_unknown".to_owned()));
 }
 
 #[test]

@@ -99,6 +99,8 @@ fn table() -> BTreeMap<&'static str, Row> {
         table.insert(name, row(For::All, 200));
     }
     table.insert("GET /", row(For::All, 303));
+    // The servers of these tests have no such page.
+    table.insert("GET /verify", row(For::All, 404));
     table
 }
 

@@ -1,5 +1,6 @@
 //! `annals search`.
 
+mod proven;
 mod terms;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use crate::output::Output;
 use crate::show::event::{self, COLUMNS, TENANT};
 use crate::show::table::{Cell, Layout};
 use crate::show::{self, Stage};
+use proven::ProofFlags;
 
 pub(crate) use terms::TermFlags;
 
@@ -36,6 +38,9 @@ const WRITE_BYTES: usize = 64 << 10;
 /// for the same name, any of the values will do. Any other TERM is a word to find anywhere in an event, a TERM with spaces in
 /// it a phrase. All conditions must hold. On a terminal the newest 50 are shown as a table; elsewhere all are, with full
 /// values and UTC times. With `--json` each line is an event as the server gave it.
+///
+/// With `--verify` nothing is shown before it was proven, and with `--gap-free` too it is proven that nothing that matches was left
+/// out. The key needs the scope `export`, and what does not hold ends with exit code 8.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +48,8 @@ Examples:
   annals search 'quarterly report' --since yesterday --until today
   annals search --filter 'targets[type eq \"video\" and id eq \"v9\"]' --all
   annals search action=user.login outcome_result=failure --limit 0 --total
-  annals search --since 2026-11-01 --json > november.ndjson")]
+  annals search --since 2026-11-01 --json > november.ndjson
+  annals search actor_id=u1 --verify --gap-free --tenant acme")]
 pub(crate) struct Args {
     #[command(flatten)]
     terms: TermFlags,
@@ -66,6 +72,8 @@ pub(crate) struct Args {
     #[arg(long)]
     utc: bool,
     #[command(flatten)]
+    proof: ProofFlags,
+    #[command(flatten)]
     server: ServerFlags,
 }
 
@@ -79,6 +87,9 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     }
     if args.oldest_first {
         set("order", "asc");
+    }
+    if args.proof.verify {
+        return proven::run(args, query, output).await;
     }
     let api = args.server.api()?;
     if args.limit == Some(0) {

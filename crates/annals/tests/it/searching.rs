@@ -429,3 +429,80 @@ fn nobody_is_led_elsewhere() {
     assert!(said.stderr.contains("HTTP status 307"), "{}", said.stderr);
     assert!(said.stderr.contains("hint: give the address that it leads to with `--url`"), "{}", said.stderr);
 }
+
+#[tokio::test]
+async fn what_is_found_is_proven_before_it_is_shown() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let key = server.operator_key();
+    server.post(&key, 0, 60).await;
+    let search = |extra: &[&str]| {
+        let args = ["search", "--url", server.url(), "--key", &key, "--tenant", "acme", "--utc", "--verify"];
+        world.run(&[&args[..], extra].concat())
+    };
+    let said = search(&["--gap-free", "--filter", "metadata.number gt 56"]);
+    assert_eq!((said.code, said.stdout.lines().count()), (Some(0), 4), "{}", said.stderr);
+    let complete = "complete: positions 0 to 59, 3 events, none left out; log ";
+    assert!(said.stderr.contains(complete) && said.stderr.contains("over 60 records"), "{}", said.stderr);
+    assert!(said.stderr.contains("the key is the one that the server tells"), "{}", said.stderr);
+    // What it shows is what a page has, but for times of receipt, of which entries have whole milliseconds.
+    let said = search(&["--json", "--from", "20", "--to", "30"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let shown: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let page = ["--json", "--oldest-first", "--filter", "position ge 20 and position lt 30"];
+    let args = ["search", "--url", server.url(), "--key", &key, "--tenant", "acme"];
+    let found = world.run(&[&args[..], &page].concat());
+    let found: Vec<Value> = found.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((shown.len(), found.len()), (11, 10));
+    for (mut shown, mut found) in shown.iter().cloned().zip(found) {
+        let ms = |event: &mut Value| {
+            let received_at = event["received_at"].take();
+            let derived = event["derived"].as_object_mut().and_then(|derived| derived.remove("occurred_at"));
+            (
+                received_at.as_str().unwrap()[..23].to_owned(),
+                derived.map(|at| at.as_str().unwrap()[..23].to_owned()),
+            )
+        };
+        assert_eq!(ms(&mut shown), ms(&mut found));
+        for of_the_ledger in ["tenant", "ledger_seq"] {
+            found.as_object_mut().unwrap().remove(of_the_ledger);
+        }
+        assert_eq!(shown, found);
+    }
+    let last = shown.last().unwrap();
+    assert_eq!(
+        (&last["verdict"], &last["complete"], &last["matched"]),
+        (&json!("ok"), &json!(false), &json!(10))
+    );
+    server.post(&key, 60, 5).await;
+    let said = search(&["--gap-free", "action=video.update"]);
+    assert!(said.stderr.contains("it extends the 60 records that were accepted before"), "{}", said.stderr);
+    server.stop();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_of_the_known_history_is_not_shown() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let key = server.operator_key();
+    server.post(&key, 0, 20).await;
+    let args = ["search", "--url", server.url(), "--key", &key, "--tenant", "acme", "--verify", "--gap-free"];
+    assert_eq!(world.run(&args).code, Some(0));
+    // Whoever asked before saw another log under the same name and key.
+    let folder = world.path("state/checkpoints");
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let mut seen: Value = serde_json::from_str(&kept).unwrap();
+    seen["root"] = json!("00".repeat(32));
+    std::fs::write(&file, seen.to_string()).unwrap();
+    let said = world.run(&args);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(8), ""), "{}", said.stderr);
+    assert!(said.stderr.contains("this is another history"), "{}", said.stderr);
+    std::fs::write(&file, &kept).unwrap();
+    let other = annals_tree::note::SigningKey::from_seed(seen["origin"].as_str().unwrap(), &[5; 32]).unwrap();
+    let said = world.run(&[&args[..], &["--log-key", &other.verifier_key().to_string()]].concat());
+    assert_eq!((said.code, said.stdout.as_str()), (Some(8), ""), "{}", said.stderr);
+    let alone = world.run(&["search", "--url", server.url(), "--gap-free"]);
+    assert_eq!(alone.code, Some(2), "`--gap-free` says nothing without `--verify`");
+    server.stop();
+}

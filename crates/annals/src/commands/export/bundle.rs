@@ -261,7 +261,7 @@ impl Export {
         if let Some(problem) = problems.first() {
             return Err(self.spoilt(problem));
         }
-        let held = Held { lens, withheld, rows: true.into() };
+        let held = Held { lens, withheld, rows: true.into(), ..Held::default() };
         let mut judge = Judge::new(&self.manifest, lifecycle, head.size, &[]);
         let lines =
             File::open(&self.lines_path).map_err(|error| Failure::io("read", &self.lines_path, &error))?;

@@ -1,0 +1,755 @@
+"""Checks evidence bundles: python3 verify_bundle.py [--log-key VKEY] BUNDLE…
+
+Written from docs/reference/bundle-format.md and commitment.md (and, for filters, search.md and event.md) alone; it shares no code
+with annals. The standard library does everything but Ed25519, which is the package `cryptography`'s.
+
+Prints one JSON object for each bundle: whether everything `holds`, the verdict of each position that has an entry as `positions`,
+and `problems` in words. The exit code is 0 when all hold, 8 when one does not. It keeps no memory of earlier checkpoints, and
+refuses filters with words (`q`), for which it would need Unicode's tables of where words end.
+"""
+
+import base64
+import binascii
+import decimal
+import hashlib
+import json
+import re
+import struct
+import sys
+import zlib
+
+import bundle_filters as filters
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+LINE_BYTES_MAX = 2 << 20
+KIB, MIB = 1 << 10, 1 << 20
+FILES = {"manifest.json": MIB, "checkpoint": 256 * KIB, "lifecycle.ndjson": 16 * MIB, "log.ndjson": 1 << 63, "trust.json": MIB,
+         "earlier.json": 64 * KIB, "registry.json": MIB, "report.html": 16 * MIB, "README.txt": MIB}
+NEEDED = ("manifest.json", "checkpoint", "lifecycle.ndjson", "log.ndjson")
+MANIFEST = {"format", "origin", "tenant", "log", "size", "range", "mode", "filter", "withheld", "created_at", "program", "counts", "files"}
+
+
+class Bad(Exception):
+    """What was read is not as it has to be."""
+
+
+def demand(holds, problem):
+    if not holds:
+        raise Bad(problem)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def unhex(text, length=None):
+    demand(isinstance(text, str) and re.fullmatch(r"([0-9a-f]{2})*", text), f"{text!r} is not lower-case hex")
+    data = bytes.fromhex(text)
+    demand(length is None or len(data) == length, f"{text!r} has not {length} bytes")
+    return data
+
+
+class Number(str):
+    """A number's token, digit for digit."""
+
+    def value(self):
+        return decimal.Decimal(self)
+
+
+def parse(text):
+    """JSON with number tokens kept and no member twice."""
+    def members(pairs):
+        demand(len({name for name, _ in pairs}) == len(pairs), "a member stands twice")
+        return dict(pairs)
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()
+        demand(not text.startswith("\ufeff"), "a byte order mark")
+        return json.loads(text, object_pairs_hook=members, parse_int=Number, parse_float=Number, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Bad(str(error)) from error
+
+
+def refuse(token):
+    raise Bad(f"{token} is no JSON")
+
+
+def natural(value):
+    demand(isinstance(value, Number) and re.fullmatch("0|[1-9][0-9]*", value) and int(value) < 1 << 64, f"{value!r} is no position")
+    return int(value)
+
+
+# --- The archive ---------------------------------------------------------------------------------------------------------------
+
+def zip64(extra):
+    """The numbers of the zip64 field, in order."""
+    found, at = None, 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        demand(at + 4 + length <= len(extra), "a header is cut short")
+        if kind == 1:
+            demand(found is None, "a header has two zip64 fields")
+            found = list(struct.unpack(f"<{length // 8}Q", extra[at + 4:at + 4 + length // 8 * 8]))
+        at += 4 + length
+
+    def number(value):
+        if value != 0xFFFFFFFF:
+            return value
+        demand(found, "a header lacks its zip64 field")
+        return found.pop(0)
+    return number
+
+
+def read_archive(data):
+    """The files of an archive, by name; of one whose data is damaged, what is wrong with it."""
+    cut = "it does not end as a zip archive does; it may be cut short"
+    end = len(data) - 22
+    demand(end >= 0 and data[end:end + 4] == b"PK\5\6" and data[-2:] == b"\0\0", cut)
+    disk, first, here, count, size, at = struct.unpack_from("<HHHHII", data, end + 4)
+    demand((disk, first) in ((0, 0), (0xFFFF, 0xFFFF)) and here == count, "it is one of several parts")
+    stop = end
+    if end >= 20 and data[end - 20:end - 16] == b"PK\6\7":
+        part, stop, parts = struct.unpack_from("<IQI", data, end - 16)
+        demand((part, parts) == (0, 1) and stop + 56 == end - 20 and data[stop:stop + 4] == b"PK\6\6", "its zip64 end is damaged")
+        length, _, _, disk, first, here, count64, size64, at64 = struct.unpack_from("<QHHIIQQQQ", data, stop + 4)
+        demand(length == 44 and (disk, first) == (0, 0) and here == count64, "its zip64 end is damaged")
+        for small, limit, large in ((count, 0xFFFF, count64), (size, 0xFFFFFFFF, size64), (at, 0xFFFFFFFF, at64)):
+            demand(small in (limit, large), "its two ends do not say the same")
+        count, size, at = count64, size64, at64
+    demand(at + size == stop, "its directory is not where it says; it may be cut short")
+    directory, entries = at, {}
+    for _ in range(count):
+        demand(data[at:at + 4] == b"PK\1\2" and at + 46 <= stop, "its directory is damaged")
+        flags, method, _, crc, packed, plain, name_len, extra_len, comment_len, disk, _, _, header = struct.unpack_from("<HHIIIIHHHHHII", data, at + 8)
+        name = data[at + 46:at + 46 + name_len].decode("latin-1")
+        number = zip64(data[at + 46 + name_len:at + 46 + name_len + extra_len])
+        plain, packed, header = number(plain), number(packed), number(header)
+        at += 46 + name_len + extra_len + comment_len
+        demand(name in FILES, f"{name!r} is no file of a bundle")
+        demand(name not in entries, f"`{name}` is there twice")
+        demand(plain <= FILES[name], f"`{name}` is too long")
+        demand(disk in (0, 0xFFFF) and not flags & ~(8 | 6 | 1 << 11), f"`{name}` is written in a way that bundles are not")
+        demand(method == 8 or method == 0 and plain == packed, f"`{name}` is compressed in a way that bundles are not")
+        entries[name] = (header, flags, method, crc, packed, plain)
+    demand(at == stop, "its directory has more than it counts, or less")
+    files, at = {}, 0
+    for name, (header, flags, method, crc, packed, plain) in sorted(entries.items(), key=lambda entry: entry[1]):
+        demand(header == at and data[at:at + 4] == b"PK\3\4", f"there are bytes in front of `{name}` that no file has")
+        local_flags, local_method, _, *says, name_len, extra_len = struct.unpack_from("<HHIIIIHH", data, at + 6)
+        demand(data[at + 30:at + 30 + name_len] == name.encode(), f"`{name}`: header and directory differ in its name")
+        number = zip64(data[at + 30 + name_len:at + 30 + name_len + extra_len])
+        large = (number(says[2]), number(says[1]))
+        says = (says[0], large[1], large[0])
+        demand((local_flags, local_method) == (flags, method), f"`{name}`: header and directory differ in how it is written")
+        demand(says == (crc, packed, plain) or flags & 8 and says == (0, 0, 0), f"`{name}`: header and directory differ in its length or checksum")
+        at += 30 + name_len + extra_len
+        demand(at + packed <= directory, f"`{name}` goes on into the directory")
+        files[name] = unpack(name, data[at:at + packed], method, crc, plain)
+        at += packed
+        if flags & 8:
+            shapes = [mark + struct.pack(form, crc, packed, plain) for mark in (b"PK\7\10", b"") for form in ("<IQQ", "<III")
+                      if form == "<IQQ" or max(packed, plain) < 1 << 32]
+            fits = [shape for shape in shapes if data[at:at + len(shape)] == shape and at + len(shape) <= directory]
+            demand(fits, f"`{name}`: what stands behind its data and the directory differ")
+            at += len(fits[0])
+    demand(at == directory, "there are bytes in front of its directory that no file has")
+    return files
+
+
+def unpack(name, packed, method, crc, plain):
+    content = packed
+    if method == 8:
+        inflate = zlib.decompressobj(-15)
+        try:
+            content = inflate.decompress(packed, plain + 1)
+        except zlib.error:
+            return Bad(f"`{name}` does not decompress")
+        if not inflate.eof and len(content) <= plain:
+            return Bad(f"`{name}` is cut short")
+        if inflate.unused_data:
+            return Bad(f"`{name}` has bytes behind its end")
+    if len(content) != plain:
+        return Bad(f"`{name}` is longer or shorter than the directory says")
+    return content if zlib.crc32(content) == crc else Bad(f"`{name}` does not have the checksum that the directory says")
+
+
+# --- Keys, notes, checkpoints ---------------------------------------------------------------------------------------------------
+
+def verifier_key(text):
+    """Name and public key of `name+id+base64`."""
+    # Base64 has a plus sign too; the id in front of the key has not.
+    found = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)", text)
+    demand(found, f"{text!r} is no verifier key")
+    name, key_id, data = found.groups()
+    data = debase(data)
+    demand(len(data) == 33 and data[0] == 1, f"{text!r} is of another type")
+    demand(id_of(name, data[1:]).hex() == key_id, f"{text!r}: the id is not the key's")
+    return name, data[1:]
+
+
+def debase(text):
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Bad(f"{text!r} is no base64") from error
+
+
+def id_of(name, public_key):
+    return sha256(name.encode(), b"\n\1", public_key)[:4]
+
+
+def open_checkpoint(note, origin, public_key):
+    """Size and root of a checkpoint that this key signed; of any when there is none to check with."""
+    text, gap, signatures = note.partition("\n\n")
+    demand(gap and signatures.endswith("\n") and len(note) <= 256 * KIB, "it is no signed note")
+    text += "\n"
+    lines = signatures[:-1].split("\n")
+    demand(len(lines) <= 64, "it has too many signatures")
+    signed = public_key is None
+    for line in lines:
+        found = re.fullmatch("\u2014 ([^+\\s]+) (\\S+)", line)
+        demand(found, "it has a line that is no signature")
+        name, data = found[1], debase(found[2])
+        demand(len(data) > 4, "it has a line that is no signature")
+        if public_key is not None and name == origin and data[:4] == id_of(origin, public_key):
+            try:
+                Ed25519PublicKey.from_public_bytes(public_key).verify(data[4:], text.encode())
+            except (InvalidSignature, ValueError) as error:
+                raise Bad("its signature by the log's key is wrong") from error
+            signed = True
+    demand(signed, "it is not signed by the log's key")
+    parts = text.split("\n")
+    demand(len(parts) >= 4 and re.fullmatch("0|[1-9][0-9]*", parts[1]), "it is no checkpoint")
+    root = debase(parts[2])
+    demand(parts[0] and len(root) == 32, "it is no checkpoint")
+    demand(origin is None or parts[0] == origin, "it is of another log")
+    return parts[0], int(parts[1]), root
+
+
+# --- Trees ------------------------------------------------------------------------------------------------------------------------
+
+class Tree:
+    """Roots of complete subtrees from the left, each with its level."""
+
+    def __init__(self):
+        self.size, self.peaks = 0, []
+
+    def push(self, level, node):
+        self.size += 1 << level
+        while self.peaks and self.peaks[-1][0] == level:
+            node, level = sha256(b"\1", self.peaks.pop()[1], node), level + 1
+        self.peaks.append((level, node))
+
+    def root(self):
+        if not self.peaks:
+            return sha256()
+        root = self.peaks[-1][1]
+        for _, left in reversed(self.peaks[:-1]):
+            root = sha256(b"\1", left, root)
+        return root
+
+
+def check_inclusion(leaf, position, size, hashes, root):
+    """RFC 9162, 2.1.3.2."""
+    demand(position < size, "the proof is of a position that the log does not have")
+    at, last, node = position, size - 1, leaf
+    for other in hashes:
+        demand(last > 0, "the proof is too long")
+        if at & 1 or at == last:
+            node = sha256(b"\1", other, node)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            node = sha256(b"\1", node, other)
+        at, last = at >> 1, last >> 1
+    demand(last == 0 and node == root, "the proof does not lead to the root")
+
+
+def check_consistency(first, first_root, second, second_root, hashes):
+    """RFC 9162, 2.1.4.2."""
+    demand(first <= second, "the proof is of a larger log")
+    if first in (0, second):
+        demand(not hashes and first_root == (second_root if first else sha256()), "the proof does not lead to the root")
+        return
+    hashes = ([first_root] if first & (first - 1) == 0 else []) + hashes
+    demand(hashes, "the proof is too short")
+    at, last = first - 1, second - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    old = new = hashes[0]
+    for other in hashes[1:]:
+        demand(last > 0, "the proof is too long")
+        if at & 1 or at == last:
+            old, new = sha256(b"\1", other, old), sha256(b"\1", other, new)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            new = sha256(b"\1", new, other)
+        at, last = at >> 1, last >> 1
+    demand(last == 0 and old == first_root and new == second_root, "the proof does not lead to the root")
+
+
+# --- Entries, units, lines ---------------------------------------------------------------------------------------------------------
+
+def entry_of(data):
+    """Kind, class, time and commitment."""
+    demand(len(data) >= 44, "the entry is cut short")
+    version, kind, retention, at = struct.unpack_from(">BBHQ", data)
+    demand(version == 1 and 1 <= kind <= 6, "the entry is of another version or kind")
+    body = data[44:]
+    demand((kind == 1) == (not body) and len(body) <= 32768, "the entry's body is not as its kind has it")
+    demand(kind == 1 or sha256(b"\2", body) == data[12:44], "the entry's body does not match its commitment")
+    return kind, retention, at, data[12:44], body
+
+
+def canonical(value):
+    """Value bytes, as text."""
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join(canonical(name) + ":" + canonical(value[name]) for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, Number):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def pointer(*names):
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def unpointer(name):
+    return [part.replace("~1", "/").replace("~0", "~") for part in name.split("/")[1:]]
+
+
+def rebuild(shown):
+    """The event that units make: names and value bytes."""
+    event = parse(shown[0][1])
+    demand(shown[0][0] == "" and isinstance(event, dict), "the envelope is none")
+    types = event.pop("targets", None)
+    targets = None if types is None else [{} if kind is None else {"type": kind} for kind in types]
+    for name, text in shown[1:]:
+        path, value = unpointer(name), parse(text)
+        if path[0] == "targets":
+            demand(targets is not None and len(path) == 2 and isinstance(value, dict), "a target that is none")
+            demand(re.fullmatch("0|[1-9][0-9]*", path[1]) and int(path[1]) < len(targets), "a target that is none")
+            targets[int(path[1])].update(value)
+        elif name in ("/outcome", "/context", "/metadata", "/changes/before", "/changes/after") and isinstance(value, dict) and value:
+            place = event
+            for part in path:
+                place = place.setdefault(part, {})
+            demand(isinstance(place, dict) and not place.keys() & value.keys(), "a member stands twice")
+            place.update(value)
+        else:
+            place = event
+            for part in path[:-1]:
+                place = place.setdefault(part, {})
+                demand(isinstance(place, dict), "a member of what has none")
+            demand(path[-1] not in place, "a member stands twice")
+            place[path[-1]] = value
+    if targets is not None:
+        event["targets"] = targets
+    return event
+
+
+def split(event):
+    """Names and value bytes of an event's units, in order."""
+    units, folding, envelope = {}, {}, {}
+    for name, value in event.items():
+        if name in ("id", "occurred_at", "action", "operation", "category", "severity", "source", "trace"):
+            envelope[name] = value
+        elif name == "outcome":
+            if "result" in value:
+                envelope[name] = {"result": value["result"]}
+            units["/outcome"] = {member: value[member] for member in value if member != "result"}
+        elif name == "changes":
+            for state in ("before", "after"):
+                if isinstance(value.get(state), dict) and value[state]:
+                    folding.update({pointer(name, state, member): (pointer(name, state), member, value[state][member]) for member in value[state]})
+                elif state in value:
+                    units[pointer(name, state)] = value[state]
+            left = {member: value[member] for member in value if member not in ("before", "after")}
+            envelope.update({name: left} if left else {})
+        elif name == "targets":
+            envelope[name] = [target.get("type") for target in value]
+            units.update({pointer(name, str(at)): {member: target[member] for member in target if member != "type"} for at, target in enumerate(value)})
+        elif name == "actor":
+            units.update({pointer(name, member): value[member] for member in value})
+        elif name == "context":
+            units.update({pointer(name, member): value[member] for member in ("ip", "user_agent") if member in value})
+            units["/context"] = {member: value[member] for member in value if member not in ("ip", "user_agent")}
+        elif name == "metadata" and isinstance(value, dict):
+            folding.update({pointer(name, member): (pointer(name), member, value[member]) for member in value})
+        else:
+            units[pointer(name)] = value
+    rests = [name for name in units if (name in ("/outcome", "/context") or name.startswith("/targets/")) and units[name] == {}]
+    units = {name: value for name, value in units.items() if name not in rests}
+    units[""], count, rest = envelope, len(units) + 1, {}
+    for name, (parent, member, value) in sorted(folding.items(), key=lambda item: item[0].encode()):
+        if count < 128 and len(name.encode()) <= 1024:
+            units[name], count = value, count + 1
+        else:
+            rest.setdefault(parent, {})[member] = value
+    units.update(rest)
+    return [(name, canonical(units[name])) for name in sorted(units, key=str.encode)]
+
+
+class Record:
+    """A line with an entry, checked by itself."""
+
+    def __init__(self, line):
+        members = {name: value for name, value in line.items() if value is not None}
+        demand(not members.keys() - {"position", "entry", "secret", "units", "expired"}, "a line must be a record or a gap")
+        self.position, self.expired = natural(members["position"]), None
+        self.entry = unhex(members["entry"])
+        self.kind, self.retention, self.at, commitment, self.body = entry_of(self.entry)
+        if "expired" in members:
+            self.expired = natural(members["expired"])
+        self.parts, self.problem, self.event = None, None, None
+        secret = unhex(members["secret"], 16) if "secret" in members else None
+        if "units" not in members:
+            self.problem = None if secret is None else "a secret without units"
+            return
+        self.parts = []
+        demand(isinstance(members["units"], list), "units must be an array")
+        units = [self.unit(unit) for unit in members["units"]]
+        try:
+            demand(self.kind == 1, "an entry of the log's own has no units")
+            self.commit(units, secret, commitment)
+            shown = [part[1:] for part in self.parts if part[0] == "shown"]
+            if self.parts[:1] and self.parts[0][0] == "shown":
+                self.event = rebuild(shown)
+                demand(len(shown) < len(self.parts) or split(self.event) == shown, "the units are not those that the event splits into")
+        except (Bad, ValueError, AttributeError, TypeError, KeyError) as error:
+            self.problem = str(error)
+
+    @staticmethod
+    def unit(unit):
+        demand(isinstance(unit, list) and unit and type(unit[0]) is str, "a unit must be an array that begins with a text")
+        if len(unit) > 1 and type(unit[1]) is str:
+            demand(len(unit) <= 3, "a unit with too many parts")
+            return ("shown", unit[0], unit[1], unhex(unit[2], 16) if len(unit) == 3 else None)
+        demand(len(unit) <= 2, "a unit with too many parts")
+        return ("hidden", unhex(unit[0], 32), natural(unit[1]) if len(unit) == 2 else None)
+
+    def commit(self, units, secret, commitment):
+        digests, last = [], None
+        for number, unit in enumerate(units):
+            if unit[0] == "hidden":
+                demand(secret is None, "a unit is hidden beside the secret that shows it")
+                digests.append(unit[1])
+                self.parts.append(("hidden", unit[2]))
+                continue
+            _, name, value, salt = unit
+            demand(last is None or last < name.encode(), "units out of order")
+            last = name.encode()
+            demand((salt is None) == (secret is not None), "a salt or a secret is needed, and only one of the two")
+            if salt is None:
+                pair = sha256(b"\3", secret, struct.pack(">I", number // 2))
+                salt = pair[16 * (number % 2):][:16]
+            demand(len(last) < 1 << 16, "a unit's name is too long")
+            digests.append(sha256(b"\4", salt, struct.pack(">H", len(last)), last, value.encode()))
+            self.parts.append(("shown", name, value))
+        whole = sha256(b"\5", struct.pack(">I", len(digests)), *digests)
+        demand(whole == commitment, "the event's values are not those that were recorded")
+
+
+# --- The log ------------------------------------------------------------------------------------------------------------------------
+
+def runs_of(runs, position):
+    runs = [(natural(first), natural(last)) for first, last in runs]
+    demand(all(first <= last for first, last in runs) and all(a[1] < b[0] for a, b in zip(runs, runs[1:])), "runs must rise without overlap")
+    demand(not runs or runs[-1][1] < position, "it speaks of positions after its own")
+    return runs
+
+
+def covers(runs, position):
+    return any(first <= position <= last for first, last in runs)
+
+
+class Excuse:
+    """An entry of `lifecycle.ndjson`."""
+
+    def __init__(self, record):
+        self.entry, self.kind, self.met, self.used = record.entry, record.kind, False, False
+        if self.kind not in (2, 3):
+            return
+        try:
+            states = parse(record.body)["metadata"]
+            if self.kind == 2:
+                self.approved = natural(states["approvals"]) >= natural(states["approvals_required"])
+                demand(states["stage"] in ("ordered", "done") and type(states["case"]) is type(states["reason"]) is str, "it states no erasure")
+                self.erased = [(runs_of(erased["runs"], record.position), [natural(unit) for unit in erased["units"]]) for erased in states["erased"]]
+            else:
+                self.retention, self.cutoff = natural(states["class"]), natural(states["cutoff_ms"])
+                self.runs = runs_of(states["runs"], record.position)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Bad(f"the entry at position {record.position}: {error}") from error
+
+    def erases(self, position, unit):
+        if self.kind != 2 or not any(covers(runs, position) and unit in units for runs, units in self.erased):
+            return "which does not cover it" if self.kind == 2 else "which says nothing of the kind"
+        self.used |= self.approved
+        return None if self.approved else "with fewer approvals than it takes"
+
+    def expires(self, record):
+        if self.kind != 3 or record.retention != self.retention or record.at >= self.cutoff or not covers(self.runs, record.position):
+            return "which does not cover it" if self.kind == 3 else "which says nothing of the kind"
+        self.used = True
+        return None
+
+
+def gap_nodes(at, end):
+    """Levels of the largest complete subtrees."""
+    while at < end:
+        level = min((at & -at).bit_length() - 1 if at else 63, (end - at).bit_length() - 1)
+        yield level
+        at += 1 << level
+
+
+class Bundle:
+    def __init__(self, data, log_key):
+        self.log_key, self.problems, self.positions = log_key, [], []
+        try:
+            self.files = read_archive(data)
+            self.verify()
+        except (Bad, KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error) as error:
+            self.problems.append(str(error))
+
+    def find(self, problem):
+        self.problems.append(problem)
+
+    def content(self, name):
+        content = self.files.get(name, b"")
+        if isinstance(content, Bad):
+            self.find(str(content))
+            return b""
+        return content
+
+    def document(self, name):
+        """A JSON file, or none."""
+        try:
+            return parse(self.content(name)) if name in self.files else None
+        except Bad as error:
+            return self.find(f"`{name}`: {error}")
+
+    def verify(self):
+        for name in NEEDED:
+            if name not in self.files:
+                self.find(f"the bundle has no `{name}`")
+        manifest = parse(self.content("manifest.json"))
+        demand(manifest.get("format") == "annals-bundle/1", f"a bundle of the format {manifest.get('format')!r}")
+        demand(MANIFEST <= manifest.keys() and manifest["mode"] in ("selection", "gap-free", "covered"), "`manifest.json` lacks a member")
+        self.check_files(manifest)
+        note = self.content("checkpoint").decode("utf-8", "replace")
+        origin, size, root = open_checkpoint(note, None, None)
+        trust = self.document("trust.json")
+        found = [verifier_key(key["key"]) for key in trust["keys"]] if trust else []
+        found = [key for name, key in found if name == origin]
+        demand(trust is None or found, f"`trust.json` has no key of log {origin}")
+        demand(found or self.log_key, f"log {origin}: no key to check it with")
+        key = found[-1] if found else None
+        if self.log_key:
+            name, key = self.log_key
+            demand(origin == name or origin.startswith(name + "/"), f"the key given is of `{name}`")
+            demand(not found or found[-1] == key, "the key that the log shows is another than the one it is checked with")
+        open_checkpoint(note, origin, key)
+        self.lifecycle, self.manifest, self.size = {}, manifest, size
+        self.read_lifecycle()
+        self.whole = [natural(bound) for bound in manifest["range"]]
+        demand(len(self.whole) == 2, "a range must have two ends")
+        self.withheld, self.condition = [filters.need(pattern) for pattern in manifest["withheld"]], None
+        try:
+            if manifest["filter"] is not None:
+                self.condition = filters.read(manifest["filter"])
+                hides = [need for need in filters.needs(self.condition, 0) for own in self.withheld if filters.overlap(own, need)]
+                if hides and manifest["mode"] == "covered":
+                    self.find("the bundle withholds what its filter looks at")
+        except filters.Wrong as error:
+            self.find(f"`manifest.json`: the filter cannot be read: {error}")
+        if self.whole[0] >= self.whole[1]:
+            self.find("the bundle accounts for no position: its range is empty")
+        self.walk()
+        self.finish(origin, size, root)
+        self.check_growth(origin, size, root, key)
+
+    def check_files(self, manifest):
+        listed = {}
+        for file in manifest["files"]:
+            demand(file["name"] not in listed, f"`manifest.json` lists `{file['name']}` twice")
+            listed[file["name"]] = (natural(file["bytes"]), unhex(file["sha256"], 32))
+        for name in listed:
+            if name not in self.files or name == "manifest.json":
+                self.find(f"`manifest.json` lists `{name}`, which is not there")
+        for name in self.files.keys() - {"manifest.json"}:
+            content = self.content(name)
+            if name not in listed:
+                self.find(f"`{name}` is not listed in `manifest.json`")
+            elif listed[name] != (len(content), sha256(content)):
+                self.find(f"`{name}` does not have the length or the SHA-256 that `manifest.json` says")
+
+    def read_lifecycle(self):
+        for line in self.content("lifecycle.ndjson").split(b"\n"):
+            try:
+                if line:
+                    record = Record(parse(line))
+                    demand(record.position not in self.lifecycle, f"the entry at position {record.position} is listed twice")
+                    if record.kind != 1:
+                        self.lifecycle[record.position] = Excuse(record)
+            except (Bad, KeyError, TypeError) as error:
+                self.find(f"`lifecycle.ndjson`: {error}")
+
+    def walk(self):
+        self.tree, self.last_at, self.counts, self.matched = Tree(), 0, [0, 0], 0
+        lines = self.content("log.ndjson").split(b"\n")
+        for line in lines[:-1]:
+            try:
+                demand(len(line) <= LINE_BYTES_MAX, "a line that is too long")
+                members = parse(line)
+                if members.get("gap") is not None:
+                    self.gap(members)
+                else:
+                    record = Record(members)
+                    demand(record.position == self.tree.size, f"position {record.position} comes where {self.tree.size} has to")
+                    self.record(record)
+            except (Bad, KeyError, TypeError, ValueError, AttributeError) as error:
+                return self.find(f"`log.ndjson`, after position {self.tree.size}: {error}")
+            if self.tree.size > self.size:
+                return self.find(f"the log goes on, and its checkpoint has {self.size} records")
+        if lines[-1]:
+            self.find("the last line is cut short")
+
+    def gap(self, members):
+        demand({name for name in members if members[name] is not None} == {"gap", "nodes"}, "a line must be a record or a gap")
+        first, end = map(natural, members["gap"])
+        nodes = [unhex(node, 32) for node in members["nodes"]]
+        demand(first == self.tree.size and first < end, f"a gap from {first} to {end} where position {self.tree.size} has to come")
+        if self.manifest["mode"] != "selection" and max(first, self.whole[0]) < min(end, self.whole[1]):
+            self.find(f"position {max(first, self.whole[0])}: positions are left out, and the bundle says that none is")
+        levels = list(gap_nodes(first, end))
+        demand(len(levels) == len(nodes), f"a gap to {end} with {len(nodes)} hashes, it takes {len(levels)}")
+        for level, node in zip(levels, nodes):
+            self.tree.push(level, node)
+
+    def record(self, record):
+        self.tree.push(0, sha256(b"\0", record.entry))
+        self.counts[0] += 1
+        self.counts[1] += record.parts is not None and record.kind == 1
+        if record.at < self.last_at:
+            self.find(f"position {record.position}: received before the record in front of it")
+        self.last_at = max(self.last_at, record.at)
+        verdict, problem = self.judge(record)
+        self.positions.append([record.position, verdict])
+        if problem:
+            self.find(f"position {record.position}: {problem}")
+        if record.kind == 1 and not record.problem:
+            self.against_the_filter(record, verdict)
+
+    def judge(self, record):
+        """The verdict, and what is wrong where it is unexplained."""
+        if record.kind != 1:
+            if record.problem or record.expired is not None:
+                return "unexplained", "an entry of the log's own that pretends to be an event"
+            stated = self.lifecycle.get(record.position)
+            if stated:
+                stated.met = stated.entry == record.entry
+            same = stated is None or stated.met
+            return ("intact", None) if same else ("unexplained", "the entry differs from the one in `lifecycle.ndjson`")
+        if record.problem:
+            return "unexplained", record.problem
+        excuses = []
+        if record.expired is not None:
+            excuses.append(("expired", record.expired, lambda excuse: excuse.expires(record)))
+        else:
+            for number, part in enumerate(record.parts or []):
+                if part[0] == "hidden" and part[1] is not None:
+                    excuses.append(("erased", part[1], lambda excuse, number=number: excuse.erases(record.position, number)))
+        for word, by, ask in excuses:
+            problem = ask(self.lifecycle[by]) if by in self.lifecycle else "which the bundle does not have"
+            if problem:
+                return "unexplained", f"said to be {word} by entry {by}, {problem}"
+        if excuses:
+            return excuses[0][0], None
+        is_whole = record.parts is not None and all(part[0] == "shown" for part in record.parts)
+        return ("intact" if is_whole else "withheld"), None
+
+    def against_the_filter(self, record, verdict):
+        seen = filters.Seen(record, self.manifest["tenant"])
+        truth = filters.YES if self.condition is None else filters.look(self.condition, seen)
+        covered = self.manifest["mode"] == "covered"
+        parts = [part for part in record.parts or [] if part[0] == "shown" or part[1] is None]
+        hidden = filters.hidden_between([part[1] if part[0] == "shown" else None for part in parts])
+        allowed = all(after is not None and any(filters.could_be(need, (after, before)) for need in self.withheld) for after, before in hidden)
+        disclosed, problem = record.event is not None and allowed, None
+        if not self.whole[0] <= record.position < self.whole[1]:
+            problem = "an event outside of the range that the manifest names"
+        elif truth == filters.NO:
+            problem = "an event that the filter does not take" if not covered and record.parts is not None else None
+        elif disclosed:
+            self.matched += 1
+        elif verdict in ("erased", "expired"):
+            pass
+        elif truth == filters.YES:
+            problem = "the filter takes this event, and the bundle does not show it"
+        elif covered:
+            problem = "whether the filter takes this event cannot be told from what is shown"
+        elif record.parts is not None:
+            problem = "more of the event is hidden than the manifest says"
+        if problem:
+            self.find(f"position {record.position}: {problem}")
+
+    def finish(self, origin, size, root):
+        if self.tree.size != size:
+            self.find(f"the log ends at {self.tree.size}, its checkpoint has {size} records")
+        elif self.tree.root() != root:
+            self.find("the records and hashes do not give the root that was signed")
+        for position, excuse in self.lifecycle.items():
+            if excuse.used and not excuse.met:
+                self.find(f"position {position}: an entry of `lifecycle.ndjson` excuses others and is not in the log")
+        manifest = self.manifest
+        counts = [natural(manifest["counts"]["records"]), natural(manifest["counts"]["disclosed"])]
+        for holds, what in ((manifest["origin"] == origin, "origin"), (natural(manifest["size"]) == size, "size"),
+                            (self.whole[1] <= size, "range"), (counts == self.counts, "counts")):
+            if not holds:
+                self.find(f"the manifest's {what} is not as the log has it")
+
+    def check_growth(self, origin, size, root, key):
+        try:
+            earlier = self.document("earlier.json")
+            if earlier is not None:
+                hashes = [unhex(node, 32) for node in earlier["hashes"]]
+                check_consistency(natural(earlier["size"]), unhex(earlier["root"], 32), size, root, hashes)
+            registry = self.document("registry.json")
+            if registry is not None:
+                ledger = origin.rsplit("/", 2)[0]
+                demand(re.fullmatch(re.escape(ledger) + "/[at]/[0-9a-f]{32}", registry["origin"]), "it is a log of another ledger")
+                _, total, top = open_checkpoint(registry["checkpoint"], registry["origin"], key)
+                entry = unhex(registry["entry"])
+                kind, _, _, _, body = entry_of(entry)
+                demand(kind == 6, "the registry's entry states no head")
+                head = parse(body)["metadata"]
+                demand(head["origin_sha256"] == sha256(origin.encode()).hex(), "the registry's entry is about another log")
+                hashes = [unhex(node, 32) for node in registry["hashes"]]
+                check_inclusion(sha256(b"\0", entry), natural(registry["position"]), total, hashes, top)
+                hashes = [unhex(node, 32) for node in registry["consistency"]]
+                check_consistency(natural(head["size"]), unhex(head["root"], 32), size, root, hashes)
+        except (Bad, KeyError, TypeError) as error:
+            self.find(f"`earlier.json` or `registry.json`: {error}")
+
+
+def main(arguments):
+    log_key = None
+    if arguments[:1] == ["--log-key"]:
+        log_key, arguments = verifier_key(arguments[1]), arguments[2:]
+    held = True
+    for path in arguments:
+        with open(path, "rb") as file:
+            bundle = Bundle(file.read(), log_key)
+        held &= not bundle.problems
+        print(json.dumps({"bundle": path, "holds": not bundle.problems, "positions": bundle.positions, "problems": bundle.problems}))
+    return 0 if held else 8
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
