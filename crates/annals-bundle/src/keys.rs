@@ -7,10 +7,14 @@
 //! Who trusts the old key needs nobody to trust the new one: the old one signed the succession. The entry says besides from which
 //! size on the new key signs; the old one signed no checkpoint of so many records, so one that it signs later is a forgery.
 
+use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
 
+use annals_tree::checkpoint::{Checkpoint, CheckpointError};
 use annals_tree::entry::{Entry, EntryKind};
-use annals_tree::note::VerifierKey;
+use annals_tree::note::{NoteError, VerifierKey};
 use annals_tree::origin::ledger_of;
 use annals_tree::succession::Succession;
 use serde::Deserialize;
@@ -114,11 +118,125 @@ pub fn follow(
     if at == signer.public_key() { Ok(()) } else { Err(KeyError::NotIntroduced) }
 }
 
+/// Where a key comes from that a log is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It was given.
+    Given,
+    /// It was accepted before.
+    Remembered,
+    /// The log, or what shows it, has it.
+    Found,
+}
+
+impl Whose {
+    /// In a sentence about the key.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Remembered => "remembered from before",
+            Self::Found => "that the log shows",
+        }
+    }
+}
+
+/// The keys that a log is held against, all named by its origin.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Those that are trusted; the first one before the others.
+    trusted: Vec<(VerifierKey, Whose)>,
+    /// The key that the log shows.
+    found: Option<VerifierKey>,
+    /// The newest size accepted under the remembered key.
+    seen: Option<u64>,
+}
+
+impl Held {
+    /// The key given and the one remembered, with the size that was accepted under it, are trusted; without either the one found is.
+    /// None when there is none.
+    #[must_use]
+    pub fn new(
+        given: Option<VerifierKey>,
+        remembered: Option<(VerifierKey, u64)>,
+        found: Option<VerifierKey>,
+    ) -> Option<Held> {
+        let seen = remembered.as_ref().map(|(_, size)| *size);
+        let remembered = remembered.map(|(key, _)| key).filter(|key| given.as_ref() != Some(key));
+        let given = given.map(|key| (key, Whose::Given));
+        let mut trusted: Vec<_> =
+            given.into_iter().chain(remembered.map(|key| (key, Whose::Remembered))).collect();
+        if trusted.is_empty() {
+            trusted.push((found.clone()?, Whose::Found));
+        }
+        Some(Held { trusted, found, seen })
+    }
+
+    /// Keys that are trusted, the first one before the others. There is one at least.
+    #[must_use]
+    pub fn trusted(&self) -> &[(VerifierKey, Whose)] {
+        &self.trusted
+    }
+
+    /// Where the first key comes from that is trusted.
+    #[must_use]
+    pub fn whose(&self) -> Whose {
+        self.trusted.first().map_or(Whose::Found, |(_, whose)| *whose)
+    }
+
+    /// Opens a checkpoint with one of the keys that are trusted, or with the one that the log shows: that one is to be believed only
+    /// once [`Held::introduced`] says so.
+    ///
+    /// # Errors
+    ///
+    /// None of them signed it.
+    pub fn open(&self, note: &str, origin: &str) -> Result<(Checkpoint, VerifierKey), CheckpointError> {
+        let keys = self.trusted.iter().map(|(key, _)| key).chain(&self.found);
+        let mut first = None;
+        for key in keys {
+            match Checkpoint::open(note, key, origin) {
+                Ok(checkpoint) => return Ok((checkpoint, key.clone())),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        Err(first.unwrap_or(CheckpointError::Note(NoteError::NotSignedBy)))
+    }
+
+    /// Whether every key that is trusted leads to the one that signed the checkpoint of `size` records, by the log's entries of kind
+    /// 5, and the log shows that one.
+    ///
+    /// # Errors
+    ///
+    /// In words, what does not hold.
+    pub fn introduced(
+        &self,
+        signer: &VerifierKey,
+        size: u64,
+        changes: &[(u64, KeyChange)],
+    ) -> Result<(), String> {
+        let another = |whose: Whose, why: &dyn fmt::Display| {
+            format!("the key {} is another than the one it is checked with, and {why}", whose.words())
+        };
+        let is_trusted = self.trusted.iter().any(|(key, _)| key == signer);
+        for (key, whose) in &self.trusted {
+            let seen = self.seen.filter(|_| *whose == Whose::Remembered);
+            match follow(key, seen, signer, size, changes) {
+                Err(error @ KeyError::NotIntroduced) => {
+                    return Err(another(if is_trusted { *whose } else { Whose::Found }, &error));
+                }
+                Err(error) => return Err(error.to_string()),
+                Ok(()) => {}
+            }
+        }
+        match &self.found {
+            Some(found) if found != signer => Err(another(Whose::Found, &"it did not sign the checkpoint")),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-    use alloc::vec::Vec;
-
     use annals_tree::note::SigningKey;
 
     use super::*;
@@ -164,6 +282,48 @@ mod tests {
         assert_eq!(led(2, None, 2, 30), stepped_back, "it is not for the old key to sign any more");
         assert_eq!(led(1, None, 2, 30), stepped_back);
         assert_eq!(follow(&public(1), None, &public(2), 10, &changes[..1]), Ok(()));
+    }
+
+    #[test]
+    fn a_key_that_is_only_shown_counts_once_the_log_introduces_it() {
+        let sign = |seed: u8| {
+            let root = annals_tree::leaf_hash(b"x");
+            key(seed).with_name(ORIGIN).unwrap().sign(&Checkpoint::new(ORIGIN, 9, root).to_text()).unwrap()
+        };
+        let changes = [(7, change(6, 1, 2))];
+        let held = |given: Option<u8>, remembered: Option<u8>, found: Option<u8>| {
+            Held::new(given.map(public), remembered.map(|seed| (public(seed), 5)), found.map(public)).unwrap()
+        };
+        let said = |held: &Held, seed: u8, changes| {
+            let (checkpoint, signer) = held.open(&sign(seed), ORIGIN).unwrap();
+            held.introduced(&signer, checkpoint.size, changes)
+        };
+        for held in [
+            held(Some(1), None, Some(2)),
+            held(None, Some(1), Some(2)),
+            held(Some(2), Some(1), Some(2)),
+            held(Some(2), Some(1), None),
+            held(None, None, Some(2)),
+        ] {
+            assert_eq!(said(&held, 2, &changes), Ok(()), "{held:?}");
+        }
+        for (held, whose) in [
+            (held(Some(1), None, Some(2)), "that the log shows"),
+            (held(None, Some(1), Some(2)), "that the log shows"),
+            (held(Some(2), Some(1), Some(2)), "remembered from before"),
+        ] {
+            let problem = said(&held, 2, &[]).unwrap_err();
+            assert_eq!(
+                problem,
+                format!(
+                    "the key {whose} is another than the one it is checked with, and no entry of the log introduces it"
+                )
+            );
+        }
+        let problem = said(&held(None, Some(2), Some(1)), 2, &[]).unwrap_err();
+        assert!(problem.ends_with("it did not sign the checkpoint"), "{problem}");
+        assert!(held(Some(1), None, None).open(&sign(2), ORIGIN).is_err());
+        assert!(Held::new(None, None, None).is_none());
     }
 
     #[test]

@@ -50,7 +50,7 @@ mod verdict;
 mod walk;
 
 pub use compose::{Line, Unit, gap_nodes, write_line};
-pub use keys::{KeyChange, KeyError, follow};
+pub use keys::{Held, KeyChange, KeyError, Whose, follow};
 pub use lifecycle::{Erased, Erasure, Expiry, Lifecycle, LifecycleError, Stage};
 pub use line::{Checked, Hex, LineError, Part, RecordCheck, Shown, UnitText, check_line, check_parts};
 pub use manifest::{Counts, Earlier, File, Manifest, Mode, Trust, TrustedKey};

@@ -455,7 +455,7 @@ impl Checked {
             origin,
             size: checkpoint.size,
             root: checkpoint.root,
-            trust: against.trust,
+            trust: against.trust(),
             earlier: against.earlier.filter(|_| is_linked).map(|(size, _)| size),
             intact: is_intact,
             remark: Some(counts),

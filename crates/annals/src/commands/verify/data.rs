@@ -106,7 +106,7 @@ fn judge(
         origin: &log.origin,
         size: log.size,
         root: log.root,
-        trust: against.trust,
+        trust: against.trust(),
         earlier: against.earlier.map(|(size, _)| size),
         intact,
         remark: (unsigned > 0).then(|| format!("the last {unsigned} not signed yet")),

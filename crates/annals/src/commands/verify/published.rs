@@ -102,7 +102,7 @@ impl<S: LogSource> Published<S> {
             origin: &origin,
             size: checkpoint.size,
             root: checkpoint.root,
-            trust: against.trust,
+            trust: against.trust(),
             earlier: against.earlier.map(|(size, _)| size),
             intact,
             remark: None,

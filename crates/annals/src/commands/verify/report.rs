@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use annals_bundle::{KeyChange, KeyError, follow};
+use annals_bundle::{Held, KeyChange, Whose};
 use annals_ledger::audit::AuditedLog;
 use annals_tree::Hash;
 use annals_tree::checkpoint::{Checkpoint, CheckpointError};
 use annals_tree::cosignature::Quorum;
-use annals_tree::note::{Note, NoteError, VerifierKey};
+use annals_tree::note::{Note, VerifierKey};
 use annals_tree::origin::ledger_of;
 use annals_tree::succession::{Succession, path};
 use serde_json::{Value, json};
@@ -40,92 +40,36 @@ pub(super) struct Report {
     tail_bytes: Option<u64>,
 }
 
-/// Where the key of a log comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Given on the command line.
-    Given,
-    /// Pinned by an earlier run.
-    Remembered,
-    /// Found beside the log itself, just now.
-    Found,
-}
-
-impl Trust {
-    /// Whose key it is, in a sentence.
-    fn whose(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::Remembered => "remembered from before",
-            Self::Found => "that the log shows",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::Remembered => "remembered",
-            Self::Found => "found",
-        }
-    }
-}
-
 /// What a log is held against.
 pub(super) struct Against {
-    /// Keys that are trusted; the first one before the others.
-    trusted: Vec<(VerifierKey, Trust)>,
-    /// The key that the log shows.
-    found: Option<VerifierKey>,
-    pub(super) trust: Trust,
+    keys: Held,
     /// Size and root accepted before.
     pub(super) earlier: Option<(u64, Hash)>,
 }
 
 impl Against {
-    /// Opens a checkpoint with one of the keys that are trusted, or with the one that the log shows: that one is to be believed only
-    /// once [`Against::introduced`] says so.
+    /// Where the key comes from.
+    pub(super) fn trust(&self) -> Whose {
+        self.keys.whose()
+    }
+
+    /// As [`Held::open`].
     pub(super) fn open(
         &self,
         note: &str,
         origin: &str,
     ) -> Result<(Checkpoint, VerifierKey), CheckpointError> {
-        let keys = self.trusted.iter().map(|(key, _)| key).chain(&self.found);
-        let mut first = None;
-        for key in keys {
-            match Checkpoint::open(note, key, origin) {
-                Ok(checkpoint) => return Ok((checkpoint, key.clone())),
-                Err(error) => drop(first.get_or_insert(error)),
-            }
-        }
-        Err(first.unwrap_or(CheckpointError::Note(NoteError::NotSignedBy)))
+        self.keys.open(note, origin)
     }
 
-    /// Whether every key that is trusted leads to the one that signed the checkpoint of `size` records, by the log's entries of kind 5.
+    /// As [`Held::introduced`].
     pub(super) fn introduced(
         &self,
         signer: &VerifierKey,
         size: u64,
         changes: &[(u64, KeyChange)],
     ) -> Result<(), String> {
-        let another = |whose: &str, why: &dyn std::fmt::Display| {
-            format!("the key {whose} is another than the one it is checked with, and {why}")
-        };
-        let is_trusted = self.trusted.iter().any(|(key, _)| key == signer);
-        for (key, trust) in &self.trusted {
-            let seen = self.earlier.map(|(size, _)| size).filter(|_| *trust == Trust::Remembered);
-            let whose = if is_trusted { trust.whose() } else { Trust::Found.whose() };
-            match follow(key, seen, signer, size, changes) {
-                Err(error @ KeyError::NotIntroduced) => return Err(another(whose, &error)),
-                Err(error) => return Err(error.to_string()),
-                Ok(()) => {}
-            }
-        }
-        match &self.found {
-            Some(found) if found != signer => {
-                Err(another(Trust::Found.whose(), &"it did not sign the checkpoint"))
-            }
-            _ => Ok(()),
-        }
+        self.keys.introduced(signer, size, changes)
     }
 
     /// As [`Against::introduced`], of a ledger that is there whole: `signer` is what it says itself, and keys that follow one another
@@ -140,10 +84,10 @@ impl Against {
             // A log that did not change since a rotation was signed by the key before, which the new one vouches for.
             path(&key, &signer, successions).or_else(|| path(&signer, &key, successions)).is_some()
         };
-        match self.trusted.iter().find(|(key, _)| !leads(key)) {
+        match self.keys.trusted().iter().find(|(key, _)| !leads(key)) {
             None => Ok(()),
             Some((_, trust)) => {
-                let whose = if *trust == Trust::Given { Trust::Found } else { *trust }.whose();
+                let whose = if *trust == Whose::Given { Whose::Found } else { *trust }.words();
                 Err(format!("the key {whose} is another than the one it is checked with"))
             }
         }
@@ -158,7 +102,7 @@ pub(super) struct Verdict<'a> {
     pub(super) origin: &'a str,
     pub(super) size: u64,
     pub(super) root: Hash,
-    pub(super) trust: Trust,
+    pub(super) trust: Whose,
     pub(super) earlier: Option<u64>,
     pub(super) intact: bool,
     /// More to say, in words.
@@ -245,30 +189,23 @@ impl Report {
         let remembered = remembered.as_ref().and_then(Remembered::parsed_with_size);
         let pinned = remembered.as_ref().map(|(key, ..)| key.clone());
         let earlier = remembered.as_ref().map(|(_, size, root)| (*size, *root));
-        let mut trusted = Vec::new();
-        if let Some(given) = &self.log_key {
-            let Some(key) = named(given, origin) else {
-                let message = format!("log {origin}: the key given is of `{}`", given.name());
-                self.finding(&message, json!({"origin": origin}))?;
-                return Ok(None);
-            };
-            trusted.push((key, Trust::Given));
-        }
-        if let Some(pinned) = pinned.filter(|pinned| trusted.iter().all(|(key, _)| key != pinned)) {
-            trusted.push((pinned, Trust::Remembered));
-        }
-        let trust = match (trusted.first(), found) {
-            (Some((_, trust)), _) => *trust,
-            (None, Some(found)) => {
-                trusted.push((found.clone(), Trust::Found));
-                Trust::Found
-            }
-            (None, None) => {
-                return Err(Failure::new(Exit::Invalid, format!("log {origin}: no key to check it with"))
-                    .with_hint("give the log's public key with `--log-key`"));
-            }
+        let given = match &self.log_key {
+            None => None,
+            Some(given) => match named(given, origin) {
+                Some(key) => Some(key),
+                None => {
+                    let message = format!("log {origin}: the key given is of `{}`", given.name());
+                    self.finding(&message, json!({"origin": origin}))?;
+                    return Ok(None);
+                }
+            },
         };
-        Ok(Some(Against { trusted, found: found.cloned(), trust, earlier }))
+        let remembered = pinned.zip(earlier.map(|(size, _)| size));
+        let keys = Held::new(given, remembered, found.cloned()).ok_or_else(|| {
+            Failure::new(Exit::Invalid, format!("log {origin}: no key to check it with"))
+                .with_hint("give the log's public key with `--log-key`")
+        })?;
+        Ok(Some(Against { keys, earlier }))
     }
 
     /// Says that something does not hold.
@@ -288,7 +225,7 @@ impl Report {
     pub(super) fn verdict(&mut self, verdict: &Verdict<'_>) -> Result<(), Failure> {
         self.logs += 1;
         if verdict.intact {
-            self.pinned += u64::from(verdict.trust == Trust::Found);
+            self.pinned += u64::from(verdict.trust == Whose::Found);
             self.first_seen += u64::from(verdict.earlier.is_none());
         }
         let word = if verdict.intact { "ok" } else { "damaged" };
@@ -311,7 +248,7 @@ impl Report {
         let json = || {
             json!({
                 "type": "item", "item": "log", "tenant": verdict.tenant, "log": verdict.log, "origin": verdict.origin,
-                "size": verdict.size, "root": verdict.root.to_string(), "verdict": word, "key": verdict.trust.word(),
+                "size": verdict.size, "root": verdict.root.to_string(), "verdict": word, "key": word_of(verdict.trust),
                 "earlier": verdict.earlier,
             })
         };
@@ -372,6 +309,15 @@ impl Report {
             );
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Where a key comes from, for programs.
+fn word_of(whose: Whose) -> &'static str {
+    match whose {
+        Whose::Given => "given",
+        Whose::Remembered => "remembered",
+        Whose::Found => "found",
     }
 }
 
