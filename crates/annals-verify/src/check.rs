@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use annals_bundle::{Earlier, FORMAT, Hex, Lifecycle, Manifest, Mode, Registry, Summary, Trust, Verdict};
+use annals_bundle::{
+    Earlier, FORMAT, Held, Hex, Lifecycle, Manifest, Mode, Registry, Summary, Trust, Verdict, Whose,
+};
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::cosignature::{Quorum, WitnessKey};
@@ -173,22 +175,34 @@ impl Checking<'_> {
         };
         let trust = self.trust()?;
         let found = self.found_key(trust.as_ref(), &origin);
-        let Some((key, from)) = self.key(&origin, found.as_ref()) else { return Ok(()) };
-        self.outcome.key = Some((key.clone(), from));
-        let checkpoint = match Checkpoint::open(&note, &key, &origin) {
-            Ok(checkpoint) => checkpoint,
+        let Some(held) = self.held(&origin, found) else { return Ok(()) };
+        let from = match held.whose() {
+            Whose::Given => KeyFrom::Given,
+            Whose::Remembered => KeyFrom::Remembered,
+            Whose::Found => KeyFrom::Found,
+        };
+        let (checkpoint, key) = match held.open(&note, &origin) {
+            Ok(opened) => opened,
             Err(error) => {
                 self.outcome.find(format!("log {origin}: `checkpoint`: {error}"));
                 return Ok(());
             }
         };
+        self.outcome.key = Some((key.clone(), from));
         self.outcome.checkpoint = Some((checkpoint.clone(), note.clone()));
         let lifecycle = self.lifecycle()?;
         let summary = self.log(&manifest, lifecycle, &checkpoint, watch)?;
+        if let Err(problem) = held.introduced(&key, checkpoint.size, &summary.keys) {
+            self.outcome.find(format!("log {origin}: {problem}"));
+        }
         self.growth(&checkpoint, &summary)?;
         self.outcome.summary = Some(summary);
-        let (note, key, size) =
-            self.registry(&checkpoint, &key)?.unwrap_or_else(|| (note, key.clone(), checkpoint.size));
+        let own = (note, key.clone(), checkpoint.size);
+        // Whoever cosigned the registry saw the log as far as the registry has it; whoever cosigned the log saw all of it.
+        let (note, key, size) = match self.registry(&checkpoint, &key)? {
+            Some(registry) if !self.all_cosigned(&own.0, &own.1) => registry,
+            _ => own,
+        };
         self.witnesses(trust.as_ref(), &note, &key, size);
         Ok(())
     }
@@ -297,18 +311,25 @@ impl Checking<'_> {
         self.known.remembered.iter().find(|remembered| remembered.origin == origin)
     }
 
-    fn key(&mut self, origin: &str, found: Option<&VerifierKey>) -> Option<(VerifierKey, KeyFrom)> {
-        let pinned = self.remembered(origin).map(|remembered| remembered.key.clone());
-        match choose_key(origin, self.known.key.as_ref(), pinned.as_ref(), found) {
-            Ok(Some(chosen)) => return Some(chosen),
-            // That there is none may be what damage has done, and was said then.
-            Ok(None) if self.outcome.findings.is_empty() => {
-                self.outcome.find(format!("log {origin}: no key to check it with"));
-            }
-            Ok(None) => {}
-            Err(problem) => self.outcome.find(problem),
+    /// The keys that this log is held against.
+    fn held(&mut self, origin: &str, found: Option<VerifierKey>) -> Option<Held> {
+        let given = match &self.known.key {
+            None => None,
+            Some(given) => match under(given, origin) {
+                Some(key) => Some(key),
+                None => {
+                    self.outcome.find(format!("log {origin}: the key given is of `{}`", given.name()));
+                    return None;
+                }
+            },
+        };
+        let remembered = self.remembered(origin).map(|remembered| (remembered.key.clone(), remembered.size));
+        let held = Held::new(given, remembered, found);
+        // That there is none may be what damage has done, and was said then.
+        if held.is_none() && self.outcome.findings.is_empty() {
+            self.outcome.find(format!("log {origin}: no key to check it with"));
         }
-        None
+        held
     }
 
     fn lifecycle(&mut self) -> io::Result<Lifecycle> {
@@ -455,6 +476,17 @@ impl Checking<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether every witness that is demanded cosigned, and there is one.
+    fn all_cosigned(&self, note: &str, key: &VerifierKey) -> bool {
+        let demanded = &self.known.witnesses;
+        let (Ok(note), Ok(quorum)) = (Note::parse(note), Quorum::new(demanded.clone(), demanded.len()))
+        else {
+            return false;
+        };
+        let latest = self.known.now_seconds.saturating_add(AHEAD_SECONDS_MAX);
+        quorum.count(&note, key).each.iter().all(|said| said.as_ref().is_ok_and(|at| *at <= latest))
     }
 
     fn witnesses(&mut self, trust: Option<&Trust>, note: &str, key: &VerifierKey, size: u64) {
