@@ -63,6 +63,16 @@ pub enum KeyFrom {
     Found,
 }
 
+impl From<Whose> for KeyFrom {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Given => Self::Given,
+            Whose::Remembered => Self::Remembered,
+            Whose::Found => Self::Found,
+        }
+    }
+}
+
 /// One witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -176,11 +186,6 @@ impl Checking<'_> {
         let trust = self.trust()?;
         let found = self.found_key(trust.as_ref(), &origin);
         let Some(held) = self.held(&origin, found) else { return Ok(()) };
-        let from = match held.whose() {
-            Whose::Given => KeyFrom::Given,
-            Whose::Remembered => KeyFrom::Remembered,
-            Whose::Found => KeyFrom::Found,
-        };
         let (checkpoint, key) = match held.open(&note, &origin) {
             Ok(opened) => opened,
             Err(error) => {
@@ -188,7 +193,7 @@ impl Checking<'_> {
                 return Ok(());
             }
         };
-        self.outcome.key = Some((key.clone(), from));
+        self.outcome.key = Some((key.clone(), held.whose().into()));
         self.outcome.checkpoint = Some((checkpoint.clone(), note.clone()));
         let lifecycle = self.lifecycle()?;
         let summary = self.log(&manifest, lifecycle, &checkpoint, watch)?;
@@ -528,37 +533,9 @@ fn not_the_hash(name: &str) -> String {
     format!("`{name}` does not have the SHA-256 that `manifest.json` says")
 }
 
-/// The key that the log called `origin` is checked with: the one `given`, else the one `pinned` by an earlier look, else the one `found`
-/// beside the log; none when there is none.
-///
-/// # Errors
-///
-/// They contradict each other, in words.
-pub fn choose_key(
-    origin: &str,
-    given: Option<&VerifierKey>,
-    pinned: Option<&VerifierKey>,
-    found: Option<&VerifierKey>,
-) -> Result<Option<(VerifierKey, KeyFrom)>, String> {
-    let chosen = match (given, pinned, found) {
-        (Some(given), ..) => match under(given, origin) {
-            Some(key) => (key, KeyFrom::Given),
-            None => return Err(format!("log {origin}: the key given is of `{}`", given.name())),
-        },
-        (None, Some(pinned), _) => (pinned.clone(), KeyFrom::Remembered),
-        (None, None, Some(found)) => (found.clone(), KeyFrom::Found),
-        (None, None, None) => return Ok(None),
-    };
-    for (other, whose) in [(pinned, "remembered from before"), (found, "that the log shows")] {
-        if other.is_some_and(|other| other.public_key() != chosen.0.public_key()) {
-            return Err(format!("log {origin}: the key {whose} is another than the one it is checked with"));
-        }
-    }
-    Ok(Some(chosen))
-}
-
-/// A key under the log's origin: given so, or as the key of its ledger.
-fn under(key: &VerifierKey, origin: &str) -> Option<VerifierKey> {
+/// A key under the log's origin: given so, or as the key of its ledger; none when it is of another.
+#[must_use]
+pub fn under(key: &VerifierKey, origin: &str) -> Option<VerifierKey> {
     let is_of_ledger = origin.strip_prefix(key.name()).is_some_and(|rest| rest.starts_with('/'));
     (key.name() == origin || is_of_ledger).then(|| key.with_name(origin).ok()).flatten()
 }

@@ -20,7 +20,7 @@ pub mod pieces;
 pub mod row;
 pub mod zip;
 
-pub use check::{KeyFrom, Known, Outcome, Remembered, Watch, Witness, check, choose_key};
+pub use check::{KeyFrom, Known, Outcome, Remembered, Watch, Witness, check, under};
 pub use judge::{Judge, Judged};
 pub use lens::{
     Hidden, Lens, Seen, Truth, WITHHELD_MAX, Withheld, hidden_between, is_exact_in_ms, read_filter,

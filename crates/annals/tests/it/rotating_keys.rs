@@ -106,6 +106,19 @@ async fn who_trusted_the_old_key_is_led_to_the_new_one() {
         (&20.into(), &5.into(), &21.into())
     );
 
+    // What is searched and proven follows, too: the memory has the old key.
+    let search = |extra: &[&str]| {
+        let all = ["search", "--verify", "--url", server.url(), "--key", &operator, "--tenant", "acme", "actor_id=u1"];
+        world.run(&[&all, extra].concat())
+    };
+    let remembered = world.path("state").join("checkpoints").join(origin.replace('/', "+"));
+    assert!(std::fs::read_to_string(&remembered).unwrap().contains(&old.to_string()));
+    holds(&search(&[]));
+    assert!(std::fs::read_to_string(&remembered).unwrap().contains(&new.to_string()));
+    holds(&search(&["--log-key", &old_key.to_string()]));
+    let stranger = SigningKey::from_seed(&origin, &[3; 32]).unwrap().verifier_key().to_string();
+    assert_eq!(search(&["--log-key", &stranger]).code, Some(8));
+
     // From memory, and from the key alone, given for the log or for its ledger.
     holds(&verify(&world, &server, &operator, &[]));
     std::fs::remove_dir_all(world.path("state")).unwrap();
@@ -113,7 +126,6 @@ async fn who_trusted_the_old_key_is_led_to_the_new_one() {
         holds(&verify(&world, &server, &operator, &["--log-key", &key]));
         std::fs::remove_dir_all(world.path("state")).unwrap();
     }
-    let stranger = SigningKey::from_seed(&origin, &[3; 32]).unwrap().verifier_key().to_string();
     let said = verify(&world, &server, &operator, &["--log-key", &stranger]);
     refused(&said, "is another than the one it is checked with, and no entry of the log introduces it");
     assert!(!world.path("state").exists(), "nothing of it is remembered");

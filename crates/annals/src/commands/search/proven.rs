@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::process::ExitCode;
 
-use annals_bundle::{Checked, Counts, FORMAT, Manifest, Mode, Summary};
+use annals_bundle::{Checked, Counts, FORMAT, Held, Manifest, Mode, Summary};
 use annals_event::json::{Document, Limits, Value};
 use annals_event::{Operation, Timestamp};
 use annals_server::bundle::BundleHead;
 use annals_tree::Hash;
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::VerifierKey;
-use annals_verify::{KeyFrom, Withheld, choose_key, read_filter};
+use annals_verify::{KeyFrom, Withheld, read_filter, under};
 use reqwest::Method;
 use serde_json::json;
 
@@ -80,7 +80,7 @@ pub(super) async fn run(args: &Args, conditions: Query, output: Output) -> Resul
         query.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
     let (head, known) = begin(&api, &query, &memory).await?;
-    let (checkpoint, key, from) = opened(&head, known.as_ref(), given.as_ref())?;
+    let (checkpoint, key, held) = opened(&head, known.as_ref(), given.as_ref())?;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         origin: head.origin.clone(),
@@ -103,6 +103,8 @@ pub(super) async fn run(args: &Args, conditions: Query, output: Output) -> Resul
     if summary.findings_count > 0 {
         return proof.broken(&summary);
     }
+    held.introduced(&key, head.size, &summary.keys)
+        .map_err(|problem| not_shown(format!("log {}: {problem}", head.origin)))?;
     memory.remember(&Remembered {
         origin: head.origin.clone(),
         public_key: key.to_string(),
@@ -113,7 +115,7 @@ pub(super) async fn run(args: &Args, conditions: Query, output: Output) -> Resul
     let stage = Stage::standard(args.utc);
     let shown = Search { api, stage, output, one_tenant: args.server.tenant.is_some() };
     show(&shown, events).map_err(spooling)??;
-    proof.say(matched, gone, from, known.map(|known| known.size))
+    proof.say(matched, gone, held.whose().into(), known.map(|known| known.size))
 }
 
 /// What the bundle begins with, as of a checkpoint that is shown to extend the newest one accepted here.
@@ -142,32 +144,37 @@ async fn begin(
     }
 }
 
-/// The checkpoint, under the key that is to be believed.
+fn not_shown(problem: String) -> Failure {
+    Failure::new(Exit::Damaged, problem)
+        .with_hint("nothing was shown; `annals verify` on the server says more")
+}
+
+/// The checkpoint, and the key that signed it, which the log has to introduce where it is another than is known.
 fn opened(
     head: &BundleHead,
     known: Option<&Remembered>,
     given: Option<&VerifierKey>,
-) -> Result<(Checkpoint, VerifierKey, KeyFrom), Failure> {
-    let origin = &head.origin;
-    let damaged = |problem: String| {
-        Failure::new(Exit::Damaged, problem)
-            .with_hint("nothing was shown; `annals verify` on the server says more")
-    };
+) -> Result<(Checkpoint, VerifierKey, Held), Failure> {
+    let (origin, damaged) = (&head.origin, not_shown);
     let mut keys = head.trust.keys.iter().filter_map(|key| key.key.parse::<VerifierKey>().ok());
     let found = keys.rfind(|key| key.name() == origin);
     let pinned = known.and_then(Remembered::parsed);
-    let chosen = choose_key(origin, given, pinned.as_ref().map(|(key, _)| key), found.as_ref());
-    let Some((key, from)) = chosen.map_err(damaged)? else {
+    let of_another =
+        |given: &VerifierKey| damaged(format!("log {origin}: the key given is of `{}`", given.name()));
+    let given = given.map(|given| under(given, origin).ok_or_else(|| of_another(given))).transpose()?;
+    let remembered = pinned.clone().zip(known).map(|((key, _), known)| (key, known.size));
+    let Some(held) = Held::new(given, remembered, found) else {
         return Err(damaged(format!("log {origin}: the server names no key for it")));
     };
-    let checkpoint = Checkpoint::open(&head.checkpoint, &key, origin)
+    let (checkpoint, key) = held
+        .open(&head.checkpoint, origin)
         .map_err(|error| damaged(format!("log {origin}: the server's checkpoint: {error}")))?;
     if checkpoint.size != head.size {
         return Err(damaged(format!(
             "log {origin}: the server's checkpoint is of another size than it says"
         )));
     }
-    let Some((_, root)) = pinned else { return Ok((checkpoint, key, from)) };
+    let Some((_, root)) = pinned else { return Ok((checkpoint, key, held)) };
     let size = known.map_or(0, |known| known.size);
     let is_extended = size == 0
         || head.earlier.as_ref().is_some_and(|earlier| {
@@ -179,7 +186,7 @@ fn opened(
         );
         return Err(damaged(problem));
     }
-    Ok((checkpoint, key, from))
+    Ok((checkpoint, key, held))
 }
 
 /// The lines of the log's own entries.
