@@ -48,11 +48,9 @@ pub(crate) fn run(binary: &Binary, rounds: u64, seed: u64) -> Result<Tally> {
         let data = folder.path().join("killed");
         tally.add(kill_rounds(binary, &data, (rounds - first).min(LEDGER_ROUNDS as u64), seed + ledger)?);
         std::fs::remove_dir_all(&data).while_doing("remove the data folder")?;
-        for (what, extension) in
-            [("its memory", "state"), ("what was published", "published"), ("its memory", "outlets")]
-        {
+        for extension in ["state", "outlets"] {
             let remove = std::fs::remove_dir_all(data.with_extension(extension));
-            remove.while_doing(format!("remove {what}"))?;
+            remove.while_doing(format!("remove its {extension}"))?;
         }
     }
     tally.add(faults::second_process(binary, &folder.path().join("locked"))?);
@@ -69,7 +67,8 @@ fn kill_rounds(binary: &Binary, data: &Path, rounds: u64, seed: u64) -> Result<T
     let mut server = Instance::start(binary, data)?;
     let key = server.key.clone();
     require!(!key.is_empty(), "the first start shows the operator's key");
-    let mut outlets = Outlets::beside(binary, data);
+    let mut outlets = Outlets::beside(binary, data)?;
+    let address = server.address();
     for round in 0..rounds {
         let load = Load::start(&server, &mut rng, round, CONNECTIONS, promises.seen());
         std::thread::sleep(Duration::from_millis(5 + rng.below(LOAD_MS_MAX / 2)));
@@ -83,7 +82,8 @@ fn kill_rounds(binary: &Binary, data: &Path, rounds: u64, seed: u64) -> Result<T
 
         let interrupted = interrupt_recovery(binary, data, &mut rng)?;
         let started = Instant::now();
-        server = Starting::spawn(binary, data)?.ready()?;
+        // Where it was: an export goes on with the server that it began with.
+        server = Starting::spawn_on(binary, data, address)?.ready()?;
         let recovery = started.elapsed();
         server.key.clone_from(&key);
         let whole = round % WHOLE_ROUNDS == 0 || round + 1 == rounds;

@@ -27,7 +27,8 @@ pub(crate) struct Outlets {
     binary: Binary,
     published: PathBuf,
     bundle: PathBuf,
-    /// What `annals verify` remembers.
+    /// What `annals verify` remembers, in a folder of its own for each: a bundle has the checkpoint that it was begun with, and what
+    /// was published meanwhile is newer.
     state: PathBuf,
     tiles: Tiles,
     /// Commands that ended by being killed.
@@ -38,16 +39,18 @@ pub(crate) struct Outlets {
 pub(crate) struct Leaving(Vec<Child>);
 
 impl Outlets {
-    /// In folders beside `data`.
-    pub(crate) fn beside(binary: &Binary, data: &Path) -> Self {
-        Self {
+    /// In a folder beside `data`.
+    pub(crate) fn beside(binary: &Binary, data: &Path) -> Result<Self> {
+        let folder = data.with_extension("outlets");
+        std::fs::create_dir_all(&folder).while_doing("folder for what leaves")?;
+        Ok(Self {
             binary: binary.clone(),
-            published: data.with_extension("published"),
-            bundle: data.with_extension("zip"),
-            state: data.with_extension("outlets"),
+            published: folder.join("log"),
+            bundle: folder.join("evidence.zip"),
+            state: folder.join("state"),
             tiles: Tiles::new(),
             interrupted: 0,
-        }
+        })
     }
 
     /// Begins both commands, to be killed later.
@@ -76,47 +79,45 @@ impl Outlets {
         extends(&self.tiles, &left)?;
         if self.published.join("checkpoint").exists() {
             // Also as it was left, and before anything is added.
-            self.verify(&self.published)?;
+            self.verify(&self.published, "log")?;
         }
         said_well(self.publishing(server))?;
         self.tiles = tiles(&self.published)?;
         extends(&left, &self.tiles)?;
-        self.verify(&self.published)?;
+        self.verify(&self.published, "log")?;
 
         // Now and then it is left as it is, and goes on in another life of the server.
         if rng.one_in(2) {
             said_well(self.exporting(server))?;
-            self.verify(&self.bundle)?;
+            self.verify(&self.bundle, "evidence")?;
             std::fs::remove_file(&self.bundle).while_doing("remove the bundle")?;
         }
         Ok(())
     }
 
     fn publishing(&self, server: &Instance) -> Command {
-        let mut command = self.asking(server, &["publish", "--tenant", TENANT]);
+        let mut command = self.asking(server, "log", &["publish", "--tenant", TENANT]);
         command.arg(&self.published);
         command
     }
 
     fn exporting(&self, server: &Instance) -> Command {
-        let mut command = self.asking(server, &["export", "--bundle", "--tenant", TENANT, "--output"]);
+        let args = ["export", "--bundle", "--tenant", TENANT, "--output"];
+        let mut command = self.asking(server, "evidence", &args);
         command.arg(&self.bundle);
         command
     }
 
-    fn asking(&self, server: &Instance, args: &[&str]) -> Command {
+    fn asking(&self, server: &Instance, what: &str, args: &[&str]) -> Command {
         let mut command = Command::new(self.binary.path());
         tool::without_our_variables(&mut command);
-        command
-            .env("ANNALS_STATE", &self.state)
-            .env("ANNALS_URL", server.url())
-            .env("ANNALS_KEY", &server.key);
-        command.args(args);
+        command.env("ANNALS_STATE", self.state.join(what));
+        command.env("ANNALS_URL", server.url()).env("ANNALS_KEY", &server.key).args(args);
         command
     }
 
-    fn verify(&self, target: &Path) -> Result<()> {
-        self.binary.verify(target, &self.state)
+    fn verify(&self, target: &Path, what: &str) -> Result<()> {
+        self.binary.verify(target, &self.state.join(what))
     }
 }
 
