@@ -65,6 +65,10 @@ impl Files {
         String::from_utf8(self.get(name).clone()).unwrap()
     }
 
+    pub(crate) fn add(&mut self, name: &str, content: Vec<u8>) {
+        self.0.push((name.to_owned(), content));
+    }
+
     pub(crate) fn manifest(&mut self, change: impl FnOnce(&mut Value)) {
         let mut manifest: Value = serde_json::from_slice(self.get("manifest.json")).unwrap();
         change(&mut manifest);

@@ -15,6 +15,7 @@ mod exporting;
 mod over_tls;
 mod publishing;
 mod reading;
+mod registered;
 mod relaying;
 mod rotating_keys;
 mod searching;

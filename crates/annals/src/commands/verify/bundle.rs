@@ -496,7 +496,8 @@ impl Registered {
     /// Says since when the registry has how much of the log.
     fn say(&self, checkpoint: &Checkpoint, report: &Report) -> Result<(), Failure> {
         let at = i64::try_from(self.head.received_at_ms).ok().and_then(|ms| ms.checked_mul(1_000));
-        let at = at.and_then(Timestamp::from_micros).map(|at| at.to_string());
+        // To the second, as the times of cosignatures are said.
+        let at = at.and_then(Timestamp::from_micros).map(|at| format!("{}Z", &at.to_string()[..19]));
         let (origin, registry, position) = (&checkpoint.origin, self.key.name(), self.position);
         let (known, all) = (self.head.size, checkpoint.size);
         report.output.line(
