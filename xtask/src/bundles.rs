@@ -187,7 +187,11 @@ impl Page {
     fn verify(&mut self, bundle: &Path, way: Way) -> Result<Native> {
         self.0.evaluate("outcome = null")?;
         match way {
-            Way::Chosen => self.0.choose("#file", bundle)?,
+            Way::Chosen => {
+                // The same file again is no change.
+                self.0.evaluate("element('file').value = ''")?;
+                self.0.choose("#file", bundle)?;
+            }
             Way::Dropped => self.0.drop_file(bundle)?,
         }
         self.0.wait_for("outcome !== null")?;

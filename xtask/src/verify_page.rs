@@ -23,6 +23,9 @@ const PACKAGE: &str = "annals-verify-page";
 /// Profile of `Cargo.toml`, and the folder that cargo names after it.
 const PROFILE: &str = "verify-page";
 
+/// Hashing takes a third less time with it; whatever browser presses and unpresses has it.
+const FLAGS: &str = "-C target-feature=+simd128";
+
 /// Where `annals` finds the page when it is built.
 pub(crate) fn path() -> PathBuf {
     repo::root().join("crates").join(PACKAGE).join("built/verify.html")
@@ -36,6 +39,7 @@ pub(crate) fn build() -> Result<PathBuf> {
         Tool::new("rustup").args(["target", "add", TARGET]).run()?;
     }
     let build = Tool::cargo().args(["build", "--quiet", "--package", PACKAGE]);
+    let build = build.env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", FLAGS);
     build.args(["--target", TARGET, "--profile", PROFILE]).run()?;
     let built = repo::target().join(TARGET).join(PROFILE).join(format!("{PACKAGE}.wasm"));
     let program = fs::read(&built).while_doing(built.display())?;

@@ -249,7 +249,11 @@ function remembers() {
   element('forget').hidden = kept === 0;
 }
 
-element('file').addEventListener('change', ({ target }) => target.files[0] && verify(target.files[0]));
+element('file').addEventListener('change', ({ target }) => {
+  if (target.files[0]) verify(target.files[0]);
+  // The same file again would be no change.
+  target.value = '';
+});
 element('ask').addEventListener('submit', (event) => {
   event.preventDefault();
   if (chosen) verify(chosen);
