@@ -7,7 +7,8 @@
 //!
 //! When a tail is sealed, or segments are merged, the walk begins anew behind the place that it has reached.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -65,8 +66,10 @@ pub(crate) struct Scan {
     deep: bool,
     /// The arrangement of segments and tails it was begun on.
     epoch: Option<u64>,
-    /// Segments, those that are looked at first in front.
-    walks: VecDeque<Walk>,
+    /// Segments, in the order in which they are looked at, the ended ones among them.
+    walks: Vec<Walk>,
+    /// Those that have not ended, the one in front that may have what comes next.
+    due: BinaryHeap<Reverse<Due>>,
     /// The next records of the tail, in order.
     fetched: VecDeque<Fetched>,
     /// Records of the tail that are fetched next time.
@@ -84,10 +87,14 @@ pub(crate) struct Scan {
     document: Document,
 }
 
+/// When a walk is next: what it may have comes at the earliest so, in the order of the scan; first those of which that is not known.
+/// Then its index.
+type Due = (Option<(i64, u64)>, usize);
+
 /// The way through one segment.
 struct Walk {
     part: Arc<Part>,
-    hits: Option<Hits>,
+    hits: Option<Box<Hits>>,
     /// What it has found and not yet given.
     head: Option<(u32, Moment)>,
     /// Up to here it has nothing but what it gave; none where nothing is known of it.
@@ -205,7 +212,8 @@ impl Scan {
             size,
             deep: true,
             epoch: None,
-            walks: VecDeque::new(),
+            walks: Vec::new(),
+            due: BinaryHeap::new(),
             fetched: VecDeque::new(),
             fetched_next: FETCHED_AT_FIRST,
             sifted: Sifted::Not,
@@ -279,8 +287,29 @@ impl Scan {
         match self.turn() {
             Turn::Fetch | Turn::End => Ok(Next::Fetch),
             Turn::Tail => Ok(self.pass()),
-            Turn::Walk(index) => self.step(index),
+            Turn::Walk(index) => {
+                // The turn is that of the one in front.
+                self.due.pop();
+                let (next, is_on) = self.step(index)?;
+                if is_on {
+                    self.is_due(index);
+                }
+                Ok(next)
+            }
         }
+    }
+
+    /// A walk has not ended.
+    fn is_due(&mut self, index: usize) {
+        let walk = &self.walks[index];
+        let moment = match self.lane {
+            // Segments follow each other.
+            Lane::Number => None,
+            Lane::Time => walk.head.map(|(_, moment)| moment).or(walk.edge),
+        };
+        // `!` turns the order around.
+        let moment = moment.map(|(us, number)| if self.falling { (!us, !number) } else { (us, number) });
+        self.due.push(Reverse((moment, index)));
     }
 
     fn comes_before(&self, a: Moment, b: Moment) -> bool {
@@ -297,7 +326,7 @@ impl Scan {
         match self.lane {
             // Segments and then the tail follow each other.
             Lane::Number => {
-                let walk = (!self.walks.is_empty()).then_some(Turn::Walk(0));
+                let walk = self.first_walk().map(|(index, _)| Turn::Walk(index));
                 let turn = if self.falling { tail.or(walk) } else { walk.or(tail) };
                 turn.unwrap_or(Turn::End)
             }
@@ -317,12 +346,9 @@ impl Scan {
 
     /// The walk that may have what comes first, and when that is at the earliest, as far as it is known.
     fn first_walk(&self) -> Option<(usize, Option<Moment>)> {
-        let moments = self.walks.iter().map(|walk| walk.head.map(|(_, moment)| moment).or(walk.edge));
-        moments.enumerate().reduce(|first, other| match (first.1, other.1) {
-            (None, _) => first,
-            (Some(one), Some(two)) if !self.comes_before(two, one) => first,
-            _ => other,
-        })
+        let &Reverse((_, index)) = self.due.peek()?;
+        let walk = &self.walks[index];
+        Some((index, walk.head.map(|(_, moment)| moment).or(walk.edge)))
     }
 
     /// Looks at the next record of the tail.
@@ -338,21 +364,21 @@ impl Scan {
         }
     }
 
-    /// Gives what a segment has found, or goes on in it until it has found something, or for a while.
-    fn step(&mut self, index: usize) -> Result<Next, Damaged> {
+    /// Gives what a segment has found, or goes on in it until it has found something, or for a while. Says whether there may be
+    /// more.
+    fn step(&mut self, index: usize) -> Result<(Next, bool), Damaged> {
         if let Some((row, moment)) = self.walks[index].head.take() {
             let walk = &mut self.walks[index];
             walk.edge = Some(moment);
             self.reached = Some(moment);
             let from = From::Sealed { part: walk.part.clone(), row };
-            return Ok(Next::Found(Passed { number: moment.1, from }));
+            return Ok((Next::Found(Passed { number: moment.1, from }), true));
         }
         if self.walks[index].hits.is_none() {
-            match self.open(&self.walks[index].part.clone())? {
-                Some(hits) => self.walks[index].hits = Some(hits),
-                None => drop(self.walks.remove(index)),
-            }
-            return Ok(Next::Looked(BYTES_OF_OPENING));
+            let hits = self.open(&self.walks[index].part)?;
+            let is_on = hits.is_some();
+            self.walks[index].hits = hits.map(Box::new);
+            return Ok((Next::Looked(BYTES_OF_OPENING), is_on));
         }
         let walk = &mut self.walks[index];
         let hits = walk.hits.as_mut().expect("it was opened above");
@@ -360,26 +386,27 @@ impl Scan {
         match hits.next(&mut budget)? {
             Step::Hit { row, moment } => {
                 walk.head = Some((row, moment));
-                Ok(Next::Looked(BYTES_OF_A_HIT))
+                Ok((Next::Looked(BYTES_OF_A_HIT), true))
             }
             Step::Spent => {
                 walk.edge = hits.reached().or(walk.edge);
-                Ok(Next::Looked(usize::try_from(WORK_AT_ONCE).unwrap_or(usize::MAX)))
+                Ok((Next::Looked(usize::try_from(WORK_AT_ONCE).unwrap_or(usize::MAX)), true))
             }
             Step::End => {
-                self.walks.remove(index);
-                Ok(Next::Looked(BYTES_OF_A_HIT))
+                walk.hits = None;
+                Ok((Next::Looked(BYTES_OF_A_HIT), false))
             }
         }
     }
 
     /// Begins to look through a segment; none when it has nothing for this walk.
     fn open(&self, part: &Arc<Part>) -> Result<Option<Hits>, Damaged> {
-        let Some(rows) = rows_in(part, &self.scope, self.lane)? else { return Ok(None) };
+        // First whether anybody has what is looked for: that is mostly known, and costs less than finding the log.
         let plan = Plan::new(&part.segment, &self.matcher, self.sent_only)?;
         if plan.is_never() {
             return Ok(None);
         }
+        let Some(rows) = rows_in(part, &self.scope, self.lane)? else { return Ok(None) };
         let (low, high) = self.beyond(self.reached);
         Hits::new(&Arc::new(plan), rows, self.falling, low, high, self.size).map(Some)
     }
@@ -405,26 +432,40 @@ impl Scan {
         self.tail_fetched = None;
         self.tail_ended = false;
         self.walks.clear();
+        self.due.clear();
         if !self.deep {
             return;
         }
-        let parts: Vec<&Arc<Part>> = parts_of(state, &self.scope).collect();
+        let parts = parts_of(state, &self.scope).filter(|part| self.is_within_reach(part));
         let walk =
             |part: &Arc<Part>| Walk { part: part.clone(), hits: None, head: None, edge: self.edge(part) };
-        self.walks = if self.falling {
-            parts.into_iter().rev().map(walk).collect()
-        } else {
-            parts.into_iter().map(walk).collect()
+        self.walks = if self.falling { parts.rev().map(walk).collect() } else { parts.map(walk).collect() };
+        (0..self.walks.len()).for_each(|index| self.is_due(index));
+    }
+
+    /// The first and the last time of a segment's records, where that is known without looking.
+    fn times(&self, part: &Part) -> Option<(i64, i64)> {
+        let is_access = matches!(&self.scope, FeedScope::Log(log) if log.kind == LogKind::Access);
+        part.times.filter(|_| self.lane == Lane::Time && !is_access)
+    }
+
+    /// Whether a segment may have records between the bounds.
+    fn is_within_reach(&self, part: &Part) -> bool {
+        let Some((first, last)) = self.times(part) else { return true };
+        let is_early = match self.low {
+            Bound::Included((us, _)) | Bound::Excluded((us, _)) => last < us,
+            Bound::Unbounded => false,
         };
+        let is_late = match self.high {
+            Bound::Included((us, _)) | Bound::Excluded((us, _)) => first > us,
+            Bound::Unbounded => false,
+        };
+        !is_early && !is_late
     }
 
     /// The moment before the first that a segment may have, where that is known without looking.
     fn edge(&self, part: &Part) -> Option<Moment> {
-        let is_access = matches!(&self.scope, FeedScope::Log(log) if log.kind == LogKind::Access);
-        if self.lane == Lane::Number || is_access {
-            return None;
-        }
-        let (first, last) = part.times?;
+        let (first, last) = self.times(part)?;
         // No record has the largest number.
         Some(if self.falling { (last, u64::MAX) } else { (first.saturating_sub(1), u64::MAX) })
     }

@@ -9,7 +9,7 @@
 //! A file gets its name when all of it is durable, and is never changed. What neither of the two newest manifests names is
 //! removed.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -167,7 +167,7 @@ impl Store {
         let mut manifests = self.manifests()?;
         let old = manifests.len().saturating_sub(MANIFESTS_KEPT);
         let old: Vec<String> = manifests.drain(..old).map(|(_, name)| name).collect();
-        let mut kept = HashSet::new();
+        let mut kept = BTreeSet::new();
         let mut is_twofold = false;
         let mut place = None;
         let mut all_are_known = true;
@@ -182,7 +182,7 @@ impl Store {
                 Err(error) => return Err(error),
             };
             let named = head.segments.iter().map(|segment| segment_name(segment.number));
-            let named: HashSet<String> = named.collect();
+            let named: BTreeSet<String> = named.collect();
             is_twofold = kept.iter().any(|name| !named.contains(name));
             kept.extend(named);
             place = Some(place.map_or(head.place, |place: Place| place.min(head.place)));

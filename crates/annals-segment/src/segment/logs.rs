@@ -7,6 +7,7 @@ use annals_event::{Position, TenantId};
 use super::Segment;
 use crate::Damaged;
 use crate::build::LogName;
+use crate::numbers::UNIT;
 
 /// The rows of one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,27 +37,37 @@ impl Segment {
     /// [`Damaged`], as of every question to a segment, when what must be read for it is not what was written.
     pub fn find_log(&self, tenant: &TenantId, access: bool) -> Result<Option<LogRows>, Damaged> {
         let logs = &self.footer.logs;
+        let Some(tenant) = self.find_tenant(tenant.as_str().as_bytes())? else { return Ok(None) };
+        let name = 2 * tenant + u64::from(access);
+        // Each tenant has a log or two.
+        let (low, high) = (tenant.min(logs.names.len()), (2 * tenant + 2).min(logs.names.len()));
+        let index = logs.names.partition_point(&self.body, low..high, |other| other < name)?;
+        if index == logs.names.len() || logs.names.get(&self.body, index)? != name {
+            return Ok(None);
+        }
+        self.log_rows(self.small(index)?).map(Some)
+    }
+
+    /// Which of the tenants, which stand in the order of their bytes, this one is.
+    fn find_tenant(&self, tenant: &[u8]) -> Result<Option<u64>, Damaged> {
+        let (tenants, body) = (&self.footer.logs.tenants, &self.body);
+        // The page first: its values cost little more than one of them.
+        let (mut low, mut high) = (0, tenants.len().div_ceil(UNIT));
         let mut text = Vec::new();
-        let (mut low, mut high) = (0, logs.tenants.len());
-        while low < high {
+        while low + 1 < high {
             let middle = low.midpoint(high);
             text.clear();
-            logs.tenants.get(&self.body, middle, &mut text)?;
-            match text.as_slice().cmp(tenant.as_str().as_bytes()) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    let name = 2 * middle + u64::from(access);
-                    let all = 0..logs.names.len();
-                    let index = logs.names.partition_point(&self.body, all, |other| other < name)?;
-                    if index == logs.names.len() || logs.names.get(&self.body, index)? != name {
-                        return Ok(None);
-                    }
-                    return self.log_rows(self.small(index)?).map(Some);
-                }
-            }
+            tenants.get(body, middle * UNIT, &mut text)?;
+            if text.as_slice() <= tenant { low = middle } else { high = middle }
         }
-        Ok(None)
+        let mut found = None;
+        tenants.each(body, low * UNIT..tenants.len().min((low + 1) * UNIT), |ordinal, other| {
+            if other == tenant {
+                found = Some(ordinal);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The rows of the `index`-th log.

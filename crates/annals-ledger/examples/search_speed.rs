@@ -1,17 +1,21 @@
-//! How fast the unsealed tail is searched, and what filling it costs, in process.
+//! How fast a ledger is searched, and what filling it costs, in process.
 //!
 //! ```text
-//! cargo run --release -p annals-ledger --example tail_speed
+//! cargo run --release -p annals-ledger --example search_speed [-- SEGMENTS [PART]]
 //! ```
 //!
-//! 60,000 events of about 800 bytes of 100 tenants, one of which has 15 in 100, in requests of 1,000. Figures are microseconds
+//! Without SEGMENTS, or with 0, 60,000 events in the unsealed tail; with it so many segments of 1,000 events each, none of them
+//! merged. With PART only the questions that have it in their text, for a second each, and no counts. The
+//! events are of about 800 bytes and of 100 tenants, one of which has 15 in 100, in requests of 1,000. Figures are microseconds
 //! an event, and for each question the fastest and the middle one of many answers, and how many of the events matched; for each
 //! count the first answer and the middle one of those after it.
 
 #![expect(clippy::print_stdout, reason = "an example that prints its result")]
 #![expect(clippy::disallowed_methods, reason = "an example may look at the clock")]
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use annals_event::filter::{Condition, Field, Matcher, parse, parse_field, parse_words};
@@ -24,7 +28,7 @@ use annals_ledger::{
 };
 use jiff::tz::TimeZone;
 
-const EVENTS: usize = 60_000;
+const TAIL_EVENTS: usize = 60_000;
 const REQUEST_EVENTS: usize = 1_000;
 const TENANTS: usize = 100;
 const ROUNDS: usize = 41;
@@ -45,6 +49,9 @@ impl Clock for RealClock {
 }
 
 fn main() {
+    let part = std::env::args().nth(2);
+    let segments =
+        std::env::args().nth(1).map(|segments| segments.parse::<usize>().expect("a number of segments"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let journal = |name: &str| {
         let disk = RealDisk::create(folder.path().join(name)).expect("the folder is ours");
@@ -70,28 +77,10 @@ fn main() {
         tail: TailLimits::default(),
         version: "speed".to_owned(),
     };
-    let ledger = Ledger::open(parts, &options).expect("an empty ledger opens").ledger;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-
-    let events: Vec<String> = (0..EVENTS).map(event).collect();
-    let mut sealed: Vec<Sealed> = Vec::with_capacity(EVENTS / REQUEST_EVENTS);
-    filling("read, normalise, commit, write the batch", || {
-        for request in events.chunks(REQUEST_EVENTS) {
-            let mut draft = ledger.draft(AcceptOptions::default());
-            for event in request {
-                draft.push(event.as_bytes());
-            }
-            sealed.push(draft.seal());
-        }
-    });
-    drop(events);
-    filling("append, flush, apply, answer", || {
-        runtime.block_on(async {
-            for request in sealed.drain(..) {
-                ledger.commit(request).await.expect("the disk has room");
-            }
-        });
-    });
+    let ledger = match segments {
+        None | Some(0) => filled_tail(parts, &options),
+        Some(segments) => filled_segments(parts, &options, segments),
+    };
     println!("memory: {} MiB", anonymous_kib() / 1024);
 
     let filter = |filter: &str| parse(filter).expect("a good filter");
@@ -116,6 +105,9 @@ fn main() {
         ("a small tenant", FeedScope::Log(TenantLog { tenant: tenant(50), kind: LogKind::Tenant })),
     ];
     for (name, condition) in questions {
+        if part.as_ref().is_some_and(|part| !name.contains(part)) {
+            continue;
+        }
         let matcher = Arc::new(Matcher::new(condition));
         for (place, scope) in &scopes {
             let order = Order::occurred(Direction::Falling);
@@ -130,7 +122,13 @@ fn main() {
                 count: false,
             };
             let mut found = 0;
-            let mut times: Vec<u128> = (0..ROUNDS)
+            let started = Instant::now();
+            let is_wanted = |round: usize| match part {
+                None => round < ROUNDS,
+                Some(_) => started.elapsed().as_secs() < 1,
+            };
+            let mut times: Vec<u128> = (0..)
+                .take_while(|round| is_wanted(*round))
                 .map(|_| {
                     let began = Instant::now();
                     found = ledger.search(&search, u64::MAX).expect("the tenant exists").records.len();
@@ -138,9 +136,12 @@ fn main() {
                 })
                 .collect();
             times.sort_unstable();
-            let (fastest, middle) = (times[0] / 1_000, times[ROUNDS / 2] / 1_000);
+            let (fastest, middle) = (times[0] / 1_000, times[times.len() / 2] / 1_000);
             println!("{name}, {place}: {middle} µs (fastest {fastest}), {found} found");
         }
+    }
+    if part.is_some() {
+        return ledger.stop();
     }
     let day = Histogram { interval: Interval::Day, zone: TimeZone::UTC };
     let counted: [(&str, &[&str], Option<&Histogram>); 5] = [
@@ -174,11 +175,62 @@ fn main() {
     ledger.stop();
 }
 
-fn filling(what: &str, work: impl FnOnce()) {
+/// A ledger with all events in its tail.
+fn filled_tail(parts: Parts, options: &Options) -> Ledger {
+    let ledger = Ledger::open(parts, options).expect("an empty ledger opens").ledger;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let events: Vec<String> = (0..TAIL_EVENTS).map(event).collect();
+    let mut sealed: Vec<Sealed> = Vec::with_capacity(TAIL_EVENTS / REQUEST_EVENTS);
+    filling("read, normalise, commit, write the batch", TAIL_EVENTS, || {
+        sealed.extend(events.chunks(REQUEST_EVENTS).map(|request| request_of(&ledger, request)));
+    });
+    drop(events);
+    filling("append, flush, apply, answer", TAIL_EVENTS, || {
+        runtime.block_on(async {
+            for request in sealed.drain(..) {
+                ledger.commit(request).await.expect("the disk has room");
+            }
+        });
+    });
+    ledger
+}
+
+/// A ledger of which each request became a segment. As its threads do not run, nobody merges them.
+fn filled_segments(parts: Parts, options: &Options, segments: usize) -> Ledger {
+    let (opened, mut engine) = Ledger::open_stepped(parts, options).expect("an empty ledger opens");
+    let ledger = opened.ledger;
+    filling("everything, a segment for each request", segments * REQUEST_EVENTS, || {
+        for segment in 0..segments {
+            let events: Vec<String> =
+                (segment * REQUEST_EVENTS..(segment + 1) * REQUEST_EVENTS).map(event).collect();
+            let mut answer = pin!(ledger.commit(request_of(&ledger, &events)));
+            let mut context = Context::from_waker(Waker::noop());
+            while answer.as_mut().poll(&mut context).is_pending() {
+                engine.write();
+                engine.apply();
+            }
+            engine.seal(true).expect("the disk has room");
+        }
+    });
+    println!("segments: {}", ledger.sizes().segments);
+    // Its threads would merge them.
+    std::mem::forget(engine);
+    ledger
+}
+
+fn request_of(ledger: &Ledger, events: &[String]) -> Sealed {
+    let mut draft = ledger.draft(AcceptOptions::default());
+    for event in events {
+        draft.push(event.as_bytes());
+    }
+    draft.seal()
+}
+
+fn filling(what: &str, events: usize, work: impl FnOnce()) {
     let began = Instant::now();
     work();
     let us = u32::try_from(began.elapsed().as_micros()).expect("a short run");
-    println!("{what}: {:.2} µs an event", f64::from(us) / f64::from(u32::try_from(EVENTS).expect("few")));
+    println!("{what}: {:.2} µs an event", f64::from(us) / f64::from(u32::try_from(events).expect("few")));
 }
 
 /// What the process holds of memory that is no file's.
