@@ -23,7 +23,7 @@ const PACKAGE: &str = "annals-verify-page";
 /// Profile of `Cargo.toml`, and the folder that cargo names after it.
 const PROFILE: &str = "verify-page";
 
-/// Hashing takes a third less time with it; whatever browser presses and unpresses has it.
+/// What hashes has a faster way with it; browsers that unpress the program have it.
 const FLAGS: &str = "-C target-feature=+simd128";
 
 /// Where `annals` finds the page when it is built.

@@ -66,7 +66,7 @@ fn log_with(name: &str) -> Log {
 }
 
 fn event(at: u64, name: &str) -> String {
-    let action = ["video.delete", "video.update", "user.login"][at as usize % 3];
+    let action = ["video.delete", "video.update", "user.login"][usize::try_from(at % 3).unwrap()];
     let result = if at % 4 == 3 { "failure" } else { "success" };
     let person = at % 6;
     format!(
