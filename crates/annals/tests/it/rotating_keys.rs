@@ -108,7 +108,17 @@ async fn who_trusted_the_old_key_is_led_to_the_new_one() {
 
     // What is searched and proven follows, too: the memory has the old key.
     let search = |extra: &[&str]| {
-        let all = ["search", "--verify", "--url", server.url(), "--key", &operator, "--tenant", "acme", "actor_id=u1"];
+        let all = [
+            "search",
+            "--verify",
+            "--url",
+            server.url(),
+            "--key",
+            &operator,
+            "--tenant",
+            "acme",
+            "actor_id=u1",
+        ];
         world.run(&[&all, extra].concat())
     };
     let remembered = world.path("state").join("checkpoints").join(origin.replace('/', "+"));
