@@ -115,7 +115,8 @@ async fn the_page_that_verifies_bundles_is_shown_under_its_own_policy() {
         page.header("content-security-policy"),
         "default-src 'none'; script-src 'sha256-AA=='; frame-ancestors 'none'"
     );
-    let without = Site::new().await.ask("GET /verify", "", b"").await;
+    let without =
+        Site::with(Settings::default(), Listening::default()).await.ask("GET /verify", "", b"").await;
     assert_eq!((without.status.as_u16(), without.code()), (404, "route_unknown".to_owned()));
 }
 

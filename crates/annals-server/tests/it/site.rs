@@ -105,7 +105,12 @@ impl Store {
 
 /// Settings of a server, unless a test says otherwise.
 pub(crate) fn settings() -> Settings {
-    Settings { version: "1.2.3".to_owned(), ..Settings::default() }
+    let page = b"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-AA=='\">";
+    Settings {
+        version: "1.2.3".to_owned(),
+        verify_page: annals_server::VerifyPage::new(page),
+        ..Settings::default()
+    }
 }
 
 /// A running server.
