@@ -1,4 +1,4 @@
-"""Filters of evidence bundles: what is known of an event of which parts may be hidden, after search.md and event.md."""
+"""Filters of evidence bundles: what is known of an event of which parts may be hidden, by search.md and event.md."""
 
 import datetime
 import decimal

@@ -1,11 +1,13 @@
 """Checks evidence bundles: python3 verify_bundle.py [--log-key VKEY] BUNDLE…
 
-Written from docs/reference/bundle-format.md and commitment.md (and, for filters, search.md and event.md) alone; it shares no code
-with annals. The standard library does everything but Ed25519, which is the package `cryptography`'s.
+Keeps to docs/reference/bundle-format.md and commitment.md (and, for filters, search.md and event.md). It shares no code with annals,
+only the bundles that both are tried on; whoever wrote it knew the code of annals. The standard library does everything but Ed25519,
+which is the package `cryptography`'s.
 
 Prints one JSON object for each bundle: whether everything `holds`, the verdict of each position that has an entry as `positions`,
-and `problems` in words. The exit code is 0 when all hold, 8 when one does not. It keeps no memory of earlier checkpoints, and
-refuses filters with words (`q`), for which it would need Unicode's tables of where words end.
+and `problems` in words. The exit code is 0 when all hold, 8 when one does not. It keeps no memory of earlier checkpoints,
+follows no rotation of the key (entries of kind 5), counts no cosignatures, and refuses filters with words (`q`), for which it would need
+Unicode's tables of where words end. It holds the whole bundle in memory: what is not trusted at all is for `annals verify`.
 """
 
 import base64

@@ -1,5 +1,5 @@
-//! Evidence bundles, checked by everything that checks them: `annals verify`, the page in a real browser, and the program in Python
-//! that was written from the documents alone. All must say the same of every position.
+//! Evidence bundles, checked by everything that checks them: `annals verify`, the page in a real browser, and the program in Python,
+//! which shares no code with annals. All must say the same of every position.
 //!
 //! The bundles are those of `corpus/bundles/v1`, and one that the real binary exports.
 
