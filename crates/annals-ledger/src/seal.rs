@@ -263,6 +263,8 @@ impl Sealer {
         let newest = self.newest.as_ref().expect("what was merged was sealed");
         let head = Head { number: self.store.next_manifest()?, ..newest.clone() };
         self.publish(&head, parts, &|shown, _, log| log.parts.contains(shown.slot))?;
+        // Said once: where removing fails, only that is tried again.
+        self.is_twofold = false;
         self.finish(head)
     }
 

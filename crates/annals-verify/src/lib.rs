@@ -3,7 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`zip`] | reads the archive, and refuses whatever a bundle's does not have |
-//! | [`check`] | all that a verifier demands of a bundle, on one thread |
+//! | [`check()`] | all that a verifier demands of a bundle, on one thread |
 //! | [`pieces`] | cuts the log into pieces of whole lines |
 //! | [`lens`] | whether a filter takes a record of which parts may be hidden |
 //! | [`look`] | checks one line of the log, and holds it against the filter |
@@ -47,7 +47,10 @@ pub const FILES: [(&str, u64); 9] = [
 /// Files without which a bundle is none.
 pub const NEEDED: [&str; 4] = ["manifest.json", "checkpoint", "lifecycle.ndjson", "log.ndjson"];
 
-/// Reads `lifecycle.ndjson`. What cannot be understood excuses nothing, and is said.
+/// Lines that cannot be read that are told of a `lifecycle.ndjson`; there may be millions of them.
+const PROBLEMS_MAX: usize = 16;
+
+/// Reads `lifecycle.ndjson`. What cannot be understood excuses nothing, and is said; of much of it the first.
 #[must_use]
 pub fn read_lifecycle(content: &[u8]) -> (Lifecycle, Vec<String>) {
     let mut lifecycle = Lifecycle::default();
@@ -61,7 +64,14 @@ pub fn read_lifecycle(content: &[u8]) -> (Lifecycle, Vec<String>) {
             Ok(Checked::Gap { .. }) => Err("a gap".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        problems.extend(added.err().map(|problem| format!("`lifecycle.ndjson`: {problem}")));
+        match added {
+            Ok(()) => {}
+            Err(_) if problems.len() == PROBLEMS_MAX => {
+                problems.push("`lifecycle.ndjson`: more of it cannot be read".to_owned());
+                break;
+            }
+            Err(problem) => problems.push(format!("`lifecycle.ndjson`: {problem}")),
+        }
     }
     (lifecycle, problems)
 }

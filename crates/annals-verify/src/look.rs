@@ -96,6 +96,10 @@ impl Looker {
             hidden: &hidden,
         };
         seeing.truth = asked.lens.as_ref().map_or(Truth::Yes, |lens| lens.look(&seen, &mut self.document));
+        if is_shown && hidden.is_empty() && seeing.truth == Truth::Unknown {
+            record.problem = Some("the event's time or operation is none");
+            return Ok(seeing);
+        }
         // What is said to be erased needs an excuse of its own, which the walk looks for.
         let left_out = parts.iter().filter_map(|part| match part {
             Part::Shown(name, _) => Some(Some(&**name)),

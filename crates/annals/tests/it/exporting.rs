@@ -256,6 +256,12 @@ enum Fate {
     Cuts(usize),
     /// Passes everything on but what lets trailers come.
     NoTrailers,
+    /// Asks something else than the client did.
+    Asks {
+        instead_of: &'static str,
+        /// As long.
+        this: &'static str,
+    },
     Passes,
 }
 
@@ -281,7 +287,8 @@ impl Proxy {
                 let fate = *shared.lock().unwrap();
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 std::thread::spawn(move || {
-                    pass(from, to, if fate == Fate::NoTrailers { fate } else { Fate::Passes })
+                    let changes = matches!(fate, Fate::NoTrailers | Fate::Asks { .. });
+                    pass(from, to, if changes { fate } else { Fate::Passes })
                 });
                 std::thread::spawn(move || pass(server, client, fate));
             }
@@ -301,7 +308,7 @@ impl Proxy {
 fn pass(mut from: TcpStream, mut to: TcpStream, fate: Fate) {
     let mut left = match fate {
         Fate::Stalls(bytes) | Fate::Cuts(bytes) => bytes,
-        Fate::NoTrailers | Fate::Passes => usize::MAX,
+        Fate::NoTrailers | Fate::Asks { .. } | Fate::Passes => usize::MAX,
     };
     let mut buffer = [0; 8 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
@@ -310,6 +317,12 @@ fn pass(mut from: TcpStream, mut to: TcpStream, fate: Fate) {
             (fate, piece.windows(12).position(|part| part.eq_ignore_ascii_case(b"te: trailers")))
         {
             piece[at..at + 2].copy_from_slice(b"xx");
+        }
+        if let Fate::Asks { instead_of, this } = fate
+            && let Some(at) =
+                piece.windows(this.len()).position(|part| part.eq_ignore_ascii_case(instead_of.as_bytes()))
+        {
+            piece[at..at + this.len()].copy_from_slice(this.as_bytes());
         }
         if to.write_all(&piece).is_err() {
             return;
@@ -324,6 +337,49 @@ fn pass(mut from: TcpStream, mut to: TcpStream, fate: Fate) {
         }
     }
     drop(to.shutdown(Shutdown::Write));
+}
+
+#[test]
+fn a_proof_of_another_question_is_none() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    store(&world, &server, &story());
+    let proxy = Proxy::before(&server, Fate::Passes);
+    let search = ["search", "--verify", "--gap-free", "--tenant", "acme", "action=video.delete"];
+    let asked = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("ANNALS_URL", proxy.url()).env("ANNALS_KEY", server.operator_key());
+        World::finished(&mut command)
+    };
+    let honest = asked(&search);
+    assert_eq!(honest.code, Some(0), "{}", honest.stderr);
+    assert!(honest.stderr.contains("1 event, none left out"), "{}", honest.stderr);
+    proxy.becomes(Fate::Asks { instead_of: "action=video.delete", this: "action=video.nobody" });
+    for args in [
+        &search[..],
+        &[
+            "export",
+            "--bundle",
+            "--mode",
+            "covered",
+            "--tenant",
+            "acme",
+            "--output",
+            "x.zip",
+            "action=video.delete",
+        ],
+    ] {
+        let said = asked(args);
+        assert_eq!(said.code, Some(8), "{args:?}: {}{}", said.stdout, said.stderr);
+        assert!(
+            said.stderr.contains("the server answers another question: conditions `action=video.nobody`"),
+            "{}",
+            said.stderr
+        );
+        assert!(!said.stdout.contains("video"), "{}", said.stdout);
+        assert!(!world.path("x.zip").exists());
+    }
+    server.stop();
 }
 
 fn through(world: &World, server: &Server, proxy: &Proxy, args: &[&str]) -> Command {

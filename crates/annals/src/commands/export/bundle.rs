@@ -32,7 +32,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::verify::bundle::judge::{Judge, counted};
 use crate::verify::bundle::lines::{self, Asked as Held, Stopped};
-use crate::verify::bundle::read_lifecycle;
+use crate::verify::bundle::{question, read_lifecycle};
 use crate::verify::memory::Memory;
 
 /// Version of the state.
@@ -152,6 +152,7 @@ impl Export {
                 lines.set_len(0).map_err(|error| Failure::io("write", &lines_path, &error))?;
                 let query = args.bundle_query()?;
                 let head = begin(api, &query, args.bundle.earlier.as_deref()).await?;
+                question::answers(&head, &query)?;
                 let state = State { version: VERSION, asked, query, head };
                 write_state(&state_path, &state)
                     .map_err(|error| Failure::io("write", &state_path, &error))?;

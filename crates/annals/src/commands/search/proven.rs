@@ -27,7 +27,7 @@ use crate::output::Output;
 use crate::show::Stage;
 use crate::verify::bundle::judge::Judge;
 use crate::verify::bundle::lines::{self, Asked, Stopped};
-use crate::verify::bundle::read_lifecycle;
+use crate::verify::bundle::{question, read_lifecycle};
 use crate::verify::memory::{Memory, Remembered};
 
 /// Tries for a page that breaks off.
@@ -38,6 +38,9 @@ const NOTHING: (&str, &str) = ("filter", "position lt 0");
 
 /// Deeper than any event is.
 const LIMITS: Limits = Limits { depth_max: 1 << 10 };
+
+/// Most bytes of lines of the log's own entries: what a bundle may have of them.
+const OWN_BYTES_MAX: usize = 16 << 20;
 
 /// Flags of proofs.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -80,6 +83,7 @@ pub(super) async fn run(args: &Args, conditions: Query, output: Output) -> Resul
         query.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
     let (head, known) = begin(&api, &query, &memory).await?;
+    question::answers(&head, &query)?;
     let (checkpoint, key, held) = opened(&head, known.as_ref(), given.as_ref())?;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
@@ -204,6 +208,9 @@ async fn own_entries(api: &Api, args: &Args, size: u64, output: Output) -> Resul
         if line.starts_with(b"{\"position\"") {
             own.extend_from_slice(&line);
         }
+        if own.len() > OWN_BYTES_MAX {
+            return Err(not_shown(format!("the log's own entries are more than {OWN_BYTES_MAX} bytes")));
+        }
         line.clear();
     }
     Ok(own)
@@ -289,15 +296,18 @@ impl Proof {
         let mut progress = self.output.progress(self.checkpoint.size, "positions checked");
         let read = lines::check(lines, &asked, &mut |mut seeing| {
             if let (Some(event), Checked::Record(record)) = (seeing.event.take(), &seeing.checked) {
-                let line = as_served(&event, record.position, record.entry.received_at_ms, &mut document);
-                written = events.write_all(&line);
+                written = as_served(&event, record.position, record.entry.received_at_ms, &mut document)
+                    .and_then(|line| events.write_all(&line));
             }
             let judged = judge.take(seeing);
             progress.add(judged.positions);
             judged.goes_on && written.is_ok()
         });
         progress.finish();
-        written.map_err(spooling)?;
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => spoilt(error.to_string()),
+            _ => spooling(error),
+        })?;
         match read {
             Ok(_) | Err(Stopped::Enough) => {}
             Err(Stopped::Line(problem)) => return Err(spoilt(problem)),
@@ -384,14 +394,26 @@ fn show(search: &Search, events: File) -> io::Result<Result<(), Failure>> {
     }
 }
 
-/// The event as the server gives it, with its end: what annals adds follows from its entry, in whole milliseconds.
-fn as_served(event: &[u8], position: u64, received_at_ms: u64, document: &mut Document) -> Vec<u8> {
+/// The event as the server gives it, with its end: what annals adds follows from its entry, in whole milliseconds. An event that
+/// says such things itself is none that annals takes in, and nobody is to take them for ours.
+fn as_served(
+    event: &[u8],
+    position: u64,
+    received_at_ms: u64,
+    document: &mut Document,
+) -> io::Result<Vec<u8>> {
     let received_at = i64::try_from(received_at_ms).ok().and_then(|ms| ms.checked_mul(1_000));
     let received_at =
         received_at.and_then(Timestamp::from_micros).map_or_else(String::new, |at| at.to_string());
     let mut line = event.strip_suffix(b"}").unwrap_or(event).to_vec();
     let mut derived = serde_json::Map::new();
     if let Ok(event) = document.parse(event, LIMITS) {
+        if let Some(ours) =
+            ["position", "received_at", "derived"].iter().find(|name| event.get(name).is_some())
+        {
+            let problem = format!("position {position}: the event has a member `{ours}`, which no event has");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
         if event.get("occurred_at").is_none() {
             derived.insert("occurred_at".to_owned(), received_at.clone().into());
         }
@@ -401,11 +423,13 @@ fn as_served(event: &[u8], position: u64, received_at_ms: u64, document: &mut Do
         }
     }
     let added = json!({"position": position, "received_at": received_at}).to_string();
-    line.push(b',');
+    if line.len() > 1 {
+        line.push(b',');
+    }
     line.extend_from_slice(added.trim_matches(['{', '}']).as_bytes());
     if !derived.is_empty() {
         line.extend_from_slice(format!(",\"derived\":{}", serde_json::Value::Object(derived)).as_bytes());
     }
     line.extend_from_slice(b"}\n");
-    line
+    Ok(line)
 }

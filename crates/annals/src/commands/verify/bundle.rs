@@ -130,7 +130,7 @@ impl Bundle {
             judge.find(None, "the bundle accounts for no position: its range is empty".to_owned());
         }
         let began = Instant::now();
-        self.walk(&manifest, &asked, &mut judge, checkpoint.size, positions, report)?;
+        self.walk(path, &manifest, &asked, &mut judge, positions, report)?;
         let (matched, gone) = (judge.matched, judge.gone);
         let summary = judge.finish(&manifest, &checkpoint);
         report.took(summary.counts.records, began.elapsed());
@@ -280,15 +280,15 @@ impl Bundle {
 
     fn walk(
         &mut self,
+        path: &Path,
         manifest: &Manifest,
         asked: &Asked,
         judge: &mut Judge,
-        size: u64,
         positions: bool,
         report: &mut Report,
     ) -> Result<(), Failure> {
         let Some(entry) = self.archive.entry("log.ndjson") else { return Ok(()) };
-        let mut progress = report.output.progress(size, "positions");
+        let mut progress = report.output.progress(manifest.size, "positions");
         let mut said = Ok(());
         asked.rows.store(false, Ordering::Relaxed);
         let output = report.output;
@@ -319,7 +319,7 @@ impl Bundle {
             Err(Stopped::Line(problem)) => {
                 judge.find(None, format!("`log.ndjson`, after position {}: {problem}", judge.next()));
             }
-            Err(Stopped::Read(error)) => judge.find(None, error.to_string()),
+            Err(Stopped::Read(error)) => judge.find(None, unreadable(path, &error)?),
         }
         Ok(())
     }
