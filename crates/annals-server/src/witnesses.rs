@@ -36,6 +36,9 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
 /// Between two submissions of a log because somebody asked for a cosigned checkpoint, unless said otherwise.
 pub const WITNESS_ASKED_EVERY: Duration = Duration::from_secs(10);
 
+/// A submission waits for others as long as it takes so many answers to fail to come: a witness is asked twice at most.
+const TURN_ANSWERS: u32 = 2;
+
 /// Longest part of a witness' refusal that is told on, in characters.
 const REFUSAL_CHARS: usize = 200;
 
@@ -87,6 +90,14 @@ struct Submitted {
     known: Vec<u64>,
     /// Grows with each use.
     used: u64,
+}
+
+impl Submitted {
+    /// The newest with a quorum; without one the partly cosigned one, unless something newer was submitted since.
+    fn newest(&self) -> Option<&Cosigned> {
+        let last = self.last.map_or(0, |(size, _)| size);
+        self.cosigned.as_ref().or_else(|| self.partial.as_ref().filter(|partial| partial.size >= last))
+    }
 }
 
 /// A log, in an order.
@@ -205,16 +216,14 @@ impl Witnesses {
         let pause = LOOK_EVERY.min(self.settings.every).max(LOOK_AT_LEAST);
         loop {
             for log in self.submitted_logs() {
-                if self.is_due(&log, self.settings.every) {
-                    self.submit(&log).await;
-                }
+                self.submit_due(&log, self.settings.every).await;
             }
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// The newest checkpoint with a quorum; of a log that never had one, the newest with what cosignatures it has. A log that
-    /// grew since is submitted first, unless that was done a moment ago. None when there is nothing to submit.
+    /// The newest checkpoint with a quorum; of a log that never had one, what was submitted last with what cosignatures it has. A
+    /// log that grew since is submitted first, unless that was done a moment ago. None when there is no cosignature to give.
     pub(crate) async fn newest(&self, log: &TenantLog) -> Option<Cosigned> {
         let submitted = self.submit_asked(log).await;
         let mut state = self.state();
@@ -222,7 +231,7 @@ impl Witnesses {
         let uses = state.uses;
         let kept = state.logs.get_mut(&key(log)).and_then(|kept| {
             kept.used = uses;
-            kept.cosigned.clone()
+            kept.newest().cloned()
         });
         kept.or(submitted)
     }
@@ -246,8 +255,23 @@ impl Witnesses {
 
     /// Submits a log that somebody asks about, when that is due.
     async fn submit_asked(&self, log: &TenantLog) -> Option<Cosigned> {
-        let is_due = || self.is_due(log, self.settings.asked_every.min(self.settings.every));
-        if self.sees(log) && is_due() { self.submit(log).await } else { None }
+        if !self.sees(log) {
+            return None;
+        }
+        self.submit_due(log, self.settings.asked_every.min(self.settings.every)).await
+    }
+
+    /// Submits a log when that is due. Whoever would wait too long for others to have done so goes without.
+    async fn submit_due(&self, log: &TenantLog, every: Duration) -> Option<Cosigned> {
+        if !self.is_due(log, every) {
+            return None;
+        }
+        let turn = tokio::time::timeout(self.settings.answer_max * TURN_ANSWERS, self.turn.lock()).await;
+        // Whoever had the turn before may have submitted it.
+        if turn.is_err() || !self.is_due(log, every) {
+            return None;
+        }
+        self.submit(log).await
     }
 
     /// Whether witnesses see checkpoints of a log.
@@ -300,9 +324,8 @@ impl Witnesses {
         !is_done && submitted.at.is_none_or(|at| at.elapsed() >= every)
     }
 
-    /// Has a log's newest checkpoint cosigned by all who will, and keeps it when that makes a quorum.
+    /// Has a log's newest checkpoint cosigned by all who will, and keeps it when that makes a quorum. By one at a time.
     async fn submit(&self, log: &TenantLog) -> Option<Cosigned> {
-        let _turn = self.turn.lock().await;
         let (ledger, asked) = (self.ledger.clone(), log.clone());
         let (size, note) = match blocking(move || ledger.checkpoint(&asked)).await {
             Ok(checkpoint) => checkpoint,

@@ -175,8 +175,9 @@ impl Sending {
 }
 
 pub(super) async fn answer(app: Arc<App>, asker: Asker, question: Question) -> Result<Response, Problem> {
-    let admitted = app.turns.begin_export()?;
+    // Witnesses may be slow: whoever waits for them keeps no other export out.
     let cosigned = Cosignatures::gather(&app, &question.log).await;
+    let admitted = app.turns.begin_export()?;
     let writing = {
         let app = app.clone();
         blocking(move || Writing::begin(&question, &app, cosigned)).await?

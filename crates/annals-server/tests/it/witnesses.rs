@@ -239,6 +239,69 @@ async fn without_a_quorum_checkpoints_go_out_and_an_alarm_is_raised_until_it_is_
     assert_eq!(reason(&site).await, "HTTP status 500: no disk");
 }
 
+/// As [`site`], whose log `acme` is submitted once, because it is asked for, and not again for a minute.
+async fn site_asked_seldom(witnesses: &[&Fake], quorum: usize) -> Site {
+    let witnessing = Witnessing {
+        asked_every: Duration::from_mins(1),
+        answer_max: Duration::from_secs(1),
+        ..witnessing(witnesses, quorum)
+    };
+    let site =
+        Site::with(Settings { witnessing: Some(witnessing), ..settings() }, Listening::default()).await;
+    while status(&site).await["logs"] == 0 {
+        tokio::task::yield_now().await;
+    }
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_hangs_is_asked_once_however_many_ask() {
+    let a = Fake::start(12).await;
+    let site = site_asked_seldom(&[&a], 1).await;
+    a.feels(Mood::Silent);
+    site.post("acme", &events("e", 20)).await;
+    let witnesses = [&a];
+    let all = (0..8).map(|_| cosigned(&site, &witnesses));
+    let given = futures_util::future::join_all(all).await;
+    assert_eq!(given, vec![(20, vec![false]); 8]);
+    assert_eq!(a.asked(&site).await, [0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_waits_for_a_witness_keeps_no_export_out() {
+    let a = Fake::start(13).await;
+    let site = site_asked_seldom(&[&a], 1).await;
+    a.feels(Mood::Silent);
+    site.post("acme", &events("e", 20)).await;
+    let waiting = async {
+        let all = (0..annals_server::EXPORTS_MAX).map(|_| site.ask("GET /v1/bundle", "acme", b""));
+        futures_util::future::join_all(all).await
+    };
+    let exported = async {
+        while a.asked(&site).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // All of them wait for the witness by now, or are about to.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        site.ask("GET /v1/export", "acme", b"").await.status
+    };
+    let (bundles, exported) = tokio::join!(waiting, exported);
+    assert_eq!(exported, 200);
+    assert!(bundles.iter().all(|bundle| bundle.status == 200 || bundle.status == 503));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partial_cosignatures_are_given_between_two_submissions() {
+    let (a, b) = (Fake::start(14).await, Fake::start(15).await);
+    let site = site_asked_seldom(&[&a, &b], 2).await;
+    b.feels(Mood::Failing);
+    site.post("acme", &events("e", 20)).await;
+    for _ in 0..2 {
+        assert_eq!(cosigned(&site, &[&a, &b]).await, (20, vec![true, false]));
+    }
+    assert_eq!(a.asked(&site).await, [0], "it was submitted once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_witness_elsewhere_is_asked_again_from_there() {
     let a = Fake::start(8).await;
