@@ -45,8 +45,11 @@ NOUNS = {
 }
 
 
+OPERATIONS = (*VERBS, "other")
+
+
 class Wrong(Exception):
-    """A filter that cannot be read, or that this program does not read."""
+    """A filter or a time that cannot be read, or that this program does not read."""
 
 
 # --- Reading: ("all" | "any", conditions), ("not", condition), ("test", path, operator, value), ("element", path, condition) ------------
@@ -67,7 +70,7 @@ def read(query):
         elif name in names:
             path, operator = tuple(names[name].split(".")), "cidr" if name == "context_ip" else "eq"
             if name in ("request_status_code", "source_seq"):
-                values = [decimal.Decimal(value) for value in values]
+                values = [literal(value) for value in values]
             elif name == "changes_complete":
                 values = [value == "true" for value in values]
             conditions.append(("any", [("test", path, operator, value) for value in values]))
@@ -301,10 +304,28 @@ class Seen:
         self.count = len(parts)
         self.hidden = [(None, None)] if record.event is None else hidden_between([part[1] if part[0] == "shown" else None for part in parts])
         received = decimal.Decimal(record.at) / 1000
-        occurred = self.event.get("occurred_at")
-        operation = self.event.get("operation") or derived(self.event.get("action") or "")
-        self.special = {"@received_at": received, "@position": decimal.Decimal(record.position), "@tenant": tenant,
-                        "@occurred_at": received if occurred is None else instant(occurred), "@operation": operation}
+        self.special = {"@received_at": received, "@position": decimal.Decimal(record.position), "@tenant": tenant}
+        self.is_known = known(self.event)
+        if self.is_known:
+            occurred, operation = text_of(self.event, "occurred_at"), text_of(self.event, "operation")
+            self.special["@occurred_at"] = received if occurred is None else instant(occurred)
+            self.special["@operation"] = derived(text_of(self.event, "action") or "") if operation is None else operation
+
+
+def text_of(event, name):
+    value = event.get(name)
+    return value if type(value) is str else None
+
+
+def known(event):
+    """Whether time and operation of an event, where it has them, are such."""
+    occurred, operation = text_of(event, "occurred_at"), text_of(event, "operation")
+    try:
+        if occurred is not None:
+            instant(occurred)
+    except Wrong:
+        return False
+    return operation is None or operation in OPERATIONS
 
 
 def instant(text):
@@ -313,7 +334,10 @@ def instant(text):
     if not found:
         raise Wrong(f"`{text}` is no time")
     zone = "+00:00" if found[4] in "Zz" else found[4]
-    whole = datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}")
+    try:
+        whole = datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}")
+    except ValueError as error:
+        raise Wrong(f"`{text}` is no time") from error
     since = whole - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     return decimal.Decimal(since.days * 86400 + since.seconds) + decimal.Decimal("0" + (found[3] or ".0"))
 
@@ -338,6 +362,8 @@ def derived(action):
 
 
 def look(condition, seen):
+    if not seen.is_known:
+        return UNKNOWN
     kind = condition[0]
     if kind in ("all", "any"):
         deciding, other = (NO, YES) if kind == "all" else (YES, NO)

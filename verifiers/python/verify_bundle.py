@@ -5,9 +5,9 @@ only the bundles that both are tried on; whoever wrote it knew the code of annal
 which is the package `cryptography`'s.
 
 Prints one JSON object for each bundle: whether everything `holds`, the verdict of each position that has an entry as `positions`,
-and `problems` in words. The exit code is 0 when all hold, 8 when one does not. It keeps no memory of earlier checkpoints,
-follows no rotation of the key (entries of kind 5), counts no cosignatures, and refuses filters with words (`q`), for which it would need
-Unicode's tables of where words end. It holds the whole bundle in memory: what is not trusted at all is for `annals verify`.
+and `problems` in words. The exit code is 0 when all hold, 8 when one does not, 2 when the key given is none. It keeps no memory of
+earlier checkpoints, counts no cosignatures, and refuses filters with words (`q`), for which it would need Unicode's tables of where
+words end. It holds the whole bundle in memory, and refuses one with more than 1 GiB of `log.ndjson`.
 """
 
 import base64
@@ -26,14 +26,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LINE_BYTES_MAX = 2 << 20
 KIB, MIB = 1 << 10, 1 << 20
-FILES = {"manifest.json": MIB, "checkpoint": 256 * KIB, "lifecycle.ndjson": 16 * MIB, "log.ndjson": 1 << 63, "trust.json": MIB,
+FILES = {"manifest.json": MIB, "checkpoint": 256 * KIB, "lifecycle.ndjson": 16 * MIB, "log.ndjson": 1 << 64, "trust.json": MIB,
          "earlier.json": 64 * KIB, "registry.json": MIB, "report.html": 16 * MIB, "README.txt": MIB}
 NEEDED = ("manifest.json", "checkpoint", "lifecycle.ndjson", "log.ndjson")
-MANIFEST = {"format", "origin", "tenant", "log", "size", "range", "mode", "filter", "withheld", "created_at", "program", "counts", "files"}
+UNPACKED_MAX = 1 << 30
+KEYS_MAX, WITHHELD_MAX, UNIT_NAME_BYTES_MAX, UNREADABLE_MAX = 1000, 64, 1024, 16
+# Values may be nested deeper than functions of Python may call themselves.
+RECURSION_MAX = 4000
 
 
 class Bad(Exception):
     """What was read is not as it has to be."""
+
+
+# What reading goes wrong with when a text has another form than it is taken for.
+WRONG = (Bad, filters.Wrong, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error)
 
 
 def demand(holds, problem):
@@ -56,7 +63,11 @@ class Number(str):
     """A number's token, digit for digit."""
 
     def value(self):
-        return decimal.Decimal(self)
+        try:
+            return decimal.Decimal(self)
+        except decimal.InvalidOperation:
+            # Beyond ±10^18 exponents compare with nothing.
+            return self if self.strip("-0.").lower()[:1] != "e" else decimal.Decimal(0)
 
 
 def parse(text):
@@ -68,13 +79,39 @@ def parse(text):
         if isinstance(text, bytes):
             text = text.decode()
         demand(not text.startswith("\ufeff"), "a byte order mark")
-        return json.loads(text, object_pairs_hook=members, parse_int=Number, parse_float=Number, parse_constant=refuse)
+        value = json.loads(text, object_pairs_hook=members, parse_int=Number, parse_float=Number, parse_constant=refuse)
+        if re.search(r"\\u[dD][89a-fA-F]", text):
+            canonical(value).encode()  # half a pair of surrogates is no text
+        return value
     except (ValueError, RecursionError) as error:
         raise Bad(str(error)) from error
 
 
 def refuse(token):
     raise Bad(f"{token} is no JSON")
+
+
+def shaped(value, shape, name):
+    """Demands types: a type, an array of one shape, or an object with members of these."""
+    if isinstance(shape, dict):
+        demand(isinstance(value, dict), f"`{name}` is no object")
+        for member, inner in shape.items():
+            demand(member in value, f"`{name}` has no `{member}`")
+            shaped(value[member], inner, member)
+    elif isinstance(shape, list):
+        demand(isinstance(value, list), f"`{name}` is no array")
+        for item in value:
+            shaped(item, shape[0], name)
+    elif shape is int:
+        natural(value)
+    else:
+        demand(type(value) in shape, f"`{name}` is of another type")
+
+
+TEXT, TEXT_OR_NULL = (str,), (str, type(None))
+MANIFEST = {"format": TEXT, "origin": TEXT, "tenant": TEXT, "log": TEXT, "size": int, "range": [int], "mode": TEXT, "filter": TEXT_OR_NULL,
+            "withheld": [TEXT], "created_at": TEXT, "program": TEXT, "counts": {"records": int, "disclosed": int},
+            "files": [{"name": TEXT, "bytes": int, "sha256": TEXT}]}
 
 
 def natural(value):
@@ -160,6 +197,8 @@ def read_archive(data):
 
 
 def unpack(name, packed, method, crc, plain):
+    if plain > UNPACKED_MAX:
+        return Bad(f"`{name}` has more than 1 GiB, which this program does not read")
     content = packed
     if method == 8:
         inflate = zlib.decompressobj(-15)
@@ -192,41 +231,80 @@ def verifier_key(text):
 
 def debase(text):
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
         raise Bad(f"{text!r} is no base64") from error
+    demand(base64.b64encode(data).decode() == text, f"{text!r} is no base64")
+    return data
 
 
 def id_of(name, public_key):
     return sha256(name.encode(), b"\n\1", public_key)[:4]
 
 
+def signed_note(note):
+    """Text and signatures, each of a name, the key's id and what is signed."""
+    text, gap, signatures = note.rpartition("\n\n")
+    demand(gap and signatures.endswith("\n") and len(note.encode()) <= 256 * KIB, "it is no signed note")
+    lines, found = signatures[:-1].split("\n"), []
+    demand(len(lines) <= 64, "it has too many signatures")
+    for line in lines:
+        parts = re.fullmatch("\u2014 ([^+\\s]+) (\\S+)", line)
+        demand(parts, "it has a line that is no signature")
+        data = debase(parts[2])
+        demand(len(data) > 4, "it has a line that is no signature")
+        found.append((parts[1], data[:4], data[4:]))
+    return text + "\n", found
+
+
+def demand_signed(text, signatures, name, public_key):
+    own = [signature for signer, key_id, signature in signatures if (signer, key_id) == (name, id_of(name, public_key))]
+    demand(own, f"it is not signed by the key of `{name}`")
+    for signature in own:
+        try:
+            Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text.encode())
+        except (InvalidSignature, ValueError) as error:
+            raise Bad(f"its signature by the key of `{name}` is wrong") from error
+
+
 def open_checkpoint(note, origin, public_key):
     """Size and root of a checkpoint that this key signed; of any when there is none to check with."""
-    text, gap, signatures = note.partition("\n\n")
-    demand(gap and signatures.endswith("\n") and len(note) <= 256 * KIB, "it is no signed note")
-    text += "\n"
-    lines = signatures[:-1].split("\n")
-    demand(len(lines) <= 64, "it has too many signatures")
-    signed = public_key is None
-    for line in lines:
-        found = re.fullmatch("\u2014 ([^+\\s]+) (\\S+)", line)
-        demand(found, "it has a line that is no signature")
-        name, data = found[1], debase(found[2])
-        demand(len(data) > 4, "it has a line that is no signature")
-        if public_key is not None and name == origin and data[:4] == id_of(origin, public_key):
-            try:
-                Ed25519PublicKey.from_public_bytes(public_key).verify(data[4:], text.encode())
-            except (InvalidSignature, ValueError) as error:
-                raise Bad("its signature by the log's key is wrong") from error
-            signed = True
-    demand(signed, "it is not signed by the log's key")
+    text, signatures = signed_note(note)
+    if public_key is not None:
+        demand_signed(text, signatures, origin, public_key)
     parts = text.split("\n")
     demand(len(parts) >= 4 and re.fullmatch("0|[1-9][0-9]*", parts[1]), "it is no checkpoint")
     root = debase(parts[2])
     demand(parts[0] and len(root) == 32, "it is no checkpoint")
     demand(origin is None or parts[0] == origin, "it is of another log")
     return parts[0], int(parts[1]), root
+
+
+def key_change(body, origin):
+    """First size of the new key, the old one and the new one, of an entry of kind 5; none when the keys did not sign what it says."""
+    try:
+        states = parse(body)["metadata"]
+        text, signatures = signed_note(states["succession"])
+        first, ledger, *keys, end = text.split("\n")
+        demand(first == "annals/signing-key/v1" and len(keys) == 2 and end == "" and keys == [states["old"], states["new"]], "it is no succession")
+        demand(re.fullmatch(re.escape(ledger) + "/[at]/[0-9a-f]{32}", origin), "it is of another ledger")
+        old, new = map(verifier_key, keys)
+        demand(old[0] == new[0] == ledger and old[1] != new[1], "it is no succession")
+        for _, public_key in (old, new):
+            demand_signed(text, signatures, ledger, public_key)
+        return natural(states["from"]), old[1], new[1]
+    except WRONG:
+        return None
+
+
+def follow(at, signer, size, changes):
+    """Whether the log's changes lead from a key to the one that signed its checkpoint; the problem when they do not."""
+    for position, (first, old, new) in changes:
+        if old == signer and first <= size:
+            return f"the entry at position {position} says that another key signs from {first} records on"
+        if old == at:
+            at = new
+    return None if at == signer else "the key is another than the one it is checked with, and no entry of the log introduces it"
 
 
 # --- Trees ------------------------------------------------------------------------------------------------------------------------
@@ -325,41 +403,70 @@ def unpointer(name):
     return [part.replace("~1", "/").replace("~0", "~") for part in name.split("/")[1:]]
 
 
+IN_ENVELOPE = ("id", "occurred_at", "action", "operation", "category", "severity", "source", "trace")
+
+
 def rebuild(shown):
-    """The event that units make: names and value bytes."""
-    event = parse(shown[0][1])
-    demand(shown[0][0] == "" and isinstance(event, dict), "the envelope is none")
-    types = event.pop("targets", None)
-    targets = None if types is None else [{} if kind is None else {"type": kind} for kind in types]
-    for name, text in shown[1:]:
-        path, value = unpointer(name), parse(text)
-        if path[0] == "targets":
-            demand(targets is not None and len(path) == 2 and isinstance(value, dict), "a target that is none")
-            demand(re.fullmatch("0|[1-9][0-9]*", path[1]) and int(path[1]) < len(targets), "a target that is none")
-            targets[int(path[1])].update(value)
-        elif name in ("/outcome", "/context", "/metadata", "/changes/before", "/changes/after") and isinstance(value, dict) and value:
-            place = event
-            for part in path:
-                place = place.setdefault(part, {})
-            demand(isinstance(place, dict) and not place.keys() & value.keys(), "a member stands twice")
-            place.update(value)
+    """The event that units make: names and value bytes. It is put together from objects, by their places."""
+    objects, targets = {(): {}}, 0
+
+    def put(place, members):
+        demand(isinstance(members, dict), "a unit that is no object")
+        own = objects.setdefault(place, {})
+        demand(not own.keys() & members.keys(), "a member stands twice")
+        own.update(members)
+
+    for number, (name, text) in enumerate(shown):
+        value, path = parse(text), unpointer(name)
+        demand(canonical(value) == text, f"the value of the unit `{name}` is not canonical")
+        demand(number == 0 or re.fullmatch("/([^~]|~[01])*", name, re.DOTALL) and len(path) < 4, f"the unit `{name}` has no place in an event")
+        if number == 0:
+            demand(name == "" and isinstance(value, dict), "the envelope is none")
+            for member, inner in value.items():
+                if member in ("changes", "outcome"):
+                    put((member,), inner)
+                elif member == "targets":
+                    demand(isinstance(inner, list), "the targets are none")
+                    targets = len(inner)
+                    for at, kind in enumerate(inner):
+                        put(("targets", at), {} if kind is None else {"type": kind})
+                else:
+                    demand(member in IN_ENVELOPE, f"`{member}` is no member of an envelope")
+                    put((), {member: inner})
+        elif len(path) == 1:
+            if path[0] in ("context", "metadata", "outcome"):
+                put((path[0],), value)
+            else:
+                demand(path[0] not in (*IN_ENVELOPE, "actor", "changes", "targets"), f"the unit `{name}` has no place in an event")
+                put((), {path[0]: value})
+        elif path[0] == "changes":
+            demand(path[1] in ("before", "after"), f"the unit `{name}` has no place in an event")
+            if len(path) == 3:
+                put(("changes", path[1]), {path[2]: value})
+            elif isinstance(value, dict) and value:
+                put(("changes", path[1]), value)
+            else:
+                put(("changes",), {path[1]: value})
+        elif len(path) == 2 and path[0] == "targets":
+            demand(re.fullmatch("0|[1-9][0-9]*", path[1]) and int(path[1]) < targets, "a target that is none")
+            put(("targets", int(path[1])), value)
         else:
-            place = event
-            for part in path[:-1]:
-                place = place.setdefault(part, {})
-                demand(isinstance(place, dict), "a member of what has none")
-            demand(path[-1] not in place, "a member stands twice")
-            place[path[-1]] = value
-    if targets is not None:
-        event["targets"] = targets
-    return event
+            is_own = path[0] in ("actor", "metadata") or path[0] == "context" and path[1] in ("ip", "user_agent")
+            demand(len(path) == 2 and is_own, f"the unit `{name}` has no place in an event")
+            put((path[0],), {path[1]: value})
+    for place in (("changes", "after"), ("changes", "before"), ("actor",), ("changes",), ("context",), ("metadata",), ("outcome",)):
+        if objects.get(place):
+            put(place[:-1], {place[-1]: objects[place]})
+    if targets:
+        put((), {"targets": [objects[("targets", at)] for at in range(targets)]})
+    return objects[()]
 
 
 def split(event):
     """Names and value bytes of an event's units, in order."""
     units, folding, envelope = {}, {}, {}
     for name, value in event.items():
-        if name in ("id", "occurred_at", "action", "operation", "category", "severity", "source", "trace"):
+        if name in IN_ENVELOPE:
             envelope[name] = value
         elif name == "outcome":
             if "result" in value:
@@ -422,8 +529,9 @@ class Record:
             shown = [part[1:] for part in self.parts if part[0] == "shown"]
             if self.parts[:1] and self.parts[0][0] == "shown":
                 self.event = rebuild(shown)
-                demand(len(shown) < len(self.parts) or split(self.event) == shown, "the units are not those that the event splits into")
-        except (Bad, ValueError, AttributeError, TypeError, KeyError) as error:
+                if len(shown) == len(self.parts):
+                    demand(split(self.event) == shown, "the units are not those that the event splits into")
+        except WRONG as error:
             self.problem = str(error)
 
     @staticmethod
@@ -486,7 +594,7 @@ class Excuse:
             else:
                 self.retention, self.cutoff = natural(states["class"]), natural(states["cutoff_ms"])
                 self.runs = runs_of(states["runs"], record.position)
-        except (KeyError, TypeError, ValueError) as error:
+        except WRONG as error:
             raise Bad(f"the entry at position {record.position}: {error}") from error
 
     def erases(self, position, unit):
@@ -516,7 +624,7 @@ class Bundle:
         try:
             self.files = read_archive(data)
             self.verify()
-        except (Bad, KeyError, TypeError, ValueError, AttributeError, IndexError, struct.error) as error:
+        except WRONG as error:
             self.problems.append(str(error))
 
     def find(self, problem):
@@ -542,39 +650,78 @@ class Bundle:
                 self.find(f"the bundle has no `{name}`")
         manifest = parse(self.content("manifest.json"))
         demand(manifest.get("format") == "annals-bundle/1", f"a bundle of the format {manifest.get('format')!r}")
-        demand(MANIFEST <= manifest.keys() and manifest["mode"] in ("selection", "gap-free", "covered"), "`manifest.json` lacks a member")
+        manifest.setdefault("filter", None)
+        shaped(manifest, MANIFEST, "manifest.json")
+        demand(len(manifest["range"]) == 2, "a range must have two ends")
+        demand(manifest["mode"] in ("selection", "gap-free", "covered"), f"{manifest['mode']!r} is no mode")
         self.check_files(manifest)
         note = self.content("checkpoint").decode("utf-8", "replace")
         origin, size, root = open_checkpoint(note, None, None)
-        trust = self.document("trust.json")
-        found = [verifier_key(key["key"]) for key in trust["keys"]] if trust else []
-        found = [key for name, key in found if name == origin]
-        demand(trust is None or found, f"`trust.json` has no key of log {origin}")
+        found = self.found_key(origin)
         demand(found or self.log_key, f"log {origin}: no key to check it with")
-        key = found[-1] if found else None
+        trusted = found
         if self.log_key:
-            name, key = self.log_key
+            name, trusted = self.log_key
             demand(origin == name or origin.startswith(name + "/"), f"the key given is of `{name}`")
-            demand(not found or found[-1] == key, "the key that the log shows is another than the one it is checked with")
-        open_checkpoint(note, origin, key)
-        self.lifecycle, self.manifest, self.size = {}, manifest, size
+        try:
+            key = trusted
+            open_checkpoint(note, origin, key)
+        except Bad:
+            demand(found, "the checkpoint is not signed by the key given")
+            # It is to be believed once the log leads to it.
+            key = found
+            open_checkpoint(note, origin, key)
+        self.lifecycle, self.manifest, self.origin, self.size = {}, manifest, origin, size
         self.read_lifecycle()
         self.whole = [natural(bound) for bound in manifest["range"]]
-        demand(len(self.whole) == 2, "a range must have two ends")
-        self.withheld, self.condition = [filters.need(pattern) for pattern in manifest["withheld"]], None
+        self.withheld, self.condition = self.patterns(), None
         try:
             if manifest["filter"] is not None:
                 self.condition = filters.read(manifest["filter"])
                 hides = [need for need in filters.needs(self.condition, 0) for own in self.withheld if filters.overlap(own, need)]
                 if hides and manifest["mode"] == "covered":
                     self.find("the bundle withholds what its filter looks at")
-        except filters.Wrong as error:
+        except WRONG as error:
             self.find(f"`manifest.json`: the filter cannot be read: {error}")
         if self.whole[0] >= self.whole[1]:
             self.find("the bundle accounts for no position: its range is empty")
         self.walk()
+        problem = follow(trusted, key, size, self.changes)
+        if problem or found not in (None, key):
+            self.find(f"log {origin}: {problem or 'the key that the log shows did not sign the checkpoint'}")
         self.finish(origin, size, root)
         self.check_growth(origin, size, root, key)
+
+    def found_key(self, origin):
+        """The last key of `trust.json` under the log's name."""
+        trust, found = self.document("trust.json"), []
+        if trust is None:
+            return None
+        try:
+            shaped(trust, {"keys": [{"key": TEXT, "from": int}], "witnesses": [TEXT]}, "trust.json")
+        except Bad as error:
+            return self.find(f"`trust.json`: {error}")
+        for key in trust["keys"]:
+            try:
+                found += [public_key for name, public_key in [verifier_key(key["key"])] if name == origin]
+            except Bad:
+                pass  # of a kind that is not known yet
+        if not found:
+            self.find(f"`trust.json` has no key of log {origin}")
+        return found[-1] if found else None
+
+    def patterns(self):
+        """What is withheld on purpose; nothing when a pattern is none."""
+        patterns = self.manifest["withheld"]
+        needs = [filters.need(pattern) for pattern in patterns]
+        for pattern, (name, _) in zip(patterns, needs):
+            if not name.startswith("/") or pattern == "/" or len(name.encode()) > UNIT_NAME_BYTES_MAX:
+                self.find(f"`manifest.json`: withheld: {pattern!r} is no unit")
+                return []
+        if len(patterns) > WITHHELD_MAX:
+            self.find(f"`manifest.json`: withheld: more than {WITHHELD_MAX} units")
+            return []
+        return needs
 
     def check_files(self, manifest):
         listed = {}
@@ -592,6 +739,7 @@ class Bundle:
                 self.find(f"`{name}` does not have the length or the SHA-256 that `manifest.json` says")
 
     def read_lifecycle(self):
+        problems = 0
         for line in self.content("lifecycle.ndjson").split(b"\n"):
             try:
                 if line:
@@ -599,11 +747,14 @@ class Bundle:
                     demand(record.position not in self.lifecycle, f"the entry at position {record.position} is listed twice")
                     if record.kind != 1:
                         self.lifecycle[record.position] = Excuse(record)
-            except (Bad, KeyError, TypeError) as error:
+            except WRONG as error:
+                problems += 1
+                if problems > UNREADABLE_MAX:
+                    return self.find("`lifecycle.ndjson`: more of it cannot be read")
                 self.find(f"`lifecycle.ndjson`: {error}")
 
     def walk(self):
-        self.tree, self.last_at, self.counts, self.matched = Tree(), 0, [0, 0], 0
+        self.tree, self.last_at, self.counts, self.matched, self.changes = Tree(), 0, [0, 0], 0, []
         lines = self.content("log.ndjson").split(b"\n")
         for line in lines[:-1]:
             try:
@@ -613,14 +764,21 @@ class Bundle:
                     self.gap(members)
                 else:
                     record = Record(members)
+                    self.need_known(record)
                     demand(record.position == self.tree.size, f"position {record.position} comes where {self.tree.size} has to")
                     self.record(record)
-            except (Bad, KeyError, TypeError, ValueError, AttributeError) as error:
+            except WRONG as error:
                 return self.find(f"`log.ndjson`, after position {self.tree.size}: {error}")
             if self.tree.size > self.size:
                 return self.find(f"the log goes on, and its checkpoint has {self.size} records")
         if lines[-1]:
             self.find("the last line is cut short")
+
+    def need_known(self, record):
+        """Of an event that is shown whole the filter must be able to tell."""
+        is_whole = record.event is not None and all(part[0] == "shown" for part in record.parts)
+        if self.condition is not None and is_whole and not record.problem and not filters.known(record.event):
+            record.problem = "the event's time or operation is none"
 
     def gap(self, members):
         demand({name for name in members if members[name] is not None} == {"gap", "nodes"}, "a line must be a record or a gap")
@@ -657,6 +815,9 @@ class Bundle:
             if stated:
                 stated.met = stated.entry == record.entry
             same = stated is None or stated.met
+            if same and record.kind == 5 and len(self.changes) < KEYS_MAX:
+                change = key_change(record.body, self.origin)
+                self.changes += [(record.position, change)] if change else []
             return ("intact", None) if same else ("unexplained", "the entry differs from the one in `lifecycle.ndjson`")
         if record.problem:
             return "unexplained", record.problem
@@ -736,20 +897,29 @@ class Bundle:
                 check_inclusion(sha256(b"\0", entry), natural(registry["position"]), total, hashes, top)
                 hashes = [unhex(node, 32) for node in registry["consistency"]]
                 check_consistency(natural(head["size"]), unhex(head["root"], 32), size, root, hashes)
-        except (Bad, KeyError, TypeError) as error:
+        except WRONG as error:
             self.find(f"`earlier.json` or `registry.json`: {error}")
 
 
 def main(arguments):
+    sys.setrecursionlimit(RECURSION_MAX)
     log_key = None
     if arguments[:1] == ["--log-key"]:
-        log_key, arguments = verifier_key(arguments[1]), arguments[2:]
+        try:
+            log_key, arguments = verifier_key(arguments[1]), arguments[2:]
+        except (Bad, IndexError) as error:
+            print(f"--log-key: {error}", file=sys.stderr)
+            return 2
     held = True
     for path in arguments:
-        with open(path, "rb") as file:
-            bundle = Bundle(file.read(), log_key)
-        held &= not bundle.problems
-        print(json.dumps({"bundle": path, "holds": not bundle.problems, "positions": bundle.positions, "problems": bundle.problems}))
+        try:
+            with open(path, "rb") as file:
+                bundle = Bundle(file.read(), log_key)
+            positions, problems = bundle.positions, bundle.problems
+        except OSError as error:
+            positions, problems = [], [str(error)]
+        held &= not problems
+        print(json.dumps({"bundle": path, "holds": not problems, "positions": positions, "problems": problems}))
     return 0 if held else 8
 
 

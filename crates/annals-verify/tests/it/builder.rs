@@ -67,13 +67,18 @@ impl Log {
 
     /// Appends an event, which must be canonical.
     pub(crate) fn event(&mut self, class: u16, event: &str) {
-        let number = u8::try_from(self.records.len()).unwrap();
-        let secret = Secret::from_bytes([number; 16]);
         let mut split = Vec::new();
         units(event.as_bytes(), &mut UnitScratch::default(), |name, value| {
             split.push((name.to_owned(), String::from_utf8(value.to_vec()).unwrap()));
         })
         .unwrap();
+        self.units(class, split);
+    }
+
+    /// Appends an event of these units, whether or not any event splits into them.
+    pub(crate) fn units(&mut self, class: u16, split: Vec<(String, String)>) {
+        let number = u8::try_from(self.records.len()).unwrap();
+        let secret = Secret::from_bytes([number; 16]);
         let mut committer = Committer::new(&secret);
         for (name, value) in &split {
             committer.unit(name.as_bytes(), value.as_bytes()).unwrap();
@@ -140,9 +145,9 @@ impl Log {
         write_line(&Line::Gap { from, to, nodes: &nodes }, out);
     }
 
-    pub(crate) fn checkpoint(&self) -> String {
+    pub(crate) fn checkpoint(&self, seed: &[u8; 32]) -> String {
         let checkpoint = Checkpoint::new(ORIGIN, self.tree.size(), self.tree.root());
-        SigningKey::from_seed(ORIGIN, &SEED).unwrap().sign(&checkpoint.to_text()).unwrap()
+        SigningKey::from_seed(ORIGIN, seed).unwrap().sign(&checkpoint.to_text()).unwrap()
     }
 
     /// That the log extends its first `size` records.
@@ -195,6 +200,11 @@ pub(crate) struct Files(pub(crate) Vec<(String, Vec<u8>)>);
 
 impl Files {
     pub(crate) fn of(log: &Log, asked: &Asked<'_>) -> Self {
+        Self::signed(log, asked, &SEED)
+    }
+
+    /// As [`Files::of`], where another key signs, which `trust.json` names.
+    pub(crate) fn signed(log: &Log, asked: &Asked<'_>, seed: &[u8; 32]) -> Self {
         let (mut lines, mut own, mut at) = (Vec::new(), Vec::new(), 0);
         while at < asked.shows.len() {
             let run = asked.shows[at..].iter().take_while(|show| **show == Show::Gap).count();
@@ -228,10 +238,10 @@ impl Files {
             counts: Counts { records: shown.count() as u64, disclosed: disclosed.count() as u64 },
             files: Vec::new(),
         };
-        let key = SigningKey::from_seed(ORIGIN, &SEED).unwrap().verifier_key().to_string();
+        let key = SigningKey::from_seed(ORIGIN, seed).unwrap().verifier_key().to_string();
         let trust = Trust { keys: vec![TrustedKey { key, from: 0, until: None }], witnesses: Vec::new() };
         let mut files = Self(vec![
-            ("checkpoint".to_owned(), log.checkpoint().into_bytes()),
+            ("checkpoint".to_owned(), log.checkpoint(seed).into_bytes()),
             ("trust.json".to_owned(), serde_json::to_vec(&trust).unwrap()),
             ("lifecycle.ndjson".to_owned(), own),
             ("log.ndjson".to_owned(), lines),

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a failed step in a test ends the test")]
 
 mod builder;
+mod crafted;
 mod vectors;

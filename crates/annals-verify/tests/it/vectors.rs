@@ -11,11 +11,12 @@ use annals_tree::cosignature::Cosigner;
 use annals_tree::entry::EntryKind;
 use annals_tree::note::SigningKey;
 use annals_verify::zip::{Archive, ZipError};
-use annals_verify::{Known, Lens, Outcome, Remembered, Watch, check, read_filter};
+use annals_verify::{KeyFrom, Known, Lens, Outcome, Remembered, Watch, check, read_filter};
 use serde_json::{Value, json};
 use zip::CompressionMethod;
 
 use crate::builder::*;
+use crate::crafted;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/bundles/v1")
@@ -268,6 +269,7 @@ fn good() -> Vec<(&'static str, Files, CompressionMethod)> {
         ("earlier.zip", selection().with("earlier.json", &log.earlier(17)), DEFLATED),
         ("registry.zip", gap_free().with("registry.json", &log.registry(20)), DEFLATED),
         ("another-history.zip", another_history(), DEFLATED),
+        ("rotated.zip", crafted::rotated(), DEFLATED),
     ]
 }
 
@@ -527,6 +529,36 @@ const DAMAGED: &[Change] = &[
         |_| {},
         "`registry.json`: ",
     ),
+    ("key-stepped-back", crafted::stepped_back, |_| {}, "says that another key signs from 3 records on"),
+    ("units-not-canonical", crafted::not_canonical, |_| {}, "the units that are shown make no event"),
+    ("units-envelope-has-more", crafted::envelope_has_more, |_| {}, "the units that are shown make no event"),
+    ("units-time-is-none", crafted::time_is_none, |_| {}, "the event's time or operation is none"),
+    (
+        "withheld-is-no-unit",
+        gap_free,
+        |of| of.manifest(|of| of["withheld"] = json!(["metadata"])),
+        "`manifest.json`: withheld: `metadata` is no unit",
+    ),
+    (
+        "withheld-too-many",
+        gap_free,
+        |of| {
+            of.manifest(|of| of["withheld"] = (100..165).map(|at| json!(format!("/metadata/{at}"))).collect())
+        },
+        "`manifest.json`: withheld: more than 64 units",
+    ),
+    (
+        "manifest-of-other-types",
+        gap_free,
+        |of| of.manifest(|of| of["created_at"] = 5.into()),
+        "`manifest.json`: invalid type",
+    ),
+    (
+        "manifest-without-tenant",
+        gap_free,
+        |of| of.manifest(|of| of["tenant"] = Value::Null),
+        "`manifest.json`: invalid type",
+    ),
     ("another-format", gap_free, |of| of.manifest(|of| of["format"] = "annals-bundle/2".into()), ""),
 ];
 
@@ -692,8 +724,9 @@ fn vectors() -> Vec<(String, Vec<u8>, Option<&'static str>)> {
             let mut files = base();
             let before = files.clone();
             change(&mut files);
-            let is_built =
-                ["erased-", "expired-", "earlier-", "registry-"].iter().any(|kind| name.starts_with(kind));
+            let is_built = ["erased-", "expired-", "earlier-", "registry-", "key-", "units-"]
+                .iter()
+                .any(|kind| name.starts_with(kind));
             assert!(is_built || files != before, "{name} changes nothing");
             if is_listed
                 && serde_json::from_slice::<annals_bundle::Manifest>(files.get("manifest.json")).is_ok()
@@ -825,6 +858,19 @@ fn keys_and_witnesses_that_were_given_must_have_signed() {
     ] {
         let outcome = checked(&path, &known).0;
         assert_eq!(outcome.holds(), is_held, "{known:?}: {:?}", outcome.findings);
+    }
+    for (given, from, problem) in [
+        (None, KeyFrom::Found, None),
+        (Some(key(ORIGIN, 7)), KeyFrom::Given, None),
+        (Some(key("log.example", 8)), KeyFrom::Given, None),
+        (Some(key(ORIGIN, 9)), KeyFrom::Given, Some("no entry of the log introduces it")),
+    ] {
+        let outcome = checked(&folder().join("rotated.zip"), &of(given, vec![])).0;
+        let found: Vec<String> = outcome.problems().collect();
+        assert_eq!(outcome.holds(), problem.is_none(), "{found:?}");
+        assert!(problem.is_none_or(|problem| found[0].contains(problem)), "{found:?}");
+        let (signer, whose) = outcome.key.unwrap();
+        assert_eq!((signer, whose), (key(ORIGIN, 8), from));
     }
     let named = checked(&path, &of(None, vec![])).0.witnesses;
     assert_eq!((named.len(), named[0].is_demanded, &named[0].said), (1, false, &Ok(1_795_303_800)));
