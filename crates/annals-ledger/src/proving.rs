@@ -200,3 +200,60 @@ impl Ledger {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use annals_event::{TenantId, Timestamp};
+    use annals_journal::MemoryJournal;
+    use annals_journal::sim::SimDisk;
+    use annals_tree::note::SigningKey;
+    use annals_tree::succession::Succession;
+
+    use super::*;
+    use crate::signing::{JournalMemory, KeyedSigner};
+    use crate::{Clock, Core, LogKind, Options, SeededEntropy, Store, TailLimits, Unobserved};
+
+    struct StillClock;
+
+    impl Clock for StillClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(1_795_000_000_000_000).unwrap()
+        }
+
+        fn monotonic_us(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_log_that_owes_an_entry_is_signed_whoever_asks() {
+        let key = |seed: u8| SigningKey::from_seed("log.example", &[seed; 32]).unwrap();
+        let way = Succession::sign(&key(1), &key(2)).unwrap();
+        let (journal, memory, segments) = (MemoryJournal::new(), MemoryJournal::new(), SimDisk::new(1));
+        let open = |seed: u8, successions: Vec<Succession>| {
+            let core = Core {
+                journal: Box::new(journal.clone()),
+                segments: Store::new(Arc::new(segments.clone()), 1 << 20),
+                clock: Arc::new(StillClock),
+                entropy: Arc::new(SeededEntropy::new(u64::from(seed))),
+                observer: Arc::new(Unobserved),
+            };
+            let memory = JournalMemory::open(Box::new(memory.clone())).unwrap();
+            let signer = KeyedSigner::new(key(seed), memory, successions).unwrap();
+            let options = Options {
+                name: Some("log.example".to_owned()),
+                event_bytes_max: 256 * 1024,
+                tail: TailLimits::default(),
+                version: "test".to_owned(),
+            };
+            Ledger::open_with_signer_stepped(core, Box::new(signer), &options).unwrap().0.ledger
+        };
+        let log = TenantLog { tenant: TenantId::annals(), kind: LogKind::Access };
+        let sign = |ledger: &Ledger| ledger.shared.signing.checkpoint(&ledger.shared.state, &log);
+        assert_eq!(sign(&open(1, Vec::new())).unwrap().0, 0);
+        let refused = sign(&open(2, vec![way])).unwrap_err();
+        assert!(matches!(&refused, ProveError::Away(why) if why.contains("who signs it")), "{refused}");
+    }
+}

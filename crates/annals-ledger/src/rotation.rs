@@ -8,7 +8,7 @@
 //!
 //! `succession` is the note that both keys signed; `from` is the first size that the new key signs: the old one signed no checkpoint
 //! and no head of so many records. In the log of `_annals` the entry is the rotation itself: storing it makes the new key the one in
-//! force. The other logs that have records at that time *owe* the entry. It is appended before the new key signs anything of them,
+//! force. The other logs that are there at that time *owe* the entry. It is appended before the new key signs anything of them,
 //! when they next change or somebody asks for a checkpoint: a log that nobody touches costs nothing.
 //!
 //! A crash after the rotation leaves logs that owe it, which the state knows by the bits below; one before leaves the old key in
@@ -16,7 +16,6 @@
 
 use annals_tree::EntryKind;
 use annals_tree::note::VerifierKey;
-use annals_tree::signer::TreeHead;
 use annals_tree::succession::Succession;
 use serde::{Deserialize, Serialize};
 
@@ -210,13 +209,13 @@ struct Metadata {
     succession: String,
 }
 
-/// The event that says so in a log of which the old key signed `signed` last.
-pub(crate) fn event(succession: &Succession, signed: Option<TreeHead>) -> serde_json::Value {
+/// The event that says so in a log of which the old key signed no more than `signed` records.
+pub(crate) fn event(succession: &Succession, signed: u64) -> serde_json::Value {
     serde_json::json!({
         "action": ACTION, "operation": "update", "category": "annals",
         "actor": {"type": "system", "id": "annals"},
         "metadata": {
-            "from": signed.map_or(0, |head| head.size) + 1,
+            "from": signed + 1,
             "old": succession.old().to_string(), "new": succession.new_key().to_string(),
             "succession": succession.note(),
         },
@@ -257,7 +256,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`SearchError`].
+    /// [`SearchError`]; `Busy` when not all of them were found in time.
     ///
     /// # Panics
     ///
@@ -307,6 +306,10 @@ impl Ledger {
             count: false,
         };
         let page = self.search(&search, LOOK_US_MAX)?;
+        if page.partial {
+            // Without the first ones a log would seem to begin with a later key.
+            return Err(SearchError::Busy);
+        }
         let told = page.records.iter().filter(|record| record.stated == Some(EntryKind::Key));
         Ok(told
             .filter_map(|record| {

@@ -513,7 +513,7 @@ impl Signing {
         let keys = keys.read().expect("no holder of this lock panics");
         let owed = logs.iter().map(|index| {
             let log = &state.logs()[*index as usize];
-            let signed = signer.signed().get(&log.origin(ledger)).copied();
+            let signed = signed_at_most(signer.signed().get(&log.origin(ledger)), log);
             let events = keys.rotations.owed(*index).map(|succession| rotation::event(succession, signed));
             (TenantLog { tenant: log.tenant.clone(), kind: log.kind }, events.collect::<Vec<_>>())
         });
@@ -548,6 +548,10 @@ impl Signing {
             if let Some(note) = self.kept(log.name(), log.size()) {
                 return Ok((log.size(), note));
             }
+            if state.owes_key(index) {
+                // It was to say so before; nobody who knows the old key would be led to a checkpoint without that.
+                return Err(ProveError::Away("the log does not say yet who signs it".to_owned()));
+            }
             let origin = log.origin(ledger_name(&state));
             let proof = growth(&**signer, &state, index, ledger_name(&state))?;
             (log.name(), log.size(), log.tree.root(), origin, proof)
@@ -580,6 +584,11 @@ impl Signing {
     fn signer(&self) -> std::sync::MutexGuard<'_, Box<dyn SigningService>> {
         self.signer.lock().expect("no holder of this lock panics")
     }
+}
+
+/// So many records of a log were signed at most. A signer that remembers nothing of it may have forgotten.
+pub(crate) fn signed_at_most(remembered: Option<&TreeHead>, log: &Log) -> u64 {
+    remembered.map_or(log.size(), |head| head.size)
 }
 
 /// The proof that a log extends what was signed of it last. It is made of the tree's edge then and of what came later, which

@@ -132,7 +132,8 @@ pub enum ApplyError {
         #[source]
         cause: serde_json::Error,
     },
-    /// A record in `_annals` says that a key signs from now on that does not follow the one in force.
+    /// An entry of kind 5 in `_annals` introduces a key that does not follow the one in force; one in another log speaks of no
+    /// rotation that was; or nobody can read it.
     #[error("batch {place}: the signing key that it introduces does not follow the one before it")]
     Succession {
         /// The batch.
@@ -507,14 +508,18 @@ impl State {
         let told = rotation::read(event);
         let mut keys = self.keys.write().expect("no holder of this lock panics");
         if log != CONTROL_LOG {
-            let told = told.map(|(_, succession)| keys.rotations.tell(log, &succession));
-            return Ok((told == Some(Told::NotOwed)).then_some(Refusal::Told));
+            // A verifier believes such an entry: one that the rotation does not come before was not made here, and what is behind
+            // it may be signed by a key that stepped back.
+            return match told.map(|(_, succession)| keys.rotations.tell(log, &succession)) {
+                Some(Told::Paid) => Ok(None),
+                Some(Told::NotOwed) => Ok(Some(Refusal::Told)),
+                Some(Told::Unknown) | None => Err(ApplyError::Succession { place }),
+            };
         }
         let genesis = self.genesis.as_ref().expect("records follow the genesis");
-        let owing = (0..).zip(&self.logs).filter(|(index, log)| *index != CONTROL_LOG && log.size() > 0);
-        let is_next = told.is_some_and(|(_, succession)| {
-            keys.rotations.rotate(succession, genesis, owing.map(|(index, _)| index))
-        });
+        // Empty logs, too: somebody may remember a checkpoint over nothing.
+        let owing = (0..).zip(&self.logs).map(|(index, _)| index).filter(|index| *index != CONTROL_LOG);
+        let is_next = told.is_some_and(|(_, succession)| keys.rotations.rotate(succession, genesis, owing));
         if is_next { Ok(None) } else { Err(ApplyError::Succession { place }) }
     }
 

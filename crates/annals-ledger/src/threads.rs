@@ -14,6 +14,7 @@ use annals_tree::succession::Succession;
 use crate::marks::Marked;
 use crate::rotation;
 use crate::seal::{Done, SealError};
+use crate::signing::signed_at_most;
 
 /// Niceness of the thread that seals and merges.
 const BACKGROUND_NICENESS: i32 = 10;
@@ -444,20 +445,25 @@ impl Heads {
                 }
             }
             Err(error) => {
-                let reason = error.to_string();
-                let before = {
-                    let mut health = self.shared.health();
-                    match error {
-                        SignError::Away(_) => health.signer_away.replace(reason.clone()),
-                        SignError::Refused(_) => health.signer.replace(reason.clone()),
-                    }
-                };
-                // It is tried again each second; said once.
-                if before.as_ref() != Some(&reason) {
-                    tracing::error!(reason, "no head was signed");
-                }
+                self.note_unsigned(error);
                 self.shared.write_state().unsigned.extend(changed);
             }
+        }
+    }
+
+    /// Says why no head is signed.
+    fn note_unsigned(&self, error: SignError) {
+        let reason = error.to_string();
+        let before = {
+            let mut health = self.shared.health();
+            match error {
+                SignError::Away(_) => health.signer_away.replace(reason.clone()),
+                SignError::Refused(_) => health.signer.replace(reason.clone()),
+            }
+        };
+        // It is tried again each second; said once.
+        if before.as_ref() != Some(&reason) {
+            tracing::error!(reason, "no head was signed");
         }
     }
 }
@@ -487,7 +493,8 @@ impl Heads {
                     }));
                 }
             }
-            Err(error) => tracing::debug!(%error, "no log can say who signs it"),
+            // Where all that changed owes, nobody else would say that heads have stopped.
+            Err(error) => self.note_unsigned(error),
         }
         self.shared.write_state().unsigned.extend(owing);
         changed
@@ -698,12 +705,18 @@ impl Shared {
     /// The record by which a key follows the one in force.
     pub(super) fn rotation_batch(&self, succession: &Succession) -> Vec<u8> {
         let log = TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant };
-        let origin = {
+        let signed = {
+            // The signer is locked before the state, so it is asked in between.
+            let origin = {
+                let state = read(&self.state);
+                let genesis = state.genesis().expect("an open ledger has its genesis");
+                state.log(&log).expect("the genesis makes it").origin(&genesis.name)
+            };
+            let remembered = self.signing.signed(&origin);
             let state = read(&self.state);
-            let genesis = state.genesis().expect("an open ledger has its genesis");
-            state.log(&log).expect("the genesis makes it").origin(&genesis.name)
+            signed_at_most(remembered.as_ref(), state.log(&log).expect("the genesis makes it"))
         };
-        let event = rotation::event(succession, self.signing.signed(&origin));
+        let event = rotation::event(succession, signed);
         self.statement_batch(&log, EntryKind::Key, &[event])
     }
 

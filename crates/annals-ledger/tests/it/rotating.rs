@@ -2,20 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use annals_event::{Position, TenantId};
+use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::sim::SimDisk;
 use annals_journal::{FileJournal, JournalId, Options as FileOptions};
+use annals_ledger::audit::{Finding, Folders, Notice, audit};
 use annals_ledger::signing::{JournalMemory, KeyedSigner};
 use annals_ledger::{
-    AcceptOptions, Core, Engine, FeedScope, Ledger, LogKind, OpenError, Options, SeededEntropy, Store,
-    TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Clock, Core, Engine, FeedScope, Ledger, LogKind, OpenError, Options, SearchError,
+    SeededEntropy, SignError, SigningService, Store, TailLimits, TenantLog, Unobserved,
 };
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::entry::Entry;
+use annals_tree::head::Head;
 use annals_tree::note::{SigningKey, VerifierKey};
 use annals_tree::proof::verify_consistency;
+use annals_tree::signer::TreeHead;
 use annals_tree::succession::Succession;
 use annals_tree::{EntryKind, Hash};
 
@@ -35,8 +40,64 @@ struct Rotating {
     signer: SimDisk,
     segments: SimDisk,
     clock: Arc<TestClock>,
+    /// What each look at the clock takes, µs.
+    look_us: Arc<AtomicI64>,
+    /// Whether the signer answers.
+    is_away: Arc<AtomicBool>,
     opens: u64,
     sent: u64,
+}
+
+/// A clock that goes on whenever somebody looks at it.
+struct SlowClock {
+    clock: Arc<TestClock>,
+    look_us: Arc<AtomicI64>,
+}
+
+impl Clock for SlowClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        self.clock.pass(self.look_us.load(Ordering::SeqCst));
+        self.clock.monotonic_us()
+    }
+}
+
+/// A signer that can be away.
+struct Leaving {
+    signer: KeyedSigner,
+    is_away: Arc<AtomicBool>,
+}
+
+impl SigningService for Leaving {
+    fn verifier_key(&self) -> VerifierKey {
+        self.signer.verifier_key()
+    }
+
+    fn successions(&self) -> Vec<Succession> {
+        self.signer.successions()
+    }
+
+    fn signed(&self) -> &BTreeMap<String, TreeHead> {
+        self.signer.signed()
+    }
+
+    fn prepare(&mut self) -> Result<(), SignError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(SignError::Away("nobody is there".to_owned()));
+        }
+        self.signer.prepare()
+    }
+
+    fn checkpoint(&mut self, origin: &str, head: TreeHead, proof: &[Hash]) -> Result<String, SignError> {
+        self.signer.checkpoint(origin, head, proof)
+    }
+
+    fn head(&mut self, head: &Head, proofs: &[Vec<Hash>]) -> Result<Vec<u8>, SignError> {
+        self.signer.head(head, proofs)
+    }
 }
 
 struct Running {
@@ -51,6 +112,8 @@ impl Rotating {
             signer: SimDisk::new(2),
             segments: SimDisk::new(3),
             clock: TestClock::new(),
+            look_us: Arc::default(),
+            is_away: Arc::default(),
             opens: 0,
             sent: 0,
         }
@@ -62,13 +125,14 @@ impl Rotating {
         let core = Core {
             journal: Box::new(FileJournal::open(Arc::new(self.journal.clone()), &file)?.0),
             segments: Store::new(Arc::new(self.segments.clone()), 4 << 20),
-            clock: self.clock.clone(),
+            clock: Arc::new(SlowClock { clock: self.clock.clone(), look_us: self.look_us.clone() }),
             entropy: Arc::new(SeededEntropy::new(self.opens)),
             observer: Arc::new(Unobserved),
         };
         let memory = Box::new(FileJournal::open(Arc::new(self.signer.clone()), &file)?.0);
         let memory = JournalMemory::open(memory).map_err(OpenError::Signer)?;
         let signer = KeyedSigner::new(key(seed), memory, successions.to_vec()).unwrap();
+        let signer = Leaving { signer, is_away: self.is_away.clone() };
         let options = Options { tail: TailLimits { records_max: 25, ..TailLimits::default() }, ..options() };
         let (opened, engine) = Ledger::open_with_signer_stepped(core, Box::new(signer), &options)?;
         Ok(Running { ledger: opened.ledger, engine })
@@ -102,6 +166,23 @@ impl Rotating {
         running.engine.write();
         running.engine.apply();
     }
+}
+
+/// Puts an entry of kind 5 into a log, whatever it says. Whether that was acknowledged.
+fn state_key(running: &mut Running, log: &TenantLog, metadata: serde_json::Value) -> bool {
+    let event = serde_json::json!({
+        "action": "annals.signing_key.rotate", "operation": "update", "category": "annals",
+        "actor": {"type": "system", "id": "annals"}, "metadata": metadata,
+    });
+    let (ledger, log) = (running.ledger.clone(), log.clone());
+    let mut pending: Pending<Vec<Position>> =
+        Box::pin(async move { ledger.state_in(&log, EntryKind::Key, &[event]).await });
+    let answer = poll(&mut pending).or_else(|| {
+        running.engine.write();
+        running.engine.apply();
+        poll(&mut pending)
+    });
+    answer.is_some_and(|answer| answer.is_ok())
 }
 
 fn checkpoint(ledger: &Ledger, log: &TenantLog, seed: u8) -> Checkpoint {
@@ -322,4 +403,131 @@ fn the_access_log_says_so_as_well() {
     let after = checkpoint(&running.ledger, &log, 2);
     extends(&running.ledger, &log, &before, &after);
     assert_eq!(keys(&running.ledger, &log), [(1, 0), (2, 2)]);
+}
+
+#[test]
+fn an_entry_before_the_rotation_that_it_speaks_of_is_found() {
+    let note = |old: u8, new: u8| {
+        let way = follows(old, new);
+        serde_json::json!({
+            "from": 2, "old": way.old().to_string(), "new": way.new_key().to_string(), "succession": way.note(),
+        })
+    };
+    for metadata in [note(1, 2), serde_json::json!({"from": 2})] {
+        let mut world = Rotating::new();
+        let mut running = world.open(1, &[]);
+        assert!(world.send(&mut running, "acme"));
+        assert!(!state_key(&mut running, &events_of("acme"), metadata), "it was not, or nobody can read it");
+        assert!(running.ledger.health().apply.is_some());
+        drop(running);
+        assert!(matches!(world.try_open(1, &[]).err().unwrap(), OpenError::Apply(_)));
+
+        let mut found = Vec::new();
+        let folders = Folders { journal: Arc::new(world.journal.clone()), signer: None, segments: None };
+        audit(&folders, &mut |notice| {
+            if let Notice::Found(finding) = notice {
+                found.push(finding);
+            }
+        })
+        .unwrap();
+        let [Finding::Batch { cause, .. }] = found.as_slice() else { panic!("{found:?}") };
+        assert!(cause.contains("does not follow the one before it"), "{cause}");
+    }
+}
+
+#[test]
+fn a_log_that_was_empty_says_so_as_well() {
+    let mut world = Rotating::new();
+    let mut running = world.open(1, &[]);
+    assert!(world.send(&mut running, "acme"));
+    let log = TenantLog { tenant: tenant("acme"), kind: LogKind::Access };
+    let before = checkpoint(&running.ledger, &log, 1);
+    assert_eq!(before.size, 0, "and somebody remembers it");
+    drop(running);
+
+    let mut running = world.open(2, &[follows(1, 2)]);
+    world.second(&mut running);
+    assert!(told(&running.ledger, &log).is_empty(), "nothing changed there");
+    let (ledger, event) = (
+        running.ledger.clone(),
+        serde_json::json!({"action": "annals.access.search", "actor": {"type": "api_key", "id": "key_1"}}),
+    );
+    let mut pending: Pending<()> =
+        Box::pin(async move { ledger.record_access(&tenant("acme"), &event).await });
+    drop(poll(&mut pending));
+    for _ in 0..3 {
+        world.second(&mut running);
+    }
+    assert_eq!((told(&running.ledger, &log), keys(&running.ledger, &log)), (vec![1], vec![(1, 0), (2, 1)]));
+    extends(&running.ledger, &log, &before, &checkpoint(&running.ledger, &log, 2));
+}
+
+#[test]
+fn a_signer_that_forgot_is_taken_to_have_signed_all_that_there_is() {
+    let mut world = Rotating::new();
+    let mut running = world.open(1, &[]);
+    for _ in 0..3 {
+        assert!(world.send(&mut running, "acme"));
+    }
+    world.second(&mut running);
+    let logs = [events_of("acme"), control_log()];
+    let before = logs.clone().map(|log| checkpoint(&running.ledger, &log, 1));
+    drop(running);
+    world.signer = SimDisk::new(9);
+    let mut running = world.open(2, &[follows(1, 2)]);
+    for _ in 0..3 {
+        world.second(&mut running);
+    }
+    for (log, before) in logs.iter().zip(&before) {
+        let told = told(&running.ledger, log);
+        let [at] = told.as_slice() else { panic!("{told:?}") };
+        let from = keys(&running.ledger, log)[1].1;
+        assert!(before.size < from && from == at + 1, "{} {from} {at}", before.size);
+    }
+}
+
+#[test]
+fn heads_that_wait_for_who_says_who_signs_are_told_of() {
+    let mut world = Rotating::new();
+    let mut running = world.open(1, &[]);
+    assert!(world.send(&mut running, "acme"));
+    world.second(&mut running);
+    drop(running);
+    let mut running = world.open(2, &[follows(1, 2)]);
+    for _ in 0..3 {
+        world.second(&mut running);
+    }
+    assert_eq!(running.ledger.health().signer_away, None);
+
+    world.is_away.store(true, Ordering::SeqCst);
+    assert!(world.send(&mut running, "acme"));
+    world.second(&mut running);
+    assert_eq!(running.ledger.health().signer_away.as_deref(), Some("nobody is there"));
+    world.is_away.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        world.second(&mut running);
+    }
+    assert_eq!(running.ledger.health().signer_away, None);
+    assert_eq!(keys(&running.ledger, &events_of("acme")), [(1, 0), (2, 2)]);
+}
+
+#[test]
+fn keys_that_were_not_all_found_in_time_are_not_told() {
+    let mut world = Rotating::new();
+    let mut running = world.open(1, &[]);
+    assert!(world.send(&mut running, "acme"));
+    world.second(&mut running);
+    drop(running);
+    let way = [follows(1, 2), follows(2, 3), follows(3, 4)];
+    drop(world.open(2, &way[..1]));
+    drop(world.open(3, &way[..2]));
+    let mut running = world.open(4, &way);
+    assert!(world.send(&mut running, "acme"));
+    for _ in 0..3 {
+        world.second(&mut running);
+    }
+    assert_eq!(keys(&running.ledger, &events_of("acme")).len(), 4);
+    world.look_us.store(60_000_000, Ordering::SeqCst);
+    let answer = running.ledger.log_keys(&events_of("acme"));
+    assert!(matches!(answer, Err(SearchError::Busy)), "{answer:?}");
 }

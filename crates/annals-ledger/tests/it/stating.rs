@@ -76,7 +76,7 @@ fn a_statement_stands_in_clear_in_its_entry_wherever_the_record_is() {
     let mut kinds = Vec::new();
     let mut merged = 0;
     for round in 0..10_u64 {
-        let kind = if round % 3 == 0 { EntryKind::Key } else { EntryKind::Head };
+        let kind = if round % 3 == 0 { EntryKind::Policy } else { EntryKind::Head };
         let events = [head(2 * round), head(2 * round + 1)];
         let positions = state(&mut running, kind, &events);
         assert_eq!(positions, [Position(2 * round), Position(2 * round + 1)]);
