@@ -16,7 +16,7 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use crate::config::SettingFlags;
-use crate::data_folder;
+use crate::data_folder::{self, SIGNER_PUB, SIGNING_KEY};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::show::table::{self, Cell, Column};
@@ -73,8 +73,9 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     same_ledger(&place, base.as_ref(), &source.snapshot)?;
 
     let number = index::numbers(&listing).last().map_or(1, |newest| newest + 1);
+    let signer_apart = data.join(SIGNER_PUB).exists() && !data.join(SIGNING_KEY).exists();
     let copied = copy(&place, &listing, base.as_ref(), &mut source, output).await?;
-    let index = finish(&place, &listing, number, &source.snapshot, copied.objects).await?;
+    let index = finish(&place, &listing, number, &source.snapshot, copied.objects, signer_apart).await?;
     let removed = match args.keep {
         Some(kept) => keep::keep(&place, kept).await,
         None => Ok(keep::Removed::default()),
@@ -229,6 +230,7 @@ async fn finish(
     number: u64,
     snapshot: &Snapshot,
     objects: Vec<Object>,
+    signer_apart: bool,
 ) -> Result<Index, Failure> {
     let listing = place.list().await?;
     let absent =
@@ -248,6 +250,7 @@ async fn finish(
     let tenants = snapshot.logs.iter().filter(|log| log.kind == LogKind::Tenant && !log.tenant.is_annals());
     let (count, events) = tenants.fold((0, 0), |(count, events), log| (count + 1, events + log.size));
     let index = Index::new(number, now(), ledger_name(snapshot), journal, (events, count), objects);
+    let index = Index { signer_apart, ..index };
     // From here on the backup counts.
     if !place.put_new(&Index::object_name(number), index.encode().into()).await? {
         return Err(another());

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use annals_bundle::{KeyChange, follow};
 use annals_tree::checkpoint::{Checkpoint, CheckpointError};
-use annals_tree::note::{Note, VerifierKey};
+use annals_tree::note::{Note, SIGNATURES_MAX, VerifierKey};
 use annals_tree::tile::{Tile, bundles, hash_tiles};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::api::{Api, LogApi};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::verify::tiles::{Finding, TileSource, Walked, Watch, walk};
-use shelf::{CHECKPOINT, Seen, Shelf};
+use shelf::{CHECKPOINT, Seen, Shelf, VKEY};
 
 /// The tenant whose log is the registry of all logs.
 const REGISTRY: &str = "_registry";
@@ -114,7 +114,10 @@ async fn publish_all(args: &Args, api: &Api, output: Output) -> Result<ExitCode,
 struct Published {
     checkpoint: Checkpoint,
     key: VerifierKey,
+    /// Cosignatures that the server has: it checked them.
     cosignatures: usize,
+    /// Lines beside these that stood there before. Nobody checked them here.
+    lines_kept: usize,
     written: u64,
     kept: u64,
     place: String,
@@ -128,9 +131,14 @@ impl Published {
             1 => ", 1 cosignature".to_owned(),
             more => format!(", {more} cosignatures"),
         };
+        let lines = match self.lines_kept {
+            0 => String::new(),
+            1 => ", 1 unchecked signature line kept".to_owned(),
+            more => format!(", {more} unchecked signature lines kept"),
+        };
         let (written, kept, place) = (self.written, self.kept, &self.place);
         format!(
-            "published log {origin}: {size} records, root {root}{cosigned}; {written} tiles written, {kept} kept, in {place}"
+            "published log {origin}: {size} records, root {root}{cosigned}{lines}; {written} tiles written, {kept} kept, in {place}"
         )
     }
 
@@ -138,7 +146,7 @@ impl Published {
         let mut line = json!({
             "type": kind, "origin": self.checkpoint.origin, "size": self.checkpoint.size,
             "root": self.checkpoint.root.to_string(), "public_key": self.key.to_string(), "cosignatures": self.cosignatures,
-            "tiles_written": self.written, "tiles_kept": self.kept,
+            "lines_kept": self.lines_kept, "tiles_written": self.written, "tiles_kept": self.kept,
         });
         if kind == "item" {
             line["item"] = "log".into();
@@ -155,10 +163,46 @@ struct Signed {
 }
 
 impl Signed {
-    /// Signatures beside the log's own.
-    fn cosignatures(&self) -> usize {
+    /// Signature lines beside the log's own. Cosignatures, when the note comes from the server, which checked them.
+    fn other_lines(&self) -> usize {
         Note::parse(&self.note).map_or(0, |note| note.signatures().len().saturating_sub(1))
     }
+
+    /// Takes over the signature lines of an earlier note of the same text, but for those of keys that signed this one: whoever may
+    /// write there cannot put a line of his own in the place of one that the server checked. How many these are.
+    fn keep_lines_of(&mut self, earlier: &str) -> usize {
+        let (Ok(note), Ok(before)) = (Note::parse(&self.note), Note::parse(earlier)) else { return 0 };
+        if note.text() != before.text() {
+            return 0;
+        }
+        let ours = note.signatures();
+        let lines = earlier.rsplit_once("\n\n").map_or("", |(_, lines)| lines).lines();
+        let kept = before
+            .signatures()
+            .iter()
+            .zip(lines)
+            .filter(|(theirs, _)| !ours.iter().any(|ours| (&ours.name, ours.id) == (&theirs.name, theirs.id)))
+            .map(|(_, line)| format!("{line}\n"))
+            .take(SIGNATURES_MAX.saturating_sub(ours.len()));
+        let kept: Vec<String> = kept.collect();
+        self.note.extend(kept.iter().map(String::as_str));
+        kept.len()
+    }
+}
+
+/// What is put beside the tiles, in this order, so that whatever a crash leaves has the key that opens its checkpoint.
+fn steps(note: Option<&str>, key: &VerifierKey, old: Option<&VerifierKey>) -> Vec<(&'static str, String)> {
+    let mut steps = Vec::new();
+    // While the keys change both stand there, and readers take the one that opens the note.
+    match old {
+        Some(old) => steps.push((VKEY, format!("{key}\n{old}\n"))),
+        None => steps.push((VKEY, format!("{key}\n"))),
+    }
+    steps.extend(note.map(|note| (CHECKPOINT, note.to_owned())));
+    if old.is_some() {
+        steps.push((VKEY, format!("{key}\n")));
+    }
+    steps
 }
 
 /// A shelf that is filled up from a server as its tiles are asked for.
@@ -185,7 +229,7 @@ impl Publisher {
 
     async fn publish(self, output: Output) -> Result<Published, Failure> {
         let (earlier, seen) = self.published_before().await?;
-        let newest = self.newest(earlier.as_ref()).await?;
+        let mut newest = self.newest(earlier.as_ref()).await?;
         let checkpoint = &newest.checkpoint;
         let walked =
             self.fill(checkpoint, earlier.as_ref().map(|earlier| earlier.checkpoint.size), output).await?;
@@ -194,26 +238,23 @@ impl Publisher {
         if walked.findings > 0 || walked.root != checkpoint.root || !same_past {
             return Err(self.alarm(checkpoint, output).await?);
         }
-        if let Some(earlier) = &earlier {
-            self.same_signer(earlier, checkpoint.size, &walked)?;
-        }
-        self.shelf.put_key(format!("{}\n", self.key).as_bytes()).await?;
-        // The checkpoint comes last: until now the place was whole under the one before.
-        let newest = match earlier {
-            // Of the same records that one stays which more witnesses signed.
-            Some(earlier)
-                if earlier.checkpoint == newest.checkpoint
-                    && earlier.cosignatures() > newest.cosignatures() =>
-            {
-                earlier
-            }
-            Some(earlier) if earlier.note == newest.note => newest,
-            _ => {
-                self.shelf.put_checkpoint(newest.note.as_bytes(), seen).await?;
-                newest
-            }
+        let old = match &earlier {
+            Some(earlier) => self.earlier_key(earlier, checkpoint.size, &walked)?,
+            None => None,
         };
-        let cosignatures = newest.cosignatures();
+        let cosignatures = newest.other_lines();
+        let lines_kept = match &earlier {
+            Some(earlier) if old.is_none() => newest.keep_lines_of(&earlier.note),
+            _ => 0,
+        };
+        let is_there = earlier.is_some_and(|earlier| earlier.note == newest.note);
+        let mut seen = Some(seen);
+        for (name, text) in steps((!is_there).then_some(&newest.note), &self.key, old.as_ref()) {
+            match seen.take_if(|_| name == CHECKPOINT) {
+                Some(seen) => self.shelf.put_checkpoint(text.as_bytes(), seen).await?,
+                None => self.shelf.put_key(text.as_bytes()).await?,
+            }
+        }
         if let (1.., Some(more @ 1..)) = (cosignatures, self.size.checked_sub(newest.checkpoint.size)) {
             output.note(&format!("note: log {}: {more} newer records are not cosigned yet", self.origin));
         }
@@ -221,6 +262,7 @@ impl Publisher {
             checkpoint: newest.checkpoint,
             key: self.key,
             cosignatures,
+            lines_kept,
             written: self.written.get(),
             kept: self.kept.get(),
             place: self.shelf.shown(),
@@ -276,21 +318,26 @@ impl Publisher {
         Ok((Some(Signed { checkpoint, note }), seen))
     }
 
-    /// What was published before is signed with the log's key, or with one that led to it, by the log's own entries.
-    fn same_signer(&self, earlier: &Signed, size: u64, walked: &Walked) -> Result<(), Failure> {
-        let Err(error) = Checkpoint::open(&earlier.note, &self.key, &self.origin) else { return Ok(()) };
+    /// The key of what was published before, when it is another than the log's: one that led to it, by the log's own entries.
+    fn earlier_key(
+        &self,
+        earlier: &Signed,
+        size: u64,
+        walked: &Walked,
+    ) -> Result<Option<VerifierKey>, Failure> {
+        let Err(error) = Checkpoint::open(&earlier.note, &self.key, &self.origin) else { return Ok(None) };
         let changes = walked.keys.iter();
         let changes: Vec<(u64, KeyChange)> =
             changes.filter_map(|(at, entry)| Some((*at, KeyChange::read(entry, &self.origin)?))).collect();
         let leads_here = |change: &KeyChange| {
-            let Ok(key) = change.succession.old().with_name(&self.origin) else { return false };
-            Checkpoint::open(&earlier.note, &key, &self.origin).is_ok()
-                && follow(&key, Some(earlier.checkpoint.size), &self.key, size, &changes).is_ok()
+            let key = change.succession.old().with_name(&self.origin).ok()?;
+            let leads = Checkpoint::open(&earlier.note, &key, &self.origin).is_ok()
+                && follow(&key, Some(earlier.checkpoint.size), &self.key, size, &changes).is_ok();
+            leads.then_some(key)
         };
-        if changes.iter().any(|(_, change)| leads_here(change)) {
-            Ok(())
-        } else {
-            Err(self.not_earlier(&error))
+        match changes.iter().find_map(|(_, change)| leads_here(change)) {
+            Some(key) => Ok(Some(key)),
+            None => Err(self.not_earlier(&error)),
         }
     }
 
@@ -356,5 +403,69 @@ impl TileSource for Publisher {
             self.written.set(self.written.get() + 1);
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_tree::note::SigningKey;
+
+    use super::shelf::opening_key;
+    use super::*;
+
+    fn signing_key(seed: u8) -> SigningKey {
+        SigningKey::from_seed("log", &[seed; 32]).unwrap()
+    }
+
+    #[test]
+    fn the_key_of_the_checkpoint_stands_beside_it_after_every_step() {
+        let (old, new) = (signing_key(1), signing_key(2));
+        let key = |key: &SigningKey| key.verifier_key();
+        let checkpoint = |key: &SigningKey, size: u64| key.sign(&format!("log\n{size}\nAAAA\n")).unwrap();
+        let mut there = std::collections::BTreeMap::new();
+        let first = steps(Some(&checkpoint(&old, 1)), &key(&old), None);
+        let rotated = steps(Some(&checkpoint(&new, 2)), &key(&new), Some(&key(&old)));
+        assert_eq!((first.len(), rotated.len()), (2, 3));
+        for (name, text) in [first, rotated].concat() {
+            there.insert(name, text);
+            let Some(note) = there.get(CHECKPOINT) else { continue };
+            let found = opening_key(&there[VKEY], note).unwrap();
+            assert!(Note::open(note, &found).is_ok(), "{there:?}");
+        }
+        assert_eq!(there[VKEY], format!("{}\n", key(&new)), "in the end there is one");
+        // After a crash before the end, nothing but the key is to be put.
+        assert_eq!(steps(None, &key(&new), None), [(VKEY, format!("{}\n", key(&new)))]);
+    }
+
+    #[test]
+    fn a_line_that_stood_there_takes_no_place_of_one_of_the_server() {
+        let text = "log\n1\nAAAA\n";
+        let note = signing_key(1).sign(text).unwrap();
+        let other = |name: &str, seed: u8| {
+            let key = SigningKey::from_seed(name, &[seed; 32]).unwrap();
+            key.sign(text).unwrap().lines().last().unwrap().to_owned() + "\n"
+        };
+        let (ours, theirs) = (other("w1", 3), other("w2", 4));
+        // The same name and key id, and another signature.
+        let broken = with_another_signature(&ours);
+        let earlier = format!("{note}{broken}{theirs}{}", theirs.replace("w2", "w3"));
+        let root = annals_tree::Hash([0; 32]);
+        let checkpoint = Checkpoint { origin: "log".to_owned(), size: 1, root, extensions: Vec::new() };
+        let mut newest = Signed { checkpoint, note: format!("{note}{ours}") };
+        assert_eq!(newest.keep_lines_of(&earlier), 2);
+        assert_eq!(newest.note, format!("{note}{ours}{theirs}{}", theirs.replace("w2", "w3")));
+        // Of another text none is kept, and never more than a note may have.
+        assert_eq!(newest.keep_lines_of(&signing_key(1).sign("log\n2\nAAAA\n").unwrap()), 0);
+        newest.note = format!("{note}{ours}");
+        let many: String = (0..SIGNATURES_MAX - 1).map(|n| theirs.replace("w2", &format!("x{n}"))).collect();
+        assert_eq!(newest.keep_lines_of(&format!("{note}{many}")), SIGNATURES_MAX - 2);
+        assert!(Note::parse(&newest.note).is_ok());
+    }
+
+    /// The line with a letter near its end changed: the name and the key id stay.
+    fn with_another_signature(line: &str) -> String {
+        let at = line.trim_end().trim_end_matches('=').len() - 5;
+        let swapped = if &line[at..=at] == "A" { "B" } else { "A" };
+        format!("{}{swapped}{}", &line[..at], &line[at + 1..])
     }
 }

@@ -197,7 +197,11 @@ fn said(
             })
         },
     )?;
-    if !has_key {
+    if !has_key && index.signer_apart {
+        output.note(
+            "note: this ledger's signing key is with a signer of its own: start `annals serve` with its `signer.*` settings",
+        );
+    } else if !has_key {
         output.note(&format!(
             "note: the signing key is in no backup; put your copy of it to `{}` (mode 0600): until then the folder does not start",
             data.join(data_folder::SIGNING_KEY).display()

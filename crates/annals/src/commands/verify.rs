@@ -192,8 +192,7 @@ fn read_log_key(text: &str) -> Result<VerifierKey, Failure> {
     }
     let content =
         std::fs::read_to_string(path).map_err(|error| Failure::io("read the log's key in", path, &error))?;
-    content
-        .trim()
-        .parse()
-        .map_err(|error| Failure::new(Exit::Invalid, format!("`--log-key`: `{text}`: {error}")))
+    // A published log's file has two while its key changes: from the older one both are reached.
+    let key = content.trim().lines().last().unwrap_or_default();
+    key.trim().parse().map_err(|error| Failure::new(Exit::Invalid, format!("`--log-key`: `{text}`: {error}")))
 }

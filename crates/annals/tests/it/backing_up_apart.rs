@@ -50,6 +50,8 @@ async fn a_ledger_without_its_key_comes_back_and_goes_on_with_its_signer() {
     std::fs::rename(world.path("data"), world.path("lost")).unwrap();
     let said = world.run(&["restore", "backups", "--data", "back", "--json"]);
     assert_eq!((said.code, &said.result()["events"]), (Some(0), &50.into()), "{said:?}");
+    assert!(said.stderr.contains("is with a signer of its own"), "{said:?}");
+    assert!(!said.stderr.contains("put your copy"), "{said:?}");
     assert_eq!(world.run(&["verify", "back"]).code, Some(0));
     let server = Server::start(&mut serving(&world, "back"));
     server.post(&key, 50, 30).await;

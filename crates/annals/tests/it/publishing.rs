@@ -310,8 +310,7 @@ async fn a_published_log_is_the_same_from_a_bucket() {
             let (status, headers, body) = served(&format!("{web}/{name}"), "none").await;
             assert!(status == 200 && body == *bytes, "{name} of {size} records: {status}");
             let (kind, keeping) = match name.as_str() {
-                "checkpoint" => ("text/plain; charset=utf-8", "public, max-age=5"),
-                "vkey" => ("text/plain; charset=utf-8", "public, max-age=3600"),
+                "checkpoint" | "vkey" => ("text/plain; charset=utf-8", "public, max-age=5"),
                 name if name.contains(".p/") => ("application/octet-stream", "public, max-age=3600"),
                 _ => ("application/octet-stream", "public, max-age=31536000, immutable"),
             };
@@ -510,12 +509,14 @@ async fn cosignatures_are_published_with_the_checkpoint() {
     let said = publish(&world, &server, &key, &["--json"]);
     assert_eq!((&said.result()["size"], &said.result()["cosignatures"]), (&25.into(), &0.into()), "{said:?}");
     assert_eq!(world.run(&["verify", "log"]).code, Some(0));
-    // Of the same records, the checkpoint with more signatures stays.
+    // Of the same records, lines that the server does not have stay, and are not called cosignatures.
     let note = std::fs::read_to_string(world.path("log/checkpoint")).unwrap();
     let other = Cosigner::from_seed("w2", &[3; 32]).unwrap();
     let signed = format!("{note}{}", other.cosign(Note::parse(&note).unwrap().text(), 1_795_000_000));
     std::fs::write(world.path("log/checkpoint"), &signed).unwrap();
-    assert_eq!(publish(&world, &server, &key, &["--json"]).result()["cosignatures"], 1);
+    let said = publish(&world, &server, &key, &["--json"]).result();
+    assert_eq!((&said["cosignatures"], &said["lines_kept"]), (&0.into(), &1.into()));
+    assert!(publish(&world, &server, &key, &[]).stdout.contains(", 1 unchecked signature line kept;"));
     assert_eq!(std::fs::read_to_string(world.path("log/checkpoint")).unwrap(), signed);
     server.stop();
 }
@@ -564,7 +565,7 @@ async fn a_publisher_that_is_killed_leaves_a_log_that_the_next_one_extends() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_key_was_rotated_is_published_on() {
     let world = World::new();
     let (server, key) = server(&world, 20).await;
@@ -585,9 +586,42 @@ async fn a_log_whose_key_was_rotated_is_published_on() {
         let said = world.run(&[&["verify", "log"], extra].concat());
         assert_eq!(said.code, Some(0), "{said:?}");
     }
-    // A run that was killed between the two leaves the new key beside the old checkpoint: the next one goes on.
-    std::fs::write(world.path("log/checkpoint"), &before["checkpoint"]).unwrap();
-    assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+    // Wherever a run is killed, what it leaves is verified by whoever never saw it and by whoever remembers the old key, and the
+    // next one goes on.
+    let after = files(&world.path("log"));
+    let new = String::from_utf8(after["vkey"].clone()).unwrap();
+    let both = format!("{new}{vkey}");
+    let web = format!("{}/log", static_files(world.path("")).await);
+    let lay = |files: &BTreeMap<String, Vec<u8>>, keys: &str| {
+        std::fs::write(world.path("log/checkpoint"), &files["checkpoint"]).unwrap();
+        std::fs::write(world.path("log/vkey"), keys).unwrap();
+    };
+    for (step, (note, keys)) in
+        [(&before, &vkey), (&before, &both), (&after, &both), (&after, &new)].into_iter().enumerate()
+    {
+        for knows_old in [false, true] {
+            let verify = |place: &str| {
+                let state = world.path(&format!("state-{step}-{knows_old}"));
+                World::finished(world.command(&["verify", place]).env("ANNALS_STATE", state))
+            };
+            if knows_old {
+                lay(&before, &vkey);
+                assert_eq!(verify("log").code, Some(0));
+            }
+            lay(note, keys);
+            for place in ["log", &web] {
+                let said = verify(place);
+                assert_eq!(said.code, Some(0), "step {step}, old key known: {knows_old}: {place}: {said:?}");
+            }
+        }
+        let file = world.path("log/vkey").display().to_string();
+        let said = world.run(&["verify", "log", "--log-key", &file]);
+        // What this machine remembers is the newer state.
+        assert_eq!(said.code, Some(if step < 2 { 8 } else { 0 }), "step {step}: {said:?}");
+        assert_eq!(publish(&world, &server, &key, &[]).code, Some(0));
+        assert_eq!(std::fs::read_to_string(world.path("log/vkey")).unwrap(), new);
+        assert_eq!(std::fs::read(world.path("log/checkpoint")).unwrap(), after["checkpoint"]);
+    }
     // A checkpoint that somebody else signed is none of this log's.
     let note = String::from_utf8(before["checkpoint"].clone()).unwrap();
     let parsed = Note::parse(&note).unwrap();

@@ -40,6 +40,9 @@ pub(crate) struct Index {
     /// What made it.
     pub(crate) program: String,
     pub(crate) ledger: LedgerName,
+    /// Its signing key was not in the data folder, but with a signer of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) signer_apart: bool,
     pub(crate) journal: JournalRange,
     /// Records of the tenants' events.
     pub(crate) events: u64,
@@ -208,7 +211,19 @@ impl Index {
         objects: Vec<Object>,
     ) -> Self {
         let program = format!("annals {}", env!("CARGO_PKG_VERSION"));
-        Self { version: VERSION, number, made_at, program, ledger, journal, events, tenants, objects }
+        let signer_apart = false;
+        Self {
+            version: VERSION,
+            number,
+            made_at,
+            program,
+            ledger,
+            signer_apart,
+            journal,
+            events,
+            tenants,
+            objects,
+        }
     }
 
     /// Bytes of all its objects.

@@ -99,6 +99,13 @@ impl Place {
         Ok(Self { store, prefix, shown: text.trim_end_matches('/').to_owned() })
     }
 
+    /// A bucket that lasts as long as this.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        Self { store, prefix: Name::default(), shown: "memory".to_owned() }
+    }
+
     /// What lies under a further part of the prefix.
     pub(crate) fn below(&self, name: &str) -> Self {
         Self { store: self.store.clone(), prefix: self.name(name), shown: self.shown_object(name) }
@@ -153,10 +160,17 @@ impl Place {
         stream::iter(ranges).map(get).buffered(PIECES_AT_ONCE)
     }
 
-    /// A small object, whole, and its version; none when there is none.
-    pub(crate) async fn get_version(&self, name: &str) -> Result<Option<(Bytes, Version)>, Failure> {
+    /// An object of at most so many bytes, whole, and its version; none when there is none.
+    pub(crate) async fn get_version(
+        &self,
+        name: &str,
+        bytes_max: u64,
+    ) -> Result<Option<(Bytes, Version)>, Failure> {
         let got = match self.store.get(&self.name(name)).await {
             Ok(got) => {
+                if got.meta.size > bytes_max {
+                    return Err(too_large(&self.shown_object(name), got.meta.size, bytes_max));
+                }
                 let version =
                     UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
                 got.bytes().await.map(|bytes| (bytes, Version(version)))
@@ -201,8 +215,22 @@ impl Place {
             Ok(_) => Ok(true),
             // Perhaps it was ours, and only the answer was lost.
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                Ok(self.get(name).await?.is_some_and(|there| there == bytes))
+                self.is_there(name, &bytes).await
             }
+            Err(error) => Err(failed(&self.shown_object(name), &error)),
+        }
+    }
+
+    /// Whether an object is just this. One of another length is not read.
+    async fn is_there(&self, name: &str, bytes: &Bytes) -> Result<bool, Failure> {
+        let got = match self.store.get(&self.name(name)).await {
+            Ok(got) if got.meta.size != bytes.len() as u64 => return Ok(false),
+            Ok(got) => got.bytes().await,
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok(there) => Ok(there == *bytes),
+            Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(failed(&self.shown_object(name), &error)),
         }
     }
@@ -330,6 +358,11 @@ pub(crate) fn is_inside(text: &str, folder: &Path) -> bool {
             .unwrap_or(path.clone())
     };
     absolute(&path).starts_with(absolute(folder))
+}
+
+/// What is longer than anything that belongs there.
+pub(crate) fn too_large(what: &str, bytes: u64, bytes_max: u64) -> Failure {
+    Failure::new(Exit::Damaged, format!("`{what}` has {bytes} bytes, and {bytes_max} are read at most"))
 }
 
 fn failed(what: &str, error: &Error) -> Failure {

@@ -3,18 +3,22 @@
 //! Tiles are put once and never changed. The checkpoint is replaced, by whoever saw the one before: a folder is locked while it
 //! is published into, and a bucket takes the new one only in place of the one that was read.
 //!
+//! While the log's key changes `vkey` has two lines, the new key and the old one: [`opening_key`] takes the one that opens the
+//! checkpoint.
+//!
 //! In a folder a file is first written under a name that begins with `.annals-`, at the top; what a crash leaves there is
 //! removed by the next run.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use annals_tree::note::{Note, VerifierKey};
 use annals_tree::tile::Tile;
 use bytes::Bytes;
 
-use crate::commands::backup::place::{Place, Served, Version};
+use crate::commands::backup::place::{Place, Served, Version, too_large};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::verify::tiles::TileSource;
@@ -23,6 +27,12 @@ use crate::verify::tiles::TileSource;
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// The key that verifies it.
 pub(crate) const VKEY: &str = "vkey";
+
+/// Keys that are looked at in `vkey`: the newest, and the one before while they change.
+const KEYS_MAX: usize = 2;
+
+/// No file of a published log is longer: 256 entries, which hold hashes, are the longest.
+pub(crate) const SHELF_BYTES_MAX: u64 = 16 << 20;
 
 /// Begins the names of files that are being written.
 const UNFINISHED: &str = ".annals-";
@@ -37,7 +47,8 @@ const FULL_TILE: Served =
 const PARTIAL_TILE: Served = Served { content_type: BYTES, cache_control: "public, max-age=3600" };
 /// C2SP tlog-tiles: not cached "beyond a few seconds".
 const HEAD: Served = Served { content_type: TEXT, cache_control: "public, max-age=5" };
-const KEY: Served = Served { content_type: TEXT, cache_control: "public, max-age=3600" };
+/// Whoever has a new checkpoint needs the new key with it.
+const KEY: Served = HEAD;
 
 /// One published log.
 pub(crate) enum Shelf {
@@ -103,15 +114,11 @@ impl Shelf {
     /// A file, and what it takes to replace it.
     pub(crate) async fn read_to_replace(&self, name: &str) -> Result<(Option<Vec<u8>>, Seen), Failure> {
         match self {
-            Self::Folder { path: folder, .. } => {
-                let path = folder.join(name);
-                match fs::read(&path) {
-                    Ok(bytes) => Ok((Some(bytes), Seen::File)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, Seen::Nothing)),
-                    Err(error) => Err(Failure::io("read", &path, &error)),
-                }
-            }
-            Self::Bucket(place) => Ok(match place.get_version(name).await? {
+            Self::Folder { path: folder, .. } => Ok(match read_file(&folder.join(name))? {
+                Some(bytes) => (Some(bytes), Seen::File),
+                None => (None, Seen::Nothing),
+            }),
+            Self::Bucket(place) => Ok(match place.get_version(name, SHELF_BYTES_MAX).await? {
                 Some((bytes, version)) => (Some(bytes.into()), Seen::Object(version)),
                 None => (None, Seen::Nothing),
             }),
@@ -174,6 +181,36 @@ impl TileSource for Shelf {
     async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Failure> {
         self.read(&tile.to_string()).await
     }
+}
+
+/// A file of a published log, whole; none when there is none.
+pub(crate) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let read = || -> io::Result<Result<Vec<u8>, u64>> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        if bytes > SHELF_BYTES_MAX {
+            return Ok(Err(bytes));
+        }
+        let mut content = Vec::new();
+        // It may grow meanwhile.
+        file.take(SHELF_BYTES_MAX).read_to_end(&mut content)?;
+        Ok(Ok(content))
+    };
+    match read() {
+        Ok(Ok(content)) => Ok(Some(content)),
+        Ok(Err(bytes)) => Err(too_large(&path.display().to_string(), bytes, SHELF_BYTES_MAX)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io("read", path, &error)),
+    }
+}
+
+/// The key among those in `vkey` that opens the checkpoint's note; the first where none does.
+pub(crate) fn opening_key(keys: &str, note: &str) -> Option<VerifierKey> {
+    let note = Note::parse(note).ok();
+    let keys = keys.lines().map(str::trim).filter(|line| !line.is_empty()).take(KEYS_MAX);
+    let keys: Vec<VerifierKey> = keys.filter_map(|line| line.parse().ok()).collect();
+    let opens = |key: &&VerifierKey| note.as_ref().is_some_and(|note| note.verify(key).is_ok());
+    keys.iter().find(opens).or(keys.first()).cloned()
 }
 
 /// The URL, if it is one; of buckets alone.
@@ -259,15 +296,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_checkpoint_replaces_only_the_one_that_was_read_from_a_bucket() {
+        let place = Place::in_memory();
+        goes_from_a_bucket(Shelf::Bucket(place.below("0123")), Shelf::Bucket(place)).await;
         let Ok(url) = std::env::var("ANNALS_TEST_S3_URL") else {
-            println!("skipped: ANNALS_TEST_S3_URL is not set");
+            println!("only in memory: ANNALS_TEST_S3_URL is not set");
             return;
         };
-        goes_from_a_bucket(&format!("{url}/shelf-{}", std::process::id())).await;
+        let url = format!("{url}/shelf-{}", std::process::id());
+        let shelf = Shelf::to_write(&url, Some("0123")).unwrap();
+        goes_from_a_bucket(shelf, Shelf::existing(&url).unwrap()).await;
     }
 
-    async fn goes_from_a_bucket(url: &str) {
-        let shelf = Shelf::to_write(url, Some("0123")).unwrap();
+    async fn goes_from_a_bucket(shelf: Shelf, above: Shelf) {
         assert!(shelf.read(CHECKPOINT).await.unwrap().is_none());
         shelf.put_checkpoint(b"one", Seen::Nothing).await.unwrap();
         // The answer to our own put may be lost, and it is sent again.
@@ -282,7 +322,44 @@ mod tests {
         shelf.put_tile(tile, b"hashes").await.unwrap();
         shelf.put_tile(tile, b"hashes").await.unwrap();
         assert_eq!(shelf.put_tile(tile, b"others").await.unwrap_err().exit, Exit::Damaged);
-        let above = Shelf::existing(url).unwrap();
         assert_eq!(above.read("0123/tile/0/000").await.unwrap().unwrap(), b"hashes");
+        shelf.put_key(b"one\n").await.unwrap();
+        shelf.put_key(b"two\none\n").await.unwrap();
+        assert_eq!(shelf.read(VKEY).await.unwrap().unwrap(), b"two\none\n");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_for_a_published_log_is_not_read() {
+        let world = tempfile::tempdir().unwrap();
+        let bytes = usize::try_from(SHELF_BYTES_MAX).unwrap();
+        let folder = Shelf::to_write(world.path().to_str().unwrap(), None).unwrap();
+        for shelf in [folder, Shelf::Bucket(Place::in_memory())] {
+            shelf.put_checkpoint(&vec![0; bytes], Seen::Nothing).await.unwrap();
+            let (read, seen) = shelf.read_to_replace(CHECKPOINT).await.unwrap();
+            assert_eq!(read.unwrap().len(), bytes);
+            shelf.put_checkpoint(&vec![0; bytes + 1], seen).await.unwrap();
+            let failure = shelf.read(CHECKPOINT).await.unwrap_err();
+            assert_eq!(failure.exit, Exit::Damaged);
+            assert!(
+                failure.message.ends_with("has 16777217 bytes, and 16777216 are read at most"),
+                "{failure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_key_that_opens_the_note_is_taken() {
+        let key = |seed| annals_tree::note::SigningKey::from_seed("log", &[seed; 32]).unwrap();
+        let keys = format!("{}\n{}\n", key(1).verifier_key(), key(2).verifier_key());
+        for seed in [1, 2] {
+            let note = key(seed).sign("log\n1\nAAAA\n").unwrap();
+            assert_eq!(opening_key(&keys, &note), Some(key(seed).verifier_key()));
+        }
+        let note = key(3).sign("log\n1\nAAAA\n").unwrap();
+        assert_eq!(opening_key(&keys, &note), Some(key(1).verifier_key()));
+        assert_eq!(opening_key(&keys, "no note"), Some(key(1).verifier_key()));
+        let third = format!("{keys}{}\n", key(3).verifier_key());
+        assert_eq!(opening_key(&third, &note), Some(key(1).verifier_key()), "only so many are looked at");
+        assert_eq!(opening_key("no key\n", &note), None);
     }
 }

@@ -6,7 +6,7 @@ use annals_tree::tile::Tile;
 
 use super::published::LogSource;
 use crate::api::Api;
-use crate::commands::publish::shelf::{CHECKPOINT, Shelf, VKEY};
+use crate::commands::publish::shelf::{CHECKPOINT, Shelf, VKEY, opening_key};
 use crate::exit::{Exit, Failure};
 use crate::verify::tiles::TileSource;
 
@@ -43,8 +43,8 @@ impl LogSource for Web {
         Ok(self.checkpoint.clone())
     }
 
-    async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {
-        Ok(key(self.api.file(VKEY).await?))
+    async fn found_key(&self, note: &str) -> Result<Option<VerifierKey>, Failure> {
+        Ok(key(self.api.file(VKEY).await?, note))
     }
 
     async fn consistency(&self, _from: u64, _to: u64) -> Result<Option<Vec<Hash>>, Failure> {
@@ -77,8 +77,8 @@ impl LogSource for Bucket {
         self.checkpoint().await
     }
 
-    async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {
-        Ok(key(self.0.read(VKEY).await?))
+    async fn found_key(&self, note: &str) -> Result<Option<VerifierKey>, Failure> {
+        Ok(key(self.0.read(VKEY).await?, note))
     }
 
     async fn consistency(&self, _from: u64, _to: u64) -> Result<Option<Vec<Hash>>, Failure> {
@@ -87,6 +87,6 @@ impl LogSource for Bucket {
     }
 }
 
-fn key(bytes: Option<Vec<u8>>) -> Option<VerifierKey> {
-    String::from_utf8_lossy(&bytes?).trim().parse().ok()
+fn key(keys: Option<Vec<u8>>, note: &str) -> Option<VerifierKey> {
+    opening_key(&String::from_utf8_lossy(&keys?), note)
 }

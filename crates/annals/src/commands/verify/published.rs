@@ -1,6 +1,5 @@
 //! A log as C2SP tiles: in a folder, or from a server.
 
-use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use serde_json::json;
 
 use super::report::{Report, Verdict};
 use crate::api::LogApi;
+use crate::commands::publish::shelf::{CHECKPOINT, VKEY, opening_key, read_file};
 use crate::exit::{Exit, Failure};
 use crate::verify::memory::Remembered;
 use crate::verify::tiles::{Finding, TileSource, Watch, walk};
@@ -26,8 +26,8 @@ pub(super) trait LogSource: TileSource {
     /// The signed note of its newest checkpoint with a quorum of witnesses, as the place understands it.
     async fn cosigned(&self) -> Result<String, Failure>;
 
-    /// The key that stands beside it.
-    async fn found_key(&self) -> Result<Option<VerifierKey>, Failure>;
+    /// The key that stands beside it: of several the one that opens `note`.
+    async fn found_key(&self, note: &str) -> Result<Option<VerifierKey>, Failure>;
 
     /// The proof that a size extends an earlier one, from those who can give one without the whole tree.
     async fn consistency(&self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, Failure>;
@@ -51,7 +51,7 @@ impl<S: LogSource> Published<S> {
                 return report.finding(&format!("`checkpoint`: {error}"), json!({"file": "checkpoint"}));
             }
         };
-        let found = self.source.found_key().await?;
+        let found = self.source.found_key(&note).await?;
         if let Some(other) = found.as_ref().filter(|key| key.name() != origin) {
             let message = format!("log {origin}: the key beside it is of `{}`", other.name());
             return report.finding(&message, json!({"file": "checkpoint", "origin": origin}));
@@ -244,12 +244,7 @@ pub(super) struct Folder<'a>(pub(super) &'a Path);
 
 impl Folder<'_> {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let path = self.0.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::io("read", &path, &error)),
-        }
+        read_file(&self.0.join(name))
     }
 }
 
@@ -261,7 +256,7 @@ impl TileSource for Folder<'_> {
 
 impl LogSource for Folder<'_> {
     async fn checkpoint(&self) -> Result<String, Failure> {
-        let bytes = self.read("checkpoint")?.unwrap_or_default();
+        let bytes = self.read(CHECKPOINT)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -269,9 +264,9 @@ impl LogSource for Folder<'_> {
         self.checkpoint().await
     }
 
-    async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {
-        let bytes = self.read("vkey")?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&bytes).trim().parse().ok())
+    async fn found_key(&self, note: &str) -> Result<Option<VerifierKey>, Failure> {
+        let keys = self.read(VKEY)?.unwrap_or_default();
+        Ok(opening_key(&String::from_utf8_lossy(&keys), note))
     }
 
     async fn consistency(&self, _from: u64, _to: u64) -> Result<Option<Vec<Hash>>, Failure> {
@@ -295,7 +290,7 @@ impl LogSource for LogApi {
         self.cosigned_checkpoint().await
     }
 
-    async fn found_key(&self) -> Result<Option<VerifierKey>, Failure> {
+    async fn found_key(&self, _note: &str) -> Result<Option<VerifierKey>, Failure> {
         Ok(self.describe().await?.public_key.parse().ok())
     }
 
