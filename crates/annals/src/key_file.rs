@@ -88,6 +88,11 @@ impl KeyFile {
         Self { key, successions }
     }
 
+    /// Whether what is written of it is read again: a file has room for some thousand keys.
+    pub(crate) fn is_readable(&self) -> bool {
+        Self::parse(&self.to_text()).is_some()
+    }
+
     /// Whether this key is that one, or follows it.
     pub(crate) fn follows(&self, key: &VerifierKey) -> bool {
         succession::path(key, &self.key.verifier_key(), &self.successions).is_some()

@@ -55,6 +55,11 @@ fn rotate(data: &Path, output: Output) -> Result<ExitCode, Failure> {
     let _lock = lock(data, "rotating the signing key")?;
     let old = KeyFile::read(&path, Exit::Damaged)?;
     let new = old.rotated();
+    if !new.is_readable() {
+        let message = format!("`{}` has no room for another key that follows those in it", path.display());
+        return Err(Failure::new(Exit::Conflict, message)
+            .with_hint("nothing was changed; the key in force is the last one that this file can lead to"));
+    }
     // A crash leaves the old key, whose successor nobody has, or the new one with all that shows where it comes from.
     new.write(&path).map_err(|error| Failure::io("write the signing key", &path, &error))?;
     let (old, new) = (old.key.verifier_key(), new.key.verifier_key());

@@ -72,11 +72,12 @@ impl RemoteSigner {
             .map_err(|error| Failure::io("read the signer's token in", path, &error))?;
         let caller = Caller::start(&address.place, token.trim())?;
         let answer: Result<SignedAnswer, SignError> = caller.get("v1/signed");
-        let said = match (answer, &pinned) {
-            (Ok(answer), _) => Some(answer.keys().map_err(|error| {
-                Failure::new(Exit::Unavailable, format!("the signer: it has no key: {error}"))
-            })?),
-            // It may be away, when it is known whom to wait for.
+        let keys = answer.and_then(|answer| {
+            answer.keys().map_err(|error| SignError::Refused(format!("it has no key: {error}")))
+        });
+        let said = match (keys, &pinned) {
+            (Ok(keys), _) => Some(keys),
+            // It may be away or talk nonsense, when it is known whom to wait for: events are taken meanwhile.
             (Err(_), Some(_)) => None,
             (Err(error), None) => {
                 return Err(Failure::new(Exit::Unavailable, format!("the signer: {error}"))

@@ -356,3 +356,56 @@ async fn a_witness_that_knows_both_keys_goes_on() {
     holds(&said);
     assert!(said.stdout.contains("\"cosigned\":1"), "{}", said.stdout);
 }
+
+#[tokio::test]
+async fn who_remembers_the_new_key_is_not_led_back_to_the_old_one() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let operator = server.operator_key();
+    server.post(&operator, 0, 20).await;
+    let (origin, old) = log(&server, &operator).await;
+    server.stop();
+    holds(&world.run(&["verify", "data", "--tenant", "acme"]));
+    let rotated = world.run(&ROTATE).result();
+    let server = world.serve(&[]);
+    let (_, new) = log(&server, &operator).await;
+    server.stop();
+
+    // Nothing changed in the log: the old key signed it, and who has the new one is told so.
+    let given = rotated["new_key"].as_str().unwrap();
+    let remembered = world.path("state").join("checkpoints").join(origin.replace('/', "+"));
+    let memory = std::fs::read_to_string(&remembered).unwrap();
+    assert!(memory.contains(&old.to_string()));
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    let said = world.run(&["verify", "data", "--tenant", "acme", "--log-key", given]);
+    holds(&said);
+    assert!(said.stderr.contains("signed by an earlier key alone"), "{}", said.stderr);
+    let said = world.run(&["verify", "data", "--tenant", "acme"]);
+    holds(&said);
+    assert!(!said.stderr.contains("an earlier key"), "{}", said.stderr);
+
+    // Somebody saw the log under the new key.
+    let memory = memory.replace(&old.to_string(), &new.to_string());
+    std::fs::write(&remembered, &memory).unwrap();
+    for extra in [&[][..], &["--log-key", given], &["--log-key", &old.to_string()]] {
+        let said = world.run(&[&["verify", "data", "--json", "--tenant", "acme"], extra].concat());
+        refused(&said, "the key remembered from before is another than the one it is checked with");
+        assert_eq!(std::fs::read_to_string(&remembered).unwrap(), memory, "and is remembered still");
+    }
+}
+
+#[test]
+fn a_key_file_that_is_full_is_left_as_it_is() {
+    let world = World::new();
+    let key = |seed: u8| SigningKey::from_seed("log.example", &[seed; 32]).unwrap();
+    let way = Succession::sign(&key(1), &key(2)).unwrap();
+    write_key(&world, 2, std::slice::from_ref(&way));
+    let file = world.path("data/signing.key");
+    let line = std::fs::read_to_string(&file).unwrap().lines().last().unwrap().len() + 1;
+    write_key(&world, 2, &vec![way; ((1 << 20) - 200) / line]);
+    let before = std::fs::read(&file).unwrap();
+    holds(&world.run(&["signing-key", "show", "--data", "data"]));
+    let said = world.run(&ROTATE);
+    assert!(said.code == Some(5) && said.stderr.contains("has no room"), "{said:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}

@@ -1,5 +1,7 @@
 //! `annals signer`: a server without a key, a signer that is away or killed, and forks that it does not sign.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use annals_tree::checkpoint::Checkpoint;
@@ -256,4 +258,36 @@ async fn an_empty_folder_is_no_new_ledger_while_its_signer_remembers_one() {
     std::fs::remove_dir_all(world.path("data")).unwrap();
     let said = World::finished(&mut command);
     assert!(said.code == Some(7) && said.stderr.contains("needs its signer once"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_signer_that_talks_nonsense_keeps_no_server_from_starting() {
+    let world = World::new();
+    let signer = signer(&world);
+    let server = self::server(&world);
+    let operator = server.operator_key();
+    server.post(&operator, 0, 3).await;
+    server.stop();
+    signer.stop();
+
+    drop(std::fs::remove_file(world.path("s.sock")));
+    let listener = UnixListener::bind(world.path("s.sock")).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).for_each(drop);
+            let body = json!({"key": "nonsense", "successions": ["?"], "signed": []}).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            drop(write!(stream, "{head}\r\n\r\n{body}"));
+        }
+    });
+    let server = self::server(&world);
+    server.post(&operator, 3, 3).await;
+    let (status, _) = server.get("/v1/checkpoint?tenant=acme", &operator).await;
+    assert_eq!(status, 503, "nobody signs it");
+    let (_, ready) = server.get("/readyz", "").await;
+    let reason = ready["checks"]["signer"]["reason"].as_str().unwrap();
+    assert!(reason.contains("it has the key nonsense"), "{reason}");
+    server.stop();
 }

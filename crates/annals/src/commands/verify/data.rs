@@ -10,7 +10,7 @@ use annals_tree::note::VerifierKey;
 use serde_json::{Value, json};
 
 use super::published::{another_history, shrank};
-use super::report::{Against, Report, Verdict};
+use super::report::{Against, Led, Report, Verdict};
 use crate::data_folder;
 use crate::exit::{Exit, Failure, reason};
 use crate::verify::memory::Remembered;
@@ -54,16 +54,25 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     // One key signs all logs of a ledger; the key of one of them, or of the ledger, is what they are all held against.
     report.widen_key(&audited.logs);
     let successions = audited.successions();
-    let mut unshown = 0_u64;
+    let (mut unshown, mut earlier_alone) = (0_u64, 0_u64);
     for log in audited.logs.iter().filter(|log| tenant.is_none_or(|tenant| log.tenant.as_str() == tenant)) {
         let found = audited.verifier_key(&log.origin);
         let Some(against) = report.against(&log.origin, found.as_ref())? else { continue };
         let earlier_root = against.earlier.and_then(|(size, _)| audited.root_at(&log.origin, size));
         let key = found.expect("a ledger that was audited has its key");
         let leads = against.leads(&key, &successions);
-        judge(log, &against, (&key, leads), earlier_root, report)?;
+        earlier_alone += u64::from(leads == Ok(Led::Back));
+        judge(log, &against, (&key, leads.map(drop)), earlier_root, report)?;
         let shown = against.earlier.map_or(0, |(size, _)| size).max(log.headed);
         unshown += u64::from(log.intact && shown < log.signed.map_or(0, |(size, _)| size));
+    }
+    if earlier_alone > 0 {
+        let logs =
+            if earlier_alone == 1 { "1 log is".to_owned() } else { format!("{earlier_alone} logs are") };
+        report.output.note(&format!(
+            "note: {logs} signed by an earlier key alone, which the one given follows: who has that earlier key could have signed \
+             the same today"
+        ));
     }
     if unshown > 0 {
         let logs = if unshown == 1 { "1 log".to_owned() } else { format!("{unshown} logs") };

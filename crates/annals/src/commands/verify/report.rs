@@ -43,8 +43,19 @@ pub(super) struct Report {
 /// What a log is held against.
 pub(super) struct Against {
     keys: Held,
+    /// The key accepted before, also where the same one was given.
+    remembered: Option<VerifierKey>,
     /// Size and root accepted before.
     pub(super) earlier: Option<(u64, Hash)>,
+}
+
+/// How the keys that are trusted belong to the one that a log shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Led {
+    /// They are that one, or it follows them.
+    On,
+    /// One that was given follows it: the log is signed by an earlier key alone.
+    Back,
 }
 
 impl Against {
@@ -74,23 +85,35 @@ impl Against {
 
     /// As [`Against::introduced`], of a ledger that is there whole: `signer` is what it says itself, and keys that follow one another
     /// have signed that.
-    pub(super) fn leads(&self, signer: &VerifierKey, successions: &[Succession]) -> Result<(), String> {
+    pub(super) fn leads(&self, signer: &VerifierKey, successions: &[Succession]) -> Result<Led, String> {
         let under = |key: &VerifierKey| {
             let ledger = ledger_of(key.name()).unwrap_or(key.name());
             key.with_name(ledger).ok()
         };
-        let leads = |key: &VerifierKey| {
-            let (Some(key), Some(signer)) = (under(key), under(signer)) else { return false };
-            // A log that did not change since a rotation was signed by the key before, which the new one vouches for.
-            path(&key, &signer, successions).or_else(|| path(&signer, &key, successions)).is_some()
+        let led = |trusted: &VerifierKey| {
+            let (key, signer) = (under(trusted)?, under(signer)?);
+            if path(&key, &signer, successions).is_some() {
+                return Some(Led::On);
+            }
+            // A log that did not change since a rotation was signed by the key before, which the new one vouches for. But who
+            // remembers the new one has seen the log introduce it: it cannot be as it was before that.
+            let is_remembered = self.remembered.as_ref() == Some(trusted);
+            let leads_back = !is_remembered && path(&signer, &key, successions).is_some();
+            leads_back.then_some(Led::Back)
         };
-        match self.keys.trusted().iter().find(|(key, _)| !leads(key)) {
-            None => Ok(()),
-            Some((_, trust)) => {
-                let whose = if *trust == Whose::Given { Whose::Found } else { *trust }.words();
-                Err(format!("the key {whose} is another than the one it is checked with"))
+        let mut all = Led::On;
+        for (key, _) in self.keys.trusted() {
+            match led(key) {
+                Some(Led::On) => {}
+                Some(Led::Back) => all = Led::Back,
+                None => {
+                    let is_remembered = self.remembered.as_ref() == Some(key);
+                    let whose = if is_remembered { Whose::Remembered } else { Whose::Found }.words();
+                    return Err(format!("the key {whose} is another than the one it is checked with"));
+                }
             }
         }
+        Ok(all)
     }
 }
 
@@ -200,12 +223,12 @@ impl Report {
                 }
             },
         };
-        let remembered = pinned.zip(earlier.map(|(size, _)| size));
+        let remembered = pinned.clone().zip(earlier.map(|(size, _)| size));
         let keys = Held::new(given, remembered, found.cloned()).ok_or_else(|| {
             Failure::new(Exit::Invalid, format!("log {origin}: no key to check it with"))
                 .with_hint("give the log's public key with `--log-key`")
         })?;
-        Ok(Some(Against { keys, earlier }))
+        Ok(Some(Against { keys, remembered: pinned, earlier }))
     }
 
     /// Says that something does not hold.
