@@ -60,6 +60,8 @@ def read(query):
         every.setdefault(name, []).append(value)
     names, conditions = {member.replace(".", "_"): member for member in MEMBERS}, []
     for name, values in every.items():
+        if len(values) > 1 and (name == "filter" or name in SPANS):
+            raise Wrong(f"`{name}` stands more than once")
         if name == "filter":
             conditions += [Parser(value).whole() for value in values]
         elif name in SPANS:

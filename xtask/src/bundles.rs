@@ -25,6 +25,18 @@ const PYTHON_PACKAGE: &str = "cryptography==46.0.3";
 /// Tries for a page to open, a tenth of a second apart.
 const OPENING_TRIES: u32 = 100;
 
+/// The key that began the log of the corpus. It signed all bundles of it but `rotated.zip`, whose log leads from it to the next.
+const KEY: &str =
+    "log.example/t/000102030405060708090a0b0c0d0e0f+3172039c+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+
+/// A key that no log leads from.
+const WRONG_KEY: &str =
+    "log.example/t/000102030405060708090a0b0c0d0e0f+222ae136+Af0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY";
+
+/// What the program in Python ends with when a bundle does not hold, as `annals verify` does, and when a key is none.
+const DAMAGED: i32 = 8;
+const USAGE: i32 = 2;
+
 /// What is said of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Said {
@@ -139,8 +151,9 @@ type Native = (Said, Vec<String>);
 fn python(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
     let programs = virtual_environment("bundles", &["install", "--quiet", PYTHON_PACKAGE])?;
     let program = repo::root().join("verifiers/python/verify_bundle.py");
-    // It ends with 8, as not all hold.
-    let (_, text) = Tool::new(programs.join("python")).args([&program]).args(bundles).ask()?;
+    let run = || Tool::new(programs.join("python")).args([&program]);
+    let (code, text) = run().args(bundles).code()?;
+    require!(code == Some(DAMAGED), "verify_bundle.py ends with {code:?}, and not all hold");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('{')).collect();
     require!(
         lines.len() == bundles.len(),
@@ -156,8 +169,19 @@ fn python(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
             bundle.display()
         );
     }
+    let good: Vec<&Path> =
+        ["gap-free.zip", "rotated.zip"].iter().map(|name| named(bundles, name)).collect::<Result<_>>()?;
+    for (key, expected) in [(KEY, 0), (WRONG_KEY, DAMAGED), ("none", USAGE)] {
+        let (code, text) = run().args(["--log-key", key]).args(&good).code()?;
+        require!(code == Some(expected), "verify_bundle.py --log-key {key} ends with {code:?}: {text}");
+    }
     println!("verify_bundle.py: {} bundles, as annals verify", bundles.len());
-    Ok(Tally::passed(bundles.len() as u64))
+    Ok(Tally::passed(bundles.len() as u64 + 3))
+}
+
+fn named<'a>(bundles: &[&'a Path], name: &str) -> Result<&'a Path> {
+    let found = bundles.iter().find(|path| path.file_name().is_some_and(|file| file == name));
+    Ok(found.copied().ok_or_else(|| format!("the corpus has no {name}"))?)
 }
 
 /// The page, in a browser, from a file.
@@ -253,10 +277,7 @@ fn browser(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
 
 /// The page says where its key is from, remembers a log that it saw, and raises an alarm over another history of it.
 fn memory(page: &mut Page, bundles: &[&Path]) -> Result<Tally> {
-    let of = |name: &str| {
-        let found = bundles.iter().find(|path| path.file_name().is_some_and(|file| file == name));
-        found.copied().ok_or_else(|| format!("the corpus has no {name}"))
-    };
+    let of = |name: &str| named(bundles, name);
     page.0.evaluate("memory.forget()")?;
     let mut says = |bundle: &Path, way: Way, expected: &[&str]| -> Result<()> {
         page.verify(bundle, way)?;
@@ -270,5 +291,43 @@ fn memory(page: &mut Page, bundles: &[&Path]) -> Result<Tally> {
     says(of("gap-free.zip")?, Way::Chosen, &["this browser kept it", "the same log, which extends the"])?;
     says(of("another-history.zip")?, Way::Chosen, &["This does not hold", "this is another history"])?;
     page.0.evaluate("memory.forget()")?;
-    Ok(Tally::passed(3))
+    words(page, named(bundles, "rotated.zip")?)?;
+    Ok(Tally::passed(7))
+}
+
+/// What the page says of keys, of filters, of names and of what it remembers is so.
+fn words(page: &mut Page, rotated: &Path) -> Result<()> {
+    for (key, says) in [
+        (KEY, "the log leads to it from the key that you pasted"),
+        (WRONG_KEY, "nothing in the log leads to it from the key that you pasted"),
+    ] {
+        page.0.evaluate(&format!("element('key').value = {}", json!(key)))?;
+        page.verify(rotated, Way::Chosen)?;
+        let text = page.text("#result")?;
+        require!(text.contains(says), "the page does not say `{says}`: {text}");
+        page.0.evaluate("memory.forget()")?;
+    }
+    page.0.evaluate("element('key').value = ''")?;
+    for (expression, expected) in [
+        (
+            "readable('operation=delete&operation=create&action=a%22+and+b')",
+            r#"operation="delete" or "create" and action="a\" and b""#,
+        ),
+        ("plain('a\\u200e\\u061c\\u202eb')", "a\u{fffd}\u{fffd}\u{fffd}b"),
+    ] {
+        let said = page.0.evaluate(expression)?;
+        require!(said == json!(expected), "the page: {expression} is {said}");
+    }
+    page.0.evaluate("localStorage.setItem(REMEMBERED + 'log.example/t/x', '{')")?;
+    page.0.evaluate("outcome = null")?;
+    page.0.evaluate("element('file').value = ''")?;
+    page.0.choose("#file", rotated)?;
+    page.0.wait_for("outcome !== null")?;
+    let text = page.text("#result")?;
+    let says = "what is remembered of log log.example/t/x is damaged";
+    require!(text.contains(says), "the page forgets in silence: {text}");
+    page.0.evaluate("memory.forget()")?;
+    let left = page.0.evaluate("localStorage.length")?;
+    require!(left == json!(0), "the page does not forget");
+    Ok(())
 }

@@ -84,6 +84,13 @@ impl Tool {
         Ok((output.status.success(), text.into_owned()))
     }
 
+    /// Runs it and returns its exit code, none when it was killed, and what it said on standard output. The other output goes where
+    /// ours goes.
+    pub(crate) fn code(mut self) -> Result<(Option<i32>, String)> {
+        let output = self.0.stderr(Stdio::inherit()).output().while_doing(self.name())?;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Runs it, passing on each line of its standard error (`Stream::Error`) or output as it comes, and shows it to
     /// `see` too. Returns whether it succeeded.
     pub(crate) fn watch(mut self, stream: Stream, mut see: impl FnMut(&str)) -> Result<bool> {

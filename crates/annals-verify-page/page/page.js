@@ -12,14 +12,21 @@ let running = null;
 // Whoever verifies again is told whether it is the same log. A browser may keep nothing for a page that came from a file.
 const memory = {
   all() {
-    const kept = [];
+    return memory.names().map((name) => {
+      const origin = name.slice(REMEMBERED.length);
+      try {
+        const kept = JSON.parse(localStorage.getItem(name));
+        const texts = [kept.public_key, kept.root, kept.seen_at];
+        if (kept.origin === origin && kept.size >= 0 && texts.every((text) => typeof text === 'string')) return kept;
+      } catch { /* it is damaged */ }
+      // Forgetting in silence would take back the alarm: the program refuses one without a key.
+      return { origin, public_key: '', size: 0, root: '', seen_at: '' };
+    });
+  },
+  names() {
     try {
-      for (let i = 0; i < localStorage.length; i++) {
-        const name = localStorage.key(i);
-        if (name.startsWith(REMEMBERED)) kept.push(JSON.parse(localStorage.getItem(name)));
-      }
-    } catch { /* nothing is kept */ }
-    return kept;
+      return Object.keys(localStorage).filter((name) => name.startsWith(REMEMBERED));
+    } catch { return []; /* nothing is kept */ }
   },
   keep(log) {
     try {
@@ -30,7 +37,7 @@ const memory = {
     } catch { return false; }
   },
   forget() {
-    for (const { origin } of memory.all()) localStorage.removeItem(REMEMBERED + origin);
+    for (const name of memory.names()) localStorage.removeItem(name);
   },
 };
 
@@ -50,7 +57,7 @@ async function verify(file) {
   element('result').hidden = true;
   element('progress').hidden = false;
   element('bar').removeAttribute('value');
-  element('state').textContent = `Checking ${file.name}`;
+  element('state').textContent = plain(`Checking ${file.name}`);
   const url = URL.createObjectURL(new Blob([element('worker').textContent], { type: 'text/javascript' }));
   const worker = running = new Worker(url);
   let module;
@@ -68,7 +75,7 @@ async function verify(file) {
       try { last = JSON.parse(data.line); } catch { last = { type: 'error', message: data.line }; }
       if (last.type === 'progress' && last.size > 0) {
         element('bar').value = last.done / last.size;
-        element('state').textContent = `Checking ${file.name}: ${count(last.done)} of ${count(last.size)} positions`;
+        element('state').textContent = plain(`Checking ${file.name}: ${count(last.done)} of ${count(last.size)} positions`);
       }
     } else {
       verdicts = new Blob(lines, { type: 'application/x-ndjson' });
@@ -92,9 +99,11 @@ const plural = (number, one, more) => `${count(number)} ${number === 1 ? one : m
 const second = (text) => text.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC');
 
 // A file's words are text, never markup, and what turns the direction of text is shown as what it is.
+const plain = (text) => String(text).replace(/[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, '\uFFFD');
+
 function make(name, text, attributes = {}) {
   const made = document.createElement(name);
-  if (text !== undefined) made.textContent = String(text).replace(/[\u202A-\u202E\u2066-\u2069]/g, '\uFFFD');
+  if (text !== undefined) made.textContent = plain(text);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
 }
@@ -204,19 +213,29 @@ function facts(report, kept, holds) {
   if (checkpoint) rows.push(['Checkpoint', `${count(checkpoint.size)} records, root ${checkpoint.root}`]);
   if (key) {
     rows.push(['Key', key.key]);
-    rows.push(['Where the key is from', {
-      given: 'you pasted it',
-      remembered: 'this browser kept it when it first checked this log',
-      found: 'the bundle itself. So far this shows only that the bundle agrees with itself: compare the key with one you got elsewhere, or paste that one above',
-    }[key.from]]);
+    rows.push(['Where the key is from', whence(key)]);
   }
   if (report.cosigned) rows.push(['Witnesses', witnesses(report)]);
   if (checkpoint) rows.push(['Seen before', seen(report, kept, holds)]);
   return rows;
 }
 
+// After a rotation the key that signed is another than the one that is trusted.
+function whence({ from, signer }) {
+  if (from === 'found') {
+    return 'the bundle itself. So far this shows only that the bundle agrees with itself: compare the key with one you got elsewhere, or paste that one above';
+  }
+  const trusted = from === 'given' ? 'the key that you pasted' : 'the key that this browser remembers of this log';
+  if (signer === 'led_to') return `the log leads to it from ${trusted}`;
+  if (signer === 'stranger') return `the bundle itself: nothing in the log leads to it from ${trusted}`;
+  return from === 'given' ? 'you pasted it' : 'this browser kept it when it first checked this log';
+}
+
+// Each value stands in quotes, so that none can look like another condition.
 function readable(filter) {
-  return [...new URLSearchParams(filter)].map(([name, value]) => `${name}=${value}`).join(' and ');
+  const groups = new Map();
+  for (const [name, value] of new URLSearchParams(filter)) groups.set(name, [...(groups.get(name) ?? []), JSON.stringify(value)]);
+  return [...groups].map(([name, values]) => `${/^[a-z_.]+$/.test(name) ? name : JSON.stringify(name)}=${values.join(' or ')}`).join(' and ');
 }
 
 function witnesses({ witnesses, cosigned }) {

@@ -19,6 +19,7 @@ use std::time::SystemTime;
 
 use annals_bundle::Verdict;
 use annals_event::Timestamp;
+use annals_verify::check::Signer;
 use annals_verify::zip::{Archive, ZipError};
 use annals_verify::{KeyFrom, Known, Outcome, Remembered, Row, Watch, Witness, check};
 use serde::Deserialize;
@@ -104,8 +105,12 @@ fn known(request: &str) -> Result<Known, String> {
     let remembered = request.remembered.into_iter().map(|kept| {
         let parsed = kept.public_key.parse().ok().zip(kept.root.parse().ok());
         // Forgetting in silence would take back the alarm.
-        let (key, root) =
-            parsed.ok_or_else(|| format!("what is remembered of log {} is damaged", kept.origin))?;
+        let (key, root) = parsed.ok_or_else(|| {
+            format!(
+                "what is remembered of log {} is damaged, so nobody can tell whether it was rewritten",
+                kept.origin
+            )
+        })?;
         Ok::<_, String>(Remembered { origin: kept.origin, key, size: kept.size, root })
     });
     Ok(Known {
@@ -165,7 +170,9 @@ fn result(outcome: &Outcome, lines: &Lines) -> Value {
         "verdict": if outcome.holds() { "ok" } else { "damaged" },
         "problems": outcome.problems().collect::<Vec<_>>(),
         "manifest": outcome.manifest,
-        "key": outcome.key.as_ref().map(|(key, from)| json!({"key": key.to_string(), "from": word(*from)})),
+        "key": outcome.key.as_ref().map(|(key, from)| json!({
+            "key": key.to_string(), "from": word(*from), "signer": outcome.signer.map(how),
+        })),
         "checkpoint": outcome.checkpoint.as_ref().map(|(checkpoint, note)| json!({
             "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_string(), "note": note,
         })),
@@ -188,6 +195,14 @@ fn word(from: KeyFrom) -> &'static str {
         KeyFrom::Given => "given",
         KeyFrom::Remembered => "remembered",
         KeyFrom::Found => "found",
+    }
+}
+
+fn how(signer: Signer) -> &'static str {
+    match signer {
+        Signer::Same => "same",
+        Signer::LedTo => "led_to",
+        Signer::Stranger => "stranger",
     }
 }
 

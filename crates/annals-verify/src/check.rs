@@ -73,6 +73,17 @@ impl From<Whose> for KeyFrom {
     }
 }
 
+/// How the key that signed goes with the one that the log is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// It is that key.
+    Same,
+    /// The log leads from that key to it: one followed the other.
+    LedTo,
+    /// Nothing leads there.
+    Stranger,
+}
+
 /// One witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -99,8 +110,10 @@ pub struct Outcome {
     pub manifest: Option<Manifest>,
     /// Its `format`, when it is another one than this program reads. Nothing else was looked at then.
     pub other_format: Option<String>,
-    /// The key, and where it comes from.
+    /// The key that signed the checkpoint, and where the one comes from that it is held against.
     pub key: Option<(VerifierKey, KeyFrom)>,
+    /// How the two go together; none when the log was not read.
+    pub signer: Option<Signer>,
     /// The signed tree head, and the note that it stands in.
     pub checkpoint: Option<(Checkpoint, String)>,
     /// Size of what was accepted before and is shown to be extended.
@@ -197,7 +210,12 @@ impl Checking<'_> {
         self.outcome.checkpoint = Some((checkpoint.clone(), note.clone()));
         let lifecycle = self.lifecycle()?;
         let summary = self.log(&manifest, lifecycle, &checkpoint, watch)?;
+        let is_same = held.trusted().first().is_some_and(|(trusted, _)| *trusted == key);
+        self.outcome.signer = Some(if is_same { Signer::Same } else { Signer::LedTo });
         if let Err(problem) = held.introduced(&key, checkpoint.size, &summary.keys) {
+            if !is_same {
+                self.outcome.signer = Some(Signer::Stranger);
+            }
             self.outcome.find(format!("log {origin}: {problem}"));
         }
         self.growth(&checkpoint, &summary)?;

@@ -10,6 +10,7 @@ use annals_tree::Hash;
 use annals_tree::cosignature::Cosigner;
 use annals_tree::entry::EntryKind;
 use annals_tree::note::SigningKey;
+use annals_verify::check::Signer;
 use annals_verify::zip::{Archive, ZipError};
 use annals_verify::{KeyFrom, Known, Lens, Outcome, Remembered, Watch, check, read_filter};
 use serde_json::{Value, json};
@@ -402,6 +403,15 @@ const DAMAGED: &[Change] = &[
         "filter-is-none",
         gap_free,
         |of| of.manifest(|of| of["filter"] = "filter=((".into()),
+        "the filter cannot be read",
+    ),
+    (
+        "filter-stands-twice",
+        gap_free,
+        |of| {
+            let since = "received_since=2020-01-01T00:00:00Z";
+            of.manifest(|of| of["filter"] = format!("{since}&{since}").into());
+        },
         "the filter cannot be read",
     ),
     (
@@ -859,18 +869,18 @@ fn keys_and_witnesses_that_were_given_must_have_signed() {
         let outcome = checked(&path, &known).0;
         assert_eq!(outcome.holds(), is_held, "{known:?}: {:?}", outcome.findings);
     }
-    for (given, from, problem) in [
-        (None, KeyFrom::Found, None),
-        (Some(key(ORIGIN, 7)), KeyFrom::Given, None),
-        (Some(key("log.example", 8)), KeyFrom::Given, None),
-        (Some(key(ORIGIN, 9)), KeyFrom::Given, Some("no entry of the log introduces it")),
+    for (given, from, how, problem) in [
+        (None, KeyFrom::Found, Signer::Same, None),
+        (Some(key(ORIGIN, 7)), KeyFrom::Given, Signer::LedTo, None),
+        (Some(key("log.example", 8)), KeyFrom::Given, Signer::Same, None),
+        (Some(key(ORIGIN, 9)), KeyFrom::Given, Signer::Stranger, Some("no entry of the log introduces it")),
     ] {
         let outcome = checked(&folder().join("rotated.zip"), &of(given, vec![])).0;
         let found: Vec<String> = outcome.problems().collect();
         assert_eq!(outcome.holds(), problem.is_none(), "{found:?}");
         assert!(problem.is_none_or(|problem| found[0].contains(problem)), "{found:?}");
         let (signer, whose) = outcome.key.unwrap();
-        assert_eq!((signer, whose), (key(ORIGIN, 8), from));
+        assert_eq!((signer, whose, outcome.signer), (key(ORIGIN, 8), from, Some(how)));
     }
     let named = checked(&path, &of(None, vec![])).0.witnesses;
     assert_eq!((named.len(), named[0].is_demanded, &named[0].said), (1, false, &Ok(1_795_303_800)));
