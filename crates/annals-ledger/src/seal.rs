@@ -42,8 +42,8 @@ pub struct TailLimits {
 
 impl Default for TailLimits {
     fn default() -> Self {
-        // A batch of 10,000 may still come on top, so this stays below 128 k.
-        Self { records_max: 120_000, bytes_max: 96 << 20, age_us_max: 3_600_000_000 }
+        // Two tails of this size, a merge beside them and requests on their way stay below 400 MB.
+        Self { records_max: 80_000, bytes_max: 64 << 20, age_us_max: 3_600_000_000 }
     }
 }
 

@@ -190,13 +190,13 @@ impl Numbers {
     /// # Errors
     ///
     /// What the writer says.
-    pub fn write<W: io::Write>(values: &[u64], out: &mut Writer<W>) -> io::Result<Self> {
+    pub fn write<T: Copy + Into<u64>, W: io::Write>(values: &[T], out: &mut Writer<W>) -> io::Result<Self> {
         let n = values.len() as u64;
-        let first = values.first().copied().unwrap_or_default();
-        if values.iter().all(|value| *value == first) {
+        let first = values.first().map_or(0, |first| (*first).into());
+        if values.iter().all(|value| (*value).into() == first) {
             return Ok(Self::constant(n, first));
         }
-        if values.windows(2).all(|two| two[0].checked_add(1) == Some(two[1])) {
+        if values.windows(2).all(|two| two[0].into().checked_add(1) == Some(two[1].into())) {
             return Ok(Self::linear(n, first));
         }
         let (at, base_bytes) = pack::write(values, out)?;

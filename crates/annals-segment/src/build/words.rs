@@ -21,8 +21,65 @@ pub(crate) struct WordLists {
     places: Vec<(u64, u32)>,
     /// By list: its word's hash, how long it is, and the value it was grown for last, plus one.
     lists: Vec<(u64, u32, u32)>,
-    /// List and value, in the order of values.
-    pairs: Vec<(u32, u32)>,
+    /// See [`Pairs`].
+    pairs: Pairs,
+}
+
+/// Lists and the values that are in them, in the order of values: how far a value is behind the one before, with [`NEXT`], then the
+/// numbers of its lists. A merge of a million rows has ten million of them, so they take four bytes each, and no copy is made
+/// when there are more.
+#[derive(Debug, Default)]
+struct Pairs {
+    chunks: Vec<Vec<u32>>,
+    /// The last value.
+    value: u32,
+    count: usize,
+}
+
+/// Marks a step to another value.
+const NEXT: u32 = 1 << 31;
+
+impl Pairs {
+    /// Numbers of a chunk.
+    const CHUNK: usize = 1 << 16;
+
+    fn push(&mut self, list: u32, value: u32) {
+        if self.count == 0 || self.value != value {
+            let mut step = value - self.value;
+            while step >= NEXT {
+                self.put(NEXT | (NEXT - 1));
+                step -= NEXT - 1;
+            }
+            self.put(NEXT | step);
+            self.value = value;
+        }
+        assert!(list < NEXT, "fewer words than bytes");
+        self.put(list);
+        self.count += 1;
+    }
+
+    fn put(&mut self, number: u32) {
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < Self::CHUNK => chunk.push(number),
+            _ => {
+                let mut chunk = Vec::with_capacity(Self::CHUNK);
+                chunk.push(number);
+                self.chunks.push(chunk);
+            }
+        }
+    }
+
+    /// Gives each pair, and lets go of what was given.
+    fn each(self, mut each: impl FnMut(u32, u32)) {
+        let mut value = 0;
+        for number in self.chunks.into_iter().flatten() {
+            if number >= NEXT {
+                value += number - NEXT;
+            } else {
+                each(number, value);
+            }
+        }
+    }
 }
 
 impl WordLists {
@@ -35,7 +92,7 @@ impl WordLists {
             values: 0,
             places: vec![(0, u32::MAX); Self::PLACES_MIN],
             lists: Vec::new(),
-            pairs: Vec::new(),
+            pairs: Pairs::default(),
         }
     }
 
@@ -62,7 +119,7 @@ impl WordLists {
         if *last != value + 1 {
             *last = value + 1;
             *len += 1;
-            self.pairs.push((list, value));
+            self.pairs.push(list, value);
         }
     }
 
@@ -123,12 +180,14 @@ impl WordLists {
             all += u64::from(len);
         }
         starts.push(all);
-        let mut values = vec![0_u64; pairs.len()];
-        for (list, value) in pairs {
+        drop(lists);
+        let mut values = vec![0_u32; pairs.count];
+        pairs.each(|list, value| {
             let end = &mut ends[list as usize];
-            values[*end] = u64::from(value);
+            values[*end] = value;
             *end += 1;
-        }
+        });
+        drop(ends);
         let index = HashIndex::write(&hashes, out)?;
         drop(hashes);
         let starts = Numbers::write(&starts, out)?;

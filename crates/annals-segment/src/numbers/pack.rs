@@ -14,8 +14,12 @@ struct Choice {
 }
 
 /// Writes headers and data; says where they begin and how many bytes a base has.
-pub(super) fn write<W: io::Write>(values: &[u64], out: &mut Writer<W>) -> io::Result<(u64, u8)> {
-    let choices: Vec<Choice> = values.chunks(UNIT_LEN).map(choose).collect();
+pub(super) fn write<T: Copy + Into<u64>, W: io::Write>(
+    values: &[T],
+    out: &mut Writer<W>,
+) -> io::Result<(u64, u8)> {
+    let mut buffer = [0; UNIT_LEN];
+    let choices: Vec<Choice> = values.chunks(UNIT_LEN).map(|unit| choose(wide(unit, &mut buffer))).collect();
     let base_max = choices.iter().map(|choice| choice.base).max().unwrap_or_default();
     let base_bytes = bits(base_max).div_ceil(8);
     let at = out.at();
@@ -37,11 +41,17 @@ pub(super) fn write<W: io::Write>(values: &[u64], out: &mut Writer<W>) -> io::Re
     let mut data = Vec::with_capacity(UNIT_LEN * 8);
     for (unit, values) in choices.iter().zip(values.chunks(UNIT_LEN)) {
         data.clear();
-        pack(values, *unit, &mut data);
+        pack(wide(values, &mut buffer), *unit, &mut data);
         debug_assert!(values.len() < UNIT_LEN || data.len() as u64 == u64::from(unit.width) * OFFSET_UNIT);
         out.put(&data)?;
     }
     Ok((at, base_bytes))
+}
+
+/// The numbers of a unit as they are packed.
+fn wide<'b, T: Copy + Into<u64>>(unit: &[T], buffer: &'b mut [u64; UNIT_LEN]) -> &'b [u64] {
+    buffer.iter_mut().zip(unit).for_each(|(wide, value)| *wide = (*value).into());
+    &buffer[..unit.len()]
 }
 
 fn choose(values: &[u64]) -> Choice {
