@@ -148,8 +148,8 @@ pub struct Held {
     trusted: Vec<(VerifierKey, Whose)>,
     /// The key that the log shows.
     found: Option<VerifierKey>,
-    /// The newest size accepted under the remembered key.
-    seen: Option<u64>,
+    /// The key remembered, given or not, and the newest size accepted under it.
+    remembered: Option<(VerifierKey, u64)>,
 }
 
 impl Held {
@@ -161,15 +161,14 @@ impl Held {
         remembered: Option<(VerifierKey, u64)>,
         found: Option<VerifierKey>,
     ) -> Option<Held> {
-        let seen = remembered.as_ref().map(|(_, size)| *size);
-        let remembered = remembered.map(|(key, _)| key).filter(|key| given.as_ref() != Some(key));
+        let other = remembered.as_ref().map(|(key, _)| key.clone()).filter(|key| given.as_ref() != Some(key));
         let given = given.map(|key| (key, Whose::Given));
         let mut trusted: Vec<_> =
-            given.into_iter().chain(remembered.map(|key| (key, Whose::Remembered))).collect();
+            given.into_iter().chain(other.map(|key| (key, Whose::Remembered))).collect();
         if trusted.is_empty() {
             trusted.push((found.clone()?, Whose::Found));
         }
-        Some(Held { trusted, found, seen })
+        Some(Held { trusted, found, remembered })
     }
 
     /// Keys that are trusted, the first one before the others. There is one at least.
@@ -219,7 +218,7 @@ impl Held {
         };
         let is_trusted = self.trusted.iter().any(|(key, _)| key == signer);
         for (key, whose) in &self.trusted {
-            let seen = self.seen.filter(|_| *whose == Whose::Remembered);
+            let seen = self.remembered.as_ref().filter(|(other, _)| other == key).map(|(_, size)| *size);
             match follow(key, seen, signer, size, changes) {
                 Err(error @ KeyError::NotIntroduced) => {
                     return Err(another(if is_trusted { *whose } else { Whose::Found }, &error));
@@ -322,6 +321,12 @@ mod tests {
         }
         let problem = said(&held(None, Some(2), Some(1)), 2, &[]).unwrap_err();
         assert!(problem.ends_with("it did not sign the checkpoint"), "{problem}");
+        // What is remembered of a key counts, too, when the key is given besides.
+        for given in [None, Some(public(1))] {
+            let held = Held::new(given, Some((public(1), 6)), Some(public(2))).unwrap();
+            let problem = said(&held, 2, &changes).unwrap_err();
+            assert!(problem.ends_with("and 6 were accepted under the old one"), "{problem}");
+        }
         assert!(held(Some(1), None, None).open(&sign(2), ORIGIN).is_err());
         assert!(Held::new(None, None, None).is_none());
     }
