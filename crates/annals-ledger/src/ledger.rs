@@ -33,6 +33,7 @@ use crate::cursor::{Cursor, CursorError};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
 use crate::observer::Observer;
+use crate::pace::Pace;
 use crate::queue::{Queue, Submission, Whose, Work};
 use crate::read::{FeedPage, FeedScope, Located, Sift, Sizes, TenantLog};
 use crate::record::Record;
@@ -159,6 +160,8 @@ pub struct Health {
     pub clock_jump_us: Option<i64>,
     /// Why records are not sealed. Reads and writes go on, the latter until there is no more room in memory.
     pub segments: Option<String>,
+    /// Why segments are not merged. Reads and writes go on, but the more segments there are the more a question has to look at.
+    pub merging: Option<String>,
     /// Why heads are not signed.
     pub signer: Option<String>,
     /// Why the signer, which is elsewhere, does not answer. Events are taken meanwhile; heads and checkpoints wait.
@@ -173,7 +176,7 @@ impl Health {
     /// Whether events are taken.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        Self { signer_away: None, ..self.clone() } == Self::default()
+        Self { merging: None, signer_away: None, ..self.clone() } == Self::default()
     }
 }
 
@@ -224,8 +227,9 @@ struct Shared {
 /// What those who add records and the one who seals them tell each other.
 struct Sealing {
     limits: TailLimits,
-    /// How often a tail was frozen or sealed.
+    /// How often a tail was frozen or sealed, or segments were merged.
     turns: Mutex<u64>,
+    pace: Mutex<Pace>,
     turned: Condvar,
     /// Batches before this place are not needed any more.
     trim_to: Arc<AtomicU64>,
@@ -303,8 +307,8 @@ impl Ledger {
             None => (State::new(), None),
         };
         let state = Arc::new(RwLock::new(state));
-        let mut sealer = Sealer::new(state.clone(), parts.segments, newest)?;
-        replay(&*parts.journal, &state, &mut sealer, options.tail)?;
+        let sealer = Sealer::new(state.clone(), parts.segments, newest)?;
+        replay(&*parts.journal, &state, &sealer, options.tail)?;
         let mut signatory = signatory()?;
         if read(&state).genesis().is_none() {
             // A journal that is gone is no new ledger: nothing is written over what a backup may bring back.
@@ -363,6 +367,7 @@ impl Ledger {
             sealing: Sealing {
                 limits: options.tail,
                 turns: Mutex::default(),
+                pace: Mutex::default(),
                 turned: Condvar::new(),
                 trim_to: sealer.trim_to.clone(),
                 merges: sealer.merges.clone(),
@@ -826,7 +831,7 @@ fn operator_key_created(secret: &KeySecret) -> Control {
 fn replay(
     journal: &dyn Journal,
     state: &RwLock<State>,
-    sealer: &mut Sealer,
+    sealer: &Sealer,
     limits: TailLimits,
 ) -> Result<(), OpenError> {
     let from = read(state).next();
@@ -843,7 +848,7 @@ fn replay(
         if state.sealing.is_none() && limits.is_reached_by(&state.tail) {
             state.freeze();
             drop(state);
-            if let Err(error) = sealer.turn() {
+            if let Err(error) = sealer.seal() {
                 // All is in the journal; it is tried again later, and until then takes memory.
                 tracing::error!(%error, "records cannot be sealed");
             }

@@ -39,6 +39,7 @@ mod marks;
 mod nodes;
 pub mod observer;
 mod order;
+mod pace;
 mod queue;
 pub mod read;
 pub mod record;

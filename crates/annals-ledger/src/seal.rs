@@ -1,4 +1,4 @@
-//! Sealing tails into segments, and merging segments into larger ones, behind the back of everything else.
+//! Sealing tails into segments, and merging segments into larger ones, behind the back of everything else, side by side.
 //!
 //! The order of the steps is what makes a crash harmless:
 //!
@@ -10,8 +10,9 @@
 //! old files removed, journal trimmed     up to the place of the older of the two manifests that are kept
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use annals_event::{TenantId, Timestamp};
 use annals_segment::build::{self, LogName, Rows};
@@ -51,6 +52,13 @@ impl TailLimits {
     /// Whether the tail is to be sealed for its size.
     pub(crate) fn is_reached_by(&self, tail: &Tail) -> bool {
         tail.records >= self.records_max || tail.chunk_bytes >= self.bytes_max
+    }
+
+    /// The part of its room that the tail has taken; 1 and more when it is to be sealed.
+    #[expect(clippy::cast_precision_loss, reason = "a part of a whole to many digits")]
+    pub(crate) fn filled_by(&self, tail: &Tail) -> f64 {
+        let part = |taken: u64, max: u64| taken as f64 / max.max(1) as f64;
+        part(tail.records, self.records_max).max(part(tail.chunk_bytes, self.bytes_max))
     }
 
     /// Whether it is to be sealed for its age.
@@ -112,21 +120,49 @@ pub enum Done {
     Nothing,
 }
 
-/// Does it, a step at a time.
+/// Seals and merges, each a step at a time. One thread may seal while another merges: files are made side by side, and manifests
+/// follow one another.
 pub(crate) struct Sealer {
     state: Arc<RwLock<State>>,
     store: Store,
-    /// The newest manifest, but for its logs.
-    newest: Option<Head>,
-    next_segment: u64,
-    /// What is not needed any more was not removed yet.
-    is_untidy: bool,
-    /// The manifest before the newest names segments that were merged: while it is kept, their bytes are on disk twice.
-    is_twofold: bool,
+    /// Held while a manifest is written and the state follows it. Whoever takes the state's lock as well takes it later.
+    shelf: Mutex<Shelf>,
     /// The batches before this place are not needed any more.
     pub(crate) trim_to: Arc<AtomicU64>,
     /// Segments are being merged.
     pub(crate) merges: Arc<AtomicBool>,
+}
+
+/// What is in the folder.
+struct Shelf {
+    /// The newest manifest, but for its logs.
+    newest: Option<Head>,
+    next_segment: u64,
+    /// Segments that are being written or compared, which no manifest names.
+    making: BTreeSet<u64>,
+    /// What is not needed any more was not removed yet.
+    is_untidy: bool,
+    /// The manifest before the newest names segments that were merged: while it is kept, their bytes are on disk twice.
+    is_twofold: bool,
+}
+
+/// A segment that no manifest names yet.
+struct Made {
+    number: u64,
+    segment: Arc<Segment>,
+    bytes: u64,
+}
+
+/// A segment that holds what several did, and is to take their place.
+pub(crate) struct Merged {
+    made: Made,
+    group: Vec<Arc<Part>>,
+}
+
+impl Merged {
+    fn rows(&self) -> u64 {
+        self.group.iter().map(|part| part.rows).sum()
+    }
 }
 
 impl Sealer {
@@ -137,54 +173,117 @@ impl Sealer {
         newest: Option<Head>,
     ) -> Result<Self, StoreError> {
         let next_segment = store.next_segment()?;
-        let tidied = store.tidy()?;
+        let making = BTreeSet::new();
+        let tidied = store.tidy(&making)?;
+        let is_twofold = tidied.is_twofold;
         Ok(Self {
             state,
             store,
-            newest,
-            next_segment,
-            is_untidy: false,
-            is_twofold: tidied.is_twofold,
+            shelf: Mutex::new(Shelf { newest, next_segment, making, is_untidy: false, is_twofold }),
             trim_to: Arc::new(AtomicU64::new(tidied.place.map_or(0, |place| place.0))),
             merges: Arc::default(),
         })
     }
 
-    /// Seals what waits to be sealed; else merges, if something is to be merged.
-    pub(crate) fn turn(&mut self) -> Result<Done, SealError> {
+    /// Seals the tail that waits for it.
+    pub(crate) fn seal(&self) -> Result<Done, SealError> {
         let frozen = read(&self.state).sealing.clone();
-        if let Some(frozen) = frozen {
-            self.seal(&frozen)?;
-            return Ok(Done::Sealed(frozen.tail.records));
-        }
-        let parts = read(&self.state).sealed.clone();
-        match to_merge(&parts) {
-            Some(group) => {
-                self.merges.store(true, Ordering::Release);
-                let merged = self.merge(&group).map(Done::Merged);
-                self.merges.store(false, Ordering::Release);
-                merged
-            }
-            None if self.is_twofold => self.restate(&parts).map(|()| Done::Nothing),
-            None if self.is_untidy => self.tidy().map(|()| Done::Nothing),
-            None => Ok(Done::Nothing),
+        let Some(frozen) = frozen else { return Ok(Done::Nothing) };
+        let rows = TailRows::new(&frozen.tail);
+        let made = self.make(frozen.tail.records, |store, name, seed| {
+            store.write(name, |out| build::build(&rows, seed, out))
+        })?;
+        let differs = made.segment.same_as(&rows);
+        self.compared(&made, differs)?;
+        self.put_sealed(made, &frozen)?;
+        Ok(Done::Sealed(frozen.tail.records))
+    }
+
+    /// Merges segments, if some are to be merged; else clears away what merging left.
+    pub(crate) fn merge(&self) -> Result<Done, SealError> {
+        match self.make_merged()? {
+            Some(merged) => self.put_merged(merged),
+            None => self.clear_away(),
         }
     }
 
-    fn seal(&mut self, frozen: &Arc<Frozen>) -> Result<(), SealError> {
-        let rows = TailRows::new(&frozen.tail);
-        let seed = self.seed();
-        let after = frozen.tail.order.next();
-        let (entry, part) = self.add(frozen.tail.records, after, |store, name| {
-            store.write(name, |out| build::build(&rows, seed, out))
+    /// Makes one segment of several. Nothing knows of it before [`Sealer::put_merged`].
+    pub(crate) fn make_merged(&self) -> Result<Option<Merged>, SealError> {
+        let parts = read(&self.state).sealed.clone();
+        let Some(group) = to_merge(&parts) else { return Ok(None) };
+        self.merges.store(true, Ordering::Release);
+        let made = self.make_one_of(&group);
+        self.merges.store(false, Ordering::Release);
+        Ok(Some(Merged { made: made?, group }))
+    }
+
+    fn make_one_of(&self, group: &[Arc<Part>]) -> Result<Made, SealError> {
+        let inputs: Vec<_> = group.iter().map(|part| part.segment.clone()).collect();
+        let id_key = read(&self.state).genesis().expect("records follow the genesis").id_key;
+        let hash = |tenant: &TenantId, access: bool, id: &[u8]| {
+            id_hash(&id_key, tenant, if access { LogKind::Access } else { LogKind::Tenant }, id)
+        };
+        let rows = group.iter().map(|part| part.rows).sum();
+        let made = self.make(rows, |store, name, seed| {
+            store.write(name, |out| merge::merge(&inputs, seed, &hash, out))
         })?;
-        if let Some((log, position)) = part.segment.same_as(&rows)? {
-            return Err(SealError::Differs { file: segment_name(entry.number), log, position });
-        }
-        let part = Arc::new(part);
-        let (head, parts) = {
+        let differs = differs(&made.segment, &inputs);
+        self.compared(&made, differs)?;
+        Ok(made)
+    }
+
+    /// Writes and opens a segment.
+    fn make(
+        &self,
+        rows: u64,
+        write: impl FnOnce(&Store, &str, u64) -> std::io::Result<u64>,
+    ) -> Result<Made, SealError> {
+        let number = {
+            let mut shelf = self.shelf();
+            let number = shelf.next_segment;
+            shelf.next_segment += 1;
+            shelf.making.insert(number);
+            number
+        };
+        let opened = write(&self.store, &segment_name(number), self.seed(number))
+            .map_err(SealError::from)
+            .and_then(|bytes| {
+                let segment = self.store.open(&SegmentEntry { number, bytes, rows })?;
+                Ok(Made { number, segment, bytes })
+            });
+        // What cannot be used is removed with the next that is.
+        opened.inspect_err(|_| self.give_up(number))
+    }
+
+    /// Gives a segment up that does not hold what it was made of.
+    fn compared(
+        &self,
+        made: &Made,
+        differs: Result<Option<(usize, u64)>, annals_segment::Damaged>,
+    ) -> Result<(), SealError> {
+        let error = match differs {
+            Ok(None) => return Ok(()),
+            Ok(Some((log, position))) => {
+                SealError::Differs { file: segment_name(made.number), log, position }
+            }
+            Err(damaged) => damaged.into(),
+        };
+        self.give_up(made.number);
+        Err(error)
+    }
+
+    fn give_up(&self, number: u64) {
+        self.shelf().making.remove(&number);
+    }
+
+    /// Puts a segment in the place of the tail that was sealed.
+    fn put_sealed(&self, made: Made, frozen: &Frozen) -> Result<(), SealError> {
+        let mut shelf = self.shelf();
+        shelf.making.remove(&made.number);
+        let (head, parts, part) = {
             let state = read(&self.state);
             let mut parts = (*state.sealed).clone();
+            let part = part(made, &parts, frozen.tail.order.next())?;
             parts.push(part.clone());
             let head = Head {
                 number: self.store.next_manifest()?,
@@ -196,7 +295,7 @@ impl Sealer {
                 keys: frozen.keys.clone(),
                 segments: entries(&parts),
             };
-            (head, parts)
+            (head, parts, part)
         };
         let is_in = |shown: &Part, index: u32, log: &Log| {
             if shown.number == part.number {
@@ -215,30 +314,21 @@ impl Sealer {
             state.epoch += 1;
             state.sealing = None;
         }
-        self.finish(head)
+        self.finish(&mut shelf, head)
     }
 
-    fn merge(&mut self, group: &[Arc<Part>]) -> Result<u64, SealError> {
-        let inputs: Vec<_> = group.iter().map(|part| part.segment.clone()).collect();
-        let id_key = read(&self.state).genesis().expect("records follow the genesis").id_key;
-        let hash = |tenant: &TenantId, access: bool, id: &[u8]| {
-            id_hash(&id_key, tenant, if access { LogKind::Access } else { LogKind::Tenant }, id)
-        };
-        let seed = self.seed();
-        let rows = group.iter().map(|part| part.rows).sum();
-        let after = group.last().map_or(0, |part| part.seqs.end);
-        let (_, part) = self.add(rows, after, |store, name| {
-            store.write(name, |out| merge::merge(&inputs, seed, &hash, out))
-        })?;
-        if let Some((log, position)) = differs(&part.segment, &inputs)? {
-            let file = part.segment.name().to_string();
-            return Err(SealError::Differs { file, log, position });
-        }
-        let part = Arc::new(part);
+    /// Puts a segment in the place of those it was made of.
+    pub(crate) fn put_merged(&self, merged: Merged) -> Result<Done, SealError> {
+        let mut shelf = self.shelf();
+        let rows = merged.rows();
+        let Merged { made, group } = merged;
+        shelf.making.remove(&made.number);
         let numbers: Vec<u64> = group.iter().map(|old| old.number).collect();
+        // More may have been sealed meanwhile; what was merged stands where it stood.
         let mut parts = (*read(&self.state).sealed).clone();
+        let part = part(made, &parts, group.last().map_or(0, |part| part.seqs.end))?;
         parts.replace(&numbers, part.clone());
-        let newest = self.newest.as_ref().expect("what is merged was sealed");
+        let newest = shelf.newest.as_ref().expect("what is merged was sealed");
         let head = Head { number: self.store.next_manifest()?, segments: entries(&parts), ..newest.clone() };
         let appears = |log: &Log| group.iter().any(|old| log.parts.contains(old.slot));
         let is_in = |shown: &Part, _: u32, log: &Log| {
@@ -254,34 +344,30 @@ impl Sealer {
             state.sealed = Arc::new(parts);
             state.epoch += 1;
         }
-        self.finish(head)?;
-        Ok(rows)
+        self.finish(&mut shelf, head)?;
+        Ok(Done::Merged(rows))
+    }
+
+    /// Removes what is not needed any more, if that is left to be done.
+    fn clear_away(&self) -> Result<Done, SealError> {
+        let mut shelf = self.shelf();
+        if shelf.is_twofold {
+            self.restate(&mut shelf)?;
+        } else if shelf.is_untidy {
+            self.tidy(&mut shelf)?;
+        }
+        Ok(Done::Nothing)
     }
 
     /// Writes the newest manifest once more, so that both that are kept name what was merged, and what it was merged from can go.
-    fn restate(&mut self, parts: &Parts) -> Result<(), SealError> {
-        let newest = self.newest.as_ref().expect("what was merged was sealed");
+    fn restate(&self, shelf: &mut Shelf) -> Result<(), SealError> {
+        let parts = read(&self.state).sealed.clone();
+        let newest = shelf.newest.as_ref().expect("what was merged was sealed");
         let head = Head { number: self.store.next_manifest()?, ..newest.clone() };
-        self.publish(&head, parts, &|shown, _, log| log.parts.contains(shown.slot))?;
+        self.publish(&head, &parts, &|shown, _, log| log.parts.contains(shown.slot))?;
         // Said once: where removing fails, only that is tried again.
-        self.is_twofold = false;
-        self.finish(head)
-    }
-
-    /// Writes and opens a segment that no manifest names yet.
-    fn add(
-        &mut self,
-        rows: u64,
-        after: u64,
-        write: impl FnOnce(&Store, &str) -> std::io::Result<u64>,
-    ) -> Result<(SegmentEntry, Part), SealError> {
-        let number = self.next_segment;
-        self.next_segment += 1;
-        let bytes = write(&self.store, &segment_name(number))?;
-        let entry = SegmentEntry { number, bytes, rows };
-        let segment = self.store.open(&entry)?;
-        let slot = read(&self.state).sealed.free_slot();
-        Ok((entry, Part::new(number, slot, segment, bytes, after)?))
+        shelf.is_twofold = false;
+        self.finish(shelf, head)
     }
 
     /// Writes a manifest with these segments. `is_in` says which logs, with their index, appear in which of them.
@@ -326,29 +412,39 @@ impl Sealer {
         Ok(())
     }
 
-    fn finish(&mut self, head: Head) -> Result<(), SealError> {
-        self.newest = Some(head);
-        self.is_untidy = true;
-        self.tidy()
+    fn finish(&self, shelf: &mut Shelf, head: Head) -> Result<(), SealError> {
+        shelf.newest = Some(head);
+        shelf.is_untidy = true;
+        self.tidy(shelf)
     }
 
     /// Removes what is not needed any more. When that fails it is tried again once there is nothing else to do.
-    fn tidy(&mut self) -> Result<(), SealError> {
-        let tidied = self.store.tidy()?;
+    fn tidy(&self, shelf: &mut Shelf) -> Result<(), SealError> {
+        let tidied = self.store.tidy(&shelf.making)?;
         if let Some(place) = tidied.place {
             self.trim_to.fetch_max(place.0, Ordering::AcqRel);
         }
-        self.is_twofold = tidied.is_twofold;
-        self.is_untidy = false;
+        shelf.is_twofold = tidied.is_twofold;
+        shelf.is_untidy = false;
         Ok(())
     }
 
-    /// Seeds the hashes of the next segment: nobody outside can aim at one bucket, and a replay makes the same file.
-    fn seed(&self) -> u64 {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("no holder of this lock panics")
+    }
+
+    /// Seeds the hashes of a segment: nobody outside can aim at one bucket, and a replay makes the same file.
+    fn seed(&self, number: u64) -> u64 {
         let key = read(&self.state).genesis().expect("records follow the genesis").id_key;
         let (low, _) = key.split_first_chunk::<8>().expect("a key has 16 bytes");
-        u64::from_le_bytes(*low) ^ self.next_segment
+        u64::from_le_bytes(*low) ^ number
     }
+}
+
+/// A segment as one of those that are open. `after` is the ledger number after the last one before it.
+fn part(made: Made, beside: &Parts, after: u64) -> Result<Arc<Part>, SealError> {
+    let Made { number, segment, bytes } = made;
+    Ok(Arc::new(Part::new(number, beside.free_slot(), segment, bytes, after)?))
 }
 
 /// The first record, by log and position, that a merged segment does not give as those it was made of do.

@@ -162,8 +162,9 @@ impl Store {
         Ok(numbers.max().map_or(0, |number| number + 1))
     }
 
-    /// Removes all but the newest manifests, what none of these names, and what was never finished.
-    pub(crate) fn tidy(&self) -> Result<Tidied, StoreError> {
+    /// Removes all but the newest manifests, what none of these names, and what was never finished. The segments `making`, which are
+    /// being made, stay whatever names them.
+    pub(crate) fn tidy(&self, making: &BTreeSet<u64>) -> Result<Tidied, StoreError> {
         let mut manifests = self.manifests()?;
         let old = manifests.len().saturating_sub(MANIFESTS_KEPT);
         let old: Vec<String> = manifests.drain(..old).map(|(_, name)| name).collect();
@@ -187,12 +188,16 @@ impl Store {
             kept.extend(named);
             place = Some(place.map_or(head.place, |place: Place| place.min(head.place)));
         }
+        let is_spared = |name: &String| {
+            let name = name.strip_suffix(TEMPORARY).unwrap_or(name);
+            number_of(name, SEGMENT, ".seg").is_some_and(|number| making.contains(&number))
+        };
         let is_needless = |name: &String| {
             name.ends_with(TEMPORARY)
                 || (all_are_known && number_of(name, SEGMENT, ".seg").is_some() && !kept.contains(name))
                 || old.contains(name)
         };
-        for name in self.disk.list()?.iter().filter(|name| is_needless(name)) {
+        for name in self.disk.list()?.iter().filter(|name| is_needless(name) && !is_spared(name)) {
             self.disk.remove(name)?;
         }
         Ok(Tidied { place: place.filter(|_| all_are_known), is_twofold })

@@ -1,9 +1,11 @@
-//! The threads of a running ledger: one writes the journal, one applies, one signs heads, one seals.
+//! The threads of a running ledger: one writes the journal, one applies, one signs heads, one seals, one merges.
 //!
 //! Under load one flushes while the next applies. When nothing else waits, the journal's thread applies what it has just
 //! flushed itself: waking another thread would cost a lone sender more than the work does.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
@@ -13,11 +15,17 @@ use annals_tree::succession::Succession;
 
 use crate::marks::Marked;
 use crate::rotation;
-use crate::seal::{Done, SealError};
+use crate::seal::{Done, Merged, SealError};
 use crate::signing::signed_at_most;
 
-/// Niceness of the thread that seals and merges.
-const BACKGROUND_NICENESS: i32 = 10;
+/// Niceness of the thread that seals.
+const SEALING_NICENESS: i32 = 10;
+
+/// Niceness of the thread that merges: whoever has to wait waits for what is sealed, never for what is merged.
+const MERGING_NICENESS: i32 = 15;
+
+/// After a merge that failed: it is much work, and what is wrong with a disk or a segment seldom passes at once.
+const MERGE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A group that is durable and not yet applied: its first place and its batches.
 struct Durable {
@@ -29,7 +37,9 @@ struct Durable {
 pub struct Engine {
     writer: Writer,
     applier: Applier,
-    sealing: SealingTurns,
+    sealing: Background,
+    /// Segments that were merged, of which nothing knows yet.
+    merged: Option<Merged>,
     durable: Receiver<Durable>,
 }
 
@@ -56,8 +66,8 @@ impl Engine {
             heads: Heads { shared: shared.clone() },
             due: None,
         };
-        let sealing = SealingTurns { shared: shared.clone(), sealer };
-        Self { writer, applier, sealing, durable }
+        let sealing = Background { shared: shared.clone(), sealer: Arc::new(sealer) };
+        Self { writer, applier, sealing, merged: None, durable }
     }
 
     /// Appends the group that waits, if one does. `false` when none did.
@@ -77,11 +87,33 @@ impl Engine {
     ///
     /// What went wrong; it can be tried again.
     pub fn seal(&mut self, now: bool) -> Result<Done, SealError> {
-        self.sealing.turn(now)
+        match self.sealing.seal(now)? {
+            Done::Nothing => match self.merged.take() {
+                Some(merged) => self.sealing.merge(|sealer| sealer.put_merged(merged)),
+                None => self.sealing.merge(Sealer::merge),
+            },
+            done => Ok(done),
+        }
+    }
+
+    /// Begins to merge, if something is to be merged. The next [`Engine::seal`] that finds nothing to seal ends it; until then records
+    /// are sealed while segments are merged, as on two threads. Whether it began.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; it can be tried again.
+    pub fn begin_merge(&mut self) -> Result<bool, SealError> {
+        if self.merged.is_none() {
+            self.sealing.merge(|sealer| {
+                self.merged = sealer.make_merged()?;
+                Ok(Done::Nothing)
+            })?;
+        }
+        Ok(self.merged.is_some())
     }
 
     pub(super) fn start(self) -> Vec<JoinHandle<()>> {
-        let Self { mut writer, mut applier, mut sealing, durable } = self;
+        let Self { mut writer, mut applier, sealing, merged: _, durable } = self;
         writer.alone = true;
         writer.shared.sealing.runs.store(true, Ordering::Release);
         // A head is due, or not yet: one word is enough.
@@ -106,20 +138,15 @@ impl Engine {
             let _watched = applying;
             while applier.turn(&durable, TICK) != Turn::Ended {}
         };
-        let shared = sealing.shared.clone();
-        let seal = move || {
-            let _watched = Watched(shared);
-            // Whoever sends or asks comes first; what this thread leaves undone is bounded by two tails.
-            if let Err(error) = setpriority_process(Some(gettid()), BACKGROUND_NICENESS) {
-                tracing::warn!(%error, "sealing has no lower priority than requests");
-            }
-            sealing.run();
-        };
+        let merging = sealing.clone();
+        let seal = move || sealing.run(SEALING_NICENESS, TICK, |this| this.seal(false));
+        let merge = move || merging.run(MERGING_NICENESS, MERGE_PAUSE, |this| this.merge(Sealer::merge));
         vec![
             spawn("annals-journal", Box::new(write)),
             spawn("annals-ledger", Box::new(apply)),
             spawn("annals-heads", Box::new(sign)),
             spawn("annals-seal", Box::new(seal)),
+            spawn("annals-merge", Box::new(merge)),
         ]
     }
 }
@@ -501,42 +528,69 @@ impl Heads {
     }
 }
 
-/// Seals and merges.
-struct SealingTurns {
+/// Seals and merges: two threads have one each.
+#[derive(Clone)]
+struct Background {
     shared: Arc<Shared>,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
 }
 
-impl SealingTurns {
-    /// Until the service stops.
-    fn run(&mut self) {
+impl Background {
+    /// Takes turns until the service stops, and pauses after one that failed.
+    fn run(&self, niceness: i32, pause: Duration, turn: impl Fn(&Self) -> Result<Done, SealError>) {
+        let _watched = Watched(self.shared.clone());
+        // Whoever sends or asks comes first; what is left undone meanwhile is bounded by two tails.
+        if let Err(error) = setpriority_process(Some(gettid()), niceness) {
+            tracing::warn!(%error, "sealing and merging have no lower priority than requests");
+        }
         while !self.shared.stopping.load(Ordering::Acquire) {
             let turns = self.shared.sealing.turns();
-            match self.turn(false) {
-                Ok(Done::Nothing) | Err(_) => self.shared.sealing.wait(turns, TICK),
+            match turn(self) {
+                Ok(Done::Nothing) => self.shared.sealing.wait(turns, TICK),
                 Ok(_) => {}
+                Err(_) => {
+                    let began = Instant::now();
+                    while began.elapsed() < pause && !self.shared.stopping.load(Ordering::Acquire) {
+                        self.shared.sealing.wait(self.shared.sealing.turns(), TICK);
+                    }
+                }
             }
         }
     }
 
-    fn turn(&mut self, now: bool) -> Result<Done, SealError> {
+    /// Seals a tail that is to be sealed.
+    fn seal(&self, now: bool) -> Result<Done, SealError> {
         self.freeze(now);
-        let began = self.shared.clock.monotonic_us();
-        let done = self.sealer.turn();
-        let micros = self.shared.clock.monotonic_us().saturating_sub(began);
-        match &done {
-            Ok(Done::Nothing) => self.shared.health().segments = None,
-            Ok(done) => {
-                self.shared.health().segments = None;
-                self.shared.observer.sealed(*done, micros);
-                self.shared.sealing.tell();
-            }
-            Err(error) => {
-                tracing::error!(%error, "records cannot be sealed");
-                self.shared.health().segments = Some(error.to_string());
-            }
+        let done = self.timed(|| self.sealer.seal());
+        if let Err(error) = &done {
+            tracing::error!(%error, "records cannot be sealed");
         }
+        self.shared.health().segments = done.as_ref().err().map(ToString::to_string);
         done
+    }
+
+    /// Merges.
+    fn merge(&self, merge: impl FnOnce(&Sealer) -> Result<Done, SealError>) -> Result<Done, SealError> {
+        let done = self.timed(|| merge(&self.sealer));
+        if let Err(error) = &done {
+            tracing::error!(%error, "segments cannot be merged");
+        }
+        self.shared.health().merging = done.as_ref().err().map(ToString::to_string);
+        done
+    }
+
+    fn timed(&self, work: impl FnOnce() -> Result<Done, SealError>) -> Result<Done, SealError> {
+        let began = self.shared.clock.monotonic_us();
+        let done = work()?;
+        if done != Done::Nothing {
+            let now = self.shared.clock.monotonic_us();
+            self.shared.observer.sealed(done, now.saturating_sub(began));
+            if let Done::Sealed(records) = done {
+                self.shared.sealing.pace().sealed(records, now);
+            }
+            self.shared.sealing.tell();
+        }
+        Ok(done)
     }
 
     /// Ends a tail that is old enough.
@@ -551,6 +605,7 @@ impl SealingTurns {
             let mut state = self.shared.write_state();
             if is_due(&state) {
                 state.freeze();
+                self.shared.sealing.pace().frozen_at_us = self.shared.clock.monotonic_us();
             }
         }
     }
@@ -566,6 +621,10 @@ impl Sealing {
     /// How often that happened.
     fn turns(&self) -> u64 {
         *self.turns.lock().expect("no holder of this lock panics")
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().expect("no holder of this lock panics")
     }
 
     /// Waits until it happens again, but not for ever.
@@ -606,6 +665,7 @@ impl Shared {
                 (applied, is_frozen)
             };
             if is_frozen {
+                self.sealing.pace().frozen_at_us = self.clock.monotonic_us();
                 self.sealing.tell();
             }
             let outcomes = match applied {
@@ -621,19 +681,25 @@ impl Shared {
     }
 
     /// Waits while two tails are full: what waits in the queue meanwhile is bounded too, and then senders are told to come
-    /// back later. So memory is bounded whatever the disk of the segments does.
+    /// back later. So memory is bounded whatever the disk of the segments does. Before that, whoever writes faster than records are
+    /// sealed is held to that pace: many short waits instead of a long one.
     fn wait_for_room(&self) {
-        let is_full = || {
+        let patience = || {
             let state = read(&self.state);
-            state.sealing.is_some() && self.sealing.limits.is_reached_by(&state.tail)
+            let sealing = state.sealing.as_ref()?.tail.records;
+            let filled = self.sealing.limits.filled_by(&state.tail);
+            if filled >= 1.0 {
+                return Some(TICK);
+            }
+            self.sealing.pace().patience(sealing, filled, self.clock.monotonic_us())
         };
         let may_wait = || self.sealing.runs.load(Ordering::Acquire) && !self.stopping.load(Ordering::Acquire);
         loop {
             let turns = self.sealing.turns();
-            if !may_wait() || !is_full() {
-                return;
+            match patience() {
+                Some(patience) if may_wait() => self.sealing.wait(turns, patience.min(TICK)),
+                _ => return,
             }
-            self.sealing.wait(turns, TICK);
         }
     }
 

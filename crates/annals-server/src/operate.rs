@@ -126,6 +126,9 @@ pub(crate) struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     tail_since: Option<String>,
+    /// Why segments are not merged; it is tried again each minute, and events are taken meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merging_fails: Option<String>,
     /// Some of these are being put into a segment.
     sealing: bool,
     /// Segments are being merged into a larger one.
@@ -206,6 +209,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>, asker: Asker) -> Result<
         tail_records: sizes.tail_records,
         tail_since: sizes.tail_since.map(|at| at.to_string()),
         sealing: sizes.is_sealing,
+        merging_fails: app.ledger.health().merging,
         merging: app.ledger.is_merging(),
         memory_bytes: sizes.memory_bytes,
         segments: sizes.segments,

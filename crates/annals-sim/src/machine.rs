@@ -211,6 +211,11 @@ impl Machine {
         done
     }
 
+    /// The first half of a turn of the thread that merges; the other half is the next [`Machine::seal`] with nothing to seal.
+    pub(crate) fn begin_merge(&mut self) -> Result<bool, SealError> {
+        self.running.as_mut().map_or(Ok(false), |running| running.engine.begin_merge())
+    }
+
     /// One turn of the journal's thread. Whether it wrote.
     pub(crate) fn write(&mut self) -> bool {
         let Some(running) = &mut self.running else { return false };

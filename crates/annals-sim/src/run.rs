@@ -189,6 +189,9 @@ impl Run {
         if self.dice.chance(4 * self.trouble_percent) {
             self.segments_trouble();
         }
+        if self.dice.chance(30) {
+            return format!("begins to merge: {:?}", self.machine.begin_merge());
+        }
         let now = self.dice.chance(20);
         format!("seal: {:?}", self.machine.seal(now))
     }
@@ -226,7 +229,8 @@ impl Run {
         self.machine.segments_disk.set_capacity(None);
         self.machine.segments_disk.fail_randomly(None);
         for _ in 0..SEAL_TURNS_MAX {
-            if self.machine.ledger().health().segments.is_none() {
+            let health = self.machine.ledger().health();
+            if health.segments.is_none() && health.merging.is_none() {
                 return Ok(());
             }
             let done = self.machine.seal(false);
@@ -235,8 +239,8 @@ impl Run {
                 return Ok(());
             }
         }
-        let segments = self.machine.ledger().health().segments;
-        broken(Invariant::SealingResumes, format!("the disk is well, but: {segments:?}"))
+        let health = self.machine.ledger().health();
+        broken(Invariant::SealingResumes, format!("the disk is well, but: {health:?}"))
     }
 
     /// Something goes wrong.

@@ -43,6 +43,7 @@ fn must_be_noticed(sabotage: Sabotage) {
                 matches!(
                     failure.invariant,
                     Invariant::AcknowledgedIsKept
+                        | Invariant::ControlIsKept
                         | Invariant::HistoryNeverChanges
                         | Invariant::FeedsAgree
                         | Invariant::Recovers

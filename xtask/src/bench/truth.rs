@@ -18,6 +18,12 @@ const LARGEST: &str = "-0001";
 
 const ACTION: &str = "export.download";
 
+/// Words that people write behind a sentence.
+const REMARKED: [&str; 6] = ["migration", "emergency", "outage", "sandbox", "cleanup", "quarterly"];
+
+/// Events that two words are to be found in, about.
+const TWO_WORDS: u64 = 20;
+
 /// A question with what the file says.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -27,7 +33,8 @@ pub(super) struct Known {
 
 /// The questions to a file, and their answers.
 pub(super) fn questions(file: &Path) -> Result<Vec<Known>> {
-    let questions = choose(&Seen::read(file)?)?;
+    let seen = Seen::read(file)?;
+    let questions = choose(&seen, &two_words(file, &seen)?)?;
     answer(file, questions)
 }
 
@@ -43,8 +50,8 @@ struct Seen {
     refused: HashMap<String, u64>,
     /// Of all tenants: how many events, and of whom.
     emails: HashMap<String, (u64, HashSet<String>)>,
-    /// A family name and another word: in how many events' prose, and in how many events' texts at all, both are.
-    pairs: HashMap<(String, String), (u64, u64)>,
+    /// A family name and another word: in how many events' prose both are, as far as the actor's name is the family's.
+    pairs: HashMap<(String, String), u64>,
     ids: Vec<String>,
 }
 
@@ -80,7 +87,7 @@ impl Seen {
             if event.request.status_code == Some(403) && (month[0]..month[1]).contains(&at) {
                 count(&mut seen.refused, event.category.as_ref());
             }
-            seen.pair_words(&event, line)?;
+            seen.pair_words(&event);
             if seen.ids.len() < 10_000 {
                 seen.ids.push(event.id);
             }
@@ -91,24 +98,17 @@ impl Seen {
     }
 
     /// Words that people wrote behind a sentence stand beside a family name.
-    fn pair_words(&mut self, event: &Event, line: &str) -> Result<()> {
-        const REMARKED: [&str; 6] = ["migration", "emergency", "outage", "sandbox", "cleanup", "quarterly"];
+    fn pair_words(&mut self, event: &Event) {
         let prose: HashSet<String> = words(&event.prose()).collect();
-        let Some(remarked) = REMARKED.iter().find(|word| prose.contains(**word)) else { return Ok(()) };
-        let mut all = HashSet::new();
-        collect_words(&serde_json::from_str(line).while_doing("an event")?, &mut all);
-        let name = event.actor.name.as_deref().unwrap_or_default();
-        let family = name.rsplit(' ').next().filter(|family| family.is_ascii() && name.contains(' '));
-        // The name stands there as it is now; the address may hold an earlier one.
-        let families =
-            all.iter().filter(|word| family.is_some_and(|family| family.eq_ignore_ascii_case(word)));
-        let address = event.actor.email.as_deref().and_then(|email| email.split(['.', '@']).nth(1));
-        for family in families.map(String::as_str).chain(address).collect::<HashSet<_>>() {
-            let (narrow, wide) = self.pairs.entry((family.to_owned(), (*remarked).to_owned())).or_default();
-            *wide += u64::from(all.contains(family));
-            *narrow += u64::from(prose.contains(family));
+        let Some(remarked) = REMARKED.iter().find(|word| prose.contains(**word)) else { return };
+        let family =
+            event.actor.name.as_deref().and_then(|name| name.rsplit_once(' ')).map(|(_, family)| family);
+        let Some(family) = family.filter(|family| family.is_ascii()).map(str::to_ascii_lowercase) else {
+            return;
+        };
+        if prose.contains(&family) {
+            *self.pairs.entry((family, (*remarked).to_owned())).or_default() += 1;
         }
-        Ok(())
     }
 }
 
@@ -122,7 +122,40 @@ fn collect_words(value: &serde_json::Value, to: &mut HashSet<String>) {
     }
 }
 
-fn choose(seen: &Seen) -> Result<Vec<Question>> {
+/// Pairs of words that are counted.
+const PAIRS_MAX: usize = 64;
+
+/// Two words of some twenty events' prose that no other text of an event holds together: servers that look into prose alone and those
+/// that look into everything then answer alike.
+fn two_words(file: &Path, seen: &Seen) -> Result<String> {
+    let mut pairs: Vec<_> = seen.pairs.iter().collect();
+    pairs.sort_unstable_by_key(|(pair, count)| (count.abs_diff(TWO_WORDS), *pair));
+    pairs.truncate(PAIRS_MAX);
+    let mut counted = vec![(0_u64, 0_u64); pairs.len()];
+    each_line(file, |line| {
+        let lower = line.to_ascii_lowercase();
+        if !REMARKED.iter().any(|word| lower.contains(word)) {
+            return Ok(());
+        }
+        let event = Event::parse(line)?;
+        if event.tenant != seen.tenant {
+            return Ok(());
+        }
+        let prose: HashSet<String> = words(&event.prose()).collect();
+        let mut all = HashSet::new();
+        collect_words(&serde_json::from_str(line).while_doing("an event")?, &mut all);
+        for (((family, word), _), (narrow, wide)) in pairs.iter().zip(&mut counted) {
+            *narrow += u64::from(prose.contains(family) && prose.contains(word));
+            *wide += u64::from(all.contains(family) && all.contains(word));
+        }
+        Ok(())
+    })?;
+    let alike = pairs.iter().zip(counted).filter(|(_, (narrow, wide))| narrow == wide);
+    let alike = alike.map(|(((family, word), _), (count, _))| (format!("{family} {word}"), count));
+    nearest("two words", TWO_WORDS, alike)
+}
+
+fn choose(seen: &Seen, two_words: &str) -> Result<Vec<Question>> {
     let tenant = Some(seen.tenant.clone());
     let of_tenant = || Condition { tenant: tenant.clone(), ..Condition::default() };
     let between = |span: [&str; 2]| {
@@ -135,9 +168,6 @@ fn choose(seen: &Seen) -> Result<Vec<Question>> {
         fail!("the largest tenant names no categories, or has too few events: take another seed, or more");
     }
     let categories: Vec<_> = categories.into_iter().take(2).map(|(_, name)| name).collect();
-    let pairs = seen.pairs.iter().filter(|(_, (narrow, wide))| narrow == wide);
-    let pairs = pairs.map(|((family, word), (count, _))| (format!("{family} {word}"), *count));
-    let two_words = nearest("two words", 20, pairs)?;
     let partners = seen.emails.iter().filter(|(_, (_, tenants))| tenants.len() >= 3);
     let email = nearest("partner", 60, partners.map(|(email, (count, _))| (email.clone(), *count)))?;
     let one_of = |what, count, counts: &HashMap<String, u64>| {

@@ -293,10 +293,12 @@ fn cut_power_after(changes: u64) -> bool {
     stepped.segments.cut_power_after(changes);
     let ended = (0..45).all(|round| {
         let sent = stepped.send(&mut running, 1 + round % 13);
+        // Every other time records are sealed between the beginning and the end of a merge.
+        let merging = if round % 2 == 0 { running.engine.begin_merge() } else { Ok(false) };
         let sealed = running.engine.seal(round % 5 == 0);
         running.engine.write();
         running.engine.apply();
-        sent && sealed.is_ok() && stepped.segments.is_on()
+        sent && merging.is_ok() && sealed.is_ok() && stepped.segments.is_on()
     });
     if ended {
         return false;
@@ -366,17 +368,64 @@ fn a_merged_segment_that_does_not_read_as_the_old_ones_replaces_none_of_them() {
     stepped.flips.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         assert!(running.engine.seal(false).is_err(), "what is read back is not what was written");
-        assert!(running.ledger.health().segments.is_some());
+        assert!(running.ledger.health().merging.is_some());
+        assert!(running.ledger.health().is_ready(), "events are taken all the same");
         assert_eq!(running.ledger.sizes().segments, segments);
         assert_eq!(seen(&running.ledger), before);
     }
     stepped.flips.store(false, Ordering::SeqCst);
     assert!(matches!(running.engine.seal(false).unwrap(), Done::Merged(_)));
-    assert_eq!(running.ledger.health().segments, None);
+    assert_eq!(running.ledger.health().merging, None);
     assert!(running.ledger.sizes().segments < segments);
     assert_eq!(seen(&running.ledger), before);
     drop(running);
     let running = stepped.open();
+    stepped.check(&running, "opened again");
+}
+
+#[test]
+fn records_are_sealed_while_segments_are_merged() {
+    let mut stepped = Stepped::new(u64::MAX);
+    let mut running = stepped.open();
+    for _ in 0..8 {
+        stepped.send_some(&mut running, 20);
+        assert!(matches!(running.engine.seal(true).unwrap(), Done::Sealed(_)));
+    }
+    assert!(running.engine.begin_merge().unwrap());
+    // Segments that come while one is made, and what is removed then, are none of its concern; nor does it stop another merge.
+    for _ in 0..9 {
+        stepped.send_some(&mut running, 20);
+        let before = seen(&running.ledger);
+        assert!(matches!(running.engine.seal(true).unwrap(), Done::Sealed(_)));
+        assert_eq!(seen(&running.ledger), before);
+    }
+    let before = seen(&running.ledger);
+    assert_eq!(running.ledger.sizes().segments, 17);
+    assert!(matches!(running.engine.seal(false).unwrap(), Done::Merged(_)));
+    assert_eq!(running.ledger.sizes().segments, 10);
+    assert_eq!(seen(&running.ledger), before);
+    drop(running);
+    let mut running = stepped.open();
+    stepped.check(&running, "opened with what was merged");
+    let before = seen(&running.ledger);
+    while let Done::Merged(_) = running.engine.seal(false).unwrap() {
+        assert_eq!(seen(&running.ledger), before);
+    }
+    assert_eq!(running.ledger.sizes().segments, 3);
+    // The end of a merge that the stop of the service came before is no harm.
+    for _ in 0..6 {
+        stepped.send_some(&mut running, 20);
+        running.engine.seal(true).unwrap();
+    }
+    assert!(running.engine.begin_merge().unwrap());
+    let before = seen(&running.ledger);
+    drop(running);
+    let running = stepped.open();
+    let after = seen(&running.ledger);
+    assert!(
+        before.iter().filter(|told| !after.contains(told)).count() < 40,
+        "all but the control log's proofs"
+    );
     stepped.check(&running, "opened again");
 }
 

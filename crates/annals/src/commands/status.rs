@@ -116,6 +116,9 @@ fn told(status: &Value) -> Vec<(String, String)> {
             rows.push(("at work".to_owned(), work.to_owned()));
         }
     }
+    if let Some(reason) = status["merging_fails"].as_str() {
+        rows.push(("cannot merge".to_owned(), reason.to_owned()));
+    }
     if let Some(damaged) = status["segments_damaged"].as_u64().filter(|damaged| *damaged > 0) {
         rows.push((
             "damaged".to_owned(),
