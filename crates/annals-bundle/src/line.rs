@@ -1,5 +1,7 @@
 //! One line of the log: read, and checked as far as it can be by itself.
 
+mod quick;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
@@ -167,7 +169,7 @@ pub enum Part<'a> {
     Hidden(Option<u64>),
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw<'a> {
     position: Option<u64>,
@@ -181,6 +183,7 @@ struct Raw<'a> {
     nodes: Option<Vec<Hex<32>>>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum RawUnit<'a> {
     /// Name, value and, where the record gives no secret, the salt.
     Shown(Cow<'a, str>, Cow<'a, str>, Option<Hex<16>>),
@@ -311,7 +314,10 @@ pub fn check_parts<'a>(
     }
     // All at once: string by string it takes longer.
     let line = str::from_utf8(line).map_err(|error| LineError::Form(error.to_string()))?;
-    let raw: Raw<'_> = serde_json::from_str(line).map_err(|error| LineError::Form(error.to_string()))?;
+    let raw = match quick::read(line) {
+        Some(raw) => raw,
+        None => serde_json::from_str(line).map_err(|error| LineError::Form(error.to_string()))?,
+    };
     match raw {
         Raw { position: Some(position), entry: Some(entry), gap: None, nodes: None, .. } => {
             let Raw { secret, units, expired, .. } = raw;

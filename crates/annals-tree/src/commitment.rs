@@ -100,7 +100,11 @@ impl Committer {
     pub fn new(secret: &Secret) -> Committer {
         Committer {
             secret: secret.clone(),
-            message: header(),
+            message: {
+                let mut message = header();
+                message.reserve(DIGESTS * HASH_BYTES);
+                message
+            },
             units: 0,
             pair: Zeroizing::default(),
             pair_index: None,
@@ -160,6 +164,9 @@ impl fmt::Debug for Committer {
         f.debug_struct("Committer").field("units", &self.units).finish_non_exhaustive()
     }
 }
+
+/// Digests for which a [`Committer`] has room at first.
+const DIGESTS: usize = 32;
 
 /// Bytes before the first digest: the tag and the count.
 const HEADER_BYTES: usize = 5;

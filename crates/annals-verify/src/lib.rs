@@ -12,6 +12,7 @@
 //!
 //! Threads, the memory of earlier checkpoints and words for people are the callers'. The file is all that is read.
 
+mod assemble;
 pub mod check;
 pub mod judge;
 pub mod lens;

@@ -1,12 +1,12 @@
 //! One line of a bundle's log, held against what was asked: by itself, on any thread.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_bundle::{Checked, Part, Shown, check_parts};
 use annals_event::json::Document;
-use annals_event::{Rebuilder, UnitScratch, units};
+use annals_event::{Rebuilder, UnitScratch};
 
+use crate::assemble::{assemble, splits_into};
 use crate::lens::{Lens, Seen, Truth, Withheld, hidden_between};
 use crate::row::Row;
 
@@ -38,6 +38,9 @@ pub struct Seeing {
     pub event: Option<Vec<u8>>,
 }
 
+/// A line of an event has more bytes mostly.
+const LINE_BYTES_FEW: usize = 512;
+
 /// Units that are no event's.
 struct NoEvent;
 
@@ -47,15 +50,23 @@ pub struct Looker {
     document: Document,
     rebuilder: Rebuilder,
     scratch: UnitScratch,
+    canonical: Vec<u8>,
     event: Vec<u8>,
 }
 
 impl Looker {
     /// Checks lines: what they show, up to one that is none of a bundle's.
     pub fn piece(&mut self, lines: &[u8], asked: &Asked) -> (Vec<Seeing>, Result<(), String>) {
-        let mut seen = Vec::new();
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            match self.look(line.strip_suffix(b"\n").unwrap_or(line), asked) {
+        let mut seen = Vec::with_capacity(lines.len() / LINE_BYTES_FEW);
+        let (mut begin, ends) = (0, memchr::memchr_iter(b'\n', lines).chain([lines.len()]));
+        for end in ends {
+            let line = &lines[begin..end];
+            // Nothing behind the last end of a line is no line.
+            if end == lines.len() && line.is_empty() {
+                break;
+            }
+            begin = end + 1;
+            match self.look(line, asked) {
                 Ok(seeing) => seen.push(seeing),
                 Err(error) => return (seen, Err(error)),
             }
@@ -127,27 +138,19 @@ impl Looker {
         if !matches!(parts.first(), Some(Part::Shown(..))) {
             return Ok(false);
         }
-        let shown: Vec<(&Cow<'_, str>, &Cow<'_, str>)> = parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Shown(name, value) => Some((name, value)),
-                Part::Hidden(_) => None,
-            })
-            .collect();
-        let units_shown = shown.iter().map(|(name, value)| (&***name, value.as_bytes()));
-        self.rebuilder.rebuild(units_shown, &mut self.event).map_err(|_| NoEvent)?;
-        if shown.len() == parts.len() {
-            let mut at = 0;
-            let mut is_same = true;
-            let split = units(&self.event, &mut self.scratch, |name, value| {
-                let expected = shown.get(at);
-                is_same &=
-                    expected.is_some_and(|(other, bytes)| ***other == *name && bytes.as_bytes() == value);
-                at += 1;
-            });
-            if split.is_err() || !is_same || at != shown.len() {
-                return Err(NoEvent);
-            }
+        let Self { document, rebuilder, scratch, canonical, event } = self;
+        let shown = parts.iter().filter_map(|part| match part {
+            Part::Shown(name, value) => Some((&**name, &**value)),
+            Part::Hidden(_) => None,
+        });
+        let is_all = parts.iter().all(|part| matches!(part, Part::Shown(..)));
+        if is_all && assemble(shown.clone(), document, scratch, canonical, event) {
+            return Ok(true);
+        }
+        let values = shown.clone().map(|(name, value)| (name, value.as_bytes()));
+        rebuilder.rebuild(values, event).map_err(|_| NoEvent)?;
+        if is_all && !splits_into(event, scratch, shown) {
+            return Err(NoEvent);
         }
         Ok(true)
     }

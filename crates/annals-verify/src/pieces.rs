@@ -40,12 +40,13 @@ pub fn cut(from: &mut impl Read, give: &mut dyn FnMut(Vec<u8>) -> bool) -> Resul
         let mut piece = std::mem::take(&mut rest);
         let known = piece.len();
         let wanted = (known + PIECE_BYTES) as u64;
+        piece.reserve_exact(PIECE_BYTES);
         from.by_ref().take(wanted - known as u64).read_to_end(&mut piece).map_err(Stopped::Read)?;
         let read = piece.len() - known;
         hash.update(&piece[known..]);
         bytes += read as u64;
         let is_end = read == 0;
-        let end = memrchr(b'\n', &piece).map_or(0, |at| at + 1);
+        let end = memchr::memrchr(b'\n', &piece).map_or(0, |at| at + 1);
         rest = piece.split_off(end);
         if rest.len() > LINE_BYTES_MAX {
             return Err(Stopped::Line(format!("a line of more than {LINE_BYTES_MAX} bytes")));
@@ -60,8 +61,4 @@ pub fn cut(from: &mut impl Read, give: &mut dyn FnMut(Vec<u8>) -> bool) -> Resul
             };
         }
     }
-}
-
-fn memrchr(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().rposition(|other| *other == byte)
 }
