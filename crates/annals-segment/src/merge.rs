@@ -13,7 +13,9 @@
 //! | `schema` | which tables, columns and shapes there are |
 //! | `tables` | which instances there are, and their leaves |
 //! | `rows` | what annals knows of rows, and what proves them |
+//! | [`compare`] | whether the merged file gives back what its inputs do |
 
+pub mod compare;
 mod rows;
 mod schema;
 mod tables;

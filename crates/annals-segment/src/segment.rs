@@ -35,12 +35,12 @@ use crate::build::ROWS_MAX;
 use crate::hashes::LoadedFilter;
 use crate::meta::{Footer, Of, PATHS_MAX, Presence, VERSION};
 
-pub(crate) use self::columns::Part;
 pub use self::columns::Reader;
+pub(crate) use self::columns::{Part, UNIT};
 pub use self::logs::LogRows;
 pub use self::proof::BlockPart;
 pub use self::record::{Records, Sealed};
-pub(crate) use self::shapes::Shapes as TableShapes;
+pub(crate) use self::shapes::{Shapes as TableShapes, Slot as TableSlot};
 
 /// Most bytes of read shapes that a segment keeps while nobody reads it.
 pub const SHAPES_BYTES_KEPT: usize = 1 << 20;

@@ -429,17 +429,18 @@ impl<'f> Source<'f> {
 }
 
 /// Values read a page ahead: leaves meet those of an input in the order in which they stand there.
-struct Ahead {
+pub(super) struct Ahead {
     page: Option<usize>,
     values: Arena,
 }
 
 impl Ahead {
-    fn new() -> Ahead {
+    pub(super) fn new() -> Ahead {
         Ahead { page: None, values: Arena::default() }
     }
 
-    fn get(&mut self, values: &Values, body: &Body, ordinal: u32) -> Result<&[u8], Damaged> {
+    /// One value, of which there must be so many.
+    pub(super) fn get(&mut self, values: &Values, body: &Body, ordinal: u32) -> Result<&[u8], Damaged> {
         let (page, at) = (ordinal as usize / UNIT, ordinal as usize % UNIT);
         if self.page != Some(page) {
             self.page = None;

@@ -148,7 +148,7 @@ impl Shapes {
 
     /// The shape's slots, each with the literal before it, and the literal after all.
     #[expect(clippy::type_complexity, reason = "an iterator and what follows it, for one caller")]
-    pub(super) fn pieces(&self, shape: u32) -> Option<(impl Iterator<Item = (&[u8], Slot)>, &[u8])> {
+    pub(crate) fn pieces(&self, shape: u32) -> Option<(impl Iterator<Item = (&[u8], Slot)>, &[u8])> {
         let at = usize::try_from(shape).ok()?;
         let (&(first, literal), &(end, _)) = (self.starts.get(at)?, self.starts.get(at + 1)?);
         let (last, pieces) = self.pieces[first as usize..end as usize].split_last()?;

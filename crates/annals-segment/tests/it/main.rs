@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod building;
+mod comparing;
 mod corpus;
 mod merging;
 mod questions;

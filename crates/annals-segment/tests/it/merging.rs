@@ -17,7 +17,7 @@ use crate::questions::check_in;
 use crate::support::{Log, Records, Style, records};
 
 /// A ledger's keyed hash of event ids, for tests.
-fn id_hash(tenant: &TenantId, access: bool, id: &[u8]) -> u64 {
+pub(crate) fn id_hash(tenant: &TenantId, access: bool, id: &[u8]) -> u64 {
     hash(u64::from(access), &[tenant.as_str().as_bytes(), &[0], id].concat())
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn id_of(event: &[u8]) -> Option<String> {
 }
 
 /// Random records whose id hashes are those of their ids. Events without one get the hash of the first that has one.
-fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
+pub(crate) fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
     let mut ledger = records(seed, logs, rows, style);
     for log in &mut ledger.logs {
         let mut known = None;
@@ -54,7 +54,7 @@ fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
 }
 
 /// Cuts records where their ledger numbers, or else the order of their logs, would have been sealed: at these shares of them.
-fn cut(whole: &Records, cuts: &[prop::sample::Index]) -> Vec<Records> {
+pub(crate) fn cut(whole: &Records, cuts: &[prop::sample::Index]) -> Vec<Records> {
     cut_at(whole, cuts.len() + 1, &|log, n| {
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(log.records.len() + 1)).collect();
         at.sort_unstable();
@@ -63,7 +63,7 @@ fn cut(whole: &Records, cuts: &[prop::sample::Index]) -> Vec<Records> {
 }
 
 /// Cuts records to so many parts; `begins` says where in a log each begins, and where the last one ends.
-fn cut_at(whole: &Records, parts: usize, begins: &dyn Fn(&Log, usize) -> usize) -> Vec<Records> {
+pub(crate) fn cut_at(whole: &Records, parts: usize, begins: &dyn Fn(&Log, usize) -> usize) -> Vec<Records> {
     let mut parts: Vec<Records> = (0..parts).map(|_| Records::default()).collect();
     for log in &whole.logs {
         let at: Vec<usize> = (0..=parts.len()).map(|n| begins(log, n)).collect();
@@ -86,11 +86,11 @@ fn cut_at(whole: &Records, parts: usize, begins: &dyn Fn(&Log, usize) -> usize) 
     parts
 }
 
-fn open(name: &str, bytes: Vec<u8>) -> Arc<Segment> {
+pub(crate) fn open(name: &str, bytes: Vec<u8>) -> Arc<Segment> {
     Segment::open(name.into(), Arc::new(bytes), Cache::new(1 << 24)).unwrap()
 }
 
-fn without_empty_logs(mut whole: Records) -> Records {
+pub(crate) fn without_empty_logs(mut whole: Records) -> Records {
     whole.logs.retain(|log| !log.records.is_empty());
     whole
 }
