@@ -17,6 +17,7 @@
 //! | `folder` | reads the manifests, opens the segments |
 //! | `journal` | checks and applies batches |
 //! | `segments` | goes through the segments, log by log |
+//! | `signed` | holds the manifest's heads against the segments, looks for records without one |
 //! | `rows` | checks rows, on several threads |
 //! | `checks` | commits to one event again |
 //! | `finding` | what is found, and how it is told |
@@ -32,6 +33,7 @@ mod folder;
 mod journal;
 mod rows;
 mod segments;
+mod signed;
 
 use std::sync::Arc;
 
@@ -130,6 +132,8 @@ pub struct Audited {
     pub findings: u64,
     /// Bytes behind the last whole frame: a write under way, or one that a crash cut short.
     pub tail_bytes: u64,
+    /// The folder keeps the newest signed head of each log. Not so one whose manifest is from before heads were kept.
+    pub keeps_heads: bool,
 }
 
 impl Audited {
@@ -199,10 +203,12 @@ pub fn audit(folders: &Folders, notice: &mut dyn FnMut(Notice)) -> Result<Audite
         }
         None => None,
     };
-    let roots = segments::check(&mut audit, folder, memory.as_ref());
+    let walked = segments::check(&mut audit, folder, memory.as_ref());
+    audit.check_kept(&walked);
     if let Some(memory) = memory {
-        audit.compare_signer(&memory, &roots);
+        audit.compare_signer(&memory, &walked);
     }
+    audit.check_covered(walked);
     Ok(audit.finish())
 }
 

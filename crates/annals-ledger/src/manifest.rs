@@ -7,7 +7,7 @@
 //! 8B "ANNALSMF" | u32 version = 1 | u64 number | u64 place: the batches before it are in the segments
 //! u32 len, the genesis batch
 //! u64 ledger numbers that were given
-//! u8 flags (1 = the service has started and not stopped, 2 = a head was signed) | i64 time of that head, µs, or 0
+//! u8 flags (1 = the service has started and not stopped, 2 = a head was signed, 4 = heads are kept) | i64 time of that head, µs, or 0
 //! u32 len, the keys as JSON
 //! u32 n, n × segment, in the order of the ledger: u64 number | u64 bytes of its file | u64 rows
 //! u32 n, n × tenant, in the order in which they came to be:
@@ -15,24 +15,30 @@
 //! log: 16B log id | u64 size | when not empty: i64 last received_at, µs | the frontier's hashes, 32B each, largest subtree first
 //!      u16 len, segments it appears in: bit i mod 8 of byte i div 8, least significant first, for the i-th of the list above
 //!      u32 n, n × source: u64 hash | u64 highest number
+//! only with flag 4: u32 n, n × signed head, in the order in which they were signed: u32 len, the head as it was signed
 //! u32 CRC32C of all before
 //! ```
+//!
+//! The heads are those before the place that are the newest of any log. A manifest without the flag is from before they were kept.
 
 use std::sync::Arc;
 
 use annals_event::{TenantId, Timestamp};
 use annals_journal::Place;
+use annals_tree::head::SignedHead;
 use annals_tree::{Frontier, Hash};
 
 use crate::batch::{self, Batch, Genesis, LogId};
 use crate::keys::Keys;
 use crate::sources::Sources;
+use crate::state::HeadBytes;
 use crate::tail::Before;
 
 const MAGIC: &[u8; 8] = b"ANNALSMF";
 const VERSION: u32 = 1;
 const RUNNING: u8 = 1;
 const SIGNED: u8 = 2;
+const HEADS: u8 = 4;
 
 /// A segment as a manifest names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub(crate) struct Head {
     pub(crate) last_head_at: Option<i64>,
     pub(crate) keys: Keys,
     pub(crate) segments: Vec<SegmentEntry>,
+    /// Signed heads, in order; none from before manifests kept them.
+    pub(crate) heads: Option<HeadBytes>,
 }
 
 /// One log.
@@ -82,6 +90,7 @@ pub(crate) struct Writer {
     tenants: u32,
     /// Where the number of tenants stands.
     count_at: usize,
+    heads: Option<HeadBytes>,
 }
 
 /// Bytes that are no manifest.
@@ -117,7 +126,8 @@ impl Writer {
         out.extend(head.next_seq.to_be_bytes());
         let running = if head.running { RUNNING } else { 0 };
         let signed = if head.last_head_at.is_some() { SIGNED } else { 0 };
-        out.push(running | signed);
+        let heads = if head.heads.is_some() { HEADS } else { 0 };
+        out.push(running | signed | heads);
         out.extend(head.last_head_at.unwrap_or(0).to_be_bytes());
         put_long(&mut out, &serde_json::to_vec(&head.keys).expect("keys serialise"));
         put_count(&mut out, head.segments.len());
@@ -128,7 +138,7 @@ impl Writer {
         }
         let count_at = out.len();
         put_count(&mut out, 0);
-        Self { out, tenants: 0, count_at }
+        Self { out, tenants: 0, count_at, heads: head.heads.clone() }
     }
 
     /// Begins a tenant; its two logs follow.
@@ -165,6 +175,10 @@ impl Writer {
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.out[self.count_at..self.count_at + 4].copy_from_slice(&self.tenants.to_be_bytes());
+        if let Some(heads) = &self.heads {
+            put_count(&mut self.out, heads.len());
+            heads.iter().for_each(|head| put_long(&mut self.out, head));
+        }
         let sum = crc32c::crc32c(&self.out);
         self.out.extend(sum.to_be_bytes());
         self.out
@@ -203,7 +217,8 @@ impl Manifest {
         }
         let last_head_at = (flags & SIGNED != 0).then_some(head_at);
         let running = flags & RUNNING != 0;
-        let head = Head { number, place, genesis, next_seq, running, last_head_at, keys, segments };
+        let mut head =
+            Head { number, place, genesis, next_seq, running, last_head_at, keys, segments, heads: None };
         let count = input.u32()?;
         let mut tenants = Vec::new();
         for _ in 0..count {
@@ -212,6 +227,9 @@ impl Manifest {
             let id =
                 id.and_then(|id| TenantId::from_stored(id).ok()).ok_or_else(|| input.bad("tenant id"))?;
             tenants.push(TenantEntry { id, logs: [input.log(&head)?, input.log(&head)?] });
+        }
+        if flags & HEADS != 0 {
+            head.heads = Some(input.heads()?);
         }
         if input.at != body.len() {
             return Err(input.bad("end"));
@@ -280,6 +298,17 @@ impl<'a> Input<'a> {
         }
         let sources = (!noted.is_empty()).then(|| Arc::new(Sources::restore(noted)));
         Ok(LogEntry { id, state: Before { tree, last_received_at, sources }, segments })
+    }
+
+    fn heads(&mut self) -> Result<HeadBytes, ManifestError> {
+        let count = self.u32()?;
+        let mut heads = HeadBytes::new();
+        for _ in 0..count {
+            let head = self.long()?;
+            SignedHead::decode(head).map_err(|_| self.bad("signed head"))?;
+            heads.push(head.into());
+        }
+        Ok(heads)
     }
 
     fn bad(&self, field: &'static str) -> ManifestError {

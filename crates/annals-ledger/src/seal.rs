@@ -292,6 +292,7 @@ impl Sealer {
                 next_seq: state.tail.order.first(),
                 running: frozen.running,
                 last_head_at: frozen.last_head_at,
+                heads: frozen.heads.clone(),
                 keys: frozen.keys.clone(),
                 segments: entries(&parts),
             };

@@ -459,12 +459,14 @@ impl Signing {
         Ok(None)
     }
 
-    /// The logs that are not as they were signed last.
+    /// The logs that are not as they were signed last, or of which the ledger keeps no head that says so: what is signed while
+    /// the service stops stands in the signer's memory alone.
     pub(crate) fn unsigned(&self, state: &State, ledger: &str) -> Vec<u32> {
         let signer = self.signer();
         let signed = |log: &Log| signer.signed().get(&log.origin(ledger)).map_or(0, |head| head.size);
         let logs = (0..).zip(state.logs());
-        logs.filter(|(_, log)| signed(log) != log.size()).map(|(index, _)| index).collect()
+        let is_signed = |index, log: &Log| signed(log) == log.size() && state.heads.size(index) == log.size();
+        logs.filter(|(index, log)| !is_signed(*index, log)).map(|(index, _)| index).collect()
     }
 
     /// Signs heads over the logs at `changed`, each over at most [`HEAD_LOGS`] of them.

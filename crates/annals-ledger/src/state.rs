@@ -4,6 +4,8 @@
 //! journalled state only. Nothing here reads a clock, draws a random number or touches a disk: recovery runs the same
 //! [`State::apply`] over the same batches and arrives at the same trees.
 
+mod heads;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
@@ -32,6 +34,9 @@ use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
 use crate::tail::{Before, Stretch, Tail};
+
+pub(crate) use self::heads::HeadBytes;
+use self::heads::Heads;
 
 /// Index of the events log of `_annals`: the genesis makes it, so it is the first.
 const CONTROL_LOG: u32 = 0;
@@ -190,6 +195,8 @@ pub struct State {
     /// The last run has started and not stopped.
     pub(crate) running: bool,
     pub(crate) last_head_at: Option<i64>,
+    /// Of each log its newest signed head.
+    pub(crate) heads: Heads,
     pub(crate) next: Place,
     /// For audits: an event that cannot be looked for in a segment is taken not to be there.
     pub(crate) passes_damage: bool,
@@ -219,6 +226,7 @@ impl State {
             unsigned: BTreeSet::new(),
             running: false,
             last_head_at: None,
+            heads: Heads::default(),
             next: Place(0),
             passes_damage: false,
         }
@@ -252,6 +260,7 @@ impl State {
         state.genesis = Some(head.genesis);
         state.running = head.running;
         state.last_head_at = head.last_head_at;
+        state.heads = Heads::resume(head.heads, &state.by_name);
         *state.keys.write().expect("no holder of this lock panics") = head.keys;
         state.next = head.place;
         state
@@ -645,8 +654,10 @@ impl State {
     fn check_head(&mut self, place: Place, signed: &[u8]) -> Result<(), ApplyError> {
         let genesis = self.genesis.as_ref().expect("the caller saw a genesis");
         let key = self.signing_key().ok_or(ApplyError::HeadSignature { place })?;
-        let signed = SignedHead::decode(signed).map_err(|_| ApplyError::HeadSignature { place })?;
+        let bytes = signed;
+        let signed = SignedHead::decode(bytes).map_err(|_| ApplyError::HeadSignature { place })?;
         let head = signed.verify(&key).map_err(|_| ApplyError::HeadSignature { place })?;
+        let mut claims = Vec::with_capacity(head.logs.len());
         for claim in &head.logs {
             let found = match self.by_name.get(&claim.log) {
                 None => None,
@@ -658,8 +669,18 @@ impl State {
                 let origin = claim.log.origin(&genesis.name);
                 return Err(ApplyError::Head { place, origin, size: claim.size });
             }
+            claims.extend(self.by_name.get(&claim.log).map(|index| (*index, claim.size)));
         }
         self.last_head_at = Some(head.at_us);
+        for (log, size) in &claims {
+            // Only now: a head may be signed and not come into the journal.
+            if self.logs[*log as usize].size() == *size {
+                self.unsigned.remove(log);
+            }
+        }
+        self.heads.note(Arc::from(bytes), &claims);
+        let to_renew = self.heads.to_renew(&self.by_name);
+        self.unsigned.extend(to_renew);
         Ok(())
     }
 
@@ -704,7 +725,13 @@ impl State {
         let next = Tail::new(self.next, self.tail.order.next(), self.logs.len());
         let tail = std::mem::replace(&mut self.tail, next);
         let keys = self.keys.read().expect("no holder of this lock panics").clone();
-        let frozen = Arc::new(Frozen { tail, keys, running: self.running, last_head_at: self.last_head_at });
+        let frozen = Arc::new(Frozen {
+            tail,
+            keys,
+            running: self.running,
+            last_head_at: self.last_head_at,
+            heads: self.heads.to_keep(&self.logs),
+        });
         self.sealing = Some(frozen.clone());
         frozen
     }
@@ -716,6 +743,8 @@ pub(crate) struct Frozen {
     pub(crate) keys: Keys,
     pub(crate) running: bool,
     pub(crate) last_head_at: Option<i64>,
+    /// Signed heads before its end.
+    pub(crate) heads: Option<HeadBytes>,
 }
 
 /// The batch being applied.

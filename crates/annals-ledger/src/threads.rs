@@ -445,7 +445,8 @@ impl Heads {
             // What was applied in part is not to be signed.
             return;
         }
-        let changed: Vec<u32> = std::mem::take(&mut self.shared.write_state().unsigned).into_iter().collect();
+        // They stay there until a head of theirs is applied, wherever this one is lost on its way.
+        let changed: Vec<u32> = read(&self.shared.state).unsigned.iter().copied().collect();
         let changed = self.without_owing(changed);
         if changed.is_empty() {
             return;

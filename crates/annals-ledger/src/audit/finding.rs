@@ -207,6 +207,39 @@ pub enum Finding {
         /// What it says otherwise.
         what: &'static str,
     },
+    /// A signed head in a manifest says nothing of this ledger.
+    KeptHead {
+        /// The manifest's file.
+        name: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The records of a log in segments do not give the root of the signed head in the manifest.
+    Kept {
+        /// Whose.
+        tenant: TenantId,
+        /// Which of the tenant's logs.
+        log: LogKind,
+        /// Records that match an earlier signed head.
+        good: u64,
+        /// The size that was signed.
+        signed: u64,
+        /// The manifest's file.
+        name: String,
+    },
+    /// No signed head in the folder covers these records, although one must: they are too old, or too many.
+    Unsigned {
+        /// The records.
+        holds: Vec<Span>,
+    },
+}
+
+impl Finding {
+    /// Something is missing that the signer gives, and nothing that is there is wrong: so it is also while a signer is away.
+    #[must_use]
+    pub fn is_of_signatures_missing(&self) -> bool {
+        matches!(self, Self::Unsigned { .. })
+    }
 }
 
 /// What is wrong with a record in a segment.
@@ -334,6 +367,18 @@ impl fmt::Display for Finding {
             Self::Entry { tenant, log, size, what } => {
                 let log = log_of(tenant, *log);
                 write!(out, "{log}: the {size} records in segments do not give the {what} in the manifest")
+            }
+            Self::KeptHead { name, cause } => write!(out, "manifest `{name}`: a signed head in it {cause}"),
+            Self::Kept { tenant, log, good, signed, name } => {
+                let (log, last) = (log_of(tenant, *log), signed.saturating_sub(1));
+                write!(
+                    out,
+                    "{log}: positions {good} to {last} do not give the root that was signed for size {signed} (manifest `{name}`)"
+                )
+            }
+            Self::Unsigned { holds } => {
+                write!(out, "signed heads are missing, which are made each second")?;
+                each(out, "none covers", holds)
             }
         }
     }

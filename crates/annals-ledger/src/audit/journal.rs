@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 use super::checks::Checks;
 use super::folder::Folder;
+use super::segments::Walked;
+use super::signed::Kept;
 use super::{AuditError, Audited, AuditedLog, FileSpot, Finding, Notice, Span};
 use crate::batch::{self, Batch, LogKind};
 use crate::read::TenantLog;
@@ -31,11 +33,13 @@ pub(super) struct Audit<'a> {
     held: Option<Vec<Finding>>,
     checks: Checks,
     /// The newest signed state that each log matches.
-    matched: BTreeMap<LogName, (u64, Hash)>,
+    pub(super) matched: BTreeMap<LogName, (u64, Hash)>,
     /// The same, of heads alone, whose signature is there.
-    headed: BTreeMap<LogName, u64>,
+    pub(super) headed: BTreeMap<LogName, u64>,
+    /// The heads that the manifest keeps.
+    pub(super) kept: Kept,
     /// Logs that something was found about.
-    broken: BTreeSet<LogName>,
+    pub(super) broken: BTreeSet<LogName>,
     /// A batch could not be applied: positions are not known any more.
     pub(super) blind: bool,
     pub(super) records: u64,
@@ -49,9 +53,14 @@ impl<'a> Audit<'a> {
     pub(super) fn new(folder: &mut Folder, notice: &'a mut dyn FnMut(Notice)) -> Self {
         let has_manifest = folder.manifest.is_some();
         let parts = folder.parts();
-        let mut state = match folder.manifest.take() {
-            Some(manifest) => State::resume(manifest, parts),
-            None => State::new(),
+        let (mut state, kept) = match folder.manifest.take() {
+            Some(manifest) => {
+                let head = manifest.head.clone();
+                let state = State::resume(manifest, parts);
+                let kept = Kept::new(&head, &state, &mut folder.findings);
+                (state, kept)
+            }
+            None => (State::new(), Kept::default()),
         };
         state.passes_damage = true;
         let mut audit = Self {
@@ -63,6 +72,7 @@ impl<'a> Audit<'a> {
             checks: Checks::default(),
             matched: BTreeMap::new(),
             headed: BTreeMap::new(),
+            kept,
             broken: BTreeSet::new(),
             blind: false,
             records: 0,
@@ -288,9 +298,8 @@ impl<'a> Audit<'a> {
         findings
     }
 
-    /// Holds every log against what the signer remembers of it. `roots` are those that the records in segments gave at the
-    /// sizes that it remembers.
-    pub(super) fn compare_signer(&mut self, memory: &JournalMemory, roots: &BTreeMap<u32, Hash>) {
+    /// Holds every log against what the signer remembers of it.
+    pub(super) fn compare_signer(&mut self, memory: &JournalMemory, walked: &Walked) {
         let Some(name) = self.state.genesis().map(|genesis| genesis.name.clone()) else { return };
         let logs: BTreeMap<String, u32> =
             (0..).zip(self.state.logs()).map(|(index, log)| (log.origin(&name), index)).collect();
@@ -299,7 +308,7 @@ impl<'a> Audit<'a> {
             let index = logs.get(origin).copied();
             let log = index.map(|index| &self.state.logs()[index as usize]);
             let found = log.map_or(0, |log| log.size());
-            let streamed = index.and_then(|index| roots.get(&index));
+            let streamed = index.and_then(|index| walked.roots.get(&(index, head.size)));
             let root = match (streamed, index) {
                 (Some(root), _) => Ok(Some(*root)),
                 (None, Some(index)) => self.state.root_at(index, head.size),
@@ -325,7 +334,10 @@ impl<'a> Audit<'a> {
     pub(super) fn found(&mut self, finding: Finding) {
         self.findings += 1;
         let broken: Vec<LogName> = match &finding {
-            Finding::Frame { holds, .. } | Finding::Segment { holds, .. } | Finding::Block { holds, .. } => {
+            Finding::Frame { holds, .. }
+            | Finding::Segment { holds, .. }
+            | Finding::Block { holds, .. }
+            | Finding::Unsigned { holds } => {
                 holds.iter().filter_map(|span| self.name_of(&span.tenant, span.log)).collect()
             }
             Finding::Sum { span, .. }
@@ -335,6 +347,7 @@ impl<'a> Audit<'a> {
             Finding::Record { tenant, log, .. }
             | Finding::Sealed { tenant, log, .. }
             | Finding::Stranger { tenant, log, .. }
+            | Finding::Kept { tenant, log, .. }
             | Finding::Entry { tenant, log, .. } => self.name_of(tenant, *log).into_iter().collect(),
             Finding::Signer { origin, .. } => {
                 let name = self.state.genesis().map(|genesis| genesis.name.as_str()).unwrap_or_default();
@@ -373,8 +386,8 @@ impl<'a> Audit<'a> {
             intact: !self.blind && !self.broken.contains(&log.name()),
         });
         let logs = logs.collect();
-        let Self { state, records, findings, tail_bytes, .. } = self;
-        Audited { state, logs, records, findings, tail_bytes }
+        let Self { state, kept, records, findings, tail_bytes, .. } = self;
+        Audited { state, logs, records, findings, tail_bytes, keeps_heads: !kept.is_missing }
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) tag: Tag,
     pub(super) received_at: Option<i64>,
     pub(super) seq: Option<u64>,
+    /// It says that a key follows another.
+    pub(super) tells_key: bool,
     pub(super) flaw: Option<Flaw>,
     /// Why it cannot be read.
     pub(super) damaged: Option<Box<Damaged>>,
@@ -204,6 +206,7 @@ impl Checker {
                 tag,
                 received_at: None,
                 seq: None,
+                tells_key: false,
                 flaw: None,
                 damaged: None,
             };
@@ -245,6 +248,7 @@ impl Checker {
         seen.seq = reader.seq(row)?;
         let time = Timestamp::from_micros(received);
         let stated = EntryKind::from_number(kind.stated);
+        seen.tells_key = stated == Some(EntryKind::Key);
         let commitment = Counter::new(counter)
             .and_then(|counter| self.checks.commitment(stated, &self.event, &root, counter));
         seen.leaf = time.zip(commitment).map(|(time, commitment)| match stated {

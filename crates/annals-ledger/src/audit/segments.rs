@@ -6,7 +6,7 @@
 //! the log waits until a stored tree hash covers what is missing, and goes on with it; so damage at one place hides nothing
 //! behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use annals_event::Position;
 use annals_segment::Damaged;
 use annals_segment::segment::{LogRows, Segment};
 use annals_tree::origin::LogName;
-use annals_tree::signer::TreeHead;
 use annals_tree::tree::{BLOCK_LEAVES, tag};
 use annals_tree::{Frontier, Hash, node_hash};
 
 use super::folder::{Folder, Listed};
 use super::journal::Audit;
 use super::rows::{Checkers, Rows, Seen, Tag};
+use super::signed;
 use super::{Finding, Flaw, Span};
 use crate::batch::LogKind;
 use crate::signing::JournalMemory;
@@ -29,24 +29,32 @@ use crate::tail::BLOCK_LEVEL;
 
 const LEAVES: u64 = BLOCK_LEAVES as u64;
 
-/// Checks all segments. Gives the roots that the records of logs have at the sizes that the signer remembers, by the log's
-/// index; none of logs that the signer does not know, or knows with records that are still in the journal, or of which too
-/// much cannot be read.
-pub(super) fn check(
-    audit: &mut Audit<'_>,
-    folder: Folder,
-    memory: Option<&JournalMemory>,
-) -> BTreeMap<u32, Hash> {
-    let Some(genesis) = audit.state.genesis() else { return BTreeMap::new() };
-    let signed = memory.map(|memory| signed_sizes(&audit.state, memory)).unwrap_or_default();
+/// What was met in segments besides what was found.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// Roots of logs at the sizes asked for, by the log's index; none at a size beyond its records in segments, nor where too much
+    /// cannot be read.
+    pub(super) roots: BTreeMap<(u32, u64), Hash>,
+    /// Positions of the records that say that a key follows another, rising.
+    pub(super) told: BTreeMap<u32, Vec<u64>>,
+    /// When the first record was received that no head covers.
+    pub(super) uncovered: BTreeMap<u32, i64>,
+    /// The seconds in which those that no head covers were received.
+    pub(super) seconds: BTreeSet<i64>,
+}
+
+/// Checks all segments.
+pub(super) fn check(audit: &mut Audit<'_>, folder: Folder, memory: Option<&JournalMemory>) -> Walked {
+    let Some(genesis) = audit.state.genesis() else { return Walked::default() };
     let mut checkers = Checkers::new(genesis.id_key);
     let cursors = std::iter::repeat_with(Cursor::default).take(audit.state.tail.logs_before).collect();
     let mut walk = Walk {
+        sizes: audit.sizes(memory),
+        covered: audit.covered(),
         audit,
         segments: folder.segments,
         cursors,
-        signed,
-        roots: BTreeMap::new(),
+        walked: Walked::default(),
         seqs: 0,
         seqs_may_jump: false,
     };
@@ -54,14 +62,7 @@ pub(super) fn check(
         walk.segment(index, &mut checkers);
     }
     walk.finish();
-    walk.roots
-}
-
-fn signed_sizes(state: &State, memory: &JournalMemory) -> BTreeMap<u32, u64> {
-    let name = &state.genesis().expect("the caller saw one").name;
-    let signed: BTreeMap<&str, TreeHead> = memory.iter().collect();
-    let logs = (0..).zip(state.logs());
-    logs.filter_map(|(index, log)| Some((index, signed.get(log.origin(name).as_str())?.size))).collect()
+    walk.walked
 }
 
 /// How far one log is.
@@ -82,8 +83,11 @@ struct Walk<'a, 'n> {
     segments: Vec<Listed>,
     /// Of each log that may have records in segments.
     cursors: Vec<Cursor>,
-    signed: BTreeMap<u32, u64>,
-    roots: BTreeMap<u32, Hash>,
+    /// Sizes at which the roots of logs are asked for, rising.
+    sizes: BTreeMap<u32, Vec<u64>>,
+    /// So many records of each log are under a head.
+    covered: Vec<u64>,
+    walked: Walked,
     /// The ledger number that comes next.
     seqs: u64,
     /// A segment before could not be read.
@@ -264,12 +268,30 @@ impl Walk<'_, '_> {
             self.hole(log.index, next..first, here.at);
         }
         self.cursors[log.index as usize].next = positions.end;
+        self.note(log.index, first, &seen);
         let rows = end - count..end;
         let leaves = self.leaves(here, log, rows, first, &seen);
         self.grow(here, log, positions, leaves);
         // The block with its vector goes on to the next part.
         *part = seen;
         part.clear();
+    }
+
+    /// Notes what signatures are held against, of rows from position `first` on.
+    fn note(&mut self, index: u32, first: u64, seen: &[Seen]) {
+        let covered = self.covered[index as usize];
+        for (position, seen) in (first..).zip(seen) {
+            if seen.tells_key {
+                self.walked.told.entry(index).or_default().push(position);
+            }
+            if position >= covered
+                && !self.audit.kept.is_missing
+                && let Some(received_at) = seen.received_at
+            {
+                self.walked.uncovered.entry(index).or_insert(received_at);
+                signed::note_second(&mut self.walked.seconds, received_at);
+            }
+        }
     }
 
     /// The leaves of a part, if they can be known, and what is found about them.
@@ -333,18 +355,18 @@ impl Walk<'_, '_> {
     /// Appends leaves to a log's tree, or waits until its tree is known again.
     fn grow(&mut self, here: &mut Here<'_>, log: &LogHere, positions: Range<u64>, leaves: Option<Vec<Hash>>) {
         let is_known = self.cursors[log.index as usize].frontier.size() == positions.start;
-        let signed = self.signed.get(&log.index).copied().filter(|size| *size <= log.size);
+        let sizes: &[u64] = self.sizes.get(&log.index).map_or(&[], Vec::as_slice);
+        let at_end = sizes.contains(&positions.end);
         match leaves.filter(|_| is_known) {
             Some(leaves) => {
-                if let Some(size) = signed
-                    && positions.start < size
-                    && size < positions.end
+                for size in
+                    sizes.iter().copied().filter(|size| positions.start < *size && *size < positions.end)
                 {
                     let mut then = self.cursors[log.index as usize].frontier.clone();
                     for leaf in leaves.iter().take(usize::try_from(size - positions.start).unwrap_or(0)) {
                         then.push(*leaf, &mut |_, _, _| {});
                     }
-                    self.roots.insert(log.index, then.root());
+                    self.walked.roots.insert((log.index, size), then.root());
                 }
                 if leaves.len() == BLOCK_LEAVES {
                     self.append(here, log, BLOCK_LEVEL, subtree(&leaves));
@@ -362,8 +384,8 @@ impl Walk<'_, '_> {
             None => {}
         }
         let frontier = &self.cursors[log.index as usize].frontier;
-        if signed == Some(frontier.size()) && frontier.size() == positions.end {
-            self.roots.insert(log.index, frontier.root());
+        if at_end && frontier.size() == positions.end {
+            self.walked.roots.insert((log.index, positions.end), frontier.root());
         }
     }
 
@@ -516,7 +538,7 @@ impl Walk<'_, '_> {
 }
 
 /// A log's tree and last time of receipt before what the journal holds behind the manifest.
-fn sealed(state: &State, index: u32) -> (&Frontier, Option<i64>) {
+pub(super) fn sealed(state: &State, index: u32) -> (&Frontier, Option<i64>) {
     let log = &state.logs()[index as usize];
     let (tree, received_at) = match state.tail.stretches.get(&index) {
         Some(stretch) => (&stretch.before.tree, stretch.before.last_received_at),

@@ -103,16 +103,21 @@ fn read_key(path: &Path, index: &Index) -> Result<KeyFile, Failure> {
 fn check(folder: &Unfinished, index: &Index, lists: &[Vec<u8>], output: Output) -> Result<Audited, Failure> {
     let folders = data_folder::folders_to_audit(folder.path()).expect("the journal was copied there");
     let mut progress = output.counting("bytes checked");
-    let mut said = Ok(());
+    let (mut said, mut unsigned) = (Ok(()), 0);
     let audited = audit(&folders, &mut |notice| match notice {
         Notice::Checked { bytes, .. } => progress.add(bytes),
-        Notice::Found(finding) if said.is_ok() => {
-            said = output.line(
-                || format!("damaged   {finding}"),
-                || json!({"type": "item", "item": "finding", "message": finding.to_string()}),
-            );
+        Notice::Found(finding) => {
+            // A backup that was made while the signer was away is as good as the ledger was.
+            let is_damage = !finding.is_of_signatures_missing();
+            unsigned += u64::from(!is_damage);
+            let word = if is_damage { "damaged  " } else { "unsigned " };
+            if said.is_ok() {
+                said = output.line(
+                    || format!("{word} {finding}"),
+                    || json!({"type": "item", "item": "finding", "message": finding.to_string()}),
+                );
+            }
         }
-        Notice::Found(_) => {}
     });
     progress.finish();
     said?;
@@ -128,9 +133,10 @@ fn check(folder: &Unfinished, index: &Index, lists: &[Vec<u8>], output: Output) 
         }
         _ => Failure::new(Exit::Unavailable, reason(&error)),
     })?;
-    if audited.findings > 0 {
-        let things = if audited.findings == 1 { "thing does" } else { "things do" };
-        return Err(damaged(format!("{} {things} not hold in what was copied", audited.findings)));
+    let wrong = audited.findings - unsigned;
+    if wrong > 0 {
+        let things = if wrong == 1 { "thing does" } else { "things do" };
+        return Err(damaged(format!("{wrong} {things} not hold in what was copied")));
     }
     if audited.verifier_key(&index.ledger.name).map(|key| key.to_string()).as_ref()
         != Some(&index.ledger.public_key)

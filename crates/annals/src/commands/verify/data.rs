@@ -81,6 +81,12 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
              memory alone, which whoever writes the folder may have written, too. A checkpoint from elsewhere shows it, as `annals \
              verify URL` does"
         ));
+        if !audited.keeps_heads {
+            report.output.note(
+                "note: the folder is as an earlier version wrote it, which did not keep the newest signature of each log. Once a \
+                 server of this version has run on it and sealed records, it is not: then somebody took the signatures out",
+            );
+        }
     }
     report.tail(audited.tail_bytes);
     Ok(())
@@ -149,7 +155,11 @@ fn details(finding: &Finding) -> Value {
             "file": &*damage.file, "offset": damage.at, "holds": all(holds),
         }),
         Finding::Segment { name, holds, .. } => json!({"file": name, "holds": all(holds)}),
-        Finding::Manifest { name, .. } => json!({"file": name}),
+        Finding::Manifest { name, .. } | Finding::KeptHead { name, .. } => json!({"file": name}),
+        Finding::Kept { tenant, log, good, signed, name } => json!({
+            "tenant": tenant.as_str(), "log": word(*log), "good": good, "signed": signed, "file": name,
+        }),
+        Finding::Unsigned { holds } => json!({"holds": all(holds)}),
         Finding::Numbers { file, .. } => json!({"file": &**file}),
         Finding::Sealed { tenant, log, position, file, row, .. } => json!({
             "tenant": tenant.as_str(), "log": word(*log), "position": position.0, "file": &**file, "row": row,
