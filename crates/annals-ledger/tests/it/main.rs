@@ -6,6 +6,7 @@ mod damage;
 mod disclosing;
 mod faults;
 mod id_damage;
+mod kept_heads;
 mod model;
 mod rotating;
 mod scrubbing;
