@@ -38,6 +38,9 @@ const TENANTS: [&str; 2] = ["acme", "globex"];
 /// Between two batches at least: received times are signed in milliseconds.
 const PASS_US_MIN: u64 = 20_000;
 
+/// And so much more at most: a few records may be without a head yet, most are not.
+const PASS_US_MAX: u64 = 7_000_000;
+
 /// What is on the disks of a data folder.
 #[derive(Clone)]
 struct Disks {
@@ -279,6 +282,54 @@ impl Disks {
         }
         Self { segments, ..self.clone() }
     }
+
+    /// The same with other signed heads in its manifests; with none of them as a version writes it that kept none.
+    fn with_kept(&self, heads: Option<&[Vec<u8>]>) -> Self {
+        let segments = copied(&self.segments);
+        for (name, mut bytes) in
+            files(&segments).into_iter().filter(|(name, _)| name.starts_with("manifest-"))
+        {
+            bytes.truncate(kept_at(&bytes));
+            match heads {
+                Some(heads) => {
+                    bytes.extend(u32::try_from(heads.len()).unwrap().to_be_bytes());
+                    for head in heads {
+                        bytes.extend(u32::try_from(head.len()).unwrap().to_be_bytes());
+                        bytes.extend(head);
+                    }
+                }
+                None => {
+                    // The flags stand behind the genesis, whose length stands at byte 28, and a number.
+                    let genesis = u32::from_be_bytes(bytes[28..32].try_into().unwrap());
+                    bytes[32 + usize::try_from(genesis).unwrap() + 8] &= !4;
+                }
+            }
+            let checksum = crc32c(&bytes);
+            bytes.extend(checksum.to_be_bytes());
+            segments.put(&name, bytes);
+        }
+        Self { segments, ..self.clone() }
+    }
+
+    /// The signed heads in its newest manifest.
+    fn kept(&self) -> Vec<Vec<u8>> {
+        let manifests = files(&self.segments).into_iter().filter(|(name, _)| name.starts_with("manifest-"));
+        let (_, bytes) = manifests.max().unwrap();
+        let mut rest = &bytes[kept_at(&bytes) + 4..bytes.len() - 4];
+        let mut heads = Vec::new();
+        while let Some((length, after)) = rest.split_first_chunk() {
+            let (head, after) = after.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+            heads.push(head.to_vec());
+            rest = after;
+        }
+        heads
+    }
+}
+
+/// Where the heads of a manifest begin, of which there must be one: their number and the length of the first come before it.
+fn kept_at(manifest: &[u8]) -> usize {
+    let domain = b"annals/ledger-head/v1\0";
+    manifest.windows(domain.len()).position(|bytes| bytes == domain).unwrap() - 8
 }
 
 /// CRC32C (Castagnoli), bit by bit.
@@ -386,7 +437,7 @@ fn honest_steps(dice: &mut Dice) -> Vec<Step> {
     let mut steps = Vec::new();
     for number in 0..count {
         let what = What::Event(event(dice, number));
-        let pass_us = i64::try_from(PASS_US_MIN + dice.below(700_000)).unwrap();
+        let pass_us = i64::try_from(PASS_US_MIN + dice.below(PASS_US_MAX)).unwrap();
         let tenant = usize::from(dice.below(4) == 0);
         steps.push(Step { pass_us, tenant, what, seals: dice.below(seals_one_in) == 0 });
     }
@@ -412,7 +463,7 @@ fn changed(class: &str, honest: &[Step], dice: &mut Dice) -> Vec<Step> {
     let mut evil = honest.to_vec();
     let at = 3 + dice.place(honest.len() - 5);
     let new = |dice: &mut Dice, tenant| Step {
-        pass_us: i64::try_from(PASS_US_MIN + dice.below(700_000)).unwrap(),
+        pass_us: i64::try_from(PASS_US_MIN + dice.below(PASS_US_MAX)).unwrap(),
         tenant,
         what: What::Event(event(dice, 5_000 + dice.0 % 100_000)),
         seals: false,
@@ -484,7 +535,7 @@ fn unseen_by_a_stranger(attacker: Attacker, class: &str, with_signer: bool) -> O
         Attacker::OlderCopy => Some("an older copy of everything is what was there once"),
         Attacker::OurKey if shortened => Some("whoever has the key can sign an end"),
         Attacker::OurKey => Some("whoever has the key can sign another past"),
-        _ => Some("no signature in the folder covers the log; verify says so"),
+        _ => Some("records of the last seconds need no signature yet; verify says so"),
     }
 }
 
@@ -540,6 +591,87 @@ fn nobody_is_believed_who_rewrites_a_data_folder() {
         }
     }
     print!("{}", tally.lines("data folder"));
+}
+
+/// Events of two tenants, of which the second is quiet after the first few; nearly all are in segments.
+fn sealed_steps() -> Vec<Step> {
+    let mut dice = Dice(3);
+    let mut step = |number: u64| Step {
+        pass_us: 5_000_000,
+        tenant: usize::from(number == 1 || number == 2),
+        what: What::Event(event(&mut dice, number)),
+        seals: number % 6 == 5,
+    };
+    (0..40).map(&mut step).collect()
+}
+
+#[test]
+fn nobody_is_believed_who_rewrites_sealed_records_without_the_key() {
+    let world = World::new();
+    let key = SigningKey::from_seed(LEDGER, &[1; 32]).unwrap().verifier_key().to_string();
+    let verify = |disks: &Disks| {
+        disks.write(&world.path("folder"));
+        drop(std::fs::remove_dir_all(world.path("state")));
+        let mut command = world.command(&["verify", "folder", "--log-key", &key]);
+        World::finished(command.env("ANNALS_STATE", world.path("state")))
+    };
+    let steps = sealed_steps();
+    let honest = build(&steps, 1);
+    let said = verify(&honest);
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    assert!(!said.stderr.contains(NOT_SHOWN), "{}", said.stderr);
+    let heads = honest.kept();
+    assert!(heads.len() > 1, "the quiet tenant's head is not the newest");
+
+    // What was signed when only the first records were there: he has it from an older copy.
+    let early = build(&steps[..6], 1).kept();
+    for (tenant, changed) in [("globex", 1), ("acme", 7), ("acme", 30)] {
+        let mut evil = steps.clone();
+        if let What::Event(event) = &mut evil[changed].what {
+            *event = event.replace("\"id\":\"u", "\"id\":\"v");
+        }
+        // All follows from the other event: segments, manifests, journal and the signer's memory.
+        let forged = forge(Attacker::NoHeads, &honest, &evil, true);
+        let own: Vec<Vec<u8>> = forged.kept();
+        let quiet: Vec<Vec<u8>> =
+            heads.iter().filter(|head| !speaks_of(head, &honest, tenant)).cloned().collect();
+        for (what, kept) in [
+            ("his own", own.as_slice()),
+            ("ours", heads.as_slice()),
+            ("older ones of ours", early.as_slice()),
+            ("ours but for those of the log", quiet.as_slice()),
+            ("none", &[]),
+        ] {
+            let said = verify(&forged.with_kept(Some(kept)));
+            let who = format!("event {changed} of {tenant}, heads in manifests: {what}");
+            assert_eq!(said.code, Some(8), "{who}: {}{}", said.stdout, said.stderr);
+            assert!(said.stdout.contains(&format!("tenant `{tenant}`")), "{who}: {}", said.stdout);
+            if what == "ours" {
+                assert!(
+                    said.stdout.contains("do not give the root that was signed"),
+                    "{who}: {}",
+                    said.stdout
+                );
+            }
+        }
+        // As if a version had written it that kept no heads: the journal has what is not sealed, and its heads are gone, too.
+        let said = verify(&forged.with_kept(None));
+        assert!(
+            said.code == Some(8) || said.stderr.contains("as an earlier version wrote it"),
+            "{}",
+            said.stderr
+        );
+    }
+}
+
+/// Whether a signed head speaks of the tenant's log of events.
+fn speaks_of(head: &[u8], of: &Disks, tenant: &str) -> bool {
+    let manifests = files(&of.segments).into_iter().filter(|(name, _)| name.starts_with("manifest-"));
+    let (_, manifest) = manifests.max().unwrap();
+    let name = [&[u8::try_from(tenant.len()).unwrap()], tenant.as_bytes()].concat();
+    let at = manifest.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
+    let id = &manifest[at..at + 16];
+    head.windows(id.len()).any(|bytes| bytes == id)
 }
 
 /// Nothing is seen, and the program says what that is worth.
