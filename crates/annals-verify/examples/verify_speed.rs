@@ -1,5 +1,5 @@
 //! What checking a bundle's log costs, on one core: `cargo run --release -p annals-verify --example verify_speed -- FILE.zip`.
-#![allow(clippy::print_stdout, reason = "an example speaks")]
+#![expect(clippy::print_stdout, reason = "its output is the point")]
 
 use std::error::Error;
 use std::path::Path;

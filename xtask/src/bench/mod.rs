@@ -8,6 +8,7 @@
 //! cargo xtask bench --compare 1000000   annals beside PostgreSQL and ClickHouse, on so many events: `compare`
 //! cargo xtask bench --hostile           shapes of events that are meant to hurt: `hostile`
 //! cargo xtask bench --sustained 10      minutes of ingest beside questions and single events: `sustained`
+//! cargo xtask bench --proof             what proof takes of disk, memory and time: `proof`, `proof_load`
 //! ```
 //!
 //! Each cell of ingest starts the release binary on an empty folder, sends from as many connections as it says, each request as soon
@@ -24,6 +25,8 @@ mod hostile;
 mod lines;
 mod postgres;
 mod process;
+mod proof;
+mod proof_load;
 mod queries;
 mod question;
 mod sustained;
@@ -91,7 +94,16 @@ pub(crate) struct Args {
     /// Minutes of ingest beside questions and writers of single events
     #[arg(long, value_name = "MINUTES")]
     sustained: Option<f64>,
-    /// Events that are made ready for `--hostile`, each shape, or for `--sustained`
+    /// What proof takes of disk, memory and time
+    #[arg(long)]
+    proof: bool,
+    /// Tenants of which each changes once a second, for `--proof`
+    #[arg(long, requires = "proof", default_value_t = 100_000)]
+    tenants: u64,
+    /// Minutes of each load of `--proof`
+    #[arg(long, requires = "proof", default_value_t = 0.2)]
+    minutes: f64,
+    /// Events that are made ready for `--hostile`, each shape, for `--sustained` or for `--proof`
     #[arg(long)]
     events: Option<u64>,
     /// Seed of the events
@@ -112,12 +124,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
         hostile,
         shape,
         sustained,
+        proof,
+        tenants,
+        minutes,
         events,
         seed,
         binary,
     } = args;
     let duration = Duration::from_secs(seconds);
-    let tables = compare.is_empty() && !hostile && sustained.is_none();
+    let tables = compare.is_empty() && !hostile && sustained.is_none() && !proof;
     if cfg!(debug_assertions) && !tables {
         // Others are fed by us: what we took of the cores for it would be held against them.
         let release = ["run", "--quiet", "--release", "--package", "xtask", "--"];
@@ -133,6 +148,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     if let Some(minutes) = sustained {
         sustained::run(&binary, minutes, events, seed)?;
+    }
+    if proof {
+        proof::run(&binary, &proof::Plan { events, tenants, minutes, seed })?;
     }
     if all || !cells.is_empty() {
         ingest(&binary, duration, cells)?;
