@@ -3,6 +3,7 @@
 //! Under load one flushes while the next applies. When nothing else waits, the journal's thread applies what it has just
 //! flushed itself: waking another thread would cost a lone sender more than the work does.
 
+use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -63,7 +64,7 @@ impl Engine {
             shared: shared.clone(),
             behind,
             heads_at_us: shared.clock.monotonic_us(),
-            heads: Heads { shared: shared.clone() },
+            heads: Heads::new(shared.clone()),
             due: None,
         };
         let sealing = Background { shared: shared.clone(), sealer: Arc::new(sealer) };
@@ -119,7 +120,7 @@ impl Engine {
         // A head is due, or not yet: one word is enough.
         let (due, told) = sync_channel::<()>(1);
         applier.due = Some(due);
-        let (signing, heads) = (Watched(applier.shared.clone()), Heads { shared: applier.shared.clone() });
+        let (signing, heads) = (Watched(applier.shared.clone()), Heads::new(applier.shared.clone()));
         let sign = move || {
             let _watched = signing;
             while told.recv().is_ok() {
@@ -433,24 +434,54 @@ impl Applier {
     }
 }
 
+/// After so long a head that was not applied is taken to be lost on its way into the journal, µs.
+const HEAD_LOST_US: u64 = 10_000_000;
+
 /// Signs heads.
 struct Heads {
     shared: Arc<Shared>,
+    /// Of logs with a head on its way, the size there and when it was signed.
+    on_the_way: Mutex<BTreeMap<u32, (u64, u64)>>,
 }
 
 impl Heads {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, on_the_way: Mutex::default() }
+    }
+
+    /// The logs that are to be signed: those without a head of their size. They stay that until one is applied.
+    fn due(&self) -> Vec<u32> {
+        let now = self.shared.clock.monotonic_us();
+        let mut on_the_way = self.on_the_way.lock().expect("no holder of this lock panics");
+        let state = read(&self.shared.state);
+        on_the_way.retain(|log, (size, signed_at)| {
+            state.unsigned.contains(log)
+                && state.logs()[*log as usize].size() == *size
+                && now.saturating_sub(*signed_at) < HEAD_LOST_US
+        });
+        state.unsigned.iter().copied().filter(|log| !on_the_way.contains_key(log)).collect()
+    }
+
+    /// Heads of these logs are on their way.
+    fn note(&self, logs: &[u32]) {
+        let now = self.shared.clock.monotonic_us();
+        let mut on_the_way = self.on_the_way.lock().expect("no holder of this lock panics");
+        let state = read(&self.shared.state);
+        on_the_way.extend(logs.iter().map(|log| (*log, (state.logs()[*log as usize].size(), now))));
+    }
+
     /// Signs heads over what changed and puts them into the queue.
     fn sign(&self) {
         if self.shared.health().apply.is_some() {
             // What was applied in part is not to be signed.
             return;
         }
-        // They stay there until a head of theirs is applied, wherever this one is lost on its way.
-        let changed: Vec<u32> = read(&self.shared.state).unsigned.iter().copied().collect();
-        let changed = self.without_owing(changed);
+        let changed = self.without_owing(self.due());
         if changed.is_empty() {
             return;
         }
+        // Before: a log that grows meanwhile is due again.
+        self.note(&changed);
         match self.shared.signing.heads(&self.shared.state, &changed, self.shared.clock.now().as_micros()) {
             Ok(heads) => {
                 let was_away = {
@@ -463,7 +494,7 @@ impl Heads {
                 }
                 self.shared.observer.signed(heads.len());
                 for head in heads {
-                    // No room: the next head covers what this one would have.
+                    // No room: a later head covers what this one would have.
                     drop(self.shared.queue.push(Submission {
                         batch: encode_head(&head),
                         marks: None,
@@ -473,8 +504,8 @@ impl Heads {
                 }
             }
             Err(error) => {
+                self.on_the_way.lock().expect("no holder of this lock panics").clear();
                 self.note_unsigned(error);
-                self.shared.write_state().unsigned.extend(changed);
             }
         }
     }
@@ -524,7 +555,6 @@ impl Heads {
             // Where all that changed owes, nobody else would say that heads have stopped.
             Err(error) => self.note_unsigned(error),
         }
-        self.shared.write_state().unsigned.extend(owing);
         changed
     }
 }

@@ -1,7 +1,7 @@
-//! The ledger in `corpus/formats/v1/ledger`: written once, and opened for ever.
+//! The ledgers in `corpus/formats/v1`: written once, and opened for ever.
 //!
-//! It is made by `ANNALS_WRITE_CORPUS=1 cargo test -p annals-ledger --test it write_the`, for as long as no release has written
-//! files of this version.
+//! `ledger` is from before manifests kept signed heads; `ledger-heads` is made by `ANNALS_WRITE_CORPUS=1 cargo test -p
+//! annals-ledger --test it write_the`, for as long as no release has written such files.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
+use annals_ledger::audit::{Folders, Notice, audit};
 use annals_ledger::{
     AcceptOptions, Engine, FeedScope, Ledger, OpenError, Options, Parts, SeededEntropy, TailLimits,
     Unobserved,
@@ -21,9 +22,15 @@ use crate::support::{Pending, TestClock, options, poll, store, tenant};
 /// The folders of a data folder that hold the ledger.
 const FOLDERS: [&str; 3] = ["journal", "signer", "segments"];
 
-/// Where it is.
-fn folder() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/formats/v1/ledger"))
+/// The ledgers, and whether their manifests keep signed heads.
+const LEDGERS: [(&str, bool); 2] = [("ledger", false), (NEWEST, true)];
+
+/// The one that is written as ledgers are today.
+const NEWEST: &str = "ledger-heads";
+
+/// Where a ledger is.
+fn folder(ledger: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/formats/v1")).join(ledger)
 }
 
 /// The three folders, as disks that can be damaged.
@@ -34,11 +41,11 @@ impl Disks {
         Self([1, 2, 3].map(SimDisk::new))
     }
 
-    /// Those of the corpus.
-    fn read() -> Self {
+    /// Those of a ledger of the corpus.
+    fn read(ledger: &str) -> Self {
         let disks = Self::empty();
         for (name, disk) in FOLDERS.iter().zip(&disks.0) {
-            let path = folder().join(name);
+            let path = folder(ledger).join(name);
             for entry in fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())) {
                 let entry = entry.unwrap();
                 disk.put(entry.file_name().to_str().unwrap(), fs::read(entry.path()).unwrap());
@@ -49,7 +56,7 @@ impl Disks {
 
     fn write(&self) {
         for (name, disk) in FOLDERS.iter().zip(&self.0) {
-            let path = folder().join(name);
+            let path = folder(NEWEST).join(name);
             drop(fs::remove_dir_all(&path));
             fs::create_dir_all(&path).unwrap();
             for file in disk.list().unwrap() {
@@ -130,28 +137,54 @@ fn lines(path: &Path) -> Vec<String> {
 
 #[test]
 fn a_ledger_of_version_1_gives_exactly_its_records() {
-    let expected = lines(&folder().join("records.ndjson"));
-    let told = Disks::read().told().unwrap();
-    assert!(expected.len() > 40, "{}", expected.len());
-    // The record of this start is new.
-    assert_eq!(told[..expected.len()], expected);
+    for (ledger, _) in LEDGERS {
+        let expected = lines(&folder(ledger).join("records.ndjson"));
+        let told = Disks::read(ledger).told().unwrap();
+        assert!(expected.len() > 40, "{}", expected.len());
+        // The record of this start is new.
+        assert_eq!(told[..expected.len()], expected);
+    }
+}
+
+#[test]
+fn a_ledger_of_version_1_is_sound_and_its_manifests_keep_heads_or_do_not() {
+    for (ledger, keeps_heads) in LEDGERS {
+        let Disks([journal, signer, segments]) = Disks::read(ledger);
+        let folders = Folders {
+            journal: Arc::new(journal),
+            signer: Some(Arc::new(signer)),
+            segments: Some(Arc::new(segments)),
+        };
+        let mut findings = Vec::new();
+        let audited = audit(&folders, &mut |notice| {
+            if let Notice::Found(finding) = notice {
+                findings.push(finding);
+            }
+        });
+        assert_eq!(findings, [], "{ledger}");
+        assert_eq!(audited.unwrap().keeps_heads, keeps_heads, "{ledger}");
+    }
 }
 
 #[test]
 fn damage_to_a_ledger_of_version_1_is_told_in_these_words() {
-    let expected = lines(&folder().join("records.ndjson"));
-    let damages = lines(&folder().join("damage.tsv"));
-    assert!(damages.len() > 8, "{}", damages.len());
-    for damage in damages.iter().filter(|line| !line.starts_with('#')) {
-        let [name, changes, message] = damage.split('\t').collect::<Vec<_>>()[..] else { panic!("{damage}") };
-        let disks = Disks::read();
-        disks.change(changes);
-        match disks.told() {
-            Ok(told) => {
-                assert_eq!(message, "-", "{name}");
-                assert_eq!(told[..expected.len()], expected, "{name}");
+    for (ledger, _) in LEDGERS {
+        let expected = lines(&folder(ledger).join("records.ndjson"));
+        let damages = lines(&folder(ledger).join("damage.tsv"));
+        assert!(damages.len() > 8, "{}", damages.len());
+        for damage in damages.iter().filter(|line| !line.starts_with('#')) {
+            let [name, changes, message] = damage.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{damage}")
+            };
+            let disks = Disks::read(ledger);
+            disks.change(changes);
+            match disks.told() {
+                Ok(told) => {
+                    assert_eq!(message, "-", "{name}");
+                    assert_eq!(told[..expected.len()], expected, "{name}");
+                }
+                Err(told) => assert_eq!(told, message, "{name}"),
             }
-            Err(told) => assert_eq!(told, message, "{name}"),
         }
     }
 }
@@ -192,8 +225,8 @@ fn write_the_ledger_of_the_corpus() {
     let told = feed(&ledger);
     drop((ledger, engine));
     disks.write();
-    fs::write(folder().join("records.ndjson"), told.join("\n") + "\n").unwrap();
-    fs::write(folder().join("damage.tsv"), damages(&disks)).unwrap();
+    fs::write(folder(NEWEST).join("records.ndjson"), told.join("\n") + "\n").unwrap();
+    fs::write(folder(NEWEST).join("damage.tsv"), damages(&disks)).unwrap();
 }
 
 fn event(number: u64) -> String {
@@ -253,7 +286,7 @@ fn damages(disks: &Disks) -> String {
                     # `-` where it opens and has all records.\n"
         .to_owned();
     for (name, change) in changes {
-        let damaged = Disks::read();
+        let damaged = Disks::read(NEWEST);
         damaged.change(&change);
         let message = damaged.told().err().unwrap_or_else(|| "-".to_owned());
         text += &format!("{name}\t{change}\t{message}\n");

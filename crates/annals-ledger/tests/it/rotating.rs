@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::sim::SimDisk;
-use annals_journal::{FileJournal, JournalId, Options as FileOptions};
+use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::audit::{Finding, Folders, Notice, audit};
 use annals_ledger::signing::{JournalMemory, KeyedSigner};
 use annals_ledger::{
@@ -17,8 +17,9 @@ use annals_ledger::{
 };
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::entry::Entry;
-use annals_tree::head::Head;
+use annals_tree::head::{Head, HeadLog};
 use annals_tree::note::{SigningKey, VerifierKey};
+use annals_tree::origin::LogName;
 use annals_tree::proof::verify_consistency;
 use annals_tree::signer::TreeHead;
 use annals_tree::succession::Succession;
@@ -157,6 +158,23 @@ impl Rotating {
             poll(&mut pending)
         });
         answer.is_some_and(|answer| answer.is_ok())
+    }
+
+    /// What an audit of the folder finds.
+    fn findings(&self) -> Vec<Finding> {
+        let folders = Folders {
+            journal: Arc::new(self.journal.clone()),
+            signer: Some(Arc::new(self.signer.clone())),
+            segments: Some(Arc::new(self.segments.clone())),
+        };
+        let mut found = Vec::new();
+        audit(&folders, &mut |notice| {
+            if let Notice::Found(finding) = notice {
+                found.push(finding);
+            }
+        })
+        .unwrap();
+        found
     }
 
     /// A second passes: heads are signed, and what they have logs say is appended.
@@ -509,6 +527,53 @@ fn heads_that_wait_for_who_says_who_signs_are_told_of() {
     }
     assert_eq!(running.ledger.health().signer_away, None);
     assert_eq!(keys(&running.ledger, &events_of("acme")), [(1, 0), (2, 2)]);
+}
+
+#[test]
+fn a_signature_of_an_earlier_key_counts_up_to_where_the_log_says_that_another_followed() {
+    let mut world = Rotating::new();
+    let way = [follows(1, 2), follows(2, 3)];
+    for rotations in 0..3 {
+        let mut running = world.open(rotations + 1, &way[..usize::from(rotations)]);
+        if rotations == 0 {
+            assert!(world.send(&mut running, "quiet"));
+        }
+        for _ in 0..20 {
+            assert!(world.send(&mut running, "acme"));
+            world.second(&mut running);
+            if running.engine.seal(true).unwrap() == annals_ledger::Done::Nothing {
+                world.second(&mut running);
+            }
+        }
+        assert_eq!(world.findings(), [], "after {rotations} rotations");
+    }
+    let mut running = world.open(3, &way);
+    world.second(&mut running);
+    world.second(&mut running);
+    running.engine.seal(true).unwrap();
+    let info = running.ledger.log_info(&events_of("acme")).unwrap();
+    let newest = checkpoint(&running.ledger, &events_of("acme"), 3);
+    let log: LogName = format!("t/{}", info.log_id).parse().unwrap();
+    drop(running);
+    assert_eq!(world.findings(), []);
+
+    // Whoever has the first key, which stepped back, signs all that there is.
+    let claim = HeadLog { log, size: newest.size, root: newest.root };
+    let head = Head { at_us: 1, ledger_size: 1, logs: vec![claim] }.sign(&key(1)).unwrap().encode().unwrap();
+    for name in world.segments.list().unwrap().iter().filter(|name| name.starts_with("manifest-")) {
+        let mut bytes = world.segments.contents(name).unwrap();
+        bytes.truncate(bytes.len() - 4);
+        let domain = b"annals/ledger-head/v1\0";
+        let at = bytes.windows(domain.len()).position(|bytes| bytes == domain).unwrap() - 8;
+        let count = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) + 1;
+        bytes[at..at + 4].copy_from_slice(&count.to_be_bytes());
+        bytes.extend(u32::try_from(head.len()).unwrap().to_be_bytes());
+        bytes.extend(&head);
+        bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
+        world.segments.put(name, bytes);
+    }
+    let told: Vec<String> = world.findings().iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("by a key that another had followed at size"), "{told:?}");
 }
 
 #[test]
