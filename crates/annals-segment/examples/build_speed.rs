@@ -1,19 +1,24 @@
-//! How long a segment of real events takes to build, and where its bytes go.
+//! How long segments of real events take to build, to be compared with the events and to be merged, and where their bytes go.
 //!
 //! `cargo run --release -p annals-segment --example build_speed -- EVENTS.ndjson [ROWS [TIMES]]`: events as `POST /v1/events`
 //! takes them, one a line, with or without `tenant`; each stretch of ROWS of them (131,072 unless said) becomes a segment in
-//! memory.
+//! memory. At the end all of them are merged to one, as often.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
+use std::sync::Arc;
 use std::time::Instant;
 
 use annals_event::{Normalised, Rules, Scratch, TenantId, normalise};
+use annals_segment::body::Cache;
 use annals_segment::build::{LogName, Row, Rows, build};
-use annals_tree::{Hash, leaf_hash, node_hash};
+use annals_segment::merge::compare::{compare, first_difference_rebuilt};
+use annals_segment::merge::merge;
+use annals_segment::segment::Segment;
+use annals_tree::{Hash, leaf_hash};
 use serde_json::Value;
 
 /// Records that arrive together.
@@ -32,6 +37,8 @@ struct Record {
 
 #[derive(Default)]
 struct Log {
+    /// Position of the first one.
+    first: u64,
     records: Vec<Record>,
     nodes: Vec<Hash>,
 }
@@ -57,7 +64,7 @@ impl Rows for Logs {
     fn row(&self, log: usize, n: usize) -> Row<'_> {
         let record = &self.0[log].1.records[n];
         Row {
-            position: n as u64,
+            position: self.0[log].1.first + n as u64,
             seq: Some(record.seq),
             received_at: record.received_at,
             occurred_at: record.occurred_at,
@@ -86,29 +93,92 @@ fn main() -> Result<(), Box<dyn Error>> {
     let times: u32 = arguments.next().map_or(Ok(3), |times| times.parse())?;
     let mut lines = BufReader::new(std::fs::File::open(path)?).lines();
     let mut first = 0;
+    let mut positions = BTreeMap::new();
+    let mut segments = Vec::new();
     loop {
-        let (logs, events, bytes) = read(&mut lines, rows, first)?;
+        let (logs, events, bytes) = read(&mut lines, rows, first, &mut positions)?;
         if events == 0 {
-            return Ok(());
+            break;
         }
         first += events;
         let mut file = Vec::new();
         for _ in 0..times {
-            let (cpu, wall) = (cpu_seconds()?, Instant::now());
+            let clock = Clock::start()?;
             file = build(&logs, 0x5EED, Vec::with_capacity(file.len()))?.0;
-            let millions = events as f64 / 1e6;
             println!(
-                "{events} events of {} bytes in {} logs: {:.1} bytes an event; {:.2} cpu s and {:.2} s a million; peak {}",
+                "{events} events of {} bytes in {} logs: {:.1} bytes an event; built: {}; peak {}",
                 bytes / events,
                 logs.logs(),
                 file.len() as f64 / events as f64,
-                (cpu_seconds()? - cpu) / millions,
-                wall.elapsed().as_secs_f64() / millions,
+                clock.of(events)?,
                 peak()?,
             );
         }
         print_parts(&file, events)?;
+        let segment = open(file)?;
+        for _ in 0..times {
+            let clock = Clock::start()?;
+            if segment.same_as(&logs)?.is_some() {
+                return Err("a record does not come back".into());
+            }
+            println!("compared with the events: {}", clock.of(events)?);
+        }
+        segments.push(segment);
     }
+    if segments.len() < 2 {
+        return Ok(());
+    }
+    let hash = |_: &TenantId, _, id: &[u8]| id_hash(id);
+    for _ in 0..times {
+        let clock = Clock::start()?;
+        let file = merge(&segments, 0x5EED, &hash, Vec::new())?.0;
+        println!("{} segments merged: {}; peak {}", segments.len(), clock.of(first)?, peak()?);
+        let merged = open(file)?;
+        let clock = Clock::start()?;
+        let compared = compare(&merged, &segments)?;
+        println!(
+            "compared by columns: {}; {} events put together; peak {}",
+            clock.of(first)?,
+            compared.rebuilt,
+            peak()?
+        );
+        let clock = Clock::start()?;
+        if compared.difference.is_some() || first_difference_rebuilt(&merged, &segments)?.is_some() {
+            return Err("a record does not come back".into());
+        }
+        println!("compared event by event: {}", clock.of(first)?);
+    }
+    Ok(())
+}
+
+fn open(file: Vec<u8>) -> Result<Arc<Segment>, Box<dyn Error>> {
+    Ok(Segment::open("segment".into(), Arc::new(file), Cache::new(CACHE_BYTES))?)
+}
+
+/// What a server keeps of segments unless it is told otherwise.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Time since it was started.
+struct Clock {
+    cpu: f64,
+    wall: Instant,
+}
+
+impl Clock {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        Ok(Self { cpu: cpu_seconds()?, wall: Instant::now() })
+    }
+
+    fn of(&self, events: u64) -> Result<String, Box<dyn Error>> {
+        let millions = events as f64 / 1e6;
+        let (cpu, wall) =
+            ((cpu_seconds()? - self.cpu) / millions, self.wall.elapsed().as_secs_f64() / millions);
+        Ok(format!("{cpu:.2} cpu s and {wall:.2} s a million"))
+    }
+}
+
+fn id_hash(id: &[u8]) -> u64 {
+    u64::from_le_bytes(*leaf_hash(id).0.first_chunk().expect("eight bytes of 32"))
 }
 
 /// Reads up to `rows` events; also how many, and their canonical bytes.
@@ -116,6 +186,7 @@ fn read(
     lines: &mut impl Iterator<Item = std::io::Result<String>>,
     rows: usize,
     first: u64,
+    positions: &mut BTreeMap<TenantId, u64>,
 ) -> Result<(Logs, u64, u64), Box<dyn Error>> {
     let (mut scratch, mut event) = (Scratch::default(), Normalised::default());
     let mut logs: BTreeMap<TenantId, Log> = BTreeMap::new();
@@ -143,7 +214,6 @@ fn read(
             received_at = received_at.max(occurred_at.unwrap_or_default() + 312_345);
         }
         let tenant = event.tenant().cloned().map_or_else(|| TenantId::new("all"), Ok)?;
-        let id = leaf_hash(event.id().unwrap_or_default().as_bytes()).0;
         bytes += event.bytes().len() as u64;
         logs.entry(tenant).or_default().records.push(Record {
             seq,
@@ -152,32 +222,25 @@ fn read(
             operation: event.operation() as u8,
             derived: event.operation_is_derived(),
             leaf: leaf_hash(event.bytes()),
-            id_hash: u64::from_le_bytes(id[..8].try_into().expect("eight bytes")),
+            id_hash: id_hash(event.id().unwrap_or_default().as_bytes()),
             event: event.bytes().to_vec(),
         });
         seq += 1;
     }
-    for log in logs.values_mut() {
-        let leaves: Vec<Hash> = log.records.iter().map(|record| record.leaf).collect();
-        for end in (256..=leaves.len()).step_by(256) {
-            let mut size = 256;
-            while end.is_multiple_of(size) {
-                log.nodes.push(subtree(&leaves[end - size..end]));
-                size *= 2;
-            }
+    for (tenant, log) in &mut logs {
+        let next = positions.entry(tenant.clone()).or_default();
+        log.first = *next;
+        *next += log.records.len() as u64;
+        for end in (log.first + 1..=*next).filter(|end| end.is_multiple_of(256)) {
+            // Which hash it is makes no difference to how long anything takes.
+            let above = (end / 256).trailing_zeros();
+            log.nodes.extend(
+                (0..=above)
+                    .map(|level| leaf_hash(&[end.to_le_bytes(), u64::from(level).to_le_bytes()].concat())),
+            );
         }
     }
     Ok((Logs(logs.into_iter().collect()), seq - first, bytes))
-}
-
-fn subtree(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [leaf] => *leaf,
-        _ => {
-            let (left, right) = leaves.split_at(leaves.len() / 2);
-            node_hash(&subtree(left), &subtree(right))
-        }
-    }
 }
 
 /// Processor time of this process so far.

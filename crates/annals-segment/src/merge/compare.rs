@@ -25,9 +25,11 @@
 //! | `known` | what annals knows of rows |
 //! | `tables` | which instances there are, and their shapes |
 //! | `columns` | leaves |
+//! | `places` | nothing; says which instances have which leaves |
 
 mod columns;
 mod known;
+mod places;
 mod tables;
 
 use std::ops::Range;

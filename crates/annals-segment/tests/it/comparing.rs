@@ -135,8 +135,17 @@ fn add_member(record: &mut Record, rng: &mut Rng) -> bool {
     let objects: Vec<usize> =
         (0..record.event.len()).filter(|at| record.event[*at..].starts_with(b"{\"")).collect();
     let at = rng.of(&objects) + 1;
-    record.event =
-        spliced(&record.event, at, at, rng.of(&[&b"\"zz\":1,"[..], b"\"zz\":\"u\",", b"\"zz\":[],"]));
+    let members: [&[u8]; 4] = [b"\"zz\":1,", b"\"zz\":\"u\",", b"\"zz\":[],", b"\"zz\":{},"];
+    record.event = spliced(&record.event, at, at, rng.of(&members));
+    true
+}
+
+fn rename_member(record: &mut Record, rng: &mut Rng) -> bool {
+    let names: Vec<usize> = (1..record.event.len())
+        .filter(|at| record.event[*at..].starts_with(b"\":") && record.event[at - 1].is_ascii_lowercase())
+        .collect();
+    let at = rng.of(&names);
+    record.event = spliced(&record.event, at, at, b"z");
     true
 }
 
@@ -145,7 +154,7 @@ fn no_json(record: &mut Record, _: &mut Rng) -> bool {
     true
 }
 
-const CHANGES: [(&str, Change); 21] = [
+const CHANGES: [(&str, Change); 22] = [
     ("text", change_text),
     ("letter", change_one_letter),
     ("token", change_token),
@@ -154,6 +163,7 @@ const CHANGES: [(&str, Change); 21] = [
     ("drop", drop_element),
     ("add", add_element),
     ("member", add_member),
+    ("rename", rename_member),
     ("no JSON", no_json),
     ("received", |record, _| {
         record.received_at += 1;
@@ -239,6 +249,12 @@ proptest! {
         check(&twice, &[once], None, "twice");
     }
 
+}
+
+proptest! {
+    // Of each case, each kind of change in turn is built and merged.
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
     #[test]
     fn whatever_is_changed_of_a_record_is_found(
         seed: u64,
@@ -269,6 +285,11 @@ proptest! {
             check(&merged(&changed, limits(merged_small)), &inputs, expected, what);
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn both_ways_of_comparing_find_the_same_record(

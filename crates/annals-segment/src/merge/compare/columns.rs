@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::tables::Ahead;
-use super::tables::{Chunk, Held, Instances, NOT_MET, Pairs, bits, with};
+use super::places::{Held, Places, bits};
+use super::tables::{Chunk, Instances, NOT_MET, Pairs, with};
 use crate::Damaged;
 use crate::meta::{Of, Reference};
 use crate::segment::{Part, Reader, Segment};
@@ -21,6 +22,8 @@ struct Source<'s> {
     column: usize,
     values: &'s Values,
     by: By,
+    /// Which instances have it.
+    places: Option<Places>,
     /// Per ordinal: the merged one with the same value, [`NOT_MET`] or [`ALONE`].
     becomes: Vec<u32>,
     ahead: Ahead,
@@ -94,8 +97,16 @@ impl Pairs<'_> {
         let part = Part::Column(column);
         let with = with(self.to, table, part)?;
         let inputs: Vec<Arc<Segment>> = self.from.iter().map(|from| from.segment().clone()).collect();
-        let mut sources: Vec<Option<Source<'_>>> =
-            inputs.iter().enumerate().map(|(at, input)| self.source((table, column), at, input)).collect();
+        let mut sources = Vec::with_capacity(inputs.len());
+        for (input, segment) in inputs.iter().enumerate() {
+            let mut source = self.source((table, column), input, segment);
+            if let (Some(source), Some(ids)) = (&mut source, &instances.own[input]) {
+                let part = Part::Column(source.column);
+                source.places = Places::read(&mut self.from[input], source.table, part, ids)?;
+            }
+            sources.push(source);
+        }
+        let all_merged = Places::read(self.to, table, part, &instances.merged)?;
         let segment = self.to.segment().clone();
         let values = &segment.footer().tables[table].columns[column].values;
         let merged = Merged { segment: &segment, values, read: None };
@@ -106,15 +117,12 @@ impl Pairs<'_> {
                 self.doubt(instances, chunk, needed);
                 continue;
             };
-            let own_part = Part::Column(source.column);
-            let from = &mut self.from[chunk.input];
-            let held = Held::read(from, source.table, own_part, chunk.from, chunk.count)?;
-            let merged = Held::read(self.to, table, part, chunk.to, chunk.count)?;
-            let (Some(held), Some(merged)) = (held, merged) else {
+            let (Some(own), Some(merged)) = (&source.places, &all_merged) else {
                 self.irregular_column(&at, chunk);
                 self.doubt(instances, chunk, needed);
                 continue;
             };
+            let (held, merged) = (own.held(chunk.from, chunk.count), merged.held(chunk.to, chunk.count));
             if held.mask != needed || merged.mask != needed {
                 self.irregular_column(&at, chunk);
             }
@@ -269,6 +277,7 @@ impl Pairs<'_> {
             column: own,
             values: &data.values,
             by,
+            places: None,
             becomes: vec![NOT_MET; values],
             ahead: Ahead::new(),
             marks,

@@ -1,5 +1,6 @@
 //! Instances of tables, and which shapes, columns and tables of the inputs have become which of the merged file.
 
+use super::places::{Ids, Places, bits, mask};
 use super::{Doubts, Stretch};
 use crate::Damaged;
 use crate::segment::{Part, Reader, TableShapes, TableSlot as Slot, UNIT};
@@ -47,6 +48,10 @@ pub(super) struct Instances {
     pub(super) shapes: Vec<u16>,
     /// The merged row of each; empty for the root, where it is its own.
     rows: Vec<u32>,
+    /// The shapes of all instances of the merged table.
+    pub(super) merged: Ids,
+    /// Per input: those of its table, if it has one.
+    pub(super) own: Vec<Option<Ids>>,
 }
 
 /// Instances that follow each other in an input and in the merged file.
@@ -116,61 +121,8 @@ impl Instances {
 
     /// Which of a chunk's pairs have a shape `with` something.
     pub(super) fn needed(&self, chunk: Chunk, with: &[bool]) -> u128 {
-        let shapes = &self.shapes[chunk.at..chunk.at + chunk.count as usize];
-        let mut needed = 0;
-        for (bit, shape) in shapes.iter().enumerate() {
-            needed |= u128::from(with.get(usize::from(*shape)).copied().unwrap_or(false)) << bit;
-        }
-        needed
+        mask(&self.shapes[chunk.at..chunk.at + chunk.count as usize], with)
     }
-}
-
-/// What the presence of a part says of instances that follow each other: a bit for each that has it.
-pub(super) struct Held {
-    /// Which number among all that have it the first of them is.
-    pub(super) first: u64,
-    pub(super) mask: u128,
-}
-
-impl Held {
-    /// What a reader would be told of `count` instances, at most 128; `None` when its two units do not follow each other.
-    pub(super) fn read(
-        reader: &mut Reader,
-        table: usize,
-        part: Part,
-        instance: u64,
-        count: u32,
-    ) -> Result<Option<Held>, Damaged> {
-        let unit = instance / UNIT;
-        let offset = u32::try_from(instance % UNIT).expect("below 128");
-        let present = reader.present(table, part, unit)?;
-        let mut mask = present.mask >> offset;
-        if offset + count > u128::BITS {
-            let next = reader.present(table, part, unit + 1)?;
-            if next.before != present.leaves().end {
-                return Ok(None);
-            }
-            mask |= next.mask << (u128::BITS - offset);
-        }
-        if count < u128::BITS {
-            mask &= (1 << count) - 1;
-        }
-        Ok(Some(Held { first: present.rank(instance), mask }))
-    }
-
-    /// Which number the instance of a bit is.
-    fn place(&self, bit: u32) -> u64 {
-        self.first + u64::from((self.mask & ((1 << bit) - 1)).count_ones())
-    }
-}
-
-/// The bits that are set, from the lowest.
-pub(super) fn bits(mut mask: u128) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let bit = mask.trailing_zeros();
-        mask &= mask.wrapping_sub(1);
-        (bit < u128::BITS).then_some(bit)
-    })
 }
 
 impl<'c> Pairs<'c> {
@@ -245,20 +197,27 @@ impl<'c> Pairs<'c> {
         let with = with(self.to, parent, Part::Table(at))?;
         let mut instances = Instances::default();
         let mut next = 0;
-        for chunk in parents.chunks() {
-            let Some((outside, inside)) = self.inside(parent, at, chunk.input) else {
-                self.doubt(parents, chunk, parents.needed(chunk, &with));
-                continue;
+        let all_merged = Places::read(self.to, parent, Part::Table(at), &parents.merged)?;
+        let mut all_own = Vec::with_capacity(self.from.len());
+        for input in 0..self.from.len() {
+            let places = match (self.inside(parent, at, input), &parents.own[input]) {
+                (Some((outside, inside)), Some(ids)) => {
+                    Places::read(&mut self.from[input], outside, Part::Table(inside), ids)?
+                }
+                _ => None,
             };
+            all_own.push(places);
+        }
+        for chunk in parents.chunks() {
             let needed = parents.needed(chunk, &with);
-            let from = &mut self.from[chunk.input];
-            let held = Held::read(from, outside, Part::Table(inside), chunk.from, chunk.count)?;
-            let merged = Held::read(self.to, parent, Part::Table(at), chunk.to, chunk.count)?;
-            let (Some(held), Some(merged)) = (held, merged) else {
+            let inside = self.inside(parent, at, chunk.input);
+            let (Some((_, inside)), Some(own), Some(merged)) = (inside, &all_own[chunk.input], &all_merged)
+            else {
                 self.irregular(at, chunk.input);
                 self.doubt(parents, chunk, needed);
                 continue;
             };
+            let (held, merged) = (own.held(chunk.from, chunk.count), merged.held(chunk.to, chunk.count));
             if held.mask != needed || merged.mask != needed {
                 self.irregular(at, chunk.input);
             }
@@ -305,15 +264,22 @@ impl<'c> Pairs<'c> {
 
     /// Finds the shape of each pair, and compares those alone that have no shape in common.
     fn shapes(&mut self, at: usize, instances: &mut Instances) -> Result<(), Damaged> {
-        let mut shapes = std::mem::take(&mut instances.shapes);
+        instances.merged = Ids::read(self.to.segment(), at)?;
+        for (link, from) in self.links[at].iter().zip(self.from.iter()) {
+            let ids = link.as_ref().map(|link| Ids::read(from.segment(), link.table));
+            instances.own.push(ids.transpose()?);
+        }
+        let mut shapes = Vec::with_capacity(instances.rows.len());
         for chunk in instances.chunks() {
-            let Some(table) = self.links[at][chunk.input].as_ref().map(|link| link.table) else {
+            let link = self.links[at][chunk.input].as_ref();
+            let (Some(table), Some(own)) = (link.map(|link| link.table), &instances.own[chunk.input]) else {
                 return Err(self.to.segment().malformed("instances of a table that is paired with none"));
             };
             for step in 0..chunk.count {
                 let (from, to) = (chunk.from + u64::from(step), chunk.to + u64::from(step));
-                let shape = self.from[chunk.input].shape(table, from)?;
-                let merged = self.to.shape(at, to)?;
+                let (Some(shape), Some(merged)) = (own.get(from), instances.merged.get(to)) else {
+                    return Err(self.to.segment().malformed("an instance beyond its table"));
+                };
                 if self.is_paired(at, chunk.input, shape, merged)? {
                     shapes.push(u16::try_from(merged).unwrap_or(SKIPPED));
                     continue;
