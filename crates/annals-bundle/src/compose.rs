@@ -6,6 +6,8 @@ use core::fmt::Write as _;
 use annals_tree::commitment::Salt;
 use annals_tree::{Hash, Secret};
 
+use crate::plain::plain_end;
+
 /// The largest complete subtrees that make up positions `from` to `to`, exclusive, from the left: level and index on it.
 pub fn gap_nodes(from: u64, to: u64) -> impl Iterator<Item = (u32, u64)> {
     let mut at = from;
@@ -157,25 +159,29 @@ fn number_after(before: &[u8], number: u64, out: &mut Vec<u8>) {
 
 fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend(
-        bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    );
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    for (pair, byte) in out[start..].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
 }
 
 fn text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
-        out.extend_from_slice(&rest[..at]);
-        match rest[at] {
-            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
-            byte => {
+    let bytes = text.as_bytes();
+    let mut begin = 0;
+    loop {
+        let end = plain_end(bytes, begin);
+        out.extend_from_slice(&bytes[begin..end]);
+        match bytes.get(end) {
+            None => break,
+            Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
+            Some(byte) => {
                 out.extend_from_slice(b"\\u00");
-                hex(&[byte], out);
+                hex(&[*byte], out);
             }
         }
-        rest = &rest[at + 1..];
+        begin = end + 1;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }

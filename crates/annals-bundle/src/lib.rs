@@ -43,6 +43,7 @@ mod keys;
 mod lifecycle;
 mod line;
 mod manifest;
+mod plain;
 mod registry;
 #[cfg(test)]
 mod tests;

@@ -8,16 +8,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Hex, Raw, RawUnit, decode_hex};
+use crate::plain::plain_end;
 
 /// Units for which there is room at first.
 const UNITS: usize = 24;
 
 /// Reads a line; none when it is not known whether it is one.
 pub(super) fn read(line: &str) -> Option<Raw<'_>> {
-    // In no string of JSON, and between its parts nothing that is written here.
-    if line.bytes().fold(false, |found, byte| found | (byte < b' ')) {
-        return None;
-    }
     let mut rest = Rest { line, at: 0 };
     rest.step("{\"position\":")?;
     let position = rest.number()?;
@@ -102,7 +99,7 @@ impl<'a> Rest<'a> {
                     return Some(Cow::Owned(text));
                 }
                 // What was escaped is the beginning of what follows.
-                (_, Some(b'"' | b'\\')) => {
+                (b'\\', Some(b'"' | b'\\')) => {
                     let end = plain_end(bytes, self.at + 2);
                     text.push_str(&self.line[self.at + 1..end]);
                     self.at = end;
@@ -133,26 +130,6 @@ impl<'a> Rest<'a> {
         self.step("]")?;
         Some(unit)
     }
-}
-
-/// Where the next quote or backslash is from `at` on, or the end.
-#[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const fn all(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    // Sets the high bit of the first byte that is zero, and of none before it.
-    let zero = |word: u64| word.wrapping_sub(all(1)) & !word & all(0x80);
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*eight);
-        let found = zero(word ^ all(b'"')) | zero(word ^ all(b'\\'));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ pub const GAP_POSITIONS: u64 = 1 << 16;
 /// A page ends behind the line with which it has so many bytes.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// The line that makes it full is rarely longer, and none of the others either.
+const LINE_BYTES_MANY: usize = 8 << 10;
+
 /// Records taken from the ledger at once: at most, and of how many bytes in all, judged by those before.
 const RECORDS_AT_ONCE: u64 = 256;
 const BYTES_AT_ONCE: u64 = 1 << 20;
@@ -138,7 +141,7 @@ impl Plan {
             ledger,
             effort,
             page: Page {
-                lines: Vec::new(),
+                lines: Vec::with_capacity(room(self.size.saturating_sub(from))),
                 next: from,
                 tally: Tally::default(),
                 rows: Vec::new(),
@@ -471,6 +474,12 @@ impl Writer<'_> {
         self.page.next = to;
         Ok(())
     }
+}
+
+/// Bytes for which a page has room at first, where so many positions are left.
+fn room(positions: u64) -> usize {
+    let lines = usize::try_from(positions).unwrap_or(usize::MAX);
+    lines.saturating_mul(LINE_BYTES_MANY).min(PAGE_BYTES + LINE_BYTES_MANY)
 }
 
 /// The time in a record's entry.

@@ -86,16 +86,4 @@ proptest! {
         let other = format!("{}{}{}", &line[..at], put.unwrap_or_default(), &line[at + width..]);
         agrees(&other);
     }
-
-    #[test]
-    fn the_first_quote_or_backslash_ends_what_is_plain(
-        text in prop::collection::vec(prop::sample::select(&['a', '"', '\\', '\u{a2}', '#', '!', '[', ']'][..]), 0..40),
-        from in 0_usize..44,
-    ) {
-        let text: String = text.into_iter().collect();
-        let bytes = text.as_bytes();
-        let found = bytes.iter().skip(from).position(|byte| matches!(byte, b'"' | b'\\'));
-        let end = found.map_or(bytes.len().max(from), |at| from + at);
-        prop_assert_eq!(plain_end(bytes, from), end);
-    }
 }
