@@ -88,6 +88,10 @@ codes! {
         LeapSecond = "leap_second",
         /// `occurred_at` is more than five minutes ahead of our clock; kept as it is.
         ClockAhead = "clock_ahead",
+        /// A value looks like a password, a token or a private key; it is kept as sent.
+        LooksSecret = "looks_secret",
+        /// A value looks like the number of a payment card; it is kept as sent.
+        LooksLikeCard = "looks_like_card",
         /// More warnings than are listed; the message says how many.
         More = "more",
     }

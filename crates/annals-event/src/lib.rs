@@ -33,7 +33,9 @@ pub mod json;
 pub mod model;
 mod normalise;
 mod operation;
+pub mod redact;
 mod render;
+pub mod suspect;
 mod time;
 mod units;
 

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 use annals_event::filter::Marker;
+use annals_event::json::Document;
+use annals_event::redact::Redaction;
+use annals_event::suspect::{Suspect, Suspicion, suspicions};
 use annals_event::{
     Normalised, Operation, Position, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode,
     normalise,
@@ -25,6 +28,7 @@ use crate::commit::Commits;
 use crate::ids;
 use crate::known::{self, Asked};
 use crate::marks::Marked;
+use crate::policy::ValueHasher;
 use crate::secrets::{Lease, Secrets};
 use crate::signing::read;
 use crate::state::State;
@@ -101,6 +105,8 @@ struct Taken {
     occurred_at: Option<Timestamp>,
     source: Option<(u64, u64)>,
     warnings: Vec<Warning>,
+    /// Values that the tenant's rules took.
+    redacted: u64,
 }
 
 /// Workspaces kept; more requests at once than this make their own.
@@ -118,6 +124,15 @@ struct Workspace {
     marker: Marker,
     /// Canonical bytes of the events taken, one after the other.
     arena: Vec<u8>,
+    /// An event of which values were taken, and its parse.
+    redacted: Vec<u8>,
+    document: Document,
+}
+
+/// What is taken out of a tenant's events.
+struct Redacting {
+    rules: Arc<Redaction>,
+    hasher: ValueHasher,
 }
 
 /// The events of one request, read one after another.
@@ -128,6 +143,8 @@ pub struct Draft<'a> {
     rules: Rules,
     work: Workspace,
     tenants: Vec<TenantId>,
+    /// Of each tenant what is taken out of its events, if anything is.
+    redactions: Vec<Option<Redacting>>,
     tenant_index: BTreeMap<TenantId, u16>,
     entries: Vec<Entry>,
     ids: IdMaker,
@@ -159,6 +176,8 @@ pub(crate) enum SealedItem {
         id: String,
         /// What to tell the sender.
         warnings: Vec<Warning>,
+        /// Values that the tenant's rules took out of it.
+        redacted: u64,
     },
 }
 
@@ -221,6 +240,7 @@ impl Acceptor {
             rules,
             work: self.workspaces.lock().expect("no holder of this lock panics").pop().unwrap_or_default(),
             tenants: Vec::new(),
+            redactions: Vec::new(),
             tenant_index: BTreeMap::new(),
             entries: Vec::new(),
             ids: IdMaker::default(),
@@ -229,10 +249,27 @@ impl Acceptor {
         }
     }
 
+    fn redacting(&self, tenant: &TenantId) -> Option<Redacting> {
+        let rules = read(&self.state).redaction(tenant)?;
+        Some(Redacting { rules, hasher: ValueHasher::new(&self.id_key, tenant) })
+    }
+
     /// Leases `count` secrets.
     fn lease(&self, count: usize, now_us: u64) -> Vec<Lease> {
         let mut secrets = self.secrets.lock().expect("no holder of this lock panics");
         secrets.lease(count, now_us, &*self.entropy)
+    }
+}
+
+/// Tells of what looks like it should not be in a log.
+fn warn_of_suspects(event: &[u8], warnings: &mut Vec<Warning>) {
+    for Suspicion { suspect, pointer } in suspicions(event) {
+        let (code, what) = match suspect {
+            Suspect::Secret => (WarningCode::LooksSecret, "a secret"),
+            Suspect::Card => (WarningCode::LooksLikeCard, "the number of a payment card"),
+        };
+        let message = format!("the value looks like {what}; it is kept as sent");
+        warnings.push(Warning { code, pointer, message });
     }
 }
 
@@ -267,8 +304,12 @@ impl Draft<'_> {
             Some(id) => id,
             None => self.give_id(),
         };
+        let mut warnings = self.work.normalised.warnings().to_vec();
+        let redacted = self.redact(tenant, &id).map_err(|error| (Some(id.clone()), error))?;
         let event = &self.work.normalised;
-        let mut warnings = event.warnings().to_vec();
+        if !self.rules.system {
+            warn_of_suspects(event.bytes(), &mut warnings);
+        }
         let ahead_us =
             event.occurred_at().map_or(0, |at| at.as_micros().saturating_sub(self.accepted_at.as_micros()));
         if ahead_us > CLOCK_AHEAD_US_MAX {
@@ -304,7 +345,23 @@ impl Draft<'_> {
             occurred_at: event.occurred_at(),
             source,
             warnings,
+            redacted,
         })
+    }
+
+    /// Takes out of the event in hand what its tenant's rules take, and says how many values that were.
+    fn redact(&mut self, tenant: u16, id: &str) -> Result<u64, ItemError> {
+        let Some(redacting) = &self.redactions[usize::from(tenant)] else { return Ok(0) };
+        let Workspace { scratch, normalised, redacted, document, .. } = &mut self.work;
+        let hash = |value: &[u8]| redacting.hasher.hash(value);
+        let taken = redacting.rules.apply(normalised.bytes(), document, &hash, redacted);
+        if taken > 0 {
+            // Masks and hashes may be longer than what they stand for, and the limit is for what was sent.
+            let rules = self.rules.clone().with_strict(false).with_event_bytes_max(usize::MAX);
+            normalise(redacted, &rules, scratch, normalised)?;
+            debug_assert_eq!(normalised.id(), Some(id), "no rule takes an id");
+        }
+        Ok(taken)
     }
 
     /// Gives the event in hand an id.
@@ -345,6 +402,8 @@ impl Draft<'_> {
         }
         let index = u16::try_from(self.tenants.len()).expect("a request is at most 10,000 items");
         self.tenants.push(tenant.clone());
+        let redacting = if self.rules.system { None } else { self.acceptor.redacting(tenant) };
+        self.redactions.push(redacting);
         self.tenant_index.insert(tenant.clone(), index);
         Ok(index)
     }
@@ -376,6 +435,7 @@ impl Draft<'_> {
                 tenant: self.tenants[usize::from(taken.tenant)].clone(),
                 id: taken.id,
                 warnings: taken.warnings,
+                redacted: taken.redacted,
             },
         });
         Sealed { batch: Some(batch), marks, events, items: items.collect() }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyId, KeyRecord};
+use crate::policy::{self, RedactionRule};
 
 /// One change, as it stands under `/metadata/control` of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,13 @@ pub enum Control {
         /// What is wrong.
         problem: String,
     },
+    /// What is taken out of a tenant's events before anything of them is kept. Holds for events that come after it.
+    RedactionSet {
+        /// Whose events.
+        tenant: String,
+        /// All rules in force from now on; none ends the redaction.
+        rules: Vec<RedactionRule>,
+    },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
         /// How far it had jumped, µs.
@@ -118,6 +126,7 @@ impl Control {
             Self::AccessGap { .. } => "annals.access.gap",
             Self::ScrubEnded { .. } => "annals.scrub.end",
             Self::ScrubFound { .. } => "annals.scrub.find",
+            Self::RedactionSet { .. } => "annals.redaction.set",
             Self::ClockConfirmed { .. } => "annals.clock.confirm",
         }
     }
@@ -126,13 +135,14 @@ impl Control {
         match self {
             Self::TenantCreated { .. } | Self::KeyCreated { .. } => "create",
             Self::KeyEnded { .. } => "delete",
+            Self::RedactionSet { .. } => "update",
             _ => "other",
         }
     }
 
     fn target(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::TenantCreated { tenant } => Some(("tenant", tenant)),
+            Self::TenantCreated { tenant } | Self::RedactionSet { tenant, .. } => Some(("tenant", tenant)),
             Self::KeyCreated { key, .. } => Some(("key", &key.id.0)),
             Self::KeyEnded { end } => Some(("key", &end.key_id.0)),
             _ => None,
@@ -154,15 +164,18 @@ impl Control {
         })
     }
 
-    /// Checks what the form alone does not: a key that names a tenant is bound to one.
+    /// Checks what the form alone does not: a key that names a tenant is bound to one, and rules are such as can be.
     ///
     /// # Errors
     ///
-    /// The tenant's id is none; read as absent, it would make the key one for all tenants.
+    /// The tenant's id is none; read as absent, it would make the key one for all tenants. Or a rule cannot be.
     pub(crate) fn check(&self) -> Result<(), serde_json::Error> {
         match self {
             Self::KeyCreated { key, .. } if key.tenant.is_some() && key.tenant_id().is_none() => {
                 Err(serde::de::Error::custom("the key's tenant is no tenant id"))
+            }
+            Self::RedactionSet { rules, .. } => {
+                policy::redaction(rules).map(drop).map_err(serde::de::Error::custom)
             }
             _ => Ok(()),
         }

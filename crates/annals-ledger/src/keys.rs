@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::control::KeyEnd;
+use crate::policy::Policies;
 use crate::rotation::Rotations;
 
 const PREFIX: &str = "annals_";
@@ -222,6 +223,9 @@ pub struct Keys {
     /// Changes of the key that signs, which is no API key, and goes with these into manifests.
     #[serde(default, rename = "signing", skip_serializing_if = "Rotations::is_empty")]
     pub(crate) rotations: Rotations,
+    /// What was decided about tenants' events, which goes with these into manifests, too.
+    #[serde(default, skip_serializing_if = "Policies::is_empty")]
+    pub(crate) policies: Policies,
 }
 
 impl Keys {

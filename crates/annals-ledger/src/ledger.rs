@@ -126,6 +126,8 @@ pub struct ItemResult {
     pub status: ItemStatus,
     /// What to tell the sender of an item that is kept.
     pub warnings: Vec<Warning>,
+    /// Values that the tenant's rules took out of it.
+    pub redacted: u64,
     /// The tenant it went to; none when it went nowhere.
     pub tenant: Option<TenantId>,
 }
@@ -438,13 +440,17 @@ impl Ledger {
         };
         let mut outcomes = outcomes.into_iter();
         let results = sealed.items.into_iter().map(|item| match item {
-            SealedItem::Refused(id, error) => {
-                ItemResult { id, status: ItemStatus::Rejected(error), warnings: Vec::new(), tenant: None }
-            }
-            SealedItem::Going { tenant, id, warnings } => {
+            SealedItem::Refused(id, error) => ItemResult {
+                id,
+                status: ItemStatus::Rejected(error),
+                warnings: Vec::new(),
+                redacted: 0,
+                tenant: None,
+            },
+            SealedItem::Going { tenant, id, warnings, redacted } => {
                 let status = item_status(outcomes.next().expect("the ledger gives one outcome an item"));
                 let warnings = if matches!(status, ItemStatus::Rejected(_)) { Vec::new() } else { warnings };
-                ItemResult { id: Some(id), status, warnings, tenant: Some(tenant) }
+                ItemResult { id: Some(id), status, warnings, redacted, tenant: Some(tenant) }
             }
         });
         Ok(results.collect())
@@ -462,18 +468,18 @@ impl Ledger {
         Ok(matches!(outcome, Outcome::Created { .. }))
     }
 
-    /// Stores a change of keys. `false` when it speaks of a key that does not exist.
+    /// Stores a change of keys or policies. `false` when it speaks of a key that does not exist.
     ///
     /// # Errors
     ///
     /// [`CommitError`].
-    pub async fn change_keys(&self, control: Control, author: &Author) -> Result<bool, CommitError> {
+    pub async fn change(&self, control: Control, author: &Author) -> Result<bool, CommitError> {
         let batch = self.shared.control_batch(&control, author);
         let outcome = self.shared.change(batch).await?;
         Ok(matches!(outcome, Outcome::Created { .. }))
     }
 
-    /// A new secret, to be stored by [`Ledger::change_keys`] and shown once.
+    /// A new secret, to be stored by [`Ledger::change`] and shown once.
     #[must_use]
     pub fn new_key_secret(&self) -> KeySecret {
         KeySecret::from_random(&random(&*self.shared.entropy))
@@ -486,7 +492,7 @@ impl Ledger {
     /// [`CommitError`].
     pub async fn reset_operator_key(&self) -> Result<KeySecret, CommitError> {
         let secret = self.new_key_secret();
-        self.change_keys(operator_key_created(&secret), &Author::Machine).await?;
+        self.change(operator_key_created(&secret), &Author::Machine).await?;
         Ok(secret)
     }
 

@@ -40,6 +40,7 @@ mod nodes;
 pub mod observer;
 mod order;
 mod pace;
+mod policy;
 mod queue;
 pub mod read;
 pub mod record;
@@ -75,6 +76,7 @@ pub use ledger::{
     Poured,
 };
 pub use observer::{Observer, Unobserved};
+pub use policy::{RedactionAct, RedactionRule, redaction};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
 pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};

@@ -9,6 +9,7 @@ mod heads;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
+use annals_event::redact::Redaction;
 use annals_event::{Operation, Position, TenantId, Timestamp};
 use annals_journal::Place;
 use annals_segment::Damaged;
@@ -29,6 +30,7 @@ use crate::manifest::{Manifest, TenantEntry};
 use crate::marks::Marked;
 use crate::nodes::{LogNodes, NodeError};
 use crate::order::Spot;
+use crate::policy::RedactionRule;
 use crate::rotation::{self, Told};
 use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
@@ -538,6 +540,16 @@ impl State {
         keys.rotations.current(self.genesis.as_ref()?)
     }
 
+    /// What is taken out of a tenant's events before they are kept, if anything is.
+    pub(crate) fn redaction(&self, tenant: &TenantId) -> Option<Arc<Redaction>> {
+        self.keys.read().expect("no holder of this lock panics").policies.redaction(tenant)
+    }
+
+    /// The rules behind that.
+    pub(crate) fn redaction_rules(&self, tenant: &TenantId) -> Vec<RedactionRule> {
+        self.keys.read().expect("no holder of this lock panics").policies.redaction_rules(tenant).to_vec()
+    }
+
     /// Whether a log has to say who signs it before it is signed.
     pub(crate) fn owes_key(&self, log: u32) -> bool {
         self.keys.read().expect("no holder of this lock panics").rotations.owes(log)
@@ -570,6 +582,9 @@ impl State {
                 }
             }
             Control::KeyEnded { end } => keys.expire(&end, now),
+            Control::RedactionSet { tenant, rules } => {
+                keys.policies.set_redaction(&tenant, rules).expect("the change was checked");
+            }
             Control::ServerStarted { .. } => self.running = true,
             Control::ServerStopped => self.running = false,
             Control::TenantCreated { .. }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
@@ -580,8 +579,10 @@ impl Background {
                 Ok(Done::Nothing) => self.shared.sealing.wait(turns, TICK),
                 Ok(_) => {}
                 Err(_) => {
-                    let began = Instant::now();
-                    while began.elapsed() < pause && !self.shared.stopping.load(Ordering::Acquire) {
+                    let until = self.shared.clock.monotonic_us().saturating_add(micros(pause));
+                    while self.shared.clock.monotonic_us() < until
+                        && !self.shared.stopping.load(Ordering::Acquire)
+                    {
                         self.shared.sealing.wait(self.shared.sealing.turns(), TICK);
                     }
                 }
@@ -640,6 +641,10 @@ impl Background {
             }
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Sealing {

@@ -317,7 +317,7 @@ impl AccessLog {
         let gap = self.gap().take();
         if let Some(gap) = gap {
             let control = Control::AccessGap { since_us: gap.since_us, records: gap.records };
-            if self.ledger.change_keys(control, &Author::System).await.is_err() {
+            if self.ledger.change(control, &Author::System).await.is_err() {
                 self.widen(gap);
             }
         }

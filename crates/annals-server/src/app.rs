@@ -26,8 +26,8 @@ use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, registry, search,
-    summary, tenants,
+    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, redaction, registry,
+    search, summary, tenants,
 };
 
 /// Shared by all requests.
@@ -173,6 +173,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prove::log_checkpoint))
         .routes(routes!(prove::tile))
         .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(redaction::get, redaction::put))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::end))

@@ -332,6 +332,10 @@ impl Counts {
         app.metrics.ingested("created", self.created);
         app.metrics.ingested("duplicate", self.duplicate);
         app.metrics.ingested("rejected", self.rejected);
+        app.metrics.redacted(results.iter().map(|result| result.redacted).sum());
+        for warning in results.iter().flat_map(|result| &result.warnings) {
+            app.metrics.warned(warning.code.as_str());
+        }
         if self.rejected == self.conflicts {
             return;
         }

@@ -253,7 +253,7 @@ pub(crate) async fn end(
     let key = known(&app, &asker.caller, &id)?;
     check_rights(&asker.caller, &key.scopes, &key.dialects)?;
     let end = KeyEnd { key_id: key.id, expires_at_us: app.ledger.clock().now().as_micros() };
-    if app.ledger.change_keys(Control::KeyEnded { end }, &asker.caller.author()).await? {
+    if app.ledger.change(Control::KeyEnded { end }, &asker.caller.author()).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(key_unknown())
@@ -360,7 +360,7 @@ async fn store(
     replaces: Vec<KeyEnd>,
 ) -> Result<(StatusCode, Json<ShownKey>), Problem> {
     let about = Key::of(&key);
-    if !app.ledger.change_keys(Control::KeyCreated { key, replaces }, &caller.author()).await? {
+    if !app.ledger.change(Control::KeyCreated { key, replaces }, &caller.author()).await? {
         return Err(key_unknown());
     }
     Ok((StatusCode::CREATED, Json(ShownKey { key: secret.reveal().to_owned(), about })))

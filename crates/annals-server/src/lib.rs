@@ -47,6 +47,7 @@ mod problem;
 mod prove;
 mod query;
 mod reading;
+mod redaction;
 mod registry;
 mod request;
 mod scrub;

@@ -42,6 +42,8 @@ pub struct Metrics {
     registry: Registry,
     items: Family<ResultLabel, Counter>,
     refusals: Family<CodeLabel, Counter>,
+    warnings: Family<CodeLabel, Counter>,
+    redacted: Counter,
     problems: Family<CodeLabel, Counter>,
     body_bytes: Counter,
     appends: Histogram,
@@ -99,6 +101,8 @@ impl Metrics {
         let metrics = Self {
             items: Family::default(),
             refusals: Family::default(),
+            warnings: Family::default(),
+            redacted: Counter::default(),
             problems: Family::default(),
             body_bytes: Counter::default(),
             appends: seconds(),
@@ -124,6 +128,16 @@ impl Metrics {
         let m = &metrics;
         registry.register("ingest_items", "Events sent, by what became of them", m.items.clone());
         registry.register("ingest_refusals", "Events refused, by code", m.refusals.clone());
+        registry.register(
+            "ingest_warnings",
+            "Warnings about events that were kept, by code",
+            m.warnings.clone(),
+        );
+        registry.register(
+            "ingest_redacted_values",
+            "Values that tenants' rules took out of events",
+            m.redacted.clone(),
+        );
         registry.register("http_problems", "Requests refused, by code", m.problems.clone());
         registry.register_with_unit(
             "ingest_body",
@@ -282,6 +296,14 @@ impl Metrics {
     /// Events were refused.
     pub(crate) fn refused_with(&self, code: &'static str, count: u64) {
         self.refusals.get_or_create(&CodeLabel { code }).inc_by(count);
+    }
+
+    pub(crate) fn warned(&self, code: &'static str) {
+        self.warnings.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(crate) fn redacted(&self, values: u64) {
+        self.redacted.inc_by(values);
     }
 
     pub(crate) fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {

@@ -121,14 +121,14 @@ impl Operators {
                 told = format!("create key {:?}", key.id);
                 let control = Control::KeyCreated { key: key.clone(), replaces: Vec::new() };
                 Box::pin(
-                    async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) },
+                    async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) },
                 )
             }
             Asked::End(end) => {
                 told = format!("end key {end:?}");
                 let control = Control::KeyEnded { end: end.clone() };
                 Box::pin(
-                    async move { ledger.change_keys(control, &Author::Machine).await.map(|_| Answer::Done) },
+                    async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) },
                 )
             }
             Asked::Operator => {

@@ -15,6 +15,7 @@ mod http;
 mod ingest;
 mod operate;
 mod prove;
+mod redaction;
 mod registry;
 mod sealed;
 mod searching;

@@ -72,6 +72,8 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/registry/proof", row(verify, 404)),
         ("GET /v1/log/checkpoint", row(verify, 200)),
         ("GET /v1/log/tile/{path}", Row { path: "entries/000.p/1", ..row(verify, 200) }),
+        ("GET /v1/redaction", row(For::Tenant("admin", 400), 200)),
+        ("PUT /v1/redaction", Row { body: r#"{"rules":[]}"#, ..row(For::Tenant("admin", 400), 200) }),
         ("GET /v1/tenants", row(For::Own("read"), 200)),
         ("POST /v1/tenants", Row { body: r#"{"id":"acme"}"#, ..row(For::Platform("admin"), 200) }),
         ("GET /v1/keys", row(For::Tenant("admin", 200), 200)),

@@ -135,8 +135,7 @@ async fn prepare(ledger: &Ledger, new: bool, events: u64, output: Output) -> Res
             expires_at_us: None,
             operator: false,
         };
-        let made =
-            ledger.change_keys(Control::KeyCreated { key, replaces: Vec::new() }, &Author::Machine).await;
+        let made = ledger.change(Control::KeyCreated { key, replaces: Vec::new() }, &Author::Machine).await;
         made.map_err(|error| Failure::new(error.kind().into(), error.to_string()))?;
         keys.push((tenant.to_owned(), secret.reveal().to_owned()));
     }

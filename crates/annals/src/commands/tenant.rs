@@ -28,6 +28,30 @@ enum Command {
         #[command(flatten)]
         server: ServerFlags,
     },
+    /// Show or change what is taken out of a tenant's events before anything of them is kept
+    ///
+    /// Without rules shows those in force. With rules these take the place of all that were; they hold for events that come after.
+    /// A rule names a place by a JSON Pointer, with `*` for every member or item. Where two name a value, the first counts: `--drop`
+    /// comes before `--mask`, `--mask` before `--hash`. Needs the scope `admin`.
+    #[command(
+        after_help = "Examples:\n  annals tenant redaction --tenant acme\n  annals tenant redaction --tenant acme --mask /context/ip --hash /actor/email --drop '/metadata/*/password'\n  annals tenant redaction --tenant acme --end"
+    )]
+    Redaction {
+        /// Leave these out
+        #[arg(long, value_name = "POINTER")]
+        drop: Vec<String>,
+        /// Put `***` in their place
+        #[arg(long, value_name = "POINTER")]
+        mask: Vec<String>,
+        /// Put a keyed hash in their place, the same for the same value
+        #[arg(long, value_name = "POINTER")]
+        hash: Vec<String>,
+        /// End all rules
+        #[arg(long, conflicts_with_all = ["drop", "mask", "hash"])]
+        end: bool,
+        #[command(flatten)]
+        server: ServerFlags,
+    },
     /// Make a tenant; making one that exists changes nothing
     ///
     /// There is no way to remove one. Needs a platform key with the scope `admin`.
@@ -46,6 +70,11 @@ const COLUMNS: &[Column] = &[
     Column { title: "RECORDS", least: 7, typical: 0, leaves: 1 },
 ];
 
+const RULE_COLUMNS: &[Column] = &[
+    Column { title: "DO", least: 4, typical: 0, leaves: 0 },
+    Column { title: "VALUES AT", least: 10, typical: 0, leaves: 1 },
+];
+
 pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
     match &args.command {
         Command::List { server } => {
@@ -60,6 +89,31 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
                 ]
             };
             table::print("tenant", &tenants, COLUMNS, row, output)?;
+        }
+        Command::Redaction { drop, mask, hash, end, server } => {
+            let acts = [("drop", drop), ("mask", mask), ("hash", hash)];
+            let rules: Vec<Value> = acts
+                .iter()
+                .flat_map(|(act, pointers)| pointers.iter().map(move |at| json!({"pointer": at, "do": act})))
+                .collect();
+            let api = server.api()?;
+            let query = server.tenant_parameter();
+            let path = &["v1", "redaction"];
+            let request = if rules.is_empty() && !end {
+                api.request(Method::GET, path, &query)
+            } else {
+                let body = json!({"rules": rules}).to_string();
+                api.request(Method::PUT, path, &query).header(CONTENT_TYPE, "application/json").body(body)
+            };
+            let told = api.value(request).await?;
+            let rules = told["rules"].as_array().cloned().unwrap_or_default();
+            let row = |rule: &Value| {
+                vec![
+                    Cell::new(rule["do"].as_str().unwrap_or_default()),
+                    Cell::new(rule["pointer"].as_str().unwrap_or_default()),
+                ]
+            };
+            table::print("rule", &rules, RULE_COLUMNS, row, output)?;
         }
         Command::Create { id, server } => {
             let api = server.api()?;
