@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::meta::{Column, Presence, Table};
 use crate::numbers::Numbers;
 use crate::plan::set::compress;
+use crate::values::{Arena, Values};
 
 /// Instances, leaves and rows that are read together.
 pub(crate) const UNIT: u64 = 128;
@@ -66,6 +67,8 @@ pub struct Reader {
     pub(super) known: KnownState,
     /// Scratch of [`Reader::put_in`].
     pub(super) text: Vec<u8>,
+    /// Bytes that may still be kept of columns' values, for who reads all rows.
+    room: usize,
 }
 
 /// No unit: none is so high.
@@ -115,6 +118,49 @@ struct ColumnState {
     before: Window<u64>,
     ordinals: Window<u32>,
     page: Page,
+    whole: Whole,
+}
+
+/// All values of a column.
+enum Whole {
+    /// Nobody has asked yet.
+    Unread,
+    /// They would take too much memory, or are not wanted: each is read when it is asked for.
+    Apart,
+    Read(Arena),
+}
+
+impl ColumnState {
+    /// All values, if there is `room` to keep them.
+    #[inline]
+    fn whole(&mut self, values: &Values, body: &Body, room: &mut usize) -> Result<Option<&Arena>, Damaged> {
+        if let Whole::Unread = self.whole {
+            self.whole = read_whole(values, body, room)?;
+        }
+        match &self.whole {
+            Whole::Read(values) => Ok(Some(values)),
+            Whole::Unread | Whole::Apart => Ok(None),
+        }
+    }
+}
+
+#[inline(never)]
+fn read_whole(values: &Values, body: &Body, room: &mut usize) -> Result<Whole, Damaged> {
+    // What is left is never nothing: that stands for keeping none.
+    let most = *room - 1;
+    let (mut read, mut bytes) = (Arena::new(), 0_usize);
+    values.each(body, 0..values.len(), |_, value| {
+        bytes = bytes.saturating_add(value.len() + size_of::<usize>());
+        if bytes <= most {
+            read.push(value);
+        }
+        Ok(())
+    })?;
+    if bytes > most {
+        return Ok(Whole::Apart);
+    }
+    *room -= bytes;
+    Ok(Whole::Read(read))
 }
 
 #[derive(Clone, Copy)]
@@ -135,6 +181,7 @@ impl TableState {
             before: Window::new(),
             ordinals: Window::new(),
             page: Page::new(),
+            whole: Whole::Unread,
         };
         TableState {
             shapes: None,
@@ -203,7 +250,14 @@ impl Reader {
             recent: Recent::new(),
             known: KnownState::new(),
             text: Vec::new(),
+            room: 0,
         }
+    }
+
+    /// From now on keeps all values of a column once one of them is asked for, of as many columns as fit in `bytes`: for whoever
+    /// reads all rows.
+    pub(super) fn keep_values(&mut self, bytes: usize) {
+        self.room = bytes;
     }
 
     /// The segment.
@@ -519,8 +573,17 @@ impl Reader {
         ordinal: u32,
         into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
-        let Reader { segment, tables, recent, .. } = self;
+        let Reader { segment, tables, recent, room, .. } = self;
         let values = &segment.footer().tables[table].columns[column].values;
+        if *room > 0
+            && let Some(whole) = tables[table].columns[column].whole(values, segment.body(), room)?
+        {
+            if ordinal as usize >= whole.len() {
+                return Err(segment.malformed("a value that is not listed"));
+            }
+            into.extend_from_slice(whole.get(ordinal as usize));
+            return Ok(());
+        }
         let key = (table * crate::meta::PATHS_MAX + column) as u64;
         let page = &mut tables[table].columns[column].page;
         recent.get(key, page, values, segment.body(), ordinal, into)

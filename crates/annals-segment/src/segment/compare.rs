@@ -14,6 +14,9 @@ use crate::build::{Row, Rows};
 /// A log, by its index, and the position of a record in it.
 type Place = (usize, u64);
 
+/// Most bytes of columns' values that are kept while all rows are compared: those of a tail, for the most part.
+const VALUES_BYTES_MAX: usize = 32 << 20;
+
 impl Segment {
     /// Reads the whole file past the cache. Tells `each` block's bytes and what is wrong with it, and goes on behind damage.
     pub fn check_blocks(&self, each: &mut dyn FnMut(u64, Option<Damaged>)) {
@@ -28,6 +31,7 @@ impl Segment {
     /// [`Damaged`] when the file cannot be read.
     pub fn same_as(self: &Arc<Self>, rows: &dyn Rows) -> Result<Option<(usize, u64)>, Damaged> {
         let mut reader = self.reader();
+        reader.keep_values(VALUES_BYTES_MAX);
         let mut event = Vec::new();
         let mut tags = Vec::new();
         let mut row = 0_u32;
