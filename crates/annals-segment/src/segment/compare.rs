@@ -30,8 +30,21 @@ impl Segment {
     ///
     /// [`Damaged`] when the file cannot be read.
     pub fn same_as(self: &Arc<Self>, rows: &dyn Rows) -> Result<Option<(usize, u64)>, Damaged> {
+        self.same_as_keeping(rows, VALUES_BYTES_MAX)
+    }
+
+    /// As [`Segment::same_as`], keeping at most so many bytes of columns' values meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn same_as_keeping(
+        self: &Arc<Self>,
+        rows: &dyn Rows,
+        bytes: usize,
+    ) -> Result<Option<(usize, u64)>, Damaged> {
         let mut reader = self.reader();
-        reader.keep_values(VALUES_BYTES_MAX);
+        reader.keep_values(bytes);
         let mut event = Vec::new();
         let mut tags = Vec::new();
         let mut row = 0_u32;

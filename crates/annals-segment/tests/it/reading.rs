@@ -233,6 +233,9 @@ fn the_first_record_that_differs_is_told() {
     let ledger = ledger(9, 3, 600, Style::Mixed);
     let segment = open(ledger.segment());
     assert_eq!(segment.same_as(&ledger).unwrap(), None);
+    for bytes in [0, 1, 3_000] {
+        assert_eq!(segment.same_as_keeping(&ledger, bytes).unwrap(), None);
+    }
     type Change = fn(&mut Record);
     let changes: [Change; 14] = [
         |record| *record.event.last_mut().unwrap() = b' ',
@@ -258,6 +261,11 @@ fn the_first_record_that_differs_is_told() {
             change(&mut records[at]);
             let place = (log, other.logs[log].records[at].position);
             assert_eq!(segment.same_as(&other).unwrap(), Some(place), "change {n}");
+            // However many of the values are kept.
+            for bytes in [0, 1, 3_000] {
+                let found = segment.same_as_keeping(&other, bytes).unwrap();
+                assert_eq!(found, Some(place), "change {n}, {bytes} bytes");
+            }
         }
     }
     // A leaf that differs where its tag does not, and a node, are of a stretch of rows.
