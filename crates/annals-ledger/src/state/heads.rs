@@ -38,8 +38,8 @@ pub(crate) struct Heads {
     bytes: u64,
     /// Logs that have a head.
     live: u64,
-    /// No head was forgotten that would be newest of a log; not so behind a manifest that kept none.
-    is_whole: bool,
+    /// So many logs may have had a head that was forgotten: those of a manifest that kept none.
+    unknown: usize,
 }
 
 struct Kept {
@@ -56,14 +56,15 @@ impl Kept {
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { kept: BTreeMap::new(), next: 0, newest: Vec::new(), bytes: 0, live: 0, is_whole: true }
+        Self { kept: BTreeMap::new(), next: 0, newest: Vec::new(), bytes: 0, live: 0, unknown: 0 }
     }
 }
 
 impl Heads {
     /// What a manifest kept; none for one from before manifests did.
     pub(crate) fn resume(kept: Option<HeadBytes>, by_name: &BTreeMap<LogName, u32>) -> Self {
-        let mut heads = Self { is_whole: kept.is_some(), ..Self::default() };
+        let unknown = if kept.is_some() { 0 } else { by_name.len() };
+        let mut heads = Self { unknown, ..Self::default() };
         for head in kept.into_iter().flatten() {
             let Ok(signed) = SignedHead::decode(&head) else { continue };
             let claims = signed.head.logs.iter();
@@ -109,11 +110,11 @@ impl Heads {
     }
 
     /// For a manifest: all that are kept. None while logs that were signed before that may have no head here.
-    pub(crate) fn to_keep(&mut self, logs: &[Log]) -> Option<HeadBytes> {
+    pub(crate) fn to_keep(&self, logs: &[Log]) -> Option<HeadBytes> {
         // Behind a manifest that kept none, every log is signed anew at the start.
-        self.is_whole =
-            self.is_whole || (0..).zip(logs).all(|(index, log)| self.size(index) > 0 || log.size() == 0);
-        self.is_whole.then(|| self.kept.values().map(|kept| kept.head.clone()).collect())
+        let unknown = (0..).zip(logs).take(self.unknown);
+        let is_whole = unknown.into_iter().all(|(index, log)| self.size(index) > 0 || log.size() == 0);
+        is_whole.then(|| self.kept.values().map(|kept| kept.head.clone()).collect())
     }
 
     /// Logs to be signed anew although they did not change, as too much is kept for their sake.
@@ -185,7 +186,7 @@ mod tests {
         let mut log = Log::new([1; 16], LogKind::Tenant, tenant);
         log.tree.push(Hash([1; 32]), &mut |_, _, _| {});
         let logs = [log];
-        let mut heads = Heads::resume(None, &BTreeMap::new());
+        let mut heads = Heads::resume(None, &[(logs[0].name(), 0)].into());
         assert_eq!(heads.to_keep(&logs), None);
         noted(&mut heads, &[(0, 1)]);
         assert_eq!(heads.to_keep(&logs).unwrap().len(), 1);
