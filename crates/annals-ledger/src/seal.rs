@@ -227,7 +227,7 @@ impl Sealer {
         let made = self.make(rows, |store, name, seed| {
             store.write(name, |out| merge::merge(&inputs, seed, &hash, out))
         })?;
-        let differs = differs(&made.segment, &inputs);
+        let differs = merge::compare::first_difference(&made.segment, &inputs);
         self.compared(&made, differs)?;
         Ok(made)
     }
@@ -446,42 +446,6 @@ impl Sealer {
 fn part(made: Made, beside: &Parts, after: u64) -> Result<Arc<Part>, SealError> {
     let Made { number, segment, bytes } = made;
     Ok(Arc::new(Part::new(number, beside.free_slot(), segment, bytes, after)?))
-}
-
-/// The first record, by log and position, that a merged segment does not give as those it was made of do.
-fn differs(
-    merged: &Arc<Segment>,
-    inputs: &[Arc<Segment>],
-) -> Result<Option<(usize, u64)>, annals_segment::Damaged> {
-    let mut reader = merged.reader();
-    let mut readers: Vec<_> = inputs.iter().map(|input| input.reader()).collect();
-    let (mut tags, mut expected) = (Vec::new(), Vec::new());
-    let mut compared = 0;
-    for index in 0..merged.logs() {
-        let (name, log) = (merged.log_name(index)?, merged.log_rows(index)?);
-        let index = usize::try_from(index).expect("logs are far below 2^32");
-        tags.clear();
-        merged.tags(log.rows.clone(), &mut tags)?;
-        let mut rows = log.rows.clone().zip(&tags);
-        for (input, reader_of_input) in inputs.iter().zip(&mut readers) {
-            let Some(from) = input.find_log(&name.tenant, name.access)? else { continue };
-            expected.clear();
-            input.tags(from.rows.clone(), &mut expected)?;
-            for (row, tag) in from.rows.zip(&expected) {
-                let record = reader_of_input.record(row)?;
-                compared += 1;
-                let same = match rows.next() {
-                    Some((here, found)) => found == tag && reader.record(here)? == record,
-                    None => false,
-                };
-                if !same {
-                    return Ok(Some((index, record.position.0)));
-                }
-            }
-        }
-    }
-    let all: u64 = inputs.iter().map(|input| u64::from(input.rows())).sum();
-    Ok((compared != all || u64::from(merged.rows()) != all).then_some((0, 0)))
 }
 
 /// Logs of which a manifest is told while the state is locked.
