@@ -24,8 +24,8 @@ const SEALING_NICENESS: i32 = 10;
 /// Niceness of the thread that merges: whoever has to wait waits for what is sealed, never for what is merged.
 const MERGING_NICENESS: i32 = 15;
 
-/// After a merge that failed: it is much work, and what is wrong with a disk or a segment seldom passes at once.
-const MERGE_PAUSE: Duration = Duration::from_secs(60);
+/// Ticks after a merge that failed: it is much work, and what is wrong with a disk or a segment seldom passes at once.
+const MERGE_PAUSE_TICKS: u32 = 60;
 
 /// A group that is durable and not yet applied: its first place and its batches.
 struct Durable {
@@ -139,8 +139,9 @@ impl Engine {
             while applier.turn(&durable, TICK) != Turn::Ended {}
         };
         let merging = sealing.clone();
-        let seal = move || sealing.run(SEALING_NICENESS, TICK, |this| this.seal(false));
-        let merge = move || merging.run(MERGING_NICENESS, MERGE_PAUSE, |this| this.merge(Sealer::merge));
+        let seal = move || sealing.run(SEALING_NICENESS, 1, |this| this.seal(false));
+        let merge =
+            move || merging.run(MERGING_NICENESS, MERGE_PAUSE_TICKS, |this| this.merge(Sealer::merge));
         vec![
             spawn("annals-journal", Box::new(write)),
             spawn("annals-ledger", Box::new(apply)),
@@ -566,8 +567,8 @@ struct Background {
 }
 
 impl Background {
-    /// Takes turns until the service stops, and pauses after one that failed.
-    fn run(&self, niceness: i32, pause: Duration, turn: impl Fn(&Self) -> Result<Done, SealError>) {
+    /// Takes turns until the service stops, and pauses for some ticks after one that failed.
+    fn run(&self, niceness: i32, ticks: u32, turn: impl Fn(&Self) -> Result<Done, SealError>) {
         let _watched = Watched(self.shared.clone());
         // Whoever sends or asks comes first; what is left undone meanwhile is bounded by two tails.
         if let Err(error) = setpriority_process(Some(gettid()), niceness) {
@@ -579,10 +580,11 @@ impl Background {
                 Ok(Done::Nothing) => self.shared.sealing.wait(turns, TICK),
                 Ok(_) => {}
                 Err(_) => {
-                    let until = self.shared.clock.monotonic_us().saturating_add(micros(pause));
-                    while self.shared.clock.monotonic_us() < until
-                        && !self.shared.stopping.load(Ordering::Acquire)
-                    {
+                    // The clock may stand still, in tests, or jump; waits are counted, and each ends early when something was sealed.
+                    for _ in 0..ticks {
+                        if self.shared.stopping.load(Ordering::Acquire) {
+                            break;
+                        }
                         self.shared.sealing.wait(self.shared.sealing.turns(), TICK);
                     }
                 }
@@ -641,10 +643,6 @@ impl Background {
             }
         }
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Sealing {

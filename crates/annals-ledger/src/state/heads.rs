@@ -29,6 +29,7 @@ const WASTE_BYTES_FREE: u64 = 256 << 10;
 const RENEWED: usize = 4;
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Heads {
     /// By numbers that rise.
     kept: BTreeMap<u64, Kept>,
@@ -51,12 +52,6 @@ struct Kept {
 impl Kept {
     fn wasted(&self) -> u64 {
         (self.head.len() as u64).saturating_sub(self.live * LOG_BYTES)
-    }
-}
-
-impl Default for Heads {
-    fn default() -> Self {
-        Self { kept: BTreeMap::new(), next: 0, newest: Vec::new(), bytes: 0, live: 0, unknown: 0 }
     }
 }
 
