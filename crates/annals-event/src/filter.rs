@@ -37,7 +37,7 @@ mod walker;
 mod words;
 
 pub use decimal::Decimal;
-pub use evaluate::{Scalar, any_below};
+pub use evaluate::{Scalar, any_below, contains_folded, mentions};
 pub use fold::fold;
 pub use marks::{Demand, EXACT_MARKS, Marker, operation_mark};
 pub use matcher::Matcher;
@@ -70,6 +70,9 @@ pub const WORDS_BYTES_MAX: usize = 1 << 10;
 /// See [`WORDS_BYTES_MAX`].
 pub const WORDS_MAX: usize = 32;
 
+/// Longest text of [`Condition::Mentions`] that is asked for by a parameter, bytes.
+pub const MENTION_BYTES_MAX: usize = 1 << 10;
+
 /// A condition on one record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
@@ -86,6 +89,9 @@ pub enum Condition {
     Element(Path, Box<Condition>),
     /// Every phrase occurs in some text of the event.
     Words(Vec<Phrase>),
+    /// Some text, number or name of a member in the event contains this, which is [folded](fold), as they are before they are
+    /// compared.
+    Mentions(Box<str>),
 }
 
 /// What a test looks at.

@@ -162,6 +162,17 @@ impl Node {
     }
 }
 
+/// What is left of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing, and nothing was written.
+    Nothing,
+    /// A container in which nothing is left but such containers.
+    Void,
+    /// Something.
+    Some,
+}
+
 /// An event that is being written.
 struct Taking<'t> {
     hash: &'t dyn Fn(&[u8]) -> [u8; 16],
@@ -170,18 +181,19 @@ struct Taking<'t> {
 }
 
 impl Taking<'_> {
-    /// Writes a value, of which these nodes speak. False, and nothing written, when it goes.
-    fn value(&mut self, value: Value<'_>, nodes: &[&Node]) -> bool {
+    /// Writes a value, of which these nodes speak, and says what is left of it.
+    fn value(&mut self, value: Value<'_>, nodes: &[&Node]) -> Left {
         if nodes.is_empty() {
             value.write_canonical(self.out);
-            return true;
+            return Left::Some;
         }
         let rule = nodes.iter().filter_map(|node| node.rule).min_by_key(|(index, _)| *index);
         if let Some((_, redact)) = rule {
             self.taken += 1;
             return self.take(value, redact);
         }
-        let start = self.out.len();
+        let (start, taken) = (self.out.len(), self.taken);
+        let mut is_void = matches!(value.kind(), Kind::Object | Kind::Array);
         match value.kind() {
             Kind::Object => {
                 self.out.push(b'{');
@@ -190,8 +202,9 @@ impl Taking<'_> {
                     let before = self.separate(start);
                     write_string(name, self.out);
                     self.out.push(b':');
-                    if !self.value(member, &nodes) {
-                        self.out.truncate(before);
+                    match self.value(member, &nodes) {
+                        Left::Nothing => self.out.truncate(before),
+                        left => is_void &= left == Left::Void,
                     }
                 }
                 self.out.push(b'}');
@@ -202,16 +215,16 @@ impl Taking<'_> {
                     let name = index.to_string();
                     let nodes: Vec<&Node> = nodes.iter().flat_map(|node| node.at(&name)).collect();
                     let before = self.separate(start);
-                    let begins = self.out.len();
-                    if !self.value(item, &nodes) || (!item.is_empty() && &self.out[begins..] == b"{}") {
-                        self.out.truncate(before);
+                    match self.value(item, &nodes) {
+                        Left::Nothing | Left::Void => self.out.truncate(before),
+                        Left::Some => is_void = false,
                     }
                 }
                 self.out.push(b']');
             }
             _ => value.write_canonical(self.out),
         }
-        true
+        if is_void && self.taken > taken { Left::Void } else { Left::Some }
     }
 
     /// A comma, unless nothing stands in the container that begins at `start`. Gives where the next child begins.
@@ -223,9 +236,9 @@ impl Taking<'_> {
         before
     }
 
-    fn take(&mut self, value: Value<'_>, redact: Redact) -> bool {
+    fn take(&mut self, value: Value<'_>, redact: Redact) -> Left {
         match redact {
-            Redact::Drop => return false,
+            Redact::Drop => return Left::Nothing,
             Redact::Mask => write_string(MASK, self.out),
             Redact::Hash => {
                 let mut bytes = Vec::new();
@@ -244,7 +257,7 @@ impl Taking<'_> {
                 write_string(&text, self.out);
             }
         }
-        true
+        Left::Some
     }
 }
 

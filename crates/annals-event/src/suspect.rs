@@ -117,10 +117,18 @@ pub fn suspicions(canonical: &[u8]) -> Vec<Suspicion> {
     let limits = Limits { depth_max: usize::MAX };
     let event = document.parse(canonical, limits).expect("canonical bytes are JSON");
     let mut named: Vec<Suspicion> = Vec::new();
+    // Of each kind, where the value ends that was named last: an event may be full of them, and a look costs as much as it is wide.
+    let mut ends = [0; 2];
     for (at, suspect) in found {
-        let suspicion = Suspicion { suspect, pointer: pointer_at(event, canonical, at) };
-        if !named.contains(&suspicion) && named.len() < SUSPICIONS_MAX {
-            named.push(suspicion);
+        let end = &mut ends[usize::from(suspect == Suspect::Card)];
+        if at < *end {
+            continue;
+        }
+        let (pointer, value_end) = pointer_at(event, canonical, at);
+        *end = value_end.max(at + 1);
+        named.push(Suspicion { suspect, pointer });
+        if named.len() == SUSPICIONS_MAX {
+            break;
         }
     }
     named
@@ -222,8 +230,8 @@ fn is_card(text: &[u8]) -> bool {
     is_issued && sum.is_multiple_of(10)
 }
 
-/// The pointer of the innermost value at a place of the text, or of that whose name is there.
-fn pointer_at(event: Value<'_>, text: &[u8], at: usize) -> String {
+/// The pointer of the innermost value at a place of the text, or of that whose name is there, and where it ends.
+fn pointer_at(event: Value<'_>, text: &[u8], at: usize) -> (String, usize) {
     let end_of =
         |value: Value<'_>| value.token().as_ptr() as usize - text.as_ptr() as usize + value.token().len();
     let mut pointer = String::new();
@@ -248,7 +256,7 @@ fn pointer_at(event: Value<'_>, text: &[u8], at: usize) -> String {
             _ => break,
         }
     }
-    pointer
+    (pointer, end_of(value))
 }
 
 #[cfg(test)]
@@ -328,6 +336,19 @@ mod tests {
         assert!(!is_suspect("1795303721456000"), "a time in µs");
         assert!(!is_suspect("0a4111111111111111"), "within a word");
         assert_eq!(found(r#"{"n":4111111111111111}"#), [(Suspect::Card, "/metadata/n".to_owned())]);
+    }
+
+    #[test]
+    fn many_in_one_value_are_named_once() {
+        let text = "PRIVATE KEY-----4111111111111111 ".repeat(3_000);
+        let items: Vec<serde_json::Value> = (0..20_000).map(Into::into).chain([text.into()]).collect();
+        let found = found(&serde_json::json!({"a": items, "z": token("ghp_", 36)}).to_string());
+        let expected = [
+            (Suspect::Secret, "/metadata/a/20000".to_owned()),
+            (Suspect::Card, "/metadata/a/20000".to_owned()),
+            (Suspect::Secret, "/metadata/z".to_owned()),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

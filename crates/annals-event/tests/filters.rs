@@ -163,6 +163,7 @@ fn condition() -> impl Strategy<Value = Condition> {
         6 => (path(), test()).prop_map(|(path, test)| Condition::Field(Field::Member(path), test)),
         1 => (known_field(), test()).prop_map(|(field, test)| Condition::Field(field, test)),
         1 => words,
+        1 => text().prop_map(|text| Condition::Mentions(fold(&text).into())),
     ];
     leaf.prop_recursive(4, 12, 3, move |inner| {
         prop_oneof![
@@ -197,6 +198,18 @@ mod naive {
                 values(field, root, known).iter().any(|value| passes(test, value))
             }
             Condition::Element(path, one) => at(root, path).iter().any(|element| holds(one, element, known)),
+            Condition::Mentions(text) => {
+                let has = |value: &str| fold(value).contains(&**text);
+                match root {
+                    Value::String(value) => has(value),
+                    Value::Number(number) => has(&number.to_string()),
+                    Value::Array(items) => items.iter().any(|item| holds(condition, item, known)),
+                    Value::Object(members) => {
+                        members.iter().any(|(name, member)| has(name) || holds(condition, member, known))
+                    }
+                    Value::Null | Value::Bool(_) => false,
+                }
+            }
             Condition::Words(phrases) => {
                 let mut texts = Vec::new();
                 strings(root, &mut texts);

@@ -12,10 +12,10 @@ use annals_event::json::Document;
 use annals_event::redact::Redaction;
 use annals_event::suspect::{Suspect, Suspicion, suspicions};
 use annals_event::{
-    Normalised, Operation, Position, Rejection, Rules, Scratch, TenantId, Timestamp, Warning, WarningCode,
-    normalise,
+    Code, Normalised, Operation, Position, Rejection, Rules, Scratch, TenantId, Timestamp, Warning,
+    WarningCode, normalise,
 };
-use annals_journal::Place;
+use annals_journal::{BATCH_BYTES_MAX, Place};
 use annals_tree::entry::BODY_BYTES_MAX;
 use annals_tree::{EntryKind, SecretRoot};
 use sha2::{Digest, Sha256};
@@ -307,6 +307,16 @@ impl Draft<'_> {
         let mut warnings = self.work.normalised.warnings().to_vec();
         let redacted = self.redact(tenant, &id).map_err(|error| (Some(id.clone()), error))?;
         let event = &self.work.normalised;
+        if redacted > 0 {
+            // What is told of a member that was taken is not so any more.
+            warnings.retain(|warning| warning.code != WarningCode::UnknownMember);
+            warnings.extend(event.warnings().iter().cloned());
+        }
+        if self.work.arena.len() + event.bytes().len() > BATCH_BYTES_MAX {
+            let message = "the request's events are too many bytes together; send them in parts".to_owned();
+            let error = ItemError { code: Code::EventBytes.as_str(), pointer: String::new(), message };
+            return Err((Some(id), error));
+        }
         if !self.rules.system {
             warn_of_suspects(event.bytes(), &mut warnings);
         }
@@ -355,12 +365,21 @@ impl Draft<'_> {
         let Workspace { scratch, normalised, redacted, document, .. } = &mut self.work;
         let hash = |value: &[u8]| redacting.hasher.hash(value);
         let taken = redacting.rules.apply(normalised.bytes(), document, &hash, redacted);
-        if taken > 0 {
-            // Masks and hashes may be longer than what they stand for, and the limit is for what was sent.
-            let rules = self.rules.clone().with_strict(false).with_event_bytes_max(usize::MAX);
-            normalise(redacted, &rules, scratch, normalised)?;
-            debug_assert_eq!(normalised.id(), Some(id), "no rule takes an id");
+        if taken == 0 {
+            return Ok(0);
         }
+        // Masks and hashes may be longer than what they stand for: an event that was taken as it was sent must not outgrow its limit.
+        let bytes_max = normalised.bytes().len().max(self.rules.event_bytes_max);
+        if redacted.len() > bytes_max {
+            let message = format!(
+                "the event has {} bytes once its tenant's rules are applied, at most {bytes_max} are allowed",
+                redacted.len()
+            );
+            return Err(ItemError { code: Code::EventBytes.as_str(), pointer: String::new(), message });
+        }
+        let rules = self.rules.clone().with_strict(false).with_event_bytes_max(bytes_max);
+        normalise(redacted, &rules, scratch, normalised)?;
+        debug_assert_eq!(normalised.id(), Some(id), "no rule takes an id");
         Ok(taken)
     }
 

@@ -53,7 +53,7 @@ mod proving;
 mod threads;
 
 pub use pour::{Pour, PourStart, Poured};
-pub use threads::Engine;
+pub use threads::{Engine, lower_priority};
 
 /// How often heads are signed and a full disk is tried again.
 const TICK: Duration = Duration::from_secs(1);

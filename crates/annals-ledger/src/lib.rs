@@ -32,6 +32,7 @@ mod ids;
 pub mod intervals;
 pub mod keys;
 mod known;
+mod leaves;
 pub mod ledger;
 mod log;
 pub mod manifest;
@@ -67,13 +68,13 @@ pub use annals_tree::origin::LogKind;
 pub use clock::{Clock, Entropy, SeededEntropy};
 pub use control::{Author, Control};
 pub use cursor::{Cursor, CursorError};
-pub use disclose::Disclosed;
+pub use disclose::{Disclosed, Discloses};
 pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{
     Core, Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart,
-    Poured,
+    Poured, lower_priority,
 };
 pub use observer::{Observer, Unobserved};
 pub use policy::{RedactionAct, RedactionRule, redaction};

@@ -18,9 +18,6 @@ use std::time::Duration;
 /// Part of the room that nobody waits for: bursts pass at full speed.
 const FREE: f64 = 0.25;
 
-/// Records from which on a seal tells how long sealing takes: of fewer, most time goes into the file itself.
-const TELLING_RECORDS_MIN: u64 = 1_000;
-
 /// No seal is expected to take longer: one that hung on a bad disk says nothing of the next.
 const SEAL_US_MAX: f64 = 10_000_000.0;
 
@@ -29,18 +26,15 @@ const SEAL_US_MAX: f64 = 10_000_000.0;
 pub(crate) struct Pace {
     /// When the tail that is being sealed was frozen, µs of the clock that only rises.
     pub(crate) frozen_at_us: u64,
-    /// Time from freezing to the end of sealing, by record; zero before the first.
+    /// Time that sealing took last, by record; zero before the first.
     us_per_record: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "times and counts far below 2^52")]
 impl Pace {
-    /// So many records were sealed.
-    pub(crate) fn sealed(&mut self, records: u64, now_us: u64) {
-        if records >= TELLING_RECORDS_MIN {
-            let micros = now_us.saturating_sub(self.frozen_at_us) as f64;
-            self.us_per_record = micros.min(SEAL_US_MAX) / records as f64;
-        }
+    /// So many records were sealed in so many µs; few of them tell nothing.
+    pub(crate) fn sealed(&mut self, records: u64, micros: u64) {
+        self.us_per_record = (micros as f64).min(SEAL_US_MAX) / records.max(1) as f64;
     }
 
     /// How long to wait before the next batch, while so many records are being sealed and the other tail is `filled` in part.
@@ -59,9 +53,8 @@ mod tests {
     const TAIL: u64 = 80_000;
 
     fn pace() -> Pace {
-        let mut pace = Pace { frozen_at_us: 1_000_000, us_per_record: 0.0 };
-        pace.sealed(TAIL, 5_000_000);
-        pace.frozen_at_us = 6_000_000;
+        let mut pace = Pace { frozen_at_us: 6_000_000, us_per_record: 0.0 };
+        pace.sealed(TAIL, 4_000_000);
         pace
     }
 
@@ -80,11 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_of_the_next_seal_is_not_learnt_from() {
+    fn a_seal_that_hung_does_not_hold_up_the_next_for_long() {
         assert_eq!(Pace::default().patience(TAIL, 0.99, 0), None, "nothing was sealed yet");
-        let mut few = pace();
-        few.sealed(10, 9_000_000);
-        assert_eq!(few.patience(TAIL, 0.625, 6_000_000), pace().patience(TAIL, 0.625, 6_000_000));
         let mut hung = pace();
         hung.sealed(TAIL, 900_000_000);
         assert_eq!(hung.patience(TAIL, 0.625, 6_000_000), Some(Duration::from_secs(5)));

@@ -44,7 +44,7 @@ pub struct TailLimits {
 impl Default for TailLimits {
     fn default() -> Self {
         // Two tails of this size, a merge beside them and requests on their way stay below 400 MB.
-        Self { records_max: 80_000, bytes_max: 64 << 20, age_us_max: 3_600_000_000 }
+        Self { records_max: 60_000, bytes_max: 48 << 20, age_us_max: 3_600_000_000 }
     }
 }
 
@@ -127,19 +127,24 @@ pub(crate) struct Sealer {
     store: Store,
     /// Held while a manifest is written and the state follows it. Whoever takes the state's lock as well takes it later.
     shelf: Mutex<Shelf>,
+    numbers: Mutex<Numbers>,
     /// The batches before this place are not needed any more.
     pub(crate) trim_to: Arc<AtomicU64>,
     /// Segments are being merged.
     pub(crate) merges: Arc<AtomicBool>,
 }
 
+/// Which numbers segments have. Held for a moment; whoever takes the shelf's lock as well takes it earlier.
+struct Numbers {
+    next: u64,
+    /// Segments that are being written or compared, which no manifest names.
+    making: BTreeSet<u64>,
+}
+
 /// What is in the folder.
 struct Shelf {
     /// The newest manifest, but for its logs.
     newest: Option<Head>,
-    next_segment: u64,
-    /// Segments that are being written or compared, which no manifest names.
-    making: BTreeSet<u64>,
     /// What is not needed any more was not removed yet.
     is_untidy: bool,
     /// The manifest before the newest names segments that were merged: while it is kept, their bytes are on disk twice.
@@ -179,7 +184,8 @@ impl Sealer {
         Ok(Self {
             state,
             store,
-            shelf: Mutex::new(Shelf { newest, next_segment, making, is_untidy: false, is_twofold }),
+            shelf: Mutex::new(Shelf { newest, is_untidy: false, is_twofold }),
+            numbers: Mutex::new(Numbers { next: next_segment, making }),
             trim_to: Arc::new(AtomicU64::new(tidied.place.map_or(0, |place| place.0))),
             merges: Arc::default(),
         })
@@ -201,9 +207,14 @@ impl Sealer {
 
     /// Merges segments, if some are to be merged; else clears away what merging left.
     pub(crate) fn merge(&self) -> Result<Done, SealError> {
-        match self.make_merged()? {
-            Some(merged) => self.put_merged(merged),
-            None => self.clear_away(),
+        match self.make_merged() {
+            Ok(Some(merged)) => self.put_merged(merged),
+            Ok(None) => self.clear_away(),
+            Err(error) => {
+                // It may fail for long, and what others left is to go all the same.
+                self.clear_away()?;
+                Err(error)
+            }
         }
     }
 
@@ -239,10 +250,10 @@ impl Sealer {
         write: impl FnOnce(&Store, &str, u64) -> std::io::Result<u64>,
     ) -> Result<Made, SealError> {
         let number = {
-            let mut shelf = self.shelf();
-            let number = shelf.next_segment;
-            shelf.next_segment += 1;
-            shelf.making.insert(number);
+            let mut numbers = self.numbers();
+            let number = numbers.next;
+            numbers.next += 1;
+            numbers.making.insert(number);
             number
         };
         let opened = write(&self.store, &segment_name(number), self.seed(number))
@@ -251,7 +262,6 @@ impl Sealer {
                 let segment = self.store.open(&SegmentEntry { number, bytes, rows })?;
                 Ok(Made { number, segment, bytes })
             });
-        // What cannot be used is removed with the next that is.
         opened.inspect_err(|_| self.give_up(number))
     }
 
@@ -273,20 +283,24 @@ impl Sealer {
     }
 
     fn give_up(&self, number: u64) {
-        self.shelf().making.remove(&number);
+        self.store.discard(number);
+        self.numbers().making.remove(&number);
     }
 
     /// Puts a segment in the place of the tail that was sealed.
     fn put_sealed(&self, made: Made, frozen: &Frozen) -> Result<(), SealError> {
         let mut shelf = self.shelf();
-        shelf.making.remove(&made.number);
-        let (head, parts, part) = {
+        self.numbers().making.remove(&made.number);
+        // Nobody else changes which segments there are while the shelf is held, and what is read of a file is not read under the
+        // state's lock.
+        let mut parts = (*read(&self.state).sealed).clone();
+        let part = part(made, &parts, frozen.tail.order.next())?;
+        parts.push(part.clone());
+        let number = self.store.next_manifest()?;
+        let head = {
             let state = read(&self.state);
-            let mut parts = (*state.sealed).clone();
-            let part = part(made, &parts, frozen.tail.order.next())?;
-            parts.push(part.clone());
-            let head = Head {
-                number: self.store.next_manifest()?,
+            Head {
+                number,
                 place: state.tail.first_place,
                 genesis: state.genesis().expect("records follow the genesis").clone(),
                 next_seq: state.tail.order.first(),
@@ -295,8 +309,7 @@ impl Sealer {
                 heads: frozen.heads.clone(),
                 keys: frozen.keys.clone(),
                 segments: entries(&parts),
-            };
-            (head, parts, part)
+            }
         };
         let is_in = |shown: &Part, index: u32, log: &Log| {
             if shown.number == part.number {
@@ -323,7 +336,7 @@ impl Sealer {
         let mut shelf = self.shelf();
         let rows = merged.rows();
         let Merged { made, group } = merged;
-        shelf.making.remove(&made.number);
+        self.numbers().making.remove(&made.number);
         let numbers: Vec<u64> = group.iter().map(|old| old.number).collect();
         // More may have been sealed meanwhile; what was merged stands where it stood.
         let mut parts = (*read(&self.state).sealed).clone();
@@ -421,13 +434,18 @@ impl Sealer {
 
     /// Removes what is not needed any more. When that fails it is tried again once there is nothing else to do.
     fn tidy(&self, shelf: &mut Shelf) -> Result<(), SealError> {
-        let tidied = self.store.tidy(&shelf.making)?;
+        let making = self.numbers().making.clone();
+        let tidied = self.store.tidy(&making)?;
         if let Some(place) = tidied.place {
             self.trim_to.fetch_max(place.0, Ordering::AcqRel);
         }
         shelf.is_twofold = tidied.is_twofold;
         shelf.is_untidy = false;
         Ok(())
+    }
+
+    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().expect("no holder of this lock panics")
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

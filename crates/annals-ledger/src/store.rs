@@ -91,16 +91,37 @@ impl Store {
         write: impl FnOnce(io::BufWriter<Sink>) -> io::Result<(io::BufWriter<Sink>, T)>,
     ) -> io::Result<T> {
         let temporary = format!("{name}{TEMPORARY}");
-        let file = self.disk.create(&temporary)?;
-        let sink = Sink { file, at: 0, flushed: 0 };
-        let (out, made) = write(io::BufWriter::with_capacity(BUFFER_BYTES, sink))?;
-        let mut sink = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        sink.file.sync()?;
-        drop(sink);
+        let made = self.write_whole(&temporary, write).inspect_err(|_| {
+            // On a full disk it may be what fills it.
+            drop(self.disk.remove(&temporary));
+        })?;
         // A crash before this leaves a file that nothing names; one after it a whole file.
         self.disk.rename(&temporary, name)?;
         self.disk.sync_dir()?;
         Ok(made)
+    }
+
+    fn write_whole<T>(
+        &self,
+        temporary: &str,
+        write: impl FnOnce(io::BufWriter<Sink>) -> io::Result<(io::BufWriter<Sink>, T)>,
+    ) -> io::Result<T> {
+        let file = self.disk.create(temporary)?;
+        let sink = Sink { file, at: 0, flushed: 0 };
+        let (out, made) = write(io::BufWriter::with_capacity(BUFFER_BYTES, sink))?;
+        let mut sink = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        sink.file.sync()?;
+        Ok(made)
+    }
+
+    /// Removes a segment that no manifest names, if that can be done at the moment; else it goes with the next tidying.
+    pub(crate) fn discard(&self, number: u64) {
+        let name = segment_name(number);
+        if let Err(error) = self.disk.remove(&name)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(name, %error, "a segment that is not used could not be removed");
+        }
     }
 
     /// Opens a segment.

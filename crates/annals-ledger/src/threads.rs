@@ -27,6 +27,13 @@ const MERGING_NICENESS: i32 = 15;
 /// Ticks after a merge that failed: it is much work, and what is wrong with a disk or a segment seldom passes at once.
 const MERGE_PAUSE_TICKS: u32 = 60;
 
+/// Has the thread wait for those of whoever sends or asks.
+pub fn lower_priority(niceness: i32) {
+    if let Err(error) = setpriority_process(Some(gettid()), niceness) {
+        tracing::warn!(%error, "work in the background has no lower priority than requests");
+    }
+}
+
 /// A group that is durable and not yet applied: its first place and its batches.
 struct Durable {
     first: Place,
@@ -493,14 +500,15 @@ impl Heads {
                     tracing::info!("the signer answers again");
                 }
                 self.shared.observer.signed(heads.len());
+                let mut had_room = true;
                 for head in heads {
-                    // No room: a later head covers what this one would have.
-                    drop(self.shared.queue.push(Submission {
-                        batch: encode_head(&head),
-                        marks: None,
-                        events: 0,
-                        whose: Whose::Head,
-                    }));
+                    let batch = encode_head(&head);
+                    let head = Submission { batch, marks: None, events: 0, whose: Whose::Head };
+                    had_room &= self.shared.queue.push(head).is_ok();
+                }
+                if !had_room {
+                    // They are due again at once; those that had room are covered by what is signed then.
+                    self.on_the_way.lock().expect("no holder of this lock panics").clear();
                 }
             }
             Err(error) => {
@@ -570,10 +578,8 @@ impl Background {
     /// Takes turns until the service stops, and pauses for some ticks after one that failed.
     fn run(&self, niceness: i32, ticks: u32, turn: impl Fn(&Self) -> Result<Done, SealError>) {
         let _watched = Watched(self.shared.clone());
-        // Whoever sends or asks comes first; what is left undone meanwhile is bounded by two tails.
-        if let Err(error) = setpriority_process(Some(gettid()), niceness) {
-            tracing::warn!(%error, "sealing and merging have no lower priority than requests");
-        }
+        // What is left undone meanwhile is bounded by two tails.
+        lower_priority(niceness);
         while !self.shared.stopping.load(Ordering::Acquire) {
             let turns = self.shared.sealing.turns();
             match turn(self) {
@@ -620,7 +626,10 @@ impl Background {
             let now = self.shared.clock.monotonic_us();
             self.shared.observer.sealed(done, now.saturating_sub(began));
             if let Done::Sealed(records) = done {
-                self.shared.sealing.pace().sealed(records, now);
+                // Of few records most time goes into the file itself, which says nothing of a full tail.
+                if records >= self.shared.sealing.limits.records_max / 4 {
+                    self.shared.sealing.pace().sealed(records, now.saturating_sub(began));
+                }
             }
             self.shared.sealing.tell();
         }

@@ -38,6 +38,7 @@ mod blocks;
 mod eval;
 pub(crate) mod kept;
 pub(crate) mod known;
+mod mentions;
 mod mixed;
 mod node;
 mod resolve;

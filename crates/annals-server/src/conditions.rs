@@ -135,6 +135,9 @@ fn described(parameter: &filter::Parameter) -> Parameter {
         }
         ParameterKind::Since => (time(), format!("`{path}` is at or after this time")),
         ParameterKind::Until => (time(), format!("`{path}` is before this time")),
+        ParameterKind::Mentions => {
+            (text(), "Some text, number or name in the event contains this, in any case".to_owned())
+        }
         ParameterKind::Words => {
             (text(), "All these words, anywhere in the event; `\"two words\"` side by side".to_owned())
         }

@@ -3,16 +3,17 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use annals_ledger::{Control, Ledger, ScrubFinding};
+use annals_ledger::{Control, Ledger, Scrub, ScrubFinding, lower_priority};
 use serde::Serialize;
-
-use crate::app::blocking;
 
 /// Records read again in a second, unless said otherwise: some 3 % of one core.
 pub const SCRUB_RECORDS_PER_SECOND: u32 = 2_000;
 
 /// Rest between two passes, unless said otherwise.
 pub const SCRUB_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Niceness of the thread that reads again.
+const SCRUB_NICENESS: i32 = 15;
 
 /// Before the first pass.
 const FIRST: Duration = Duration::from_secs(60);
@@ -57,6 +58,39 @@ pub(crate) struct Scrubber {
     status: Mutex<ScrubStatus>,
 }
 
+/// A step's pass, what it cost, and what it found.
+type Step = (Scrub, Option<u64>, Vec<ScrubFinding>);
+
+/// A thread of a lower priority than requests have: a step takes many milliseconds, for which nobody is to wait.
+struct Reader {
+    steps: std::sync::mpsc::Sender<Scrub>,
+    done: tokio::sync::mpsc::Receiver<Step>,
+}
+
+impl Reader {
+    fn start() -> std::io::Result<Self> {
+        let (steps, asked) = std::sync::mpsc::channel::<Scrub>();
+        let (answer, done) = tokio::sync::mpsc::channel(1);
+        std::thread::Builder::new().name("annals-scrub".to_owned()).spawn(move || {
+            lower_priority(SCRUB_NICENESS);
+            while let Ok(mut scrub) = asked.recv() {
+                let mut findings = Vec::new();
+                let cost = scrub.step(&mut |finding| findings.push(finding));
+                if answer.blocking_send((scrub, cost, findings)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { steps, done })
+    }
+
+    /// Takes a step; none when the thread ended by a bug.
+    async fn step(&mut self, scrub: Scrub) -> Option<Step> {
+        self.steps.send(scrub).ok()?;
+        self.done.recv().await
+    }
+}
+
 impl Scrubber {
     pub(crate) fn new(ledger: Ledger, settings: Scrubbing) -> Self {
         Self { ledger, settings, status: Mutex::default() }
@@ -88,13 +122,15 @@ impl Scrubber {
         let since_us = self.ledger.clock().now().as_micros();
         let mut scrub = self.ledger.scrub();
         let mut told = 0;
+        let mut reader = match Reader::start() {
+            Ok(reader) => reader,
+            Err(error) => {
+                tracing::error!(%error, "nothing is read again, as there is no thread for it");
+                return;
+            }
+        };
         loop {
-            let (going, cost, findings) = blocking(move || {
-                let mut findings = Vec::new();
-                let cost = scrub.step(&mut |finding| findings.push(finding));
-                (scrub, cost, findings)
-            })
-            .await;
+            let Some((going, cost, findings)) = reader.step(scrub).await else { return };
             scrub = going;
             {
                 let mut status = self.lock();

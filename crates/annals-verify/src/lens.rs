@@ -225,10 +225,14 @@ impl Look<'_> {
             // Both are made of members of the envelope.
             Condition::Field(Field::OccurredAt | Field::Operation, _) => self.unless_hidden(condition),
             // What is hidden can only add values.
-            Condition::Field(Field::Member(_), _) | Condition::Words(_) if self.holds(condition) => {
+            Condition::Field(Field::Member(_), _) | Condition::Words(_) | Condition::Mentions(_)
+                if self.holds(condition) =>
+            {
                 Truth::Yes
             }
-            Condition::Field(Field::Member(_), _) | Condition::Words(_) => self.unless_hidden(condition),
+            Condition::Field(Field::Member(_), _) | Condition::Words(_) | Condition::Mentions(_) => {
+                self.unless_hidden(condition)
+            }
             // An element of which a member is hidden may satisfy `not`, and may not.
             Condition::Element(..) => self.unless_hidden(condition),
         }
@@ -273,7 +277,7 @@ fn each_need(condition: &Condition, units: usize, each: &mut dyn FnMut(&Need)) {
         }
         Condition::Field(Field::OccurredAt | Field::Operation, _) => each(&envelope),
         Condition::Field(..) => {}
-        Condition::Words(_) => {
+        Condition::Words(_) | Condition::Mentions(_) => {
             each(&envelope);
             each(&Need::Below("/".to_owned()));
         }
@@ -422,7 +426,7 @@ pub fn is_exact_in_ms(condition: &Condition) -> bool {
             _ => false,
         },
         Condition::Element(_, inner) => is_exact_in_ms(inner),
-        Condition::Field(..) | Condition::Words(_) => true,
+        Condition::Field(..) | Condition::Words(_) | Condition::Mentions(_) => true,
     }
 }
 

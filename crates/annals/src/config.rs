@@ -140,14 +140,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "segments.seal_records",
-        default: Some("80000"),
-        example: "80000",
+        default: Some("60000"),
+        example: "60000",
         about: "So many of the newest records are kept in memory before they are sealed into a segment, 1 to 1000000; \
                 while they are being sealed, as many again.",
     },
     Setting {
         key: "segments.seal_bytes",
-        default: Some("64MiB"),
+        default: Some("48MiB"),
         example: "\"64MiB\"",
         about: "At so many bytes they are sealed as well, 64KiB to 1GiB.",
     },

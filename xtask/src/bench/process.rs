@@ -16,7 +16,7 @@ use crate::fault::{Result, While, fail};
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
 /// A server that takes no more CPU than this of a second, for so long, has nothing left to do.
-const STILL_CPU_OF_SECOND: f64 = 0.02;
+const STILL_CPU_OF_SECOND: f64 = 0.2;
 const STILL: Duration = Duration::from_secs(2);
 
 /// How long work in the background may go on after the last event.

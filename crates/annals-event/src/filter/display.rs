@@ -46,6 +46,7 @@ impl fmt::Display for Written<'_> {
                 let inside = write_field(f, &Field::Member(Path(path.0.clone())), self.root)?;
                 write!(f, "[{}]", Written { condition, root: inside, around: Around::Nothing })
             }
+            Condition::Mentions(text) => write!(f, "mentions({})", Literal::Text(text.clone())),
             Condition::Words(phrases) => {
                 f.write_str("q(")?;
                 for (at, phrase) in phrases.iter().enumerate() {

@@ -29,6 +29,7 @@ impl Condition {
                 any_at(root, path, &mut |element| condition.holds_at(element, known))
             }
             Self::Words(phrases) => words::all_occur(phrases, root),
+            Self::Mentions(text) => mentions(root, text),
         }
     }
 
@@ -39,11 +40,37 @@ impl Condition {
             Self::All(all) => decide_all(all, known, false),
             Self::Any(any) => decide_all(any, known, true),
             Self::Not(condition) => condition.decide(known).map(|holds| !holds),
-            Self::Field(Field::Member(_), _) | Self::Words(_) => None,
+            Self::Field(Field::Member(_), _) | Self::Words(_) | Self::Mentions(_) => None,
             Self::Field(field, test) => Some(known.passes(field, test)),
             // Whether there is an element at all only the event says.
             Self::Element(_, condition) => condition.decide(known).filter(|holds| !holds),
         }
+    }
+}
+
+/// Whether some text, number or name of a member at or below a value contains a text, which is folded: what
+/// [`Condition::Mentions`] asks, for those who have a part of an event.
+#[must_use]
+pub fn mentions(value: Value<'_>, text: &str) -> bool {
+    match value.kind() {
+        Kind::String => value.as_str().is_some_and(|value| contains_folded(value, text)),
+        Kind::Number => contains_folded(value.token(), text),
+        Kind::Array => value.items().any(|item| mentions(item, text)),
+        Kind::Object => {
+            value.members().any(|(name, member)| contains_folded(name, text) || mentions(member, text))
+        }
+        Kind::Null | Kind::Bool => false,
+    }
+}
+
+/// Whether a value, once it is folded, contains a text that is folded.
+#[must_use]
+pub fn contains_folded(value: &str, text: &str) -> bool {
+    // What is ASCII folds to itself in lower case, character by character.
+    if value.is_ascii() {
+        Part::Anywhere.is_without_case(value, text)
+    } else {
+        with_folded(value, |value| Part::Anywhere.is(value, text))
     }
 }
 

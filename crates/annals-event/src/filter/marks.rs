@@ -326,7 +326,8 @@ impl Demand {
                     _ => None,
                 }))
             }
-            Condition::Field(..) | Condition::Not(_) => Self::Nothing,
+            // Marks are of values and words, a mention is of any part of one.
+            Condition::Field(..) | Condition::Not(_) | Condition::Mentions(_) => Self::Nothing,
             Condition::Element(_, condition) => Self::of_condition(condition),
             Condition::Words(phrases) => {
                 let words = phrases.iter().flat_map(|phrase| phrase.words());

@@ -114,6 +114,11 @@ impl Need {
                 need => need,
             },
             Condition::Words(phrases) => Self::all(phrases.iter().map(Self::of_phrase)),
+            Condition::Mentions(text) if text.is_empty() => Self::Nothing,
+            Condition::Mentions(text) => {
+                let token = json_text(text);
+                Self::folded(&token[1..token.len() - 1])
+            }
         }
     }
 

@@ -6,7 +6,8 @@ use super::names::{self, Holds, holds, shown};
 use super::operator::{bound, check_word, is_integer_to, network};
 use super::scim::{any_of, parse_ungrouped};
 use super::{
-    Comparison, Condition, Decimal, FILTER_TESTS_MAX, Field, Literal, Path, Test, group, parse_words,
+    Comparison, Condition, Decimal, FILTER_FOLDED_MAX, FILTER_TESTS_MAX, Field, Literal, MENTION_BYTES_MAX,
+    Path, Test, fold, group, parse_words,
 };
 use crate::model::{self, Member, MemberKind};
 use crate::time::Timestamp;
@@ -22,7 +23,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// What it is compared with; nothing for `q` and `filter`.
+    /// What it is compared with; nothing for `q`, `mentions` and `filter`.
     #[must_use]
     pub fn field(&self) -> Option<&Field> {
         self.field.as_ref()
@@ -55,6 +56,8 @@ pub enum ParameterKind {
     Until,
     /// Words and phrases: [`parse_words`].
     Words,
+    /// A text that some text, number or name in the event contains, in any case.
+    Mentions,
     /// A filter: [`parse`](super::parse).
     Filter,
 }
@@ -94,6 +97,7 @@ static PARAMETERS: LazyLock<Vec<Parameter>> = LazyLock::new(|| {
         special("received_since", ParameterKind::Since, Some(Field::ReceivedAt)),
         special("received_until", ParameterKind::Until, Some(Field::ReceivedAt)),
         special("q", ParameterKind::Words, None),
+        special("mentions", ParameterKind::Mentions, None),
         special("filter", ParameterKind::Filter, None),
     ];
     add_members(&mut parameters, &mut Vec::new(), model::EVENT);
@@ -166,10 +170,10 @@ pub(super) fn field(name: &str) -> Option<Field> {
 ///
 /// [`ParameterError`] for an unknown name, a value that the member never has, an empty value, an empty span of time, a `q` or
 /// `filter` that does not parse, a second one of these, more than [`FILTER_TESTS_MAX`] tests over all, and more
-/// than [`FILTER_FOLDED_MAX`](super::FILTER_FOLDED_MAX) that fold, which `filter` alone can have.
+/// than [`FILTER_FOLDED_MAX`] in `filter` that fold, or as many `mentions`.
 pub fn from_parameters(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<Condition, ParameterError> {
     let mut given: Vec<(usize, &'static Parameter, Vec<Condition>)> = Vec::new();
-    let mut tests = 0;
+    let (mut tests, mut folded) = (0, 0);
     for (name, value) in pairs {
         let (name, value) = (name.as_ref(), value.as_ref());
         let refused = |problem, message| ParameterError { parameter: shown(name), problem, message };
@@ -184,6 +188,12 @@ pub fn from_parameters(pairs: &[(impl AsRef<str>, impl AsRef<str>)]) -> Result<C
         tests += count(&condition);
         if tests > FILTER_TESTS_MAX {
             let message = format!("the request has more than {FILTER_TESTS_MAX} tests");
+            return Err(refused(ParameterProblem::Value, message));
+        }
+        folded += usize::from(matches!(condition, Condition::Mentions(_)));
+        if folded > FILTER_FOLDED_MAX {
+            let message =
+                format!("`mentions` stands more than {FILTER_FOLDED_MAX} times; ask in several requests");
             return Err(refused(ParameterProblem::Value, message));
         }
         match given.iter_mut().find(|(other, ..)| *other == order) {
@@ -237,6 +247,12 @@ impl Parameter {
                     .map(Condition::Words)
                     .map_err(|error| format!("`q` {error}").into());
             }
+            ParameterKind::Mentions if value.len() > MENTION_BYTES_MAX => {
+                let message =
+                    format!("`mentions` has {} bytes, at most {MENTION_BYTES_MAX} are allowed", value.len());
+                return Err(message.into());
+            }
+            ParameterKind::Mentions => return Ok(Condition::Mentions(fold(value).into())),
             ParameterKind::Filter => {
                 return parse_ungrouped(value)
                     .map_err(|error| Refused(ParameterProblem::Filter { at: error.at }, error.message));
@@ -314,5 +330,6 @@ fn count(condition: &Condition) -> usize {
         Condition::Field(_, Test::Network(networks)) => networks.len(),
         Condition::Field(..) => 1,
         Condition::Words(phrases) => phrases.len(),
+        Condition::Mentions(_) => 1,
     }
 }

@@ -441,6 +441,7 @@ fn every_scalar_member_is_a_parameter() {
         description: Text
         filter: Filter
         id: Text
+        mentions: Mentions
         operation: create|read|update|delete|access|authentication|snapshot|other
         outcome_reason: Text
         outcome_result: success|failure|denied|unknown

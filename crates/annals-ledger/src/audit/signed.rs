@@ -65,6 +65,13 @@ impl Kept {
                 continue;
             };
             kept.newest_at = kept.newest_at.max(Some(signed.head.at_us));
+            let records = state.sizes().records;
+            if signed.head.ledger_size > records {
+                findings.push(kept.wrong(format!(
+                    "was signed when the ledger had {} records, of which {records} are left",
+                    signed.head.ledger_size
+                )));
+            }
             for HeadLog { log, size, root } in signed.head.logs {
                 let Some(index) = state.by_name.get(&log) else {
                     findings.push(kept.wrong(format!("speaks of a log that is not there, `{log}`")));
@@ -180,18 +187,16 @@ impl Audit<'_> {
 
     /// Tells of records that no head covers, where one must.
     pub(super) fn check_covered(&mut self, walked: Walked) {
-        if self.blind {
-            // What the journal has is not known, its heads included.
+        if self.blind || self.kept.is_missing {
+            // What the journal has is not known, its heads included; or the folder is from before heads were kept, when records were
+            // without one for as long as a service stood still.
             return;
         }
         let mut seconds = walked.seconds;
         let newest_at = self.state.last_head_at.max(self.kept.newest_at);
         let (mut spans, mut late) = (Vec::new(), Vec::new());
         for (index, log) in (0..).zip(self.state.logs()) {
-            let headed = self.headed.get(&log.name()).copied().unwrap_or(0);
-            let sealed = sealed(&self.state, index).0.size();
-            // Before they were kept, what is in segments need not have any.
-            let first = if self.kept.is_missing { headed.max(sealed) } else { headed };
+            let first = self.headed.get(&log.name()).copied().unwrap_or(0);
             if first >= log.size() {
                 continue;
             }

@@ -99,7 +99,7 @@ fn is_known(condition: &Condition) -> bool {
         Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().all(is_known),
         Condition::Not(condition) => is_known(condition),
         Condition::Field(field, _) => !matches!(field, Field::Member(_)),
-        Condition::Element(..) | Condition::Words(_) => false,
+        Condition::Element(..) | Condition::Words(_) | Condition::Mentions(_) => false,
     }
 }
 

@@ -365,6 +365,7 @@ fn a_merged_segment_that_does_not_read_as_the_old_ones_replaces_none_of_them() {
         assert!(matches!(running.engine.seal(true).unwrap(), Done::Sealed(_)));
     }
     let (before, segments) = (seen(&running.ledger), running.ledger.sizes().segments);
+    let files = stepped.segments.list().unwrap();
     stepped.flips.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         assert!(running.engine.seal(false).is_err(), "what is read back is not what was written");
@@ -372,6 +373,7 @@ fn a_merged_segment_that_does_not_read_as_the_old_ones_replaces_none_of_them() {
         assert!(running.ledger.health().is_ready(), "events are taken all the same");
         assert_eq!(running.ledger.sizes().segments, segments);
         assert_eq!(seen(&running.ledger), before);
+        assert_eq!(stepped.segments.list().unwrap(), files, "what was made is gone");
     }
     stepped.flips.store(false, Ordering::SeqCst);
     assert!(matches!(running.engine.seal(false).unwrap(), Done::Merged(_)));

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use annals_event::filter::{Condition, Known, Scalar, Subject, any_below};
+use annals_event::filter::{Condition, Known, Scalar, Subject, any_below, mentions};
 use annals_event::json::{Document, Limits, Value, unescape};
 use annals_event::{Operation, Position, TenantId, Timestamp};
 
@@ -583,6 +583,7 @@ impl RawTest {
             RawTest::Field(names, test) => {
                 any_below(root, names, &mut |value| test.passes(&Scalar::of(value)))
             }
+            RawTest::Mentions(text) => mentions(root, text),
             RawTest::Words(phrase) => root.strings().any(|text| phrase.occurs_in(text)),
             RawTest::Element(names, condition) => {
                 any_below(root, names, &mut |element| holds(condition, element))

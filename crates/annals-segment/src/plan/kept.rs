@@ -33,6 +33,8 @@ pub(super) enum Asked {
     Member(Vec<Box<str>>, Test),
     /// A phrase in the scope's texts.
     Words(Phrase),
+    /// A part of any text, number or name.
+    Mentions(Box<str>),
     /// A condition on elements at a path from the scope on.
     Element(Vec<Box<str>>, Condition),
 }
@@ -52,7 +54,7 @@ impl Asked {
             Condition::All(several) | Condition::Any(several) => several.iter().any(Self::has_costly),
             Condition::Not(condition) | Condition::Element(_, condition) => Self::has_costly(condition),
             Condition::Field(_, test) => Self::is_costly(test),
-            Condition::Words(_) => true,
+            Condition::Words(_) | Condition::Mentions(_) => true,
         }
     }
 
@@ -61,6 +63,7 @@ impl Asked {
         match self {
             Self::Member(names, test) => path(names) + bytes_of_test(test),
             Self::Words(phrase) => phrase_bytes(phrase),
+            Self::Mentions(text) => text.len(),
             Self::Element(names, condition) => path(names) + condition_bytes(condition),
         }
     }
@@ -78,6 +81,7 @@ fn condition_bytes(condition: &Condition) -> usize {
         Condition::Field(Field::Member(names), test) => path(names) + bytes_of_test(test),
         Condition::Field(_, test) => bytes_of_test(test),
         Condition::Words(phrases) => phrases.iter().map(phrase_bytes).sum(),
+        Condition::Mentions(text) => text.len(),
     };
     size_of::<Condition>() + own
 }

@@ -94,6 +94,8 @@ pub(super) enum RawTest {
     Field(Vec<Box<str>>, Test),
     /// A phrase occurs in some text.
     Words(Phrase),
+    /// Something contains this.
+    Mentions(Box<str>),
     /// Some value so many names below satisfies the condition.
     Element(Vec<Box<str>>, Condition),
 }

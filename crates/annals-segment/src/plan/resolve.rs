@@ -125,6 +125,12 @@ impl<'s> Resolve<'s> {
                 self.kept(asked, scope, |resolve| resolve.element(path.as_slice(), inner, scope))?
             }
             Condition::Element(path, condition) => self.element(path.as_slice(), condition, scope)?,
+            Condition::Mentions(text) if scope.is_rows() => {
+                let asked = Asked::Mentions(text.clone());
+                self.kept(asked, scope, |resolve| resolve.mentions(text, scope))?
+            }
+            // Which names stand within an element its shape alone does not say.
+            Condition::Mentions(_) => Node::Unknown,
             Condition::Words(phrases) => {
                 let mut nodes = Vec::with_capacity(phrases.len());
                 for phrase in phrases {
@@ -188,7 +194,7 @@ impl<'s> Resolve<'s> {
         Ok(join(nodes))
     }
 
-    fn raw(&mut self, table: usize, test: RawTest) -> Node {
+    pub(super) fn raw(&mut self, table: usize, test: RawTest) -> Node {
         self.raws.push((table, test));
         Node::Leaf(Leaf::Raw { table, test: self.raws.len() - 1 })
     }
@@ -532,7 +538,7 @@ fn asks_known(condition: &Condition) -> bool {
     match condition {
         Condition::All(several) | Condition::Any(several) => several.iter().any(asks_known),
         Condition::Not(condition) | Condition::Element(_, condition) => asks_known(condition),
-        Condition::Field(Field::Member(_), _) | Condition::Words(_) => false,
+        Condition::Field(Field::Member(_), _) | Condition::Words(_) | Condition::Mentions(_) => false,
         Condition::Field(..) => true,
     }
 }

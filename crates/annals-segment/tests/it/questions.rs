@@ -139,6 +139,8 @@ impl Asker<'_> {
             _ => {
                 if self.rng.one_in(5) {
                     self.words()
+                } else if self.rng.one_in(6) {
+                    self.mention()
                 } else {
                     let scalar = self.scalar();
                     self.field(&scalar, &scalar.path)
@@ -224,6 +226,8 @@ impl Asker<'_> {
             if near.is_empty() || self.rng.one_in(9) {
                 return if self.rng.one_in(3) {
                     self.words()
+                } else if self.rng.one_in(6) {
+                    self.mention()
                 } else {
                     Condition::Not(Box::new(self.field(&scalar, &scalar.path)))
                 };
@@ -270,6 +274,23 @@ impl Asker<'_> {
             return Condition::Words(parse_words(&q).unwrap());
         }
         Condition::Words(parse_words("anything").unwrap())
+    }
+
+    /// A part of a text, a number or a name that is somewhere, or of nothing.
+    fn mention(&mut self) -> Condition {
+        let scalar = self.scalar();
+        let whole = match self.rng.below(4) {
+            0 => scalar.path[self.rng.index(scalar.path.len())].to_string(),
+            _ => scalar.text.clone(),
+        };
+        let letters: Vec<char> = whole.chars().collect();
+        let from = self.rng.index(letters.len() + 1);
+        let to = from + self.rng.index((letters.len() - from).min(6) + 1);
+        let mut text: String = letters[from..to].iter().collect();
+        if self.rng.one_in(9) {
+            text.push_str("\u{1f9ff}q");
+        }
+        Condition::Mentions(fold(&text).into())
     }
 
     fn known(&mut self) -> Condition {

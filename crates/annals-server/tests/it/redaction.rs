@@ -92,6 +92,21 @@ async fn rules_that_cannot_be_change_nothing_and_the_answer_names_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_hashes_would_make_too_long_is_refused_and_costs_no_other_its_place() {
+    let site = Site::new().await;
+    site.post("acme", r#"{"action":"a","actor":{"id":"u"}}"#).await;
+    let rules = r#"{"rules":[{"pointer":"/metadata/list/*","do":"hash"}]}"#;
+    assert_eq!(site.ask("PUT /v1/redaction", "acme", rules.as_bytes()).await.status, 200);
+    let event = |id: &str, items: usize| json!({"id": id, "action": "a", "actor": {"id": "u"}, "metadata": {"list": vec![0; items]}});
+    // Each item becomes 39 bytes.
+    let body = json!([event("short", 10), event("long", 10_000), event("next", 10)]).to_string();
+    let answer = site.ask("POST /v1/events", "acme", body.as_bytes()).await;
+    let answer = answer.json();
+    assert_eq!((&answer["created"], &answer["rejected"]), (&json!(2), &json!(1)), "{answer}");
+    assert_eq!(answer["results"][1]["error"]["code"], "event_bytes", "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sender_is_told_of_what_looks_like_a_secret_or_a_card() {
     let site = Site::new().await;
     let event =

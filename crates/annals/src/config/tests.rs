@@ -238,7 +238,7 @@ fn when_records_are_sealed_has_bounds() {
     let taken = SettingFlags::default()
         .layers_with(|name| Ok((name == "ANNALS_SEGMENTS__SEAL_AGE").then(|| "2h".to_owned())));
     let tail = Config::check(&taken.unwrap()).unwrap().tail;
-    assert_eq!((tail.records_max, tail.bytes_max, tail.age_us_max), (80_000, 64 << 20, 7_200_000_000));
+    assert_eq!((tail.records_max, tail.bytes_max, tail.age_us_max), (60_000, 48 << 20, 7_200_000_000));
 }
 
 #[test]

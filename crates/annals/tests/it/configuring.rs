@@ -38,7 +38,7 @@ fn settings_are_shown_with_where_they_come_from() {
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
         segments.cache = "64MiB"  # default
         segments.seal_records = "[NUMBER]"  # default
-        segments.seal_bytes = "64MiB"  # default
+        segments.seal_bytes = "48MiB"  # default
         segments.seal_age = "1h"  # default
         registry.every = "1h"  # default
         scrub.rate = "[NUMBER]"  # default

@@ -29,6 +29,11 @@ pub(super) fn holds(part: &Part, root: &Value, known: &Known) -> bool {
             values_at(root, &names(path), &mut elements);
             elements.iter().any(|element| holds(part, element, known))
         }
+        Part::Mention(part) => {
+            let part = folded(part);
+            any_name(root, &mut |name| folded(name).contains(&part))
+                || any_text(root, &mut |text| folded(text).contains(&part))
+        }
         Part::Words(words) => any_text(root, &mut |text| contains_in_a_row(&self::words(text), words)),
     }
 }
@@ -209,6 +214,14 @@ fn any_text(value: &Value, f: &mut dyn FnMut(&str) -> bool) -> bool {
         Value::String(text) => f(text),
         Value::Array(items) => items.iter().any(|item| any_text(item, f)),
         Value::Object(members) => members.values().any(|member| any_text(member, f)),
+        _ => false,
+    }
+}
+
+fn any_name(value: &Value, f: &mut dyn FnMut(&str) -> bool) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| any_name(item, f)),
+        Value::Object(members) => members.iter().any(|(name, member)| f(name) || any_name(member, f)),
         _ => false,
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Part {
     Element(&'static str, Box<Part>),
     /// Words in a row.
     Words(Vec<String>),
+    /// A part of any text or name.
+    Mention(String),
 }
 
 /// A question: parameters, and what they mean together.
@@ -44,7 +46,7 @@ impl Question {
 
     fn add_parameter(&mut self, rng: &mut Rng) {
         let at = any_time(rng);
-        let (name, path, pool): (_, _, &[&str]) = match rng.below(10) {
+        let (name, path, pool): (_, _, &[&str]) = match rng.below(11) {
             0 => ("action", "action", &ACTIONS),
             1 => ("actor_id", "actor.id", &PEOPLE),
             2 => ("targets_id", "targets.id", &TARGETS),
@@ -59,6 +61,11 @@ impl Question {
                 let code = rng.of(&["200", "404", "999"]).to_owned();
                 let meaning = leaf("request.status_code", "eq", code.clone());
                 return self.add("request_status_code", vec![code], meaning);
+            }
+            9 => {
+                let mentions: Vec<String> = (0..1 + rng.below(2)).map(|_| some_part(rng)).collect();
+                let any = mentions.iter().cloned().map(Part::Mention).collect();
+                return self.add("mentions", mentions, Part::Or(any));
             }
             _ => {
                 let (text, words) = some_words(rng);
@@ -205,7 +212,7 @@ impl Part {
             Self::Leaf(path, "pr", _) => format!("{path} pr"),
             Self::Leaf(path, operator, value) => format!("{path} {operator} {value}"),
             Self::Element(path, part) => format!("{path}[{}]", part.text()),
-            Self::Words(_) => unreachable!("words stand in `q`"),
+            Self::Words(_) | Self::Mention(_) => unreachable!("these stand in parameters of their own"),
         }
     }
 }
@@ -227,4 +234,20 @@ fn leaf(path: &str, operator: &'static str, value: String) -> Part {
 
 fn json(text: &str) -> String {
     serde_json::to_string(text).unwrap()
+}
+
+/// A part of some text or name, in any case, in which something is that no number has.
+fn some_part(rng: &mut Rng) -> String {
+    const NAMES: [&str; 6] = ["actor", "status_code", "metadata", "deep", "description", "targets"];
+    let pools: [&[&str]; 6] = [&TEXTS, &PEOPLE, &TARGETS, &TAGS, &ACTIONS, &NAMES];
+    let pool = pools[rng.index(pools.len())];
+    let letters: Vec<char> = rng.of(pool).chars().collect();
+    loop {
+        let from = rng.index(letters.len());
+        let to = from + 1 + rng.index((letters.len() - from).min(8));
+        let part: String = letters[from..to].iter().collect();
+        if part.contains(|letter: char| !matches!(letter, '0'..='9' | 'e' | 'E' | '.' | '+' | '-')) {
+            return if rng.one_in(3) { part.to_uppercase() } else { part };
+        }
+    }
 }

@@ -184,6 +184,11 @@ impl Pairs<'_> {
         chunk: Chunk,
         needed: u128,
     ) -> Result<(), Damaged> {
+        // Numbers that stand for something else here are none of a value.
+        let values = at.merged.values.len();
+        if at.other.iter().any(|other| u64::from(*other) >= values) {
+            return Err(at.merged.segment.malformed("a value that is not listed"));
+        }
         if source.marks.is_none() {
             let mut pairs = at.own.iter().zip(&at.other);
             if pairs.all(|(own, other)| source.becomes.get(*own as usize) == Some(other)) {

@@ -64,7 +64,9 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
         earlier_alone += u64::from(leads == Ok(Led::Back));
         judge(log, &against, (&key, leads.map(drop)), earlier_root, report)?;
         let shown = against.earlier.map_or(0, |(size, _)| size).max(log.headed);
-        unshown += u64::from(log.intact && shown < log.signed.map_or(0, |(size, _)| size));
+        // A folder that keeps no signatures may have lost what told of them, too.
+        let signed = if audited.keeps_heads { log.signed.map_or(0, |(size, _)| size) } else { log.size };
+        unshown += u64::from(log.intact && shown < signed);
     }
     if earlier_alone > 0 {
         let logs =
@@ -77,9 +79,9 @@ pub(super) fn verify(path: &Path, tenant: Option<&str>, report: &mut Report) -> 
     if unshown > 0 {
         let logs = if unshown == 1 { "1 log".to_owned() } else { format!("{unshown} logs") };
         report.output.note(&format!(
-            "note: of {logs} the folder has no signature over the newest records: that they were signed stands in the signer's \
-             memory alone, which whoever writes the folder may have written, too. A checkpoint from elsewhere shows it, as `annals \
-             verify URL` does"
+            "note: of {logs} the folder has no signature over the newest records: if they were signed, that stands in the \
+             signer's memory alone, which whoever writes the folder may have written, too. A checkpoint from elsewhere shows it, as \
+             `annals verify URL` does"
         ));
         if !audited.keeps_heads {
             report.output.note(
