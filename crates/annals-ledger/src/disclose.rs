@@ -6,18 +6,22 @@ use std::sync::{Arc, RwLock};
 use annals_event::Position;
 use annals_segment::Damaged;
 use annals_tree::block::tag;
-use annals_tree::{Counter, Hash, Nodes as _, Secret, SecretRoot};
+use annals_tree::{Hash, Nodes as _, Secret, SecretRoot};
 
 use crate::commit::Commits;
+use crate::leaves::Maker;
 use crate::nodes::Access as _;
 use crate::read::TenantLog;
 use crate::record::Record;
-use crate::sealed::{Part, entry_of, record_of};
+use crate::sealed::{Part, SealedEntry, record_of};
 use crate::signing::{ProveError, TreeOf, tree, tree_error};
 use crate::state::State;
 
 /// Most records of a tail that are taken at once, while the state is held.
 const TAIL_RECORDS: u64 = 256;
+
+/// Tags that are read at once.
+const TAGS_AT_ONCE: u32 = 1_024;
 
 /// A record, what the log holds of it, and what its salts follow from.
 #[derive(Clone, Debug)]
@@ -30,6 +34,25 @@ pub struct Disclosed {
     pub leaf: Hash,
     /// Who has it can check every unit, and guess at every one that is withheld.
     pub secret: Secret,
+}
+
+/// Takes records that are disclosed, one after the other. Committing to a record goes through its units, so who needs them need not
+/// take it apart again.
+pub trait Discloses {
+    /// The next unit of the record that comes next. Of a statement of the ledger's own none is told.
+    fn unit(&mut self, name: &str, value: &[u8]);
+
+    /// The record. False when no more are wanted.
+    fn record(&mut self, disclosed: Disclosed) -> bool;
+}
+
+impl Discloses for Vec<Disclosed> {
+    fn unit(&mut self, _: &str, _: &[u8]) {}
+
+    fn record(&mut self, disclosed: Disclosed) -> bool {
+        self.push(disclosed);
+        true
+    }
 }
 
 /// Where neighbouring records are.
@@ -45,7 +68,8 @@ pub(crate) fn disclose(
     log: &TenantLog,
     from: Position,
     count: u64,
-) -> Result<Vec<Disclosed>, ProveError> {
+    to: &mut dyn Discloses,
+) -> Result<(), ProveError> {
     let found = state.with(|state| find(state, log, from, count)).map_err(Box::new)?;
     let differs = |position: Position| -> ProveError {
         match tree(state, log) {
@@ -53,33 +77,97 @@ pub(crate) fn disclose(
             Err(error) => error,
         }
     };
-    let mut disclosed = Vec::new();
+    let mut commits = Commits::default();
     match found {
         Found::Nothing => {}
         Found::Here(rows) => {
-            let mut commits = Commits::default();
             for (record, entry, leaf, secret, commitment) in rows {
-                if commits.commit_as(record.stated, &record.event, &secret) != Some(commitment) {
+                let made =
+                    commits.commit_as_seen(record.stated, &record.event, &secret, &mut |name, value| {
+                        to.unit(name, value);
+                    });
+                if made != Some(commitment) {
                     return Err(differs(record.position));
                 }
-                disclosed.push(Disclosed { record, entry, leaf, secret });
+                if !to.record(Disclosed { record, entry, leaf, secret }) {
+                    break;
+                }
             }
         }
         Found::Sealed(part, rows) => {
+            let mut reader = part.segment.reader();
             let mut tags = Vec::new();
-            part.segment.tags(rows.clone(), &mut tags).map_err(Box::new)?;
-            for (row, expected) in part.segment.records(rows).zip(tags) {
-                let (_, row) = row.map_err(Box::new)?;
-                let entry = entry_of(&row).filter(|(_, leaf)| tag(leaf) == expected);
-                let (Some((entry, leaf)), Some(counter)) = (entry, Counter::new(row.counter)) else {
-                    return Err(differs(row.position));
-                };
-                let secret = SecretRoot::from_bytes(row.root).secret(counter);
-                disclosed.push(Disclosed { record: record_of(row), entry, leaf, secret });
+            for row in rows.clone() {
+                let read = usize::try_from((row - rows.start) % TAGS_AT_ONCE).expect("a few tags");
+                if read == 0 {
+                    tags.clear();
+                    let end = rows.end.min(row.saturating_add(TAGS_AT_ONCE));
+                    part.segment.tags(row..end, &mut tags).map_err(Box::new)?;
+                }
+                let row = reader.record(row).map_err(Box::new)?;
+                let sealed = SealedEntry::of(&row);
+                let Some(secret) = sealed.secret() else { return Err(differs(row.position)) };
+                let entry = sealed.made(&mut commits, &secret, &mut |name, value| to.unit(name, value));
+                let entry = entry.filter(|(_, leaf)| tags.get(read) == Some(&tag(leaf)));
+                let Some((entry, leaf)) = entry else { return Err(differs(row.position)) };
+                if !to.record(Disclosed { record: record_of(row), entry, leaf, secret }) {
+                    break;
+                }
             }
         }
     }
-    Ok(disclosed)
+    Ok(())
+}
+
+/// The entries of neighbouring records, all of which the log has.
+pub(crate) fn entries(
+    state: &RwLock<State>,
+    log: &TenantLog,
+    positions: Range<u64>,
+) -> Result<Vec<Vec<u8>>, ProveError> {
+    let damaged = |position: u64| -> ProveError {
+        match tree(state, log) {
+            Ok(TreeOf { origin, .. }) => ProveError::Damaged { origin, position: Some(position) },
+            Err(error) => error,
+        }
+    };
+    let mut entries = Vec::new();
+    let mut at = positions.start;
+    while at < positions.end {
+        let before = entries.len();
+        match state.with(|state| find(state, log, Position(at), positions.end - at)).map_err(Box::new)? {
+            Found::Nothing => {}
+            Found::Here(rows) => entries.extend(rows.into_iter().map(|(_, entry, ..)| entry)),
+            Found::Sealed(part, rows) => {
+                let (mut maker, mut leaves) = (Maker::new(&part), Vec::with_capacity(rows.len()));
+                let mut tags = Vec::with_capacity(rows.len());
+                part.segment.tags(rows.clone(), &mut tags).map_err(Box::new)?;
+                for ((row, expected), position) in rows.clone().zip(tags).zip(at..) {
+                    // Where positions do not follow each other, the next one is looked for anew.
+                    if maker.position(row).map_err(Box::new)? != position {
+                        break;
+                    }
+                    let entry = maker.entry(row);
+                    let entry =
+                        entry.map_err(|error| Box::new(part.segment.record(row).err().unwrap_or(error)))?;
+                    let (entry, leaf) = entry.ok_or_else(|| damaged(position))?;
+                    if tag(&leaf) != expected {
+                        return Err(damaged(position));
+                    }
+                    entries.push(entry);
+                    leaves.push(leaf);
+                }
+                // The hashes of these entries are often asked for next.
+                let leaves_of = state.with(|state| state.sealed.leaves().clone());
+                leaves_of.offer(&part, &rows, leaves);
+            }
+        }
+        if entries.len() == before {
+            return Err(damaged(at));
+        }
+        at += (entries.len() - before) as u64;
+    }
+    Ok(entries)
 }
 
 fn find(state: &State, name: &TenantLog, from: Position, count: u64) -> Result<Found, Damaged> {

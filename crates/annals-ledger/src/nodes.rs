@@ -2,8 +2,10 @@
 //!
 //! Of what is sealed, nodes of 256 leaves and more are read. Smaller ones are made of leaves, and leaves of the sealed events
 //! and their secrets; each is held against its tag, so that a record that is not what was appended gives an error in place of
-//! a proof that does not hold.
+//! a proof that does not hold. All leaves of a block are made at once and kept for a while, in `leaves`; where that cannot be, those that are
+//! needed are made alone.
 
+use std::cell::RefCell;
 use std::sync::{Arc, RwLock};
 
 use annals_event::Position;
@@ -12,8 +14,9 @@ use annals_tree::block::{subtree_root, tag};
 use annals_tree::{Hash, Nodes, node_hash};
 use bytes::Bytes;
 
+use crate::leaves::{Leaves, Maker, Stretch};
 use crate::log::{Log, Row};
-use crate::sealed::{Part, entry_of};
+use crate::sealed::Part;
 use crate::state::State;
 use crate::tail::BLOCK_LEVEL;
 
@@ -59,6 +62,8 @@ impl Access for &RwLock<State> {
 pub(crate) struct LogNodes<A> {
     access: A,
     log: u32,
+    /// The leaves that were needed last: the next ones are often beside them.
+    last: RefCell<Option<Arc<Stretch>>>,
 }
 
 /// Where a node is.
@@ -67,7 +72,7 @@ enum Place {
     /// Its leaves are in several places.
     Halves,
     /// It is sealed: in this segment, from this row on are its leaves.
-    Leaves(Arc<Part>, u32),
+    Leaves(Arc<Part>, u32, Arc<Leaves>),
     /// It is sealed: the segment with its last leaf, in this row, completes it.
     Stored(Arc<Part>, u32),
     /// Reading that failed.
@@ -77,7 +82,7 @@ enum Place {
 impl<A: Access> LogNodes<A> {
     /// The log with this index, which must exist.
     pub(crate) fn new(access: A, log: u32) -> Self {
-        Self { access, log }
+        Self { access, log, last: RefCell::default() }
     }
 
     fn place(&self, level: u32, index: u64) -> Place {
@@ -95,12 +100,25 @@ impl<A: Access> Nodes for LogNodes<A> {
     type Error = NodeError;
 
     fn node(&self, level: u32, index: u64) -> Result<Hash, NodeError> {
+        if level < BLOCK_LEVEL
+            && let Some(stretch) = &*self.last.borrow()
+            && let Some(root) = stretch.root(&(index << level..(index + 1) << level))
+        {
+            return Ok(root);
+        }
         match self.place(level, index) {
             Place::Here(hash) => Ok(hash),
             Place::Halves => {
                 Ok(node_hash(&self.node(level - 1, 2 * index)?, &self.node(level - 1, 2 * index + 1)?))
             }
-            Place::Leaves(part, row) => leaves(&part, row, level, index << level),
+            Place::Leaves(part, row, kept) => {
+                let positions = index << level..(index + 1) << level;
+                let stretch = kept.of(&part, row);
+                let root = stretch.as_ref().and_then(|stretch| stretch.root(&positions));
+                *self.last.borrow_mut() = stretch;
+                // What is wrong, and whether that is among these, is told by looking at these alone.
+                root.map_or_else(|| leaves(&part, row, level, positions.start), Ok)
+            }
             Place::Stored(part, row) => {
                 let log = part.segment.log_of_row(row)?;
                 part.segment.node(&log, level, index)?.ok_or_else(|| {
@@ -124,7 +142,7 @@ fn sealed(state: &State, log: &Log, level: u32, index: u64) -> Result<Place, Dam
     }
     match state.sealed.at(log, Position(first))? {
         Some((same, from)) if same.number == part.number && u64::from(row - from) == last - first => {
-            Ok(Place::Leaves(part.clone(), from))
+            Ok(Place::Leaves(part.clone(), from, state.sealed.leaves().clone()))
         }
         _ => Ok(Place::Halves),
     }
@@ -136,8 +154,10 @@ fn leaves(part: &Part, row: u32, level: u32, first: u64) -> Result<Hash, NodeErr
     let mut tags = Vec::new();
     part.segment.tags(rows.clone(), &mut tags)?;
     let mut leaves = Vec::with_capacity(tags.len());
-    for ((position, record), expected) in (first..).zip(part.segment.records(rows)).zip(tags) {
-        let (_, leaf) = entry_of(&record?.1).ok_or(NodeError::Differs { position })?;
+    let mut maker = Maker::new(part);
+    for ((position, row), expected) in (first..).zip(rows).zip(tags) {
+        let entry = maker.entry(row).map_err(|damaged| part.segment.record(row).err().unwrap_or(damaged))?;
+        let (_, leaf) = entry.ok_or(NodeError::Differs { position })?;
         if tag(&leaf) != expected {
             return Err(NodeError::Differs { position });
         }

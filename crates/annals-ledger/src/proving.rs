@@ -7,7 +7,7 @@ use annals_tree::tile::Tile;
 use annals_tree::{EntryKind, Hash};
 use tokio::sync::oneshot;
 
-use crate::disclose::{self, Disclosed};
+use crate::disclose::{self, Disclosed, Discloses};
 use crate::error::CommitError;
 use crate::ledger::{Ledger, LogInfo};
 use crate::queue::{Submission, Whose};
@@ -118,7 +118,7 @@ impl Ledger {
                 }
             }
         };
-        let hashes = self.inclusion(log, position, size)?;
+        let (_, hashes) = signing::inclusion(&self.shared.state, log, position, size)?;
         Ok(TlogProof { index: position.0, hashes, extra: None, checkpoint }.to_text())
     }
 
@@ -128,6 +128,20 @@ impl Ledger {
     ///
     /// [`ProveError`].
     pub fn inclusion(&self, log: &TenantLog, position: Position, size: u64) -> Result<Vec<Hash>, ProveError> {
+        Ok(self.inclusion_of(log, position, size)?.1)
+    }
+
+    /// As [`Self::inclusion`], with the hash of the entry that is proven.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`].
+    pub fn inclusion_of(
+        &self,
+        log: &TenantLog,
+        position: Position,
+        size: u64,
+    ) -> Result<(Hash, Vec<Hash>), ProveError> {
         signing::inclusion(&self.shared.state, log, position, size)
     }
 
@@ -161,7 +175,24 @@ impl Ledger {
         from: Position,
         count: u64,
     ) -> Result<Vec<Disclosed>, ProveError> {
-        disclose::disclose(&self.shared.state, log, from, count)
+        let mut disclosed: Vec<Disclosed> = Vec::new();
+        self.disclose_to(log, from, count, &mut disclosed)?;
+        Ok(disclosed)
+    }
+
+    /// As [`Self::disclose`]: tells `to` each record, after its units, until it has seen enough.
+    ///
+    /// # Errors
+    ///
+    /// [`ProveError`], also when `to` saw some records.
+    pub fn disclose_to(
+        &self,
+        log: &TenantLog,
+        from: Position,
+        count: u64,
+        to: &mut dyn Discloses,
+    ) -> Result<(), ProveError> {
+        disclose::disclose(&self.shared.state, log, from, count, to)
     }
 
     /// The root of the complete subtree of a log over 2^`level` records from `index` * 2^`level`.

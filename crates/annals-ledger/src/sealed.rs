@@ -7,11 +7,12 @@ use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
 use annals_segment::Damaged;
 use annals_segment::hashes::LoadedFilter;
 use annals_segment::segment::{LogRows, Sealed as SealedRow, Segment};
-use annals_tree::{Counter, EntryKind, Hash, SecretRoot, entry, leaf_hash};
+use annals_tree::{Counter, EntryKind, Hash, Secret, SecretRoot, entry, leaf_hash};
 
 use crate::batch::LogKind;
 use crate::bits::Bits;
 use crate::commit::Commits;
+use crate::leaves::Leaves;
 use crate::log::{Log, received_at_ms};
 use crate::record::Record;
 
@@ -44,6 +45,8 @@ pub(crate) struct Part {
 pub(crate) struct Parts {
     /// In the order of the ledger.
     list: Vec<Arc<Part>>,
+    /// Of their records, made lately.
+    leaves: Arc<Leaves>,
 }
 
 impl Part {
@@ -102,6 +105,11 @@ impl Part {
 impl Parts {
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Part>> + ExactSizeIterator {
         self.list.iter()
+    }
+
+    /// Leaves of their records, made lately.
+    pub(crate) fn leaves(&self) -> &Arc<Leaves> {
+        &self.leaves
     }
 
     /// Those a log appears in, in the order of its positions.
@@ -196,18 +204,52 @@ pub(crate) fn record_of(row: SealedRow) -> Record {
 
 /// The entry of a sealed row, made of its event anew; none when its bytes are no event.
 pub(crate) fn entry_of(row: &SealedRow) -> Option<(Vec<u8>, Hash)> {
-    let counter = Counter::new(row.counter)?;
-    let secret = SecretRoot::from_bytes(row.root).secret(counter);
-    let received_at_ms = received_at_ms(time(row.received_at));
-    let entry = match row.stated {
-        0 => {
-            let commitment = Commits::default().commit(&row.event, &secret)?;
-            entry::encode_event(row.class, received_at_ms, &commitment).to_vec()
-        }
-        kind => entry::encode_stating(EntryKind::from_number(kind)?, row.class, received_at_ms, &row.event),
-    };
-    let leaf = leaf_hash(&entry);
-    Some((entry, leaf))
+    let sealed = SealedEntry::of(row);
+    sealed.made(&mut Commits::default(), &sealed.secret()?, &mut |_, _| {})
+}
+
+/// What the entry of a sealed row is made of.
+pub(crate) struct SealedEntry<'a> {
+    pub(crate) stated: u8,
+    pub(crate) class: u16,
+    pub(crate) received_at: i64,
+    pub(crate) root: [u8; 32],
+    pub(crate) counter: u16,
+    pub(crate) event: &'a [u8],
+}
+
+impl<'a> SealedEntry<'a> {
+    pub(crate) fn of(row: &'a SealedRow) -> Self {
+        let &SealedRow { stated, class, received_at, root, counter, ref event, .. } = row;
+        Self { stated, class, received_at, root, counter, event }
+    }
+
+    /// What the salts of its units follow from.
+    pub(crate) fn secret(&self) -> Option<Secret> {
+        Some(SecretRoot::from_bytes(self.root).secret(Counter::new(self.counter)?))
+    }
+
+    /// The entry and its hash; none when the bytes are no event. `see` is told each unit, of an event that has any.
+    pub(crate) fn made(
+        &self,
+        commits: &mut Commits,
+        secret: &Secret,
+        see: &mut dyn FnMut(&str, &[u8]),
+    ) -> Option<(Vec<u8>, Hash)> {
+        let received_at_ms = received_at_ms(time(self.received_at));
+        let entry = match self.stated {
+            0 => {
+                let commitment = commits.commit_seen(self.event, secret, see)?;
+                entry::encode_event(self.class, received_at_ms, &commitment).to_vec()
+            }
+            kind => {
+                let kind = EntryKind::from_number(kind)?;
+                entry::encode_stating(kind, self.class, received_at_ms, self.event)
+            }
+        };
+        let leaf = leaf_hash(&entry);
+        Some((entry, leaf))
+    }
 }
 
 /// Times of a segment were times before; one beyond what a time can be is shown as the beginning.

@@ -16,6 +16,7 @@ use annals_tree::signer::{Refusal, Signer, SignerMemory, TreeHead};
 use annals_tree::succession::{self, Succession};
 use annals_tree::tile::{Tile, TileKind, encode_bundle, hash_tile};
 
+use crate::disclose;
 use crate::error::{ErrorKind, OpenError};
 use crate::log::Log;
 use crate::nodes::{Access, LogNodes, NodeError};
@@ -629,13 +630,13 @@ pub(crate) fn tree<'a>(state: &'a RwLock<State>, name: &TenantLog) -> Result<Tre
     })
 }
 
-/// RFC 6962 inclusion proof of a position in the tree of `size` records.
+/// The hash of the entry at a position, and the RFC 6962 inclusion proof of it in the tree of `size` records.
 pub(crate) fn inclusion(
     state: &RwLock<State>,
     name: &TenantLog,
     position: Position,
     size: u64,
-) -> Result<Vec<Hash>, ProveError> {
+) -> Result<(Hash, Vec<Hash>), ProveError> {
     let tree = tree(state, name)?;
     // The tree shows that the entry is in the log; that the stored event is what the entry commits to is looked at here.
     let located = state.with(|state| state.locate(name, position)).map_err(Box::new)?;
@@ -652,7 +653,7 @@ pub(crate) fn inclusion(
     if verify_inclusion(&leaf, position.0, size, &proof, &root).is_err() {
         return Err(ProveError::Damaged { origin: tree.origin, position: None });
     }
-    Ok(proof)
+    Ok((leaf, proof))
 }
 
 /// RFC 6962 consistency proof between two sizes.
@@ -677,12 +678,7 @@ pub(crate) fn tile(state: &RwLock<State>, name: &TenantLog, tile: &Tile) -> Resu
         TileKind::Entries => {
             let end = tile.first().saturating_add(u64::from(tile.width()));
             within("entry", end, tree.size)?;
-            let mut entries = Vec::with_capacity(usize::from(tile.width()));
-            for position in tile.first()..end {
-                let located = state.with(|state| state.locate(name, Position(position))).map_err(Box::new)?;
-                let located = located.expect("what is below the size is somewhere");
-                entries.push(located.entry().map_err(Box::new)?.bytes);
-            }
+            let entries = disclose::entries(state, name, tile.first()..end)?;
             Ok(encode_bundle(entries).expect("an entry of kind 1 is 44 bytes"))
         }
     }

@@ -244,12 +244,8 @@ pub(crate) async fn inclusion(
     let ledger = app.ledger.clone();
     let proof = blocking(move || {
         let size = asked.or_else(|| ledger.log_info(&log).map(|info| info.size)).unwrap_or(0);
-        let hashes = ledger.inclusion(&log, position, size)?;
-        let entry = ledger
-            .entry(&log, position)
-            .map_err(Box::new)?
-            .ok_or(annals_ledger::ProveError::TenantMissing)?;
-        Ok::<_, annals_ledger::ProveError>((size, entry.leaf, hashes))
+        let (leaf, hashes) = ledger.inclusion_of(&log, position, size)?;
+        Ok::<_, annals_ledger::ProveError>((size, leaf, hashes))
     });
     let (size, leaf, hashes) = proof.await?;
     let hashes = hashes.iter().map(ToString::to_string).collect();

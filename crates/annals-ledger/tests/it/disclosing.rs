@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_event::{Position, UnitScratch, units};
-use annals_ledger::{AcceptOptions, Disclosed, Done, ItemStatus, Ledger, ProveError};
+use annals_ledger::{AcceptOptions, Disclosed, Discloses, Done, ItemStatus, Ledger, ProveError};
 use annals_tree::commitment::Committer;
 use annals_tree::entry::Entry;
+use annals_tree::tile::{TileKind, bundles, encode_bundle, hash_tile, hash_tiles};
 use annals_tree::{Frontier, Nodes as _, Tree, leaf_hash};
 
 use crate::sealing::{Running, Stepped};
@@ -21,6 +22,61 @@ fn disclosed(ledger: &Ledger, name: &str, count: u64) -> Vec<Disclosed> {
             return all;
         }
         all.extend(more);
+    }
+}
+
+/// Keeps what it is told of so many records.
+struct Few {
+    wanted: usize,
+    seen: Vec<Disclosed>,
+    /// Of each record.
+    units: Vec<Vec<(String, Vec<u8>)>>,
+    next: Vec<(String, Vec<u8>)>,
+}
+
+impl Discloses for Few {
+    fn unit(&mut self, name: &str, value: &[u8]) {
+        self.next.push((name.to_owned(), value.to_vec()));
+    }
+
+    fn record(&mut self, disclosed: Disclosed) -> bool {
+        assert!(self.seen.len() < self.wanted, "it had enough");
+        self.seen.push(disclosed);
+        self.units.push(std::mem::take(&mut self.next));
+        self.seen.len() < self.wanted
+    }
+}
+
+/// Who has seen enough is told no more; the units are those of the record.
+fn check_told(ledger: &Ledger, name: &str, size: u64) {
+    let log = events_of(name);
+    for (from, wanted) in [(0, 3), (size / 3, 40), (size - 1, 2)] {
+        let mut few = Few { wanted, seen: Vec::new(), units: Vec::new(), next: Vec::new() };
+        ledger.disclose_to(&log, Position(from), size, &mut few).unwrap();
+        assert!(!few.seen.is_empty());
+        for ((position, found), told) in (from..).zip(&few.seen).zip(&few.units) {
+            let mut expected = Vec::new();
+            units(&found.record.event, &mut UnitScratch::default(), |name, value| {
+                expected.push((name.to_owned(), value.to_vec()));
+            })
+            .unwrap();
+            assert_eq!((found.record.position, told), (Position(position), &expected));
+        }
+    }
+}
+
+/// The published tree is made of the same leaves and entries.
+fn check_tiles(ledger: &Ledger, name: &str, tree: &Tree, all: &[Disclosed]) {
+    for tile in bundles(tree.size()).chain(hash_tiles(tree.size())) {
+        let expected = match tile.kind() {
+            TileKind::Hashes(_) => hash_tile(&tile, tree.size(), tree).unwrap(),
+            TileKind::Entries => {
+                let first = usize::try_from(tile.first()).unwrap();
+                let of = &all[first..first + usize::from(tile.width())];
+                encode_bundle(of.iter().map(|found| found.entry.clone())).unwrap()
+            }
+        };
+        assert_eq!(ledger.tile(&events_of(name), &tile).unwrap(), expected, "{tile}");
     }
 }
 
@@ -51,8 +107,10 @@ fn check(ledger: &Ledger, name: &str) {
         }
         if tree.size() == 0 {
             all.iter().for_each(|found| tree.push(found.leaf));
+            check_tiles(ledger, name, &tree, &all);
         }
     }
+    check_told(ledger, name, size);
     let mut edge = Frontier::new();
     for level in 0..=size.checked_ilog2().unwrap_or(0) {
         for index in 0..size >> level {

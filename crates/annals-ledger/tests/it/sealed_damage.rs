@@ -5,17 +5,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals_event::{UnitScratch, units};
+use annals_event::{Position, UnitScratch, units};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::audit::{AuditError, Audited, Finding, Flaw, Folders, Notice, audit};
 use annals_ledger::{
-    AcceptOptions, Author, Done, Engine, FeedScope, Ledger, Options, Parts, SeededEntropy, TailLimits,
-    TenantLog, Unobserved,
+    AcceptOptions, Author, Done, Engine, ErrorKind, FeedScope, Ledger, Options, Parts, SeededEntropy,
+    TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::{BLOCK_BYTES, Cache};
 use annals_segment::build::{LogName, Row, Rows, build};
 use annals_segment::segment::{Sealed, Segment};
+use annals_tree::tile::{bundles, hash_tiles};
 use annals_tree::{Committer, Counter, Frontier, Hash, SecretRoot, entry, leaf_hash};
 use sha2::{Digest as _, Sha256};
 
@@ -545,6 +546,70 @@ fn damage_in_a_segment_hides_none_in_the_journal_and_the_signers_memory() {
         "{findings:?}"
     );
     assert!(has(&|finding| matches!(finding, Finding::Frame { .. })) || audited.unwrap().tail_bytes > 0);
+}
+
+/// A segment in which one event of a tenant was changed, in the first block of its log, under good checksums; and where.
+fn with_one_change(good: &[u8], name: &str) -> (Vec<u8>, u64) {
+    let before = told(good).unwrap();
+    let changed = (16..body_bytes(good)).step_by(61).find_map(|at| {
+        let mut bytes = good.to_vec();
+        forge(&mut bytes, |body| body[at] ^= 1 << (at % 8));
+        let after = told(&bytes)?;
+        let rows = after.0.iter().zip(&before.0).filter(|(after, before)| after != before);
+        let changed: Vec<_> = rows.map(|(after, before)| (&after.0, &before.0)).collect();
+        let [(after, before)] = changed[..] else { return None };
+        let same = Sealed { event: before.event.clone(), ..after.clone() } == *before;
+        let is_ours =
+            before.tenant.as_str() == name && !before.access && (40..200).contains(&before.position.0);
+        (same && is_ours).then_some((bytes, before.position.0))
+    });
+    changed.unwrap()
+}
+
+#[test]
+fn a_record_that_changed_costs_the_proofs_that_need_it_and_no_others() {
+    let disks = sealed_ledger(2, 5);
+    let name = disks.names("segment-").remove(0);
+    let (bytes, damaged) = with_one_change(&disks.segments.contents(&name).unwrap(), "acme");
+    let spoiled = disks.copy();
+    spoiled.segments.put(&name, bytes);
+    let ((healthy, ..), (ledger, ..)) = (disks.open(9), spoiled.open(9));
+    let log = events_of("acme");
+    let size = healthy.log_info(&log).unwrap().size;
+    assert!(size > 512, "{size}");
+    let is_near = |position: u64| position / 256 == damaged / 256;
+    // The second time what could be made is remembered.
+    for _ in 0..2 {
+        for position in (0..size).step_by(29).chain([damaged]) {
+            let proof = |ledger: &Ledger, size| ledger.inclusion(&log, Position(position), size);
+            match proof(&ledger, size) {
+                Err(error) => {
+                    assert!(is_near(position) && error.kind() == ErrorKind::Damaged, "{position}: {error}")
+                }
+                Ok(proven) => {
+                    assert!(!is_near(position), "{position}");
+                    assert_eq!(proven, proof(&healthy, size).unwrap());
+                }
+            }
+            if position < damaged {
+                // Before that record was there nothing needed it.
+                assert_eq!(proof(&ledger, damaged).unwrap(), proof(&healthy, damaged).unwrap(), "{position}");
+            }
+        }
+        for tile in bundles(size).chain(hash_tiles(size)) {
+            let is_of_leaves =
+                tile.to_string().starts_with("tile/0/") || tile.to_string().contains("entries");
+            match ledger.tile(&log, &tile) {
+                Ok(bytes) => assert_eq!(bytes, healthy.tile(&log, &tile).unwrap(), "{tile}"),
+                Err(error) => {
+                    assert!(is_of_leaves && is_near(tile.first()), "{tile}: {error}");
+                    assert!(error.to_string().contains(&format!("position {damaged}")), "{tile}: {error}");
+                    continue;
+                }
+            }
+            assert!(!is_of_leaves || !is_near(tile.first()), "{tile}");
+        }
+    }
 }
 
 /// The records of a segment, with all hashes made anew; its logs begin with it.

@@ -13,9 +13,9 @@ use std::sync::atomic::Ordering;
 use annals_bundle::{Counts, Line, Mode, Unit, Verdict, gap_nodes, write_line};
 use annals_event::filter::{Condition, Field, Matcher, Part, Path, Test};
 use annals_event::json::Document;
-use annals_event::{Position, UnitScratch, rebuild, units};
+use annals_event::{Position, rebuild};
 use annals_ledger::search::Effort;
-use annals_ledger::{Disclosed, FeedScope, Ledger, ProveError, Record, TenantLog};
+use annals_ledger::{Disclosed, Discloses, FeedScope, Ledger, ProveError, Record, TenantLog};
 use annals_tree::Hash;
 use annals_tree::commitment::{Salt, salt};
 use annals_tree::entry::EntryKind;
@@ -33,10 +33,6 @@ const PAGE_BYTES: usize = 1 << 20;
 
 /// The line that makes it full is rarely longer, and none of the others either.
 const LINE_BYTES_MANY: usize = 8 << 10;
-
-/// Records taken from the ledger at once: at most, and of how many bytes in all, judged by those before.
-const RECORDS_AT_ONCE: u64 = 256;
-const BYTES_AT_ONCE: u64 = 1 << 20;
 
 /// Hits taken from an index at once.
 const HITS_AT_ONCE: usize = 64;
@@ -150,7 +146,6 @@ impl Plan {
             rows,
             parts: Parts::default(),
             document: Document::default(),
-            record_bytes: 1 << 12,
         };
         let (first, end) = self.range;
         while writer.page.next < self.size && !writer.is_full() {
@@ -176,33 +171,31 @@ struct Writer<'a> {
     rows: usize,
     parts: Parts,
     document: Document,
-    /// About how long records are here.
-    record_bytes: u64,
 }
 
-/// Names and values of an event's units, in one piece of memory that is used again.
+/// Names and values of an event's units, as committing to it goes through them, in one piece of memory that is used again.
 #[derive(Default)]
 struct Parts {
-    scratch: UnitScratch,
     text: String,
     places: Vec<(Range<usize>, Range<usize>)>,
+    /// Some value is none.
+    is_garbled: bool,
 }
 
 impl Parts {
-    fn split(&mut self, event: &[u8]) -> Option<()> {
-        let Self { scratch, text, places } = self;
-        text.clear();
-        places.clear();
-        let mut is_text = true;
-        units(event, scratch, |name, value| {
-            let from = text.len();
-            text.push_str(name);
-            let middle = text.len();
-            is_text &= str::from_utf8(value).map(|value| text.push_str(value)).is_ok();
-            places.push((from..middle, middle..text.len()));
-        })
-        .ok()?;
-        is_text.then_some(())
+    fn clear(&mut self) {
+        self.text.clear();
+        self.places.clear();
+        self.is_garbled = false;
+    }
+
+    fn add(&mut self, name: &str, value: &[u8]) {
+        let Self { text, places, is_garbled } = self;
+        let from = text.len();
+        text.push_str(name);
+        let middle = text.len();
+        *is_garbled |= str::from_utf8(value).map(|value| text.push_str(value)).is_err();
+        places.push((from..middle, middle..text.len()));
     }
 
     fn all(&self) -> Vec<(&str, &str)> {
@@ -210,6 +203,30 @@ impl Parts {
             .iter()
             .map(|(name, value)| (&self.text[name.clone()], &self.text[value.clone()]))
             .collect()
+    }
+}
+
+/// What is done with a record; false when no more are wanted.
+type See<'a> = dyn FnMut(&mut Writer<'_>, &Disclosed) -> Result<bool, Problem> + 'a;
+
+/// Shows a writer the records of a run.
+struct Showing<'a, 'w> {
+    writer: &'a mut Writer<'w>,
+    see: &'a mut See<'a>,
+    shown: u64,
+    seen: Result<bool, Problem>,
+}
+
+impl Discloses for Showing<'_, '_> {
+    fn unit(&mut self, name: &str, value: &[u8]) {
+        self.writer.parts.add(name, value);
+    }
+
+    fn record(&mut self, disclosed: Disclosed) -> bool {
+        self.shown += 1;
+        self.seen = (self.see)(self.writer, &disclosed);
+        self.writer.parts.clear();
+        matches!(self.seen, Ok(true))
     }
 }
 
@@ -277,27 +294,28 @@ impl Writer<'_> {
     }
 
     /// Shows each record of a run until `see` has seen enough.
-    fn each(
-        &mut self,
-        run: Range<u64>,
-        see: &mut dyn FnMut(&mut Self, &Disclosed) -> Result<bool, Problem>,
-    ) -> Result<(), Problem> {
+    fn each(&mut self, run: Range<u64>, see: &mut See<'_>) -> Result<(), Problem> {
+        let (ledger, log) = (self.ledger, &self.plan.log);
         let mut at = run.start;
         while at < run.end {
-            let fitting = (BYTES_AT_ONCE / self.record_bytes.max(1)).clamp(1, RECORDS_AT_ONCE);
-            let records = self.ledger.disclose(&self.plan.log, Position(at), fitting.min(run.end - at))?;
-            if records.is_empty() {
+            self.parts.clear();
+            let mut showing = Showing {
+                writer: &mut *self,
+                see: &mut |writer, record| see(writer, record),
+                shown: 0,
+                seen: Ok(true),
+            };
+            let disclosed = ledger.disclose_to(log, Position(at), run.end - at, &mut showing);
+            let Showing { shown, seen, .. } = showing;
+            if !seen? {
+                return Ok(());
+            }
+            disclosed?;
+            if shown == 0 {
                 // It is in the log, as the checkpoint that this is made for has it.
                 return Err(Problem::new(Code::Bug, format!("position {at} of the log is nowhere")));
             }
-            at += records.len() as u64;
-            let bytes: usize = records.iter().map(|record| record.record.event.len()).sum();
-            self.record_bytes = bytes as u64 / records.len() as u64;
-            for record in &records {
-                if !see(self, record)? {
-                    return Ok(());
-                }
-            }
+            at += shown;
         }
         Ok(())
     }
@@ -342,14 +360,11 @@ impl Writer<'_> {
             self.bare(record);
             return Ok(());
         }
-        let mut parts = std::mem::take(&mut self.parts);
-        let split = parts.split(&record.record.event);
-        split.ok_or_else(|| {
-            Problem::new(
-                Code::Damaged,
-                format!("the event at position {position} cannot be split into its units"),
-            )
-        })?;
+        let parts = std::mem::take(&mut self.parts);
+        if parts.is_garbled || parts.places.is_empty() {
+            let detail = format!("the event at position {position} cannot be split into its units");
+            return Err(Problem::new(Code::Damaged, detail));
+        }
         let all = parts.all();
         let shown = if is_taken {
             Some(all.iter().map(|(name, _)| !self.plan.withheld.takes(name)).collect())

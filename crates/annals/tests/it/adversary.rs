@@ -22,7 +22,7 @@ use crate::support::World;
 
 const CASES: &str = "ANNALS_ADVERSARY_CASES";
 const CASES_DEFAULT: u64 = 36;
-const ORIGIN: &str = "log.example/t/0123456789abcdef0123456789abcdef";
+pub(crate) const ORIGIN: &str = "log.example/t/0123456789abcdef0123456789abcdef";
 const OTHER_ORIGIN: &str = "log.example/t/fedcba9876543210fedcba9876543210";
 
 /// How many attacks each test makes.
@@ -168,6 +168,11 @@ impl Bundle {
 
     pub(crate) fn key(&self) -> String {
         SigningKey::from_seed(self.origin, &[self.seed; 32]).unwrap().verifier_key().to_string()
+    }
+
+    /// The lines of its log.
+    pub(crate) fn log(&self) -> Vec<u8> {
+        self.lines(&mut Counts::default(), &mut Vec::new())
     }
 
     fn show(&self, at: usize) -> Show {

@@ -205,6 +205,7 @@ async fn a_killed_export_goes_on_and_its_log_is_the_same() {
         assert_eq!(other.code, Some(5), "another question does not go on with it: {}", other.stderr);
         assert_eq!(world.run(&args).code, Some(0));
         assert!(!lines.exists() && !world.path(&format!("{file}.bundle.json")).exists());
+        assert!(!world.path(&format!("{file}.bundle.part")).exists());
         let (mut one, mut two) = (Files::read(&world.path(&file)), Files::read(&world.path("whole.zip")));
         assert_eq!(one.get("log.ndjson"), two.get("log.ndjson"));
         assert_eq!(world.run(&["verify", &file]).code, Some(0));

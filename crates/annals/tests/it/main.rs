@@ -12,6 +12,7 @@ mod data_folders;
 mod demo;
 mod evidence;
 mod exporting;
+mod exporting_evidence;
 mod over_tls;
 mod publishing;
 mod reading;

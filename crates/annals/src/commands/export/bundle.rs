@@ -4,27 +4,34 @@
 //! |---|---|
 //! | `FILE.bundle.json` | what was asked, and what the bundle begins with: the checkpoint that all of it is held against |
 //! | `FILE.bundle.ndjson` | the lines of the log that came so far |
+//! | `FILE.bundle.part` | the archive so far; made anew by each run |
 //! | `FILE` | the bundle; it has its name once it is whole |
 //!
 //! The server gives the same lines whenever they are asked for, so an export that was killed goes on behind the last whole line.
-//! Before the archive is written everything in it is checked, as whoever gets it will.
+//! Before the archive has its name everything in it is checked, as whoever gets it will. While one page is checked and packed the next
+//! one is fetched: two are in memory.
+
+mod ahead;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use annals_bundle::{Checked, Counts, FORMAT, LINE_BYTES_MAX, Manifest, Mode, check_line};
+use annals_bundle::{Checked, Counts, FORMAT, LINE_BYTES_MAX, Manifest, Mode, Summary, check_line};
 use annals_server::bundle::{Archive, BundleHead, Report, readme};
 use annals_tree::checkpoint::Checkpoint;
 use annals_tree::note::VerifierKey;
-use annals_verify::{Withheld, read_filter};
+use annals_verify::{Row, Withheld, read_filter};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use self::ahead::{Ahead, Packed};
 use super::Args;
 use crate::api::again::Again;
 use crate::api::{Api, Query};
@@ -40,6 +47,9 @@ const VERSION: u32 = 1;
 
 /// Tries for a page that breaks off.
 const TRIES_MAX: u32 = 8;
+
+/// What is read and written of a file at once.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Flags of bundles.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -101,8 +111,26 @@ pub(super) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     }
     let api = args.server.api()?.patient()?;
     let export = Export::open(args, &api, output).await?;
-    export.fetch(&api).await?;
-    export.write(args.force)
+    let ahead = export.fetch(&api).await?;
+    export.write(ahead, args.force)
+}
+
+/// What the lines have shown.
+struct Shown {
+    /// Those of entries of the log's own.
+    own: Vec<u8>,
+    matched: u64,
+    rows: Vec<Row>,
+    summary: Summary,
+}
+
+impl Shown {
+    /// Ends the walk over all of them.
+    fn of(judge: Judge, own: Vec<u8>, manifest: &mut Manifest, checkpoint: &Checkpoint) -> Self {
+        manifest.counts = judge.counts();
+        let (matched, rows) = (judge.matched, judge.rows.clone());
+        Self { own, matched, rows, summary: judge.finish(manifest, checkpoint) }
+    }
 }
 
 /// An export under way.
@@ -110,6 +138,7 @@ struct Export {
     target: PathBuf,
     state_path: PathBuf,
     lines_path: PathBuf,
+    part_path: PathBuf,
     /// Locked while we are at it.
     lines: File,
     state: State,
@@ -128,6 +157,7 @@ impl Export {
             PathBuf::from(name)
         };
         let (state_path, lines_path) = (beside(".bundle.json"), beside(".bundle.ndjson"));
+        let part_path = beside(".bundle.part");
         let mut options = OpenOptions::new();
         let lines = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&lines_path);
         let lines = lines.map_err(|error| Failure::io("write", &lines_path, &error))?;
@@ -161,14 +191,34 @@ impl Export {
         };
         let checkpoint = open_checkpoint(&state.head)?;
         let manifest = manifest(&state, args)?;
-        Ok(Self { target, state_path, lines_path, lines, state, manifest, checkpoint, output })
+        Ok(Self { target, state_path, lines_path, part_path, lines, state, manifest, checkpoint, output })
     }
 
-    /// Asks for the lines that are not there yet.
-    async fn fetch(&self, api: &Api) -> Result<(), Failure> {
+    /// Asks for the lines that are not there yet, and has them checked and packed meanwhile, as far as that goes.
+    async fn fetch(&self, api: &Api) -> Result<Option<Ahead>, Failure> {
+        let failed = |error: io::Error| Failure::io("write", &self.lines_path, &error);
+        let at = cut_back(&self.lines).map_err(failed)?;
+        let bytes = self.lines.metadata().map_err(failed)?.len();
+        let (ahead, path) = (Ahead::begin(self), self.lines_path.clone());
+        let mut packing = spawn_blocking(move || ahead?.kept(&path, bytes));
+        let fetched = self.fetch_from(at, api, &mut packing).await;
+        // Also of what failed: it has a file that has to go.
+        let ahead = packed(&mut packing).await;
+        fetched?;
+        if ahead.is_none() {
+            self.lines.sync_data().map_err(failed)?;
+        }
+        Ok(ahead)
+    }
+
+    async fn fetch_from(
+        &self,
+        mut at: u64,
+        api: &Api,
+        packing: &mut JoinHandle<Option<Ahead>>,
+    ) -> Result<(), Failure> {
         let failed = |error: io::Error| Failure::io("write", &self.lines_path, &error);
         let size = self.state.head.size;
-        let mut at = cut_back(&self.lines).map_err(failed)?;
         let mut progress = self.output.progress(size, "positions");
         progress.set(at);
         let mut again = Again::up_to(TRIES_MAX, self.output);
@@ -189,25 +239,24 @@ impl Export {
                 return Err(api.senseless("v1/bundle/log", "no line behind the last one"));
             }
             (&self.lines).write_all(&page).map_err(failed)?;
+            // The page before this one has to be done: two at once are enough.
+            let ahead = packed(packing).await;
+            *packing = spawn_blocking(move || ahead?.page(&page));
             at = next;
             progress.set(at);
         }
-        self.lines.sync_data().map_err(failed)?;
         progress.finish();
         Ok(())
     }
 
-    /// Checks all that came, and makes the archive of it.
-    fn write(mut self, force: bool) -> Result<ExitCode, Failure> {
-        let own =
-            own_lines(&self.lines_path).map_err(|error| Failure::io("read", &self.lines_path, &error))?;
-        let judge = self.check(&own)?;
-        self.manifest.counts = judge.counts();
-        let (matched, rows) = (judge.matched, judge.rows.clone());
-        let summary = judge.finish(&self.manifest, &self.checkpoint);
-        if let Some(finding) = summary.findings.first() {
-            return Err(self.spoilt(&finding.to_string()));
-        }
+    /// Ends the archive; what was not checked and packed before is now.
+    fn write(mut self, ahead: Option<Ahead>, force: bool) -> Result<ExitCode, Failure> {
+        let ended = ahead.and_then(|ahead| ahead.end(&mut self.manifest, &self.checkpoint));
+        let (shown, packed) = match ended {
+            Some((shown, packed)) => (shown, Some(packed)),
+            None => (self.check()?, None),
+        };
+        let Shown { own, matched, rows, summary } = shown;
         let report = Report {
             manifest: &self.manifest,
             checkpoint: &self.state.head.checkpoint,
@@ -221,9 +270,8 @@ impl Export {
         let failed = |error: io::Error| Failure::io("write", &self.target, &error);
         let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        // Nobody else reads it until its owner lets them: there may be personal data in it.
-        let file = tempfile::Builder::new().prefix(".annals-").tempfile_in(folder).map_err(failed)?;
-        let manifest = self.archive(file.as_file(), &own, &html).map_err(failed)?;
+        let packed = packed.map_or_else(|| self.pack(folder), Ok).map_err(failed)?;
+        let (file, manifest) = self.pack_back(packed, &own, &html).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         let bytes = file.as_file().metadata().map_err(failed)?.len();
         let persisted = if force { file.persist(&self.target) } else { file.persist_noclobber(&self.target) };
@@ -250,19 +298,36 @@ impl Export {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Holds the lines against the checkpoint, as whoever gets the bundle will.
-    fn check(&self, own: &[u8]) -> Result<Judge, Failure> {
+    /// What the lines are held against.
+    fn held(&self) -> Result<Held, &'static str> {
         let head = &self.state.head;
         let withheld = Withheld::new(head.withheld.iter().map(String::as_str));
         let lens = head.filter.as_deref().map(|filter| read_filter(filter, &head.tenant)).transpose();
         let (Ok(withheld), Ok(lens)) = (withheld, lens) else {
-            return Err(self.spoilt("the server names a filter or units that cannot be read"));
+            return Err("the server names a filter or units that cannot be read");
         };
+        Ok(Held { lens, withheld, rows: true.into(), ..Held::default() })
+    }
+
+    /// Holds the lines against the checkpoint, as whoever gets the bundle will. Something is wrong otherwise.
+    fn check(&mut self) -> Result<Shown, Failure> {
+        let own =
+            own_lines(&self.lines_path).map_err(|error| Failure::io("read", &self.lines_path, &error))?;
+        let judge = self.judge(&own)?;
+        let shown = Shown::of(judge, own, &mut self.manifest, &self.checkpoint);
+        match shown.summary.findings.first() {
+            Some(finding) => Err(self.spoilt(&finding.to_string())),
+            None => Ok(shown),
+        }
+    }
+
+    fn judge(&self, own: &[u8]) -> Result<Judge, Failure> {
+        let head = &self.state.head;
+        let held = self.held().map_err(|why| self.spoilt(why))?;
         let (lifecycle, problems) = read_lifecycle(own);
         if let Some(problem) = problems.first() {
             return Err(self.spoilt(problem));
         }
-        let held = Held { lens, withheld, rows: true.into(), ..Held::default() };
         let mut judge = Judge::new(&self.manifest, lifecycle, head.size, &[]);
         let lines =
             File::open(&self.lines_path).map_err(|error| Failure::io("read", &self.lines_path, &error))?;
@@ -299,10 +364,9 @@ impl Export {
         failure.with_hint("run the command again to ask anew; if it says the same, check the server's data folder with `annals verify`")
     }
 
-    /// Writes the archive, and gives its manifest.
-    fn archive(&self, to: &File, own: &[u8], html: &str) -> io::Result<Manifest> {
+    /// Begins the archive: all that stands before the lines.
+    fn pack_front<W: Write>(&self, archive: &mut Archive<W>) -> io::Result<()> {
         let head = &self.state.head;
-        let mut archive = Archive::new(BufWriter::with_capacity(256 << 10, to));
         archive.file("checkpoint", head.checkpoint.as_bytes())?;
         archive.file("trust.json", &document(&head.trust))?;
         if let Some(earlier) = &head.earlier {
@@ -311,17 +375,35 @@ impl Export {
         if let Some(registry) = &head.registry {
             archive.file("registry.json", &document(registry))?;
         }
-        archive.file("lifecycle.ndjson", own)?;
-        archive.begin("log.ndjson")?;
-        let mut lines = BufReader::with_capacity(256 << 10, File::open(&self.lines_path)?);
+        archive.begin("log.ndjson")
+    }
+
+    /// Packs all lines, in a file in this folder.
+    fn pack(&self, folder: &Path) -> io::Result<Packed> {
+        // Nobody else reads it until its owner lets them: there may be personal data in it.
+        let file = tempfile::Builder::new().prefix(".annals-").tempfile_in(folder)?;
+        let mut archive = Archive::new(BufWriter::with_capacity(BUFFER_BYTES, file));
+        self.pack_front(&mut archive)?;
+        let mut lines = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.lines_path)?);
         io::copy(&mut lines, &mut archive)?;
+        Ok(archive)
+    }
+
+    /// Ends the archive, and gives its manifest.
+    fn pack_back(
+        &self,
+        mut archive: Packed,
+        own: &[u8],
+        html: &str,
+    ) -> io::Result<(NamedTempFile, Manifest)> {
+        archive.file("lifecycle.ndjson", own)?;
         archive.file("report.html", html.as_bytes())?;
         let mut manifest = self.manifest.clone();
         archive.file("README.txt", readme(&manifest).as_bytes())?;
         manifest.files = archive.files().to_vec();
         archive.file("manifest.json", &document(&manifest))?;
-        archive.finish()?.flush()?;
-        Ok(manifest)
+        let file = archive.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok((file, manifest))
     }
 }
 
@@ -481,22 +563,34 @@ fn cut_back(mut lines: &File) -> io::Result<u64> {
     Ok(next)
 }
 
-/// The lines of entries of the log's own, which stand in `lifecycle.ndjson` too. They are told by the kind, the second byte of an
-/// entry, without being read: everything is checked later.
+/// What a blocking task made of the lines so far.
+async fn packed(packing: &mut JoinHandle<Option<Ahead>>) -> Option<Ahead> {
+    packing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// The lines of entries of the log's own, which stand in `lifecycle.ndjson` too.
 fn own_lines(path: &Path) -> io::Result<Vec<u8>> {
-    const BEFORE: &[u8] = b",\"entry\":\"01";
-    let mut lines = BufReader::with_capacity(256 << 10, File::open(path)?);
+    let mut lines = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
     let (mut own, mut line) = (Vec::new(), Vec::new());
     while lines.read_until(b'\n', &mut line)? > 0 {
+        put_own_lines(&line, &mut own);
+        line.clear();
+    }
+    Ok(own)
+}
+
+/// Appends those of some lines that are of entries of the log's own. They are told by the kind, the second byte of an entry, without
+/// being read: everything is checked elsewhere.
+fn put_own_lines(lines: &[u8], own: &mut Vec<u8>) {
+    const BEFORE: &[u8] = b",\"entry\":\"01";
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
         let head = &line[..line.len().min(64)];
         let entry = head.windows(BEFORE.len()).position(|window| window == BEFORE);
         let kind = entry.and_then(|at| head.get(at + BEFORE.len()..at + BEFORE.len() + 2));
         if kind.is_some_and(|kind| kind != b"01") {
-            own.extend_from_slice(&line);
+            own.extend_from_slice(line);
         }
-        line.clear();
     }
-    Ok(own)
 }
 
 fn read_state(path: &Path) -> Result<Option<State>, Failure> {
