@@ -126,7 +126,7 @@ pub(crate) async fn put(
     let new: NewRules = body::small_json(&app, body, &headers).await?;
     let rules: Vec<RedactionRule> = new.rules.into_iter().map(RedactionRule::from).collect();
     redaction(&rules).map_err(|error| {
-        Problem::new(Code::BodyValue, error.problem).at(&format!("/rules/{}/pointer", error.index))
+        Problem::new(Code::BodyValue, error.problem).at(format!("/rules/{}/pointer", error.index))
     })?;
     app.ledger.set_redaction(&tenant, rules.clone(), &asker.caller.author()).await?;
     Ok(Json(Rules { tenant: tenant.as_str().to_owned(), rules: rules.into_iter().map(Rule::from).collect() }))
