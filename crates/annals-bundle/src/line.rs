@@ -8,7 +8,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
-use annals_tree::commitment::Committer;
+use annals_tree::commitment::{Committer, UNIT_NAME_BYTES_MAX};
 use annals_tree::entry::{Entry, EntryKind};
 use annals_tree::{Hash, Secret, leaf_hash, unit_digest};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -403,16 +403,18 @@ impl RecordCheck {
                         self.problem = Some("units out of order");
                         return;
                     }
-                    let added = match (salt, &secret) {
-                        (None, Some(_)) => committer.unit(name.as_bytes(), value.as_bytes()),
+                    let fits = match (salt, &secret) {
+                        // They are hashed when all are known.
+                        (None, Some(_)) => name.len() <= UNIT_NAME_BYTES_MAX,
                         (Some(salt), None) => unit_digest(&salt.0, name.as_bytes(), value.as_bytes())
-                            .map(|digest| committer.digest(&digest)),
+                            .map(|digest| committer.digest(&digest))
+                            .is_ok(),
                         _ => {
                             self.problem = Some("a salt or a secret is needed, and only one of the two");
                             return;
                         }
                     };
-                    if added.is_err() {
+                    if !fits {
                         self.problem = Some("a unit's name is too long");
                         return;
                     }
@@ -420,6 +422,13 @@ impl RecordCheck {
                     parts.push(Part::Shown(name, value));
                 }
             }
+        }
+        if secret.is_some() {
+            let shown = parts.iter().filter_map(|part| match part {
+                Part::Shown(name, value) => Some((name.as_bytes(), value.as_bytes())),
+                Part::Hidden(_) => None,
+            });
+            committer.units(shown).expect("the lengths of their names were looked at");
         }
         if committer.finish() != self.entry.commitment {
             self.problem = Some("the event's values are not those that were recorded");

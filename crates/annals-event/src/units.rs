@@ -145,6 +145,12 @@ pub fn units(
 }
 
 impl UnitScratch {
+    /// The value of the first unit of the event that was split last: its envelope. What stands here after an error is of no use.
+    #[must_use]
+    pub fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
     /// Moves first-level members beyond the limits into one unit for each parent.
     fn fold(&mut self, canonical: &[u8]) {
         let may_fold = |unit: &Unit| matches!(unit.place, Place::Member { .. });

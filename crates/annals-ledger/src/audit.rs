@@ -9,8 +9,9 @@
 //! on with the hashes that were stored when they were sealed.
 //!
 //! In memory are the manifest, the filters of the segments over ids (some 1.3 bytes a record), the frontier of each log, what
-//! the journal holds behind the manifest (a tail or two), one cache of blocks, and the rows that are in the checkers' hands. A
-//! ledger from before there were segments has no manifest: all of its journal is then held as a server would have held it.
+//! the journal holds behind the manifest (a tail or two), one cache of blocks, and of the segment that is gone through what leads
+//! from ids to rows (some 10 bytes a record), up to 32 MiB of values, and the rows that are in the checkers' hands. A ledger from
+//! before there were segments has no manifest: all of its journal is then held as a server would have held it.
 //!
 //! | module | does |
 //! |---|---|

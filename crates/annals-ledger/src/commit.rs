@@ -63,4 +63,9 @@ impl Commits {
         .ok()?;
         fits.then(|| committer.finish())
     }
+
+    /// The envelope of the event that was committed to last.
+    pub(crate) fn envelope(&self) -> &[u8] {
+        self.units.envelope()
+    }
 }

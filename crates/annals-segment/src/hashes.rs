@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Damaged;
 use crate::body::{Body, Writer};
-use crate::numbers::Numbers;
+use crate::numbers::{Group, Numbers, UNIT_LEN};
 
 mod filter;
 
@@ -118,6 +118,62 @@ impl HashIndex {
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// An index that was read whole, for whoever looks for all that is in it.
+pub(crate) struct LoadedIndex {
+    bits: u8,
+    starts: Vec<u32>,
+    remainders: Vec<u16>,
+    ordinals: Vec<u32>,
+}
+
+impl HashIndex {
+    /// Reads the whole index. `None` when it has more than `most` entries, or some of it is not what was written.
+    pub(crate) fn load(&self, body: &Body, most: u64) -> Option<LoadedIndex> {
+        // A bucket has some entries, so there are no more of them.
+        let buckets = (self.bits <= BUCKET_BITS_MAX).then(|| 1_u64 << self.bits)?;
+        if self.len() > most || buckets > most || self.starts.len() != buckets + 1 {
+            return None;
+        }
+        let len = usize::try_from(self.len().checked_mul(2)?).ok()?;
+        let remainders = body.read(self.at, len).ok()?;
+        Some(LoadedIndex {
+            bits: self.bits,
+            starts: whole(&self.starts, body)?,
+            remainders: remainders.as_chunks().0.iter().copied().map(u16::from_le_bytes).collect(),
+            ordinals: whole(&self.ordinals, body)?,
+        })
+    }
+}
+
+impl LoadedIndex {
+    /// Whether an ordinal is among the [candidates](HashIndex::candidates) of a hash.
+    pub(crate) fn has(&self, hash: u64, ordinal: u32) -> bool {
+        let at = usize::try_from(bucket(hash, self.bits)).unwrap_or(usize::MAX);
+        let (Some(start), Some(end)) = (self.starts.get(at), self.starts.get(at.saturating_add(1))) else {
+            return false;
+        };
+        let entries = *start as usize..*end as usize;
+        let (Some(remainders), Some(ordinals)) =
+            (self.remainders.get(entries.clone()), self.ordinals.get(entries))
+        else {
+            return false;
+        };
+        let wanted = remainder(hash, self.bits);
+        remainders.iter().zip(ordinals).any(|(other, of)| *other == wanted && *of == ordinal)
+    }
+}
+
+/// All numbers of a list, of which the caller knows that it is not too long; `None` when some are not what was written.
+pub(crate) fn whole(numbers: &Numbers, body: &Body) -> Option<Vec<u32>> {
+    let mut all = Vec::with_capacity(usize::try_from(numbers.len()).ok()?);
+    let (mut group, mut unit) = (Group::default(), [0; UNIT_LEN]);
+    for number in 0..numbers.units() {
+        let len = numbers.unit_u32_of(&mut group, body, number, &mut unit).ok()?;
+        all.extend_from_slice(&unit[..len]);
+    }
+    Some(all)
 }
 
 fn bucket(hash: u64, bits: u8) -> u64 {

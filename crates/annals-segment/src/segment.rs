@@ -37,6 +37,7 @@ use crate::meta::{Footer, Of, PATHS_MAX, Presence, VERSION};
 
 pub use self::columns::Reader;
 pub(crate) use self::columns::{Part, UNIT};
+pub use self::ids::LoadedIds;
 pub use self::logs::LogRows;
 pub use self::proof::BlockPart;
 pub use self::record::{Records, Sealed};

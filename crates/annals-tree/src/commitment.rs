@@ -20,6 +20,8 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use crate::hash::{self, HASH_BYTES, Hash};
+#[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+use crate::lanes::Lanes;
 use crate::secret::Secret;
 
 /// What keeps one unit's value from being guessed; disclosed together with the value.
@@ -52,7 +54,10 @@ pub fn salt(secret: &Secret, index: u32) -> Salt {
 /// [`NameTooLong`] when `name` has more than [`UNIT_NAME_BYTES_MAX`] bytes.
 pub fn unit_digest(salt: &Salt, name: &[u8], value: &[u8]) -> Result<Hash, NameTooLong> {
     let length = u16::try_from(name.len()).map_err(|_| NameTooLong { bytes: name.len() })?;
-    Ok(hash::tagged(0x04, &[salt, &length.to_be_bytes(), name, value]))
+    let mut head = [0x04; 1 + SALT_BYTES + 2];
+    head[1..=SALT_BYTES].copy_from_slice(salt);
+    head[1 + SALT_BYTES..].copy_from_slice(&length.to_be_bytes());
+    Ok(hash::headed(&head, name, value))
 }
 
 /// The commitment over the digests of all units, in order.
@@ -127,6 +132,55 @@ impl Committer {
     pub fn unit(&mut self, name: &[u8], value: &[u8]) -> Result<(), NameTooLong> {
         let digest = unit_digest(&self.next_salt(), name, value)?;
         self.digest(&digest);
+        Ok(())
+    }
+
+    /// Adds the next units, in order, each with its name and its value.
+    ///
+    /// # Errors
+    ///
+    /// [`NameTooLong`]; how many were added until then is not said, so this event comes to nothing.
+    pub fn units<'u>(
+        &mut self,
+        units: impl Iterator<Item = (&'u [u8], &'u [u8])> + Clone,
+    ) -> Result<(), NameTooLong> {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return self.units_in_lanes(units);
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        {
+            let mut units = units;
+            units.try_for_each(|(name, value)| self.unit(name, value))
+        }
+    }
+
+    /// As [`Committer::units`], four hashes at a time.
+    #[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+    fn units_in_lanes<'u>(
+        &mut self,
+        units: impl Iterator<Item = (&'u [u8], &'u [u8])> + Clone,
+    ) -> Result<(), NameTooLong> {
+        let count = units.clone().count();
+        let mut lanes = Lanes::with_room(count);
+        let count = u32::try_from(count).expect("4 billion units fill 137 GB");
+        let (first, end) = (self.units, self.units + count);
+        // Pairs of salts, the first of which may be only half needed.
+        let pairs = first / 2..end.div_ceil(2);
+        let mut salts = Zeroizing::new(vec![[0; 2 * SALT_BYTES]; pairs.len()]);
+        for (at, pair) in pairs.enumerate() {
+            lanes.add(at, &[&[0x03], self.secret.as_bytes(), &pair.to_be_bytes()]);
+        }
+        lanes.finish(|at, hash| salts[at] = hash.0);
+        let salts: &[Salt] = salts.as_flattened().as_chunks().0;
+        let skipped = usize::from(!first.is_multiple_of(2));
+        for (at, ((name, value), salt)) in units.zip(&salts[skipped..]).enumerate() {
+            let length = u16::try_from(name.len()).map_err(|_| NameTooLong { bytes: name.len() })?;
+            lanes.add(at, &[&[0x04], salt, &length.to_be_bytes(), name, value]);
+        }
+        let from = self.message.len();
+        self.message.resize(from + count as usize * HASH_BYTES, 0);
+        let digests = self.message[from..].as_chunks_mut::<HASH_BYTES>().0;
+        lanes.finish(|at, hash| digests[at] = hash.0);
+        self.units = end;
         Ok(())
     }
 

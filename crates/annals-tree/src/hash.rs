@@ -145,6 +145,31 @@ fn on_stack<const BYTES: usize>(tag: u8, parts: &[&[u8]]) -> Hash {
     finish(&mut blocks, end)
 }
 
+/// SHA-256(`head` || `name` || `value`), for heads that are always as long: each copy then is of a known length or is needed.
+#[inline]
+pub(crate) fn headed<const HEAD: usize>(head: &[u8; HEAD], name: &[u8], value: &[u8]) -> Hash {
+    #[inline]
+    fn short<const HEAD: usize, const BYTES: usize>(head: &[u8; HEAD], name: &[u8], value: &[u8]) -> Hash {
+        let mut blocks = [0; BYTES];
+        blocks[..HEAD].copy_from_slice(head);
+        let (named, end) = (HEAD + name.len(), HEAD + name.len() + value.len());
+        blocks[HEAD..named].copy_from_slice(name);
+        blocks[named..end].copy_from_slice(value);
+        finish(&mut blocks, end)
+    }
+    match HEAD + name.len() + value.len() {
+        0..=55 => short::<HEAD, 64>(head, name, value),
+        56..=119 => short::<HEAD, 128>(head, name, value),
+        120..=247 => short::<HEAD, 256>(head, name, value),
+        _ => {
+            let mut hasher = Sha256::new_with_prefix(head);
+            hasher.update(name);
+            hasher.update(value);
+            Hash(hasher.finalize().into())
+        }
+    }
+}
+
 /// SHA-256 of one long message.
 pub(crate) fn sha256(message: &[u8]) -> Hash {
     Hash(Sha256::digest(message).into())
@@ -154,22 +179,33 @@ pub(crate) fn sha256(message: &[u8]) -> Hash {
 /// for nine bytes of padding.
 #[inline]
 pub(crate) fn finish(blocks: &mut [u8], length: usize) -> Hash {
-    /// FIPS 180-4, section 5.3.3.
-    const INITIAL: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
     let end = (length + 9).next_multiple_of(64);
+    pad(&mut blocks[..end], length);
+    padded(blocks[..end].as_chunks().0)
+}
+
+/// Pads a message of `length` bytes that ends with `blocks`, zero behind it.
+#[inline]
+pub(crate) fn pad(blocks: &mut [u8], length: usize) {
+    let end = blocks.len();
     blocks[length] = 0x80;
-    blocks[end - 8..end].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+    blocks[end - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+}
+
+/// FIPS 180-4, section 5.3.3.
+pub(crate) const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// SHA-256 of a message that was padded.
+#[inline]
+pub(crate) fn padded(blocks: &[[u8; 64]]) -> Hash {
     let mut state = INITIAL;
-    compress256(&mut state, blocks[..end].as_chunks().0);
+    compress256(&mut state, blocks);
+    of_state(state)
+}
+
+#[inline]
+pub(crate) fn of_state(state: [u32; 8]) -> Hash {
     let mut hash = Hash::default();
     for (bytes, word) in hash.0.as_chunks_mut::<4>().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();

@@ -43,6 +43,8 @@ pub mod entry;
 pub mod frontier;
 pub mod hash;
 pub mod head;
+#[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+mod lanes;
 pub mod nodes;
 pub mod note;
 pub mod origin;

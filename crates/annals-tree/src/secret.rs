@@ -141,7 +141,7 @@ impl SecretRoot {
     /// The secrets from `from` to the last, in order, at about one hash each.
     #[must_use]
     pub fn secrets(&self, from: Counter) -> Secrets {
-        let mut secrets = Secrets { path: Zeroizing::default(), next: Some(from) };
+        let mut secrets = Secrets { path: Zeroizing::default(), at: from, next: Some(from) };
         secrets.path[0] = expand(&*self.0);
         secrets.fill(1, from);
         secrets
@@ -170,12 +170,24 @@ impl fmt::Debug for SecretRoot {
 
 /// The secrets of a root in order; see [`SecretRoot::secrets`].
 pub struct Secrets {
-    /// Both children of each node on the path to `next`, from the root down.
+    /// Both children of each node on the path to `at`, from the root down.
     path: Zeroizing<[[u8; 2 * SECRET_BYTES]; DEPTH as usize]>,
+    at: Counter,
     next: Option<Counter>,
 }
 
 impl Secrets {
+    /// The secret of any counter, in as many hashes as its path has nodes below where it parts from that to the one given
+    /// last: few for neighbours, at most 11. In order it goes on with the counter after it.
+    #[must_use]
+    pub fn secret(&mut self, counter: Counter) -> Secret {
+        // The two paths part where the highest changed bit is read; nodes above it stay.
+        let parted_at = (counter.0 ^ self.at.0).leading_zeros() - (u16::BITS - u32::from(DEPTH));
+        self.fill(u8::try_from(parted_at).expect("a leading-zero count") + 1, counter);
+        (self.at, self.next) = (counter, counter.next());
+        Secret::from_bytes(child(&self.path[usize::from(DEPTH) - 1], counter.turns_right(DEPTH - 1)))
+    }
+
     /// Expands the nodes on the path to `counter` from `level` down.
     fn fill(&mut self, level: u8, counter: Counter) {
         for level in level..DEPTH {
@@ -189,16 +201,7 @@ impl Iterator for Secrets {
     type Item = Secret;
 
     fn next(&mut self) -> Option<Secret> {
-        let counter = self.next?;
-        let secret =
-            Secret::from_bytes(child(&self.path[usize::from(DEPTH) - 1], counter.turns_right(DEPTH - 1)));
-        self.next = counter.next();
-        if let Some(next) = self.next {
-            // The two paths part where the highest changed bit is read; nodes above it stay.
-            let parted_at = (counter.0 ^ next.0).leading_zeros() - (u16::BITS - u32::from(DEPTH));
-            self.fill(u8::try_from(parted_at).expect("a leading-zero count") + 1, next);
-        }
-        Some(secret)
+        self.next.map(|counter| self.secret(counter))
     }
 }
 

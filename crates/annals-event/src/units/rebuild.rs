@@ -141,7 +141,7 @@ impl Owner {
 /// What stands behind a member's name.
 #[derive(Clone, Copy, Debug)]
 enum Held {
-    /// Bytes of [`Parts::bytes`] from the end of the name to here.
+    /// The part of [`Parts::texts`] from the end of the name to here.
     Value { end: usize },
     /// The members of another object.
     Object(Owner),
@@ -153,7 +153,7 @@ enum Held {
 #[derive(Clone, Copy, Debug)]
 struct Member {
     of: Owner,
-    /// Its name, decoded: bytes of [`Parts::bytes`].
+    /// Its name, decoded: a part of [`Parts::texts`].
     name: (usize, usize),
     held: Held,
 }
@@ -162,14 +162,14 @@ struct Member {
 #[derive(Debug, Default)]
 struct Parts {
     /// Names, and values as they are written.
-    bytes: Vec<u8>,
+    texts: String,
     members: Vec<Member>,
     targets: usize,
 }
 
 impl Parts {
     fn clear(&mut self) {
-        self.bytes.clear();
+        self.texts.clear();
         self.members.clear();
         self.targets = 0;
     }
@@ -247,8 +247,8 @@ impl Parts {
 
     fn push(&mut self, of: Owner, name: &str, value: Value<'_>) {
         let name = self.name(name);
-        self.bytes.extend_from_slice(value.token().as_bytes());
-        self.members.push(Member { of, name, held: Held::Value { end: self.bytes.len() } });
+        self.texts.push_str(value.token());
+        self.members.push(Member { of, name, held: Held::Value { end: self.texts.len() } });
     }
 
     fn extend(&mut self, of: Owner, value: Value<'_>) -> Option<()> {
@@ -257,13 +257,13 @@ impl Parts {
     }
 
     fn name(&mut self, name: &str) -> (usize, usize) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(name.as_bytes());
-        (start, self.bytes.len())
+        let start = self.texts.len();
+        self.texts.push_str(name);
+        (start, self.texts.len())
     }
 
     fn name_of(&self, member: &Member) -> &str {
-        str::from_utf8(&self.bytes[member.name.0..member.name.1]).expect("names were texts")
+        &self.texts[member.name.0..member.name.1]
     }
 
     fn write(&mut self, out: &mut Vec<u8>) -> Result<(), RebuildError> {
@@ -303,7 +303,7 @@ impl Parts {
             write_string(self.name_of(member), out);
             out.push(b':');
             match member.held {
-                Held::Value { end } => out.extend_from_slice(&self.bytes[member.name.1..end]),
+                Held::Value { end } => out.extend_from_slice(&self.texts.as_bytes()[member.name.1..end]),
                 Held::Object(owner) => self.object(members, owner, out),
                 Held::Targets => {
                     out.push(b'[');

@@ -9,6 +9,33 @@ use annals_tree::{Counter, EntryKind, Hash, Secret, SecretRoot};
 use crate::batch::{self, Item, Records};
 use crate::commit::Commits;
 
+/// Most threads that check; more would wait for the one that goes on with what they checked.
+const THREADS_MAX: usize = 8;
+
+/// Fewer items of a batch than these are not shared out: it would take longer.
+const ITEMS_SHARED_MIN: usize = 256;
+
+/// How many threads check.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX))
+}
+
+/// Indexes of the items whose bytes do not give their commitment, rising. Each of the `checks` has its share of them.
+pub(super) fn mismatches(checks: &mut [Checks], records: &Records, batch: &[u8]) -> Vec<usize> {
+    let each = records.items.len().div_ceil(checks.len().max(1)).max(ITEMS_SHARED_MIN);
+    let firsts = (0..records.items.len()).step_by(each);
+    let parts = records.items.chunks(each).zip(firsts).zip(checks);
+    let mut parts =
+        parts.map(|((items, first), checks)| move || checks.mismatches(records, items, first, batch));
+    if records.items.len() <= each {
+        return parts.next().map_or_else(Vec::new, |mut part| part());
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = parts.map(|part| scope.spawn(part)).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("checking does not panic")).collect()
+    })
+}
+
 /// Commits to records again; keeps its buffers between them.
 #[derive(Default)]
 pub(super) struct Checks {
@@ -16,8 +43,10 @@ pub(super) struct Checks {
     document: Document,
     scratch: Scratch,
     normalised: Normalised,
-    /// The secrets that follow the one used last: in order they cost two hashes, out of order twelve.
-    following: Option<([u8; 32], Counter, Secrets)>,
+    /// The root whose secret was asked for last, and its secrets: neighbours cost one hash or two, those of another root twelve.
+    secrets: Option<([u8; 32], Secrets)>,
+    /// The id of the event that was looked at last.
+    id: Vec<u8>,
 }
 
 /// What is stored beside an event although it follows from it. Nothing of it is committed to by itself.
@@ -30,9 +59,9 @@ pub(super) struct Beside {
 }
 
 impl Checks {
-    /// Indexes of the items whose bytes do not give their commitment.
-    pub(super) fn mismatches(&mut self, records: &Records, batch: &[u8]) -> Vec<usize> {
-        let items = records.items.iter().enumerate();
+    /// Indexes of those among `items` whose bytes do not give their commitment; that of the first is given.
+    fn mismatches(&mut self, records: &Records, items: &[Item], first: usize, batch: &[u8]) -> Vec<usize> {
+        let items = (first..).zip(items);
         items.filter(|(_, item)| !self.matches(records, item, batch)).map(|(index, _)| index).collect()
     }
 
@@ -63,18 +92,29 @@ impl Checks {
     }
 
     /// As [`Checks::follows`], of an event whose commitment is held against the tree: whatever else its form should be, it is
-    /// the one that was appended. So only what is stored beside it is looked for, in one parse.
+    /// the one that was appended. So only what is stored beside it is looked for, in one parse; of an event that was committed
+    /// to right before, in one of its envelope, where all of that stands. The id is [`Checks::id`] then.
     pub(super) fn follows_at_a_glance(
         &mut self,
         beside: &Beside,
         event: &[u8],
-    ) -> Option<std::ops::Range<usize>> {
-        let id = beside_at_a_glance(&mut self.document, event).filter(|(said, _)| said == beside);
-        match id {
-            Some((_, id)) => Some(id),
-            // Slowly, so that nothing is called wrong for a reading of its own.
-            None => self.follows(beside, event),
+        was_just_split: bool,
+    ) -> bool {
+        let Self { commits, document, id, .. } = self;
+        let said = was_just_split.then(|| beside_at_a_glance(document, commits.envelope(), id)).flatten();
+        if said.as_ref() == Some(beside) || beside_at_a_glance(document, event, id).as_ref() == Some(beside) {
+            return true;
         }
+        // Slowly, so that nothing is called wrong for a reading of its own.
+        let Some(range) = self.follows(beside, event) else { return false };
+        self.id.clear();
+        self.id.extend_from_slice(&event[range]);
+        true
+    }
+
+    /// The id of the event that was looked at last, as it stands between its quotes.
+    pub(super) fn id(&self) -> &[u8] {
+        &self.id
     }
 
     /// Where the id stands in the event, if what is stored beside the event is what its bytes say.
@@ -92,40 +132,37 @@ impl Checks {
     }
 
     fn secret(&mut self, root: &[u8; 32], counter: Counter) -> Secret {
-        let mut secrets = match self.following.take() {
-            Some((same, next, secrets)) if same == *root && next == counter => secrets,
-            _ => SecretRoot::from_bytes(*root).secrets(counter),
-        };
-        let secret = secrets.next().expect("secrets run to the last counter, and this one is not beyond it");
-        self.following = counter.next().map(|next| (*root, next, secrets));
-        secret
+        match &mut self.secrets {
+            Some((same, secrets)) if same == root => secrets.secret(counter),
+            other => {
+                let (_, secrets) = other.insert((*root, SecretRoot::from_bytes(*root).secrets(counter)));
+                secrets.secret(counter)
+            }
+        }
     }
 }
 
-/// What an event's members say of what is stored beside it, and where its id stands.
-fn beside_at_a_glance(document: &mut Document, event: &[u8]) -> Option<(Beside, std::ops::Range<usize>)> {
+/// What an event's members say of what is stored beside it. Its id takes the place of what `into` held.
+fn beside_at_a_glance(document: &mut Document, event: &[u8], into: &mut Vec<u8>) -> Option<Beside> {
+    into.clear();
     let root = document.parse(event, Limits { depth_max: usize::MAX }).ok()?;
     let (mut id, mut action, mut sent, mut occurred_at) = (None, None, None, None);
     for (name, value) in root.members() {
         match name {
-            "id" => {
-                let token = value.token();
-                let start = token.as_ptr().addr().checked_sub(event.as_ptr().addr())?;
-                // Without its quotes.
-                id = Some(start + 1..(start + token.len()).checked_sub(1)?);
-            }
+            // Without its quotes.
+            "id" => id = Some(value.token().strip_prefix('"')?.strip_suffix('"')?),
             "action" => action = Some(value.as_str()?),
             "operation" => sent = Some(value.as_str()?.parse::<Operation>().ok()?),
             "occurred_at" => occurred_at = Some(Timestamp::parse(value.as_str()?).ok()?),
             _ => {}
         }
     }
-    let (id, action) = (id.filter(|id| id.start <= id.end && id.end < event.len())?, action?);
-    let beside = Beside {
+    let action = action?;
+    into.extend_from_slice(id?.as_bytes());
+    Some(Beside {
         operation: sent.unwrap_or_else(|| Operation::derive(action)).code(),
         derived: sent.is_none(),
         system: action.starts_with(ACTION_PREFIX_RESERVED),
         occurred_at,
-    };
-    Some((beside, id))
+    })
 }

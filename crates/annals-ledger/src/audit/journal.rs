@@ -10,7 +10,7 @@ use annals_tree::head::SignedHead;
 use annals_tree::origin::LogName;
 use bytes::Bytes;
 
-use super::checks::Checks;
+use super::checks::{Checks, mismatches, threads};
 use super::folder::Folder;
 use super::segments::Walked;
 use super::signed::Kept;
@@ -31,7 +31,8 @@ pub(super) struct Audit<'a> {
     reached: Option<Place>,
     /// What was found in the journal, while it is not sure that the manifest was not replaced meanwhile.
     held: Option<Vec<Finding>>,
-    checks: Checks,
+    /// One of each thread that checks.
+    checks: Vec<Checks>,
     /// The newest signed state that each log matches.
     pub(super) matched: BTreeMap<LogName, (u64, Hash)>,
     /// The same, of heads alone, whose signature is there.
@@ -69,7 +70,7 @@ impl<'a> Audit<'a> {
             state,
             reached: None,
             held: Some(Vec::new()),
-            checks: Checks::default(),
+            checks: std::iter::repeat_with(Checks::default).take(threads()).collect(),
             matched: BTreeMap::new(),
             headed: BTreeMap::new(),
             kept,
@@ -212,7 +213,7 @@ impl<'a> Audit<'a> {
         };
         let (records, wrong) = match &decoded {
             Batch::Records(records) => {
-                (records.items.len() as u64, self.checks.mismatches(records, &payload))
+                (records.items.len() as u64, mismatches(&mut self.checks, records, &payload))
             }
             Batch::Genesis(_) | Batch::Head(_) => (0, Vec::new()),
         };

@@ -1,4 +1,4 @@
-//! Rows of a segment, checked a few thousand at a time on several threads and handed out in their order.
+//! Rows of a segment, checked a thousand at a time on several threads, which take turns, and handed out in their order.
 //!
 //! What one row shows by itself is looked at here: that it can be read, that its event gives a commitment and with it a leaf
 //! with the row's tag, that what stands beside the event follows from it, that the filter over ids has it and their index leads to it, and that it stands
@@ -7,25 +7,30 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use annals_event::Timestamp;
 use annals_segment::Damaged;
 use annals_segment::hashes::LoadedFilter;
-use annals_segment::segment::{LogRows, Reader, Segment};
+use annals_segment::segment::{LoadedIds, LogRows, Reader, Segment};
 use annals_tree::tree::tag;
 use annals_tree::{Counter, EntryKind, Hash, entry, leaf_hash};
 
-use super::checks::{Beside, Checks};
+use super::checks::{Beside, Checks, threads};
 use super::finding::Flaw;
 use crate::batch::LogKind;
 use crate::ids::id_hash;
 use crate::log::received_at_ms;
 
-/// Rows that one thread checks at a time.
-const ROWS_AT_ONCE: u32 = 4_096;
+/// Rows that are checked and handed over together.
+const ROWS_AT_ONCE: u32 = 1_024;
 
-/// Most threads; more would wait for the one that goes on with what they checked.
-const THREADS_MAX: usize = 8;
+/// So many times that many wait to be taken, of each thread.
+const WAITING_MAX: usize = 2;
+const _: () = assert!(WAITING_MAX > 0, "the only piece of a small segment waits for nobody");
+
+/// Bytes of columns' values that all threads together keep.
+const VALUES_BYTES_MAX: usize = 32 << 20;
 
 /// What one row shows.
 pub(super) struct Seen {
@@ -71,56 +76,93 @@ pub(super) struct Checkers {
 
 impl Checkers {
     pub(super) fn new(id_key: [u8; 16]) -> Self {
-        let threads =
-            std::thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX));
-        Self { all: std::iter::repeat_with(Checker::default).take(threads).collect(), id_key }
+        Self { all: std::iter::repeat_with(Checker::default).take(threads()).collect(), id_key }
     }
 }
 
-/// The rows of a segment, in order.
-pub(super) struct Rows<'a> {
+/// What all who check the rows of a segment need.
+struct Common<'a> {
     segment: &'a Arc<Segment>,
-    checkers: &'a mut Checkers,
+    id_key: &'a [u8; 16],
     /// Over ids; none when it cannot be read.
     filter: Option<LoadedFilter>,
+    /// From ids to rows; none when not all of it can be read, and each row is to say whether it finds its part.
+    ids: Option<LoadedIds>,
+    /// Bytes of columns' values that each of them keeps.
+    values_bytes: usize,
+}
+
+/// The rows of a segment, in order.
+pub(super) struct Rows {
     /// The row that is handed out next.
     next: u32,
     ready: VecDeque<Seen>,
-    /// The row that is checked next.
-    unchecked: u32,
+    /// From those who check, by turns; what one of them gives is in order.
+    lanes: Vec<Receiver<Checked>>,
+    /// Whose turn it is.
+    turn: usize,
     /// What was damaged, but of no one row.
     pub(super) damaged: Vec<Damaged>,
     /// Ledger numbers, or their order by time, do not rise.
     pub(super) ranks_are_wrong: bool,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(segment: &'a Arc<Segment>, checkers: &'a mut Checkers) -> Self {
-        let (filter, damaged) = match segment.load_filter() {
-            Ok(filter) => (Some(filter), Vec::new()),
-            Err(damaged) => (None, vec![damaged]),
-        };
-        Self {
-            segment,
-            checkers,
-            filter,
-            next: 0,
-            ready: VecDeque::new(),
-            unchecked: 0,
-            damaged,
-            ranks_are_wrong: false,
+/// Gives the rows of a segment to `take`, while others check those behind.
+pub(super) fn read<T>(
+    segment: &Arc<Segment>,
+    checkers: &mut Checkers,
+    take: impl FnOnce(&mut Rows) -> T,
+) -> T {
+    let (filter, damaged) = match segment.load_filter() {
+        Ok(filter) => (Some(filter), Vec::new()),
+        Err(damaged) => (None, vec![damaged]),
+    };
+    let Checkers { all, id_key } = checkers;
+    let pieces = segment.rows().div_ceil(ROWS_AT_ONCE);
+    let threads = all.len().min(pieces as usize).max(1);
+    let (ids, values_bytes) = (segment.load_ids(), VALUES_BYTES_MAX / threads);
+    let common = &Common { segment, id_key, filter, ids, values_bytes };
+    let rows =
+        Rows { next: 0, ready: VecDeque::new(), lanes: Vec::new(), turn: 0, damaged, ranks_are_wrong: false };
+    std::thread::scope(move |scope| {
+        // In here, so that whoever waits to hand over ends when `take` does.
+        let mut rows = rows;
+        for (first, checker) in (0..pieces).zip(all.iter_mut()) {
+            let (give, lane) = sync_channel(WAITING_MAX);
+            rows.lanes.push(lane);
+            let mut work = move || {
+                let mut readers = Readers::new(common);
+                for piece in (first..pieces).step_by(threads) {
+                    let start = piece * ROWS_AT_ONCE;
+                    let part = start..segment.rows().min(start.saturating_add(ROWS_AT_ONCE));
+                    if give.send(checker.check(common, &mut readers, part)).is_err() {
+                        return;
+                    }
+                }
+            };
+            if pieces == 1 {
+                // There is room for it to wait, and a thread would take longer to begin than this to be done.
+                work();
+            } else {
+                scope.spawn(work);
+            }
         }
-    }
+        take(&mut rows)
+    })
+}
 
+impl Rows {
     /// A row that was not handed out yet; those before it are passed over. `checked` counts those that were checked.
     pub(super) fn at(&mut self, row: u32, checked: &mut u64) -> Option<Seen> {
         loop {
             if self.ready.is_empty() {
-                let rows = self.check_more();
-                if rows == 0 {
-                    return None;
-                }
-                *checked += u64::from(rows);
+                // All are given when the one has ended whose turn it is.
+                let more = self.lanes.get(self.turn)?.recv().ok()?;
+                self.turn = (self.turn + 1) % self.lanes.len();
+                *checked += more.seen.len() as u64;
+                self.ready = more.seen.into();
+                self.damaged.extend(more.damaged);
+                self.ranks_are_wrong |= more.ranks_are_wrong;
             }
             let seen = self.ready.pop_front()?;
             self.next += 1;
@@ -129,37 +171,19 @@ impl<'a> Rows<'a> {
             }
         }
     }
+}
 
-    /// Checks as many rows as there are threads for.
-    fn check_more(&mut self) -> u32 {
-        let (segment, rows, id_key) = (self.segment, self.segment.rows(), &self.checkers.id_key);
-        let filter = self.filter.as_ref();
-        let mut parts = Vec::new();
-        let first = self.unchecked;
-        for checker in &mut self.checkers.all {
-            let part = self.unchecked..rows.min(self.unchecked.saturating_add(ROWS_AT_ONCE));
-            if !part.is_empty() {
-                self.unchecked = part.end;
-                parts.push((checker, part));
-            }
-        }
-        let checked: Vec<Checked> = if let [(checker, part)] = parts.as_mut_slice() {
-            vec![checker.check(segment, part.clone(), id_key, filter)]
-        } else {
-            std::thread::scope(|scope| {
-                let work = parts
-                    .into_iter()
-                    .map(|(checker, part)| scope.spawn(move || checker.check(segment, part, id_key, filter)));
-                let work: Vec<_> = work.collect();
-                work.into_iter().map(|work| work.join().expect("checking does not panic")).collect()
-            })
-        };
-        for checked in checked {
-            self.ready.extend(checked.seen);
-            self.damaged.extend(checked.damaged);
-            self.ranks_are_wrong |= checked.ranks_are_wrong;
-        }
-        self.unchecked - first
+/// A reader of rows, and one of the same in the order of time.
+struct Readers {
+    rows: Reader,
+    by_time: Reader,
+}
+
+impl Readers {
+    fn new(common: &Common<'_>) -> Self {
+        let mut rows = common.segment.reader();
+        rows.keep_values(common.values_bytes);
+        Self { rows, by_time: common.segment.reader() }
     }
 }
 
@@ -182,21 +206,15 @@ struct Checker {
 type Moment = (i64, u64);
 
 impl Checker {
-    fn check(
-        &mut self,
-        segment: &Arc<Segment>,
-        rows: Range<u32>,
-        id_key: &[u8; 16],
-        filter: Option<&LoadedFilter>,
-    ) -> Checked {
-        let mut checked = Checked::default();
-        let mut reader = segment.reader();
+    fn check(&mut self, common: &Common<'_>, readers: &mut Readers, rows: Range<u32>) -> Checked {
+        let segment = common.segment;
+        let mut checked = Checked { seen: Vec::with_capacity(rows.len()), ..Checked::default() };
+        let Readers { rows: reader, by_time } = readers;
         self.tags.clear();
         if let Err(damaged) = segment.tags(rows.clone(), &mut self.tags) {
             self.tags.clear();
             checked.damaged.push(damaged);
         }
-        let mut by_time = segment.reader();
         let mut before = None;
         for (n, row) in rows.clone().enumerate() {
             let tag = self.tags.get(n).map_or(Tag::Unknown, |tag| Tag::Is(*tag));
@@ -210,11 +228,11 @@ impl Checker {
                 flaw: None,
                 damaged: None,
             };
-            if let Err(damaged) = self.look(&mut reader, row, &mut seen, id_key, filter) {
+            if let Err(damaged) = self.look(common, reader, row, &mut seen) {
                 seen.leaf = None;
                 seen.damaged = Some(Box::new(damaged));
             }
-            match is_in_order(&mut reader, &mut by_time, row, &mut before) {
+            match is_in_order(reader, by_time, row, &mut before) {
                 Ok(true) => {}
                 Ok(false) => seen.flaw = seen.flaw.or(Some(Flaw::Order)),
                 Err(damaged) => checked.damaged.push(damaged),
@@ -223,7 +241,7 @@ impl Checker {
         }
         let (ranks, all) = (segment.ranks(), u64::from(segment.rows()).max(1));
         let rank = |row: u32| ranks * u64::from(row) / all;
-        match ranks_rise(segment, &mut by_time, rank(rows.start)..rank(rows.end)) {
+        match ranks_rise(by_time, rank(rows.start)..rank(rows.end)) {
             Ok(rise) => checked.ranks_are_wrong = !rise,
             Err(damaged) => checked.damaged.push(damaged),
         }
@@ -233,11 +251,10 @@ impl Checker {
     /// Looks at one row.
     fn look(
         &mut self,
+        common: &Common<'_>,
         reader: &mut Reader,
         row: u32,
         seen: &mut Seen,
-        id_key: &[u8; 16],
-        filter: Option<&LoadedFilter>,
     ) -> Result<(), Damaged> {
         self.event.clear();
         reader.event(row, &mut self.event)?;
@@ -263,15 +280,16 @@ impl Checker {
             system: kind.system,
             occurred_at: kind.timed.then(|| Timestamp::from_micros(happened)).flatten(),
         };
-        let id = self.checks.follows_at_a_glance(&beside, &self.event);
-        if id.is_none() || (!kind.timed && happened != received) {
+        let was_just_split = stated.is_none() && commitment.is_some();
+        let follows = self.checks.follows_at_a_glance(&beside, &self.event, was_just_split);
+        if !follows || (!kind.timed && happened != received) {
             seen.flaw = Some(Flaw::Beside);
         }
-        if let Some(id) = id {
+        if follows {
             let (_, name) = reader.log(row)?;
             let log = if name.access { LogKind::Access } else { LogKind::Tenant };
-            let hash = id_hash(id_key, &name.tenant, log, &self.event[id.clone()]);
-            let may_be_there = match filter {
+            let hash = id_hash(common.id_key, &name.tenant, log, self.checks.id());
+            let may_be_there = match &common.filter {
                 Some(filter) => filter.may_contain(hash),
                 // It could not be read; which block of it, is told for the file.
                 None => true,
@@ -279,7 +297,7 @@ impl Checker {
             if !may_be_there {
                 seen.flaw = seen.flaw.or(Some(Flaw::Filter));
             }
-            if !reader.is_found_by_id(row, &self.event[id])? {
+            if !reader.is_found_by_id(row, self.checks.id(), common.ids.as_ref())? {
                 seen.flaw = seen.flaw.or(Some(Flaw::Index));
             }
         }
@@ -307,17 +325,18 @@ fn is_in_order(
 
 /// The moment at a row's place in its log's order of time.
 fn moment(reader: &mut Reader, log: &LogRows, row: u32) -> Result<Moment, Damaged> {
-    let row = reader.segment().log_time_row(log, row - log.rows.start)?;
+    let row = reader.log_time_row(log, row - log.rows.start)?;
     Ok((reader.happened(row)?, u64::from(row)))
 }
 
 /// Whether ledger numbers, and moments in the order of time, rise at these ranks.
-fn ranks_rise(segment: &Segment, reader: &mut Reader, ranks: Range<u64>) -> Result<bool, Damaged> {
+fn ranks_rise(reader: &mut Reader, ranks: Range<u64>) -> Result<bool, Damaged> {
     let (mut seq, mut moment) = (None, None);
     for i in ranks.start.saturating_sub(1)..ranks.end {
-        let next_seq = Some(segment.seq_of_rank(i)?);
-        let rank = segment.all_time_rank(i)?;
-        let next = Some((reader.happened(segment.row_of_rank(rank)?)?, rank));
+        let next_seq = Some(reader.seq_of_rank(i)?);
+        let rank = reader.all_time_rank(i)?;
+        let row = reader.row_of_rank(rank)?;
+        let next = Some((reader.happened(row)?, rank));
         if next_seq <= seq || next <= moment {
             return Ok(false);
         }

@@ -19,7 +19,7 @@ use annals_tree::{Frontier, Hash, node_hash};
 
 use super::folder::{Folder, Listed};
 use super::journal::Audit;
-use super::rows::{Checkers, Rows, Seen, Tag};
+use super::rows::{self, Checkers, Rows, Seen, Tag};
 use super::signed;
 use super::{Finding, Flaw, Span};
 use crate::batch::LogKind;
@@ -153,22 +153,23 @@ impl Walk<'_, '_> {
                 here.broken.note(damaged, None);
             }
         });
-        let mut rows = Rows::new(&segment, checkers);
-        let (mut numbered, mut all_logs) = (0, true);
-        for log in 0..segment.logs() {
-            match self.log(log, &mut here, &mut rows) {
-                Ok(count) => numbered += count,
-                Err(damaged) => {
-                    here.broken.note(damaged, None);
-                    all_logs = false;
+        let (mut numbered, mut all_logs, mut ranks_are_wrong) = (0, true, false);
+        rows::read(&segment, checkers, |rows| {
+            for log in 0..segment.logs() {
+                match self.log(log, &mut here, rows) {
+                    Ok(count) => numbered += count,
+                    Err(damaged) => {
+                        here.broken.note(damaged, None);
+                        all_logs = false;
+                    }
                 }
             }
-        }
-        // Rows of logs that could not be made out.
-        while rows.at(u32::MAX, &mut here.progress.checked).is_some() {}
+            // Rows of logs that could not be made out.
+            while rows.at(u32::MAX, &mut here.progress.checked).is_some() {}
+            std::mem::take(&mut rows.damaged).into_iter().for_each(|damaged| here.broken.note(damaged, None));
+            ranks_are_wrong = rows.ranks_are_wrong;
+        });
         here.progress.tell(self.audit);
-        let (damaged, ranks_are_wrong) = (std::mem::take(&mut rows.damaged), rows.ranks_are_wrong);
-        damaged.into_iter().for_each(|damaged| here.broken.note(damaged, None));
         self.numbers(&mut here, numbered, ranks_are_wrong);
         for (damage, holds) in here.broken.0.into_values() {
             self.audit.found(Finding::Block { damage, holds });
@@ -179,7 +180,7 @@ impl Walk<'_, '_> {
     }
 
     /// Goes through one log of a segment. Gives how many of its rows have a ledger number.
-    fn log(&mut self, log: u32, here: &mut Here<'_>, rows: &mut Rows<'_>) -> Result<u64, Damaged> {
+    fn log(&mut self, log: u32, here: &mut Here<'_>, rows: &mut Rows) -> Result<u64, Damaged> {
         let (log_rows, name) = (here.segment.log_rows(log)?, here.segment.log_name(log)?);
         let kind = if name.access { LogKind::Access } else { LogKind::Tenant };
         let index = self.audit.state.by_name.get(&LogName { kind, id: name.id }).copied();

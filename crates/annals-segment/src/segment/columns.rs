@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::meta::{Column, Presence, Table};
 use crate::numbers::Numbers;
 use crate::plan::set::compress;
-use crate::values::{Arena, Values};
+use crate::values::Arena;
 
 /// Instances, leaves and rows that are read together.
 pub(crate) const UNIT: u64 = 128;
@@ -131,21 +131,27 @@ enum Whole {
 }
 
 impl ColumnState {
-    /// All values, if there is `room` to keep them.
+    /// All values, if there is `room` to keep them. When some cannot be read, each is read by itself, so that those who ask for
+    /// the others get them.
     #[inline]
-    fn whole(&mut self, values: &Values, body: &Body, room: &mut usize) -> Result<Option<&Arena>, Damaged> {
+    fn whole(&mut self, column: &Column, body: &Body, room: &mut usize) -> Option<&Arena> {
         if let Whole::Unread = self.whole {
-            self.whole = read_whole(values, body, room)?;
+            self.whole = read_whole(column, body, room).unwrap_or(Whole::Apart);
         }
         match &self.whole {
-            Whole::Read(values) => Ok(Some(values)),
-            Whole::Unread | Whole::Apart => Ok(None),
+            Whole::Read(values) => Some(values),
+            Whole::Unread | Whole::Apart => None,
         }
     }
 }
 
 #[inline(never)]
-fn read_whole(values: &Values, body: &Body, room: &mut usize) -> Result<Whole, Damaged> {
+fn read_whole(column: &Column, body: &Body, room: &mut usize) -> Result<Whole, Damaged> {
+    let values = &column.values;
+    // Those that hardly any leaves share stand in the order of rows: they come a page at a time as it is.
+    if values.len() > column.ordinals.len() / 2 && values.len() > UNIT {
+        return Ok(Whole::Apart);
+    }
     // What is left is never nothing: that stands for keeping none.
     let most = *room - 1;
     let (mut read, mut bytes) = (Arena::new(), 0_usize);
@@ -256,7 +262,7 @@ impl Reader {
 
     /// From now on keeps all values of a column once one of them is asked for, of as many columns as fit in `bytes`: for whoever
     /// reads all rows.
-    pub(super) fn keep_values(&mut self, bytes: usize) {
+    pub fn keep_values(&mut self, bytes: usize) {
         self.room = bytes;
     }
 
@@ -574,9 +580,10 @@ impl Reader {
         into: &mut Vec<u8>,
     ) -> Result<(), Damaged> {
         let Reader { segment, tables, recent, room, .. } = self;
-        let values = &segment.footer().tables[table].columns[column].values;
+        let of = &segment.footer().tables[table].columns[column];
+        let values = &of.values;
         if *room > 0
-            && let Some(whole) = tables[table].columns[column].whole(values, segment.body(), room)?
+            && let Some(whole) = tables[table].columns[column].whole(of, segment.body(), room)
         {
             if ordinal as usize >= whole.len() {
                 return Err(segment.malformed("a value that is not listed"));

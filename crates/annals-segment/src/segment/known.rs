@@ -101,7 +101,10 @@ impl Segment {
     ///
     /// [`Damaged`].
     pub fn row_of_rank(&self, rank: u64) -> Result<u32, Damaged> {
-        let row = self.footer.order.rows.get(&self.body, rank)?;
+        self.row_there(self.footer.order.rows.get(&self.body, rank)?)
+    }
+
+    pub(super) fn row_there(&self, row: u64) -> Result<u32, Damaged> {
         if row < u64::from(self.footer.rows) {
             self.small(row)
         } else {
@@ -159,9 +162,12 @@ impl Segment {
     ///
     /// [`Damaged`]; also when the log has not so many rows.
     pub fn log_time_row(&self, log: &LogRows, i: u32) -> Result<u32, Damaged> {
+        let at = u64::from(log.rows.start) + u64::from(i);
+        self.log_time_moved(log, i, self.footer.order.log_times.get(&self.body, at)?)
+    }
+
+    pub(super) fn log_time_moved(&self, log: &LogRows, i: u32, difference: u64) -> Result<u32, Damaged> {
         let rows = u64::from(log.rows.start)..u64::from(log.rows.end);
-        let differences = &self.footer.order.log_times;
-        let difference = differences.get(&self.body, rows.start + u64::from(i))?;
         let row = moved(u64::from(i), difference).and_then(|row| row.checked_add(rows.start));
         let row =
             row.filter(|row| rows.contains(row)).ok_or_else(|| self.malformed("order of a log's times"))?;
@@ -174,7 +180,10 @@ impl Segment {
     ///
     /// [`Damaged`]; also when there are not so many.
     pub fn all_time_rank(&self, i: u64) -> Result<u64, Damaged> {
-        let difference = self.footer.order.all_times.get(&self.body, i)?;
+        self.all_time_moved(i, self.footer.order.all_times.get(&self.body, i)?)
+    }
+
+    pub(super) fn all_time_moved(&self, i: u64, difference: u64) -> Result<u64, Damaged> {
         let rank = moved(i, difference).filter(|rank| *rank < self.ranks());
         rank.ok_or_else(|| self.malformed("order of all times"))
     }

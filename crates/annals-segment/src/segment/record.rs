@@ -58,6 +58,8 @@ pub(super) struct KnownState {
     ranks: Window<u64>,
     rank_rows: Window<u64>,
     seqs: Window<u64>,
+    log_times: Window<u64>,
+    all_times: Window<u64>,
     log: Option<(LogRows, LogName)>,
     /// A run's rows and the position of its first.
     run: Option<(Range<u32>, u64)>,
@@ -75,6 +77,8 @@ impl KnownState {
             ranks: Window::new(),
             rank_rows: Window::new(),
             seqs: Window::new(),
+            log_times: Window::new(),
+            all_times: Window::new(),
             log: None,
             run: None,
             received_at: None,
@@ -180,6 +184,49 @@ impl Reader {
             return Ok(None);
         }
         self.known.seqs.get(&order.seqs, body, rank).map(Some)
+    }
+
+    /// As [`Segment::seq_of_rank`], for ranks near each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn seq_of_rank(&mut self, rank: u64) -> Result<u64, Damaged> {
+        self.known.seqs.get(&self.segment.footer.order.seqs, self.segment.body(), rank)
+    }
+
+    /// As [`Segment::row_of_rank`], for ranks near each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn row_of_rank(&mut self, rank: u64) -> Result<u32, Damaged> {
+        let rows = &self.segment.footer.order.rows;
+        let row = self.known.rank_rows.get(rows, self.segment.body(), rank)?;
+        self.segment.row_there(row)
+    }
+
+    /// As [`Segment::all_time_rank`], for places near each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn all_time_rank(&mut self, i: u64) -> Result<u64, Damaged> {
+        let times = &self.segment.footer.order.all_times;
+        let difference = self.known.all_times.get(times, self.segment.body(), i)?;
+        self.segment.all_time_moved(i, difference)
+    }
+
+    /// As [`Segment::log_time_row`], for places near each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn log_time_row(&mut self, log: &LogRows, i: u32) -> Result<u32, Damaged> {
+        let times = &self.segment.footer.order.log_times;
+        let at = u64::from(log.rows.start) + u64::from(i);
+        let difference = self.known.log_times.get(times, self.segment.body(), at)?;
+        self.segment.log_time_moved(log, i, difference)
     }
 
     /// The secret root of a row's event, and the counter in it.

@@ -119,6 +119,7 @@ proptest! {
     fn rows_come_in_the_order_of_time(seed: u64, count in 1_usize..5, rows in 1_usize..500) {
         let ledger = ledger(seed, count, rows, Style::Realistic);
         let segment = open(ledger.segment());
+        let mut reader = segment.reader();
         let mut all = Vec::new();
         for (here, log) in logs(&segment, &ledger) {
             let mut expected: Vec<(i64, u32)> =
@@ -130,13 +131,25 @@ proptest! {
             let found: Vec<u32> =
                 (0..u32::try_from(here.rows.len()).unwrap()).map(|i| segment.log_time_row(&here, i).unwrap()).collect();
             assert_eq!(found, expected.iter().map(|(_, row)| *row).collect::<Vec<_>>());
+            for (i, row) in (0..).zip(&found) {
+                assert_eq!(reader.log_time_row(&here, i).unwrap(), *row);
+            }
             assert_eq!(segment.log_times(&here).unwrap(), (expected[0].0, expected.last().unwrap().0));
             assert!(segment.log_time_row(&here, u32::try_from(here.rows.len()).unwrap()).is_err());
+            assert!(reader.log_time_row(&here, u32::try_from(here.rows.len()).unwrap()).is_err());
         }
         all.sort_unstable();
         assert_eq!(segment.ranks(), all.len() as u64);
         let found: Vec<u32> = (0..segment.ranks()).map(|i| segment.all_time_row(i).unwrap()).collect();
         assert_eq!(found, all.iter().map(|(_, _, row)| *row).collect::<Vec<_>>());
+        for i in 0..segment.ranks() {
+            let rank = reader.all_time_rank(i).unwrap();
+            assert_eq!(rank, segment.all_time_rank(i).unwrap());
+            assert_eq!(reader.row_of_rank(rank).unwrap(), segment.row_of_rank(rank).unwrap());
+            assert_eq!(reader.seq_of_rank(rank).unwrap(), segment.seq_of_rank(rank).unwrap());
+        }
+        assert!(reader.all_time_rank(segment.ranks()).is_err());
+        assert!(reader.row_of_rank(segment.ranks()).is_err());
         let ends = all.first().zip(all.last()).map(|(first, last)| (first.0, last.0));
         assert_eq!(segment.all_times().unwrap(), ends);
     }
@@ -286,6 +299,39 @@ fn the_first_record_that_differs_is_told() {
     other.logs[2].nodes = nodes(&other.logs[2].records);
     let shorter = open(other.segment());
     assert_eq!(shorter.same_as(&ledger).unwrap(), Some((2, more.position)));
+}
+
+#[test]
+fn what_is_kept_of_ids_leads_where_the_file_does() {
+    for (rows, style) in [(60, Style::Realistic), (900, Style::Realistic), (900, Style::Mixed)] {
+        let ledger = ledger(11, 3, rows, style);
+        let bytes = ledger.segment();
+        let segment = open(bytes.clone());
+        let (loaded, mut reader) = (segment.load_ids(), segment.reader());
+        assert!(loaded.is_some());
+        for (row, (_, record)) in (0..).zip(ledger.rows()) {
+            let Some(id) = id_of(&record.event) else { continue };
+            let mut text = Vec::new();
+            annals_event::json::write_string(&id, &mut text);
+            let id = &text[1..text.len() - 1];
+            assert!(reader.is_found_by_id(row, id, loaded.as_ref()).unwrap(), "row {row}");
+            assert!(reader.is_found_by_id(row, id, None).unwrap(), "row {row}");
+            // An index leads elsewhere from any other.
+            let other = [id, b"x"].concat();
+            let found = reader.is_found_by_id(row, &other, loaded.as_ref()).unwrap();
+            assert_eq!(found, reader.is_found_by_id(row, &other, None).unwrap(), "row {row}");
+        }
+        // Of a file where some of it cannot be read nothing is kept.
+        let columns = &segment.footer().tables[0].columns;
+        let column = columns.iter().find(|column| column.path == ["id"]).unwrap();
+        let parts = serde_json::to_value((&column.index, &column.blocks)).unwrap().to_string();
+        let starts = parts.split("\"at\":").skip(1);
+        for at in starts.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap()) {
+            let mut bytes = bytes.clone();
+            bytes[at.parse::<usize>().unwrap()] ^= 1;
+            assert!(open(bytes).load_ids().is_none(), "byte {at}");
+        }
+    }
 }
 
 #[test]

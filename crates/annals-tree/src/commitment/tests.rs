@@ -29,7 +29,16 @@ proptest! {
         for (name, value) in &units {
             committer.unit(name, value).unwrap();
         }
-        prop_assert_eq!(committer.finish(), naive(&secret, &units));
+        let expected = naive(&secret, &units);
+        prop_assert_eq!(committer.finish(), expected);
+
+        // The same with many at a time, behind none, an even and an odd number of others.
+        let units = units.iter().map(|(name, value)| (&name[..], &value[..])).collect::<Vec<_>>();
+        let (first, rest) = units.split_at(units.len() / 3);
+        committer.reset(&Secret::from_bytes(secret));
+        committer.units(first.iter().copied()).unwrap();
+        committer.units_in_lanes(rest.iter().copied()).unwrap();
+        prop_assert_eq!(committer.finish(), expected);
     }
 }
 

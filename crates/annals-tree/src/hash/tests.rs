@@ -11,6 +11,8 @@ fn stack_and_streaming_hashes_agree_at_every_length() {
         whole.extend_from_slice(&message);
         let (left, right) = message.split_at(length / 3);
         assert_eq!(tagged(0x07, &[left, right]), sha256(&whole), "length {length}");
+        let whole = [&[1, 2, 3], left, right].concat();
+        assert_eq!(headed(&[1, 2, 3], left, right), sha256(&whole), "length {length}");
     }
 }
 

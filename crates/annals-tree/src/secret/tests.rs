@@ -46,6 +46,18 @@ fn secrets_start_anywhere_and_end_with_the_root() {
     assert_eq!(Counter::MAX.next(), None);
 }
 
+#[test]
+fn secrets_are_the_same_in_any_order() {
+    let mut secrets = root().secrets(counter(100));
+    // There and back, by one bit and by all, and a counter again.
+    for number in [100, 101, 101, 103, 102, 0, 4095, 4094, 2047, 2048, 2049, 1, 4095, 7] {
+        assert_eq!(secrets.secret(counter(number)), root().secret(counter(number)), "counter {number}");
+    }
+    assert_eq!(secrets.next(), Some(root().secret(counter(8))));
+    assert_eq!(secrets.secret(Counter::MAX), root().secret(Counter::MAX));
+    assert_eq!(secrets.next(), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
     #[test]
