@@ -786,3 +786,35 @@ fn of_many_logs_that_need_a_block_five_are_named() {
     assert_eq!(said.matches("needed for").count(), 5, "{said}");
     assert!(said.ends_with("; and 95 more"), "{said}");
 }
+
+#[test]
+fn records_of_a_batch_that_is_shared_out_are_told_by_their_positions() {
+    let disks = Disks::new();
+    let (ledger, mut engine, _) = disks.open(3);
+    let events: Vec<String> = (7_000..7_900).map(event).collect();
+    send(&ledger, &mut engine, "acme", &events);
+    ledger.stop();
+    while engine.write() {
+        engine.apply();
+    }
+    assert_eq!(disks.findings(), []);
+    let spoiled = [7_010, 7_250, 7_460, 7_899];
+    for name in disks.journal.list().unwrap() {
+        let mut bytes = disks.journal.contents(&name).unwrap();
+        for number in spoiled {
+            let id = format!(r#""id":"e{number}""#);
+            if let Some(at) = bytes.windows(id.len()).position(|part| part == id.as_bytes()) {
+                bytes[at + 6] = b'f';
+            }
+        }
+        disks.journal.put(&name, bytes);
+    }
+    let findings = disks.findings();
+    let positions = findings.iter().filter_map(|finding| match finding {
+        Finding::Record { position, .. } => position.map(|position| position.0),
+        _ => None,
+    });
+    let positions: Vec<u64> = positions.collect();
+    let first = positions.first().unwrap() - 10;
+    assert_eq!(positions, spoiled.map(|number| first + number - 7_000));
+}
