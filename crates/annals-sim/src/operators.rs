@@ -120,16 +120,12 @@ impl Operators {
             Asked::Key(key) => {
                 told = format!("create key {:?}", key.id);
                 let control = Control::KeyCreated { key: key.clone(), replaces: Vec::new() };
-                Box::pin(
-                    async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) },
-                )
+                Box::pin(async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) })
             }
             Asked::End(end) => {
                 told = format!("end key {end:?}");
                 let control = Control::KeyEnded { end: end.clone() };
-                Box::pin(
-                    async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) },
-                )
+                Box::pin(async move { ledger.change(control, &Author::Machine).await.map(|_| Answer::Done) })
             }
             Asked::Operator => {
                 told = "reset the operator key".to_owned();
