@@ -92,6 +92,8 @@ pub(crate) struct Book {
     pub(crate) refusals_recorded: u64,
     /// How often everything was read again.
     audits: usize,
+    /// Reads of segments were ordered to fail: an id that cannot be looked for is refused then.
+    pub(crate) reads_fail: bool,
 }
 
 impl LogBook {
@@ -191,7 +193,8 @@ impl Book {
             }
             ItemStatus::Rejected(error) => {
                 let item_is_atomics = error.code == "atomic" && atomic;
-                let fits = !item.good || error.code == "conflict" || item_is_atomics;
+                let is_unreadable = error.code == "damaged" && self.reads_fail;
+                let fits = !item.good || error.code == "conflict" || item_is_atomics || is_unreadable;
                 ensure(fits, Invariant::EveryoneIsAnswered, || {
                     format!("{}, and it is good: {}", told(), item.text)
                 })?;

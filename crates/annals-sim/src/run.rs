@@ -212,12 +212,16 @@ impl Run {
                 let fault = *self.dice.pick(&[Fault::Error, Fault::AnswerLost]);
                 disk.fail(*self.dice.pick(&[Op::Sync, Op::SyncDir]), skipped, fault);
             }
-            4 => disk.fail(Op::Read, skipped * skipped, Fault::Error),
+            4 => {
+                self.book.reads_fail = true;
+                disk.fail(Op::Read, skipped * skipped, Fault::Error);
+            }
             _ if self.dice.chance(50) => {
                 disk.set_capacity(Some(self.machine.segment_bytes() + self.dice.below(20_000)));
                 self.segments_bad_until = Some(self.now + 10 + skipped * 20);
             }
             _ => {
+                self.book.reads_fail = true;
                 disk.fail_randomly(NonZeroU64::new(self.dice.between(3, 30)));
                 self.segments_bad_until = Some(self.now + 40);
             }
