@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use annals_ledger::{Control, Ledger, Scrub, ScrubFinding, lower_priority};
 use serde::Serialize;
 
-/// Records read again in a second, unless said otherwise: some 3 % of one core.
+/// Records read again in a second, unless said otherwise: some 7 % of one core.
 pub const SCRUB_RECORDS_PER_SECOND: u32 = 2_000;
 
 /// Rest between two passes, unless said otherwise.

@@ -114,6 +114,9 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
                 ]
             };
             table::print("rule", &rules, RULE_COLUMNS, row, output)?;
+            if rules.is_empty() {
+                output.note("nothing is taken out of the tenant's events");
+            }
         }
         Command::Create { id, server } => {
             let api = server.api()?;
