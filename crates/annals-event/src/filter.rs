@@ -38,7 +38,7 @@ mod words;
 
 pub use decimal::Decimal;
 pub use evaluate::{Scalar, any_below, contains_folded, mentions};
-pub use fold::fold;
+pub use fold::{fold, loosen};
 pub use marks::{Demand, EXACT_MARKS, Marker, operation_mark};
 pub use matcher::Matcher;
 pub use needles::Needles;
@@ -132,6 +132,8 @@ pub enum Test {
         /// The value is folded too before it is compared: [`fold`].
         folded: bool,
     },
+    /// A text that is this one, which is [loosened](loosen), as the value is before it is compared.
+    Loose(Box<str>),
     /// At or above, above, at or below, or below the literal. Texts in the order of their code points.
     Order(Comparison, Literal),
     /// A text that is an address in one of these networks. `::ffff:a.b.c.d` is `a.b.c.d`.

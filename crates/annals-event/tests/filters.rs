@@ -143,6 +143,7 @@ fn test() -> impl Strategy<Value = Test> {
             Test::Text { part, text: text.into(), folded }
         }),
         2 => (comparison, literal()).prop_map(|(comparison, literal)| Test::Order(comparison, literal)),
+        1 => text().prop_map(|text| Test::Loose(loosen(&text).into())),
         1 => select(&["10.0.0.0/8", "10.0.0.9/32", "::/0", "0.0.0.0/0"][..])
             .prop_map(|network| Test::Network(vec![network.parse().unwrap()])),
     ]
@@ -310,6 +311,13 @@ mod naive {
                     Part::Anywhere => text.contains(&**wanted),
                 }
             }),
+            Test::Loose(wanted) => text.is_some_and(|text| {
+                let joined = fold(&text).replace(
+                    |letter: char| letter.is_ascii_punctuation() || letter <= ' ' || letter == '\u{7f}',
+                    "",
+                );
+                fold(&joined) == **wanted
+            }),
             Test::Network(networks) => text.is_some_and(|text| match text.parse::<IpAddr>() {
                 Ok(address) => networks.iter().any(|network| network.contains(&address.to_canonical())),
                 Err(_) => false,
@@ -429,6 +437,9 @@ proptest! {
         for text in [text, marked] {
             let once = fold(&text).into_owned();
             prop_assert_eq!(&fold(&once).into_owned(), &once);
+            let loose = loosen(&text).into_owned();
+            prop_assert_eq!(loosen(&loose).into_owned(), loose.as_str());
+            prop_assert_eq!(loosen(&once).into_owned(), loose);
             let split = icu_normalizer::DecomposingNormalizerBorrowed::new_nfkd().normalize(&text).into_owned();
             prop_assert_eq!(fold(&split).into_owned(), once.as_str());
             let words = |text: &str| {

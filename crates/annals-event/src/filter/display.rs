@@ -105,6 +105,11 @@ impl Written<'_> {
                 };
                 write!(f, " {}{part} {}", if *folded { "i" } else { "" }, json_text(text))
             }
+            // No question can be asked so; it is written for people.
+            Test::Loose(text) => {
+                write_field(f, field, self.root)?;
+                write!(f, " is spelled like {}", json_text(text))
+            }
             Test::Order(comparison, literal) => {
                 write_field(f, field, self.root)?;
                 let operator = match comparison {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::fold::with_folded;
+use super::fold::{loosen, with_folded};
 use super::{Comparison, Condition, Field, Known, Literal, Part, Path, Subject, Test, words};
 use crate::json::{Kind, Value};
 use crate::time::Timestamp;
@@ -210,6 +210,7 @@ impl Test {
                 Scalar::Text(value) => part.is(value, text),
                 _ => false,
             },
+            Self::Loose(text) => matches!(value, Scalar::Text(value) if loosen(value) == **text),
             Self::Network(networks) => match value {
                 Scalar::Text(value) => value.parse::<IpAddr>().is_ok_and(|address| {
                     let address = address.to_canonical();

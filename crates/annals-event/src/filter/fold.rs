@@ -18,6 +18,20 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(with_folded(text, str::to_owned)) }
 }
 
+/// The text folded, and without what stands between the words of a name: everything of ASCII that is neither letter nor digit.
+/// `AssetCreated`, `asset_created` and `asset.created` are `assetcreated`. Loosening what is loosened changes nothing.
+#[must_use]
+pub fn loosen(text: &str) -> Cow<'_, str> {
+    let stays = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric();
+    let folded = fold(text);
+    if folded.chars().all(stays) {
+        return folded;
+    }
+    let joined: String = folded.chars().filter(|letter| stays(*letter)).collect();
+    // What has come together may be written another way.
+    Cow::Owned(fold(&joined).into_owned())
+}
+
 /// Whether the text is ASCII without capitals, which folding does not change.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())

@@ -348,7 +348,7 @@ impl Demand {
             Test::Text { text, folded: true, .. } if !text.is_ascii() => Self::Mark(BEYOND),
             Test::Text { part: Part::Whole, text, folded: false } => Self::of_value(text, 1),
             Test::Text { part, text, .. } => Self::all(whole_words(*part, text).map(Self::Mark)),
-            Test::Present | Test::Order(..) | Test::Network(_) => Self::Nothing,
+            Test::Present | Test::Loose(_) | Test::Order(..) | Test::Network(_) => Self::Nothing,
         }
     }
 

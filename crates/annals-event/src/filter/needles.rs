@@ -139,7 +139,7 @@ impl Need {
                 };
                 if *folded { Self::folded(token) } else { Self::bytes(token) }
             }
-            Test::Present | Test::Order(..) | Test::Network(_) => Self::Nothing,
+            Test::Present | Test::Loose(_) | Test::Order(..) | Test::Network(_) => Self::Nothing,
         }
     }
 

@@ -44,7 +44,7 @@ impl Asked {
     pub(super) fn is_costly(test: &Test) -> bool {
         match test {
             Test::Present | Test::In(_) | Test::Text { part: Part::Whole, folded: false, .. } => false,
-            Test::Text { .. } | Test::Order(..) | Test::Network(_) => true,
+            Test::Text { .. } | Test::Loose(_) | Test::Order(..) | Test::Network(_) => true,
         }
     }
 
@@ -98,7 +98,7 @@ fn bytes_of_test(test: &Test) -> usize {
     match test {
         Test::Present => 0,
         Test::In(literals) => literals.iter().map(literal).sum(),
-        Test::Text { text, .. } => text.len(),
+        Test::Text { text, .. } | Test::Loose(text) => text.len(),
         Test::Order(_, other) => literal(other),
         Test::Network(networks) => size_of_val(networks.as_slice()),
     }

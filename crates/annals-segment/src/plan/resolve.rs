@@ -527,7 +527,7 @@ pub(super) fn escaped(text: &str) -> Vec<u8> {
 /// Whether some text may pass.
 fn takes_text(test: &Test) -> bool {
     match test {
-        Test::Present | Test::Text { .. } | Test::Network(_) => true,
+        Test::Present | Test::Text { .. } | Test::Loose(_) | Test::Network(_) => true,
         Test::In(literals) => literals.iter().any(|literal| matches!(literal, Literal::Text(_))),
         Test::Order(_, literal) => matches!(literal, Literal::Text(_)),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use annals_event::filter::{
     Comparison, Condition, Decimal, Field, Known, Literal, Matcher, Part, Path, Subject, Test, each_word,
-    fold, parse_words,
+    fold, loosen, parse_words,
 };
 use annals_event::json::{Document, Kind, Limits as JsonLimits, Value};
 use annals_event::{Normalised, Operation, Position, Rules, Scratch, Timestamp, normalise};
@@ -190,6 +190,10 @@ impl Asker<'_> {
             3 if scalar.text.parse::<std::net::IpAddr>().is_ok() => {
                 let bits = ["203.0.113.0/25", "203.0.113.64/27", "10.0.0.0/8"];
                 Test::Network(vec![self.rng.of(&bits).parse().unwrap()])
+            }
+            4 if self.rng.one_in(2) => {
+                let spelled = scalar.text.to_uppercase().replace(['.', ' '], "_");
+                Test::Loose(loosen(&spelled).into())
             }
             _ => {
                 let folded = self.rng.one_in(2);

@@ -26,6 +26,32 @@ fn texts_fold_without_case_and_form() {
 }
 
 #[test]
+fn names_are_alike_however_their_words_are_joined() {
+    for (text, loose) in [
+        ("AssetCreated", "assetcreated"),
+        ("asset_created", "assetcreated"),
+        ("asset.created", "assetcreated"),
+        ("ASSET - created!", "assetcreated"),
+        ("Straße_Ａ9", "strassea9"),
+        ("e.\u{301}", "é"),
+        ("削除.created", "削除created"),
+        ("_.", ""),
+    ] {
+        assert_eq!(loosen(text), loose, "{text}");
+        assert_eq!(loosen(loose), loose);
+        let test = Test::Loose(loose.into());
+        assert!(test.passes(&Scalar::Text(text)), "{text}");
+        assert!(!test.passes(&Scalar::Text("asset.creating")) && !test.passes(&Scalar::Nothing));
+    }
+    let condition =
+        Condition::Field(Field::Member(Path::new(&["action"])), Test::Loose("assetcreated".into()));
+    assert!(holds_for(&condition, r#"{"action":"Asset.Created"}"#));
+    assert_eq!(condition.to_string(), r#"action is spelled like "assetcreated""#);
+    assert!(Needles::of(&condition).may_match(br#"{"action":"asset.created"}"#));
+    assert_eq!(Demand::of(&condition), Demand::Nothing);
+}
+
+#[test]
 fn each_character_folds_once_and_for_all() {
     let mut longest = 0;
     for c in '\0'..=char::MAX {
