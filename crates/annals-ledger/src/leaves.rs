@@ -161,7 +161,7 @@ impl Maker {
         self.event.clear();
         self.reader.event(row, &mut self.event)?;
         let kind = self.reader.kind(row)?;
-        let (root, counter) = self.reader.secret(row)?;
+        let (root, counter) = self.reader.root(row)?;
         let sealed = SealedEntry {
             stated: kind.stated,
             class: kind.class,

@@ -549,11 +549,12 @@ impl Rows for TailRows<'_> {
             system: row.system,
             stated: row.stated.map_or(0, EntryKind::number),
             class: row.class,
-            root: &self.tail.roots.seeds[row.root as usize],
+            root: build::RootRef::Whole(&self.tail.roots.seeds[row.root as usize]),
             counter: row.counter.get(),
             leaf: row.leaf(&self.tail.chunks),
             id_hash: row.id_hash,
             event: &chunk[row.bytes.0 as usize..row.bytes.1 as usize],
+            fate: None,
         }
     }
 

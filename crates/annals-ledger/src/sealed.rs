@@ -6,8 +6,9 @@ use std::sync::Arc;
 use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
 use annals_segment::Damaged;
 use annals_segment::hashes::LoadedFilter;
+use annals_segment::root::Root;
 use annals_segment::segment::{LogRows, Sealed as SealedRow, Segment};
-use annals_tree::{Counter, EntryKind, Hash, Secret, SecretRoot, entry, leaf_hash};
+use annals_tree::{EntryKind, Hash, Secret, entry, leaf_hash};
 
 use crate::batch::LogKind;
 use crate::bits::Bits;
@@ -213,20 +214,20 @@ pub(crate) struct SealedEntry<'a> {
     pub(crate) stated: u8,
     pub(crate) class: u16,
     pub(crate) received_at: i64,
-    pub(crate) root: [u8; 32],
+    pub(crate) root: Root,
     pub(crate) counter: u16,
     pub(crate) event: &'a [u8],
 }
 
 impl<'a> SealedEntry<'a> {
     pub(crate) fn of(row: &'a SealedRow) -> Self {
-        let &SealedRow { stated, class, received_at, root, counter, ref event, .. } = row;
-        Self { stated, class, received_at, root, counter, event }
+        let &SealedRow { stated, class, received_at, ref root, counter, ref event, .. } = row;
+        Self { stated, class, received_at, root: root.clone(), counter, event }
     }
 
-    /// What the salts of its units follow from.
+    /// What the salts of its units follow from; none when it was forgotten.
     pub(crate) fn secret(&self) -> Option<Secret> {
-        Some(SecretRoot::from_bytes(self.root).secret(Counter::new(self.counter)?))
+        self.root.secret(self.counter)
     }
 
     /// The entry and its hash; none when the bytes are no event. `see` is told each unit, of an event that has any.

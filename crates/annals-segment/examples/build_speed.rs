@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use annals_event::{Normalised, Rules, Scratch, TenantId, normalise};
 use annals_segment::body::Cache;
-use annals_segment::build::{LogName, Row, Rows, build};
+use annals_segment::build::{LogName, RootRef, Row, Rows, build};
 use annals_segment::merge::compare::{compare, first_difference_rebuilt};
 use annals_segment::merge::merge;
 use annals_segment::segment::Segment;
@@ -73,11 +73,12 @@ impl Rows for Logs {
             system: false,
             stated: 0,
             class: 0,
-            root: &[7; 32],
+            root: RootRef::Whole(&[7; 32]),
             counter: u16::try_from(record.seq / BATCH % 4_096).expect("a remainder"),
             leaf: record.leaf,
             id_hash: record.id_hash,
             event: &record.event,
+            fate: None,
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use annals_event::filter::{Condition, Field, Matcher, parse, parse_field, parse_words};
 use annals_event::{Normalised, Rules, Scratch, TenantId, normalise};
 use annals_segment::body::Cache;
-use annals_segment::build::{LogName, Row, Rows, build};
+use annals_segment::build::{LogName, RootRef, Row, Rows, build};
 use annals_segment::hits::{Budget, Hits, Lane, Moment, Step};
 use annals_segment::plan::Plan;
 use annals_segment::segment::Segment;
@@ -59,11 +59,12 @@ impl Rows for Logs {
             system: false,
             stated: 0,
             class: 0,
-            root: &[7; 32],
+            root: RootRef::Whole(&[7; 32]),
             counter: 0,
             leaf: record.leaf,
             id_hash: record.seq,
             event: &record.event,
+            fate: None,
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use annals_event::TenantId;
 use annals_segment::body::Cache;
-use annals_segment::build::{LogName, Row, Rows, build};
+use annals_segment::build::{LogName, RootRef, Row, Rows, build};
 use annals_segment::merge::merge;
 use annals_segment::segment::Segment;
 use annals_tree::{Frontier, Hash, leaf_hash};
@@ -301,11 +301,12 @@ impl Rows for Made {
             system: false,
             stated: 0,
             class: 0,
-            root: &[9; 32],
+            root: RootRef::Whole(&[9; 32]),
             counter: u16::try_from(n % 4_096).expect("small"),
             leaf: row.leaf,
             id_hash: row.id_hash,
             event: self.events.get(row.event),
+            fate: None,
         }
     }
 

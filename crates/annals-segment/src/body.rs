@@ -185,6 +185,11 @@ impl Body {
         self.number
     }
 
+    /// A number that no file in the cache has.
+    pub(crate) fn another_number(&self) -> u64 {
+        self.cache.number()
+    }
+
     /// Bytes of header and body.
     #[must_use]
     pub fn bytes(&self) -> u64 {

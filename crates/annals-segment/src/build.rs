@@ -19,12 +19,14 @@ use annals_tree::Hash;
 
 pub(crate) use self::column::{ColumnData, UNIT, count, write_presence, write_u32};
 pub(crate) use self::dictionary::Dictionary;
-pub(crate) use self::facts::{Facts, NO_SEQ, Runs, TREE_BLOCK, biased};
+pub(crate) use self::facts::{Facts, FateFact, NO_SEQ, Payloads, Runs, TREE_BLOCK, biased};
 use self::tables::Tables;
 use self::template::Templates;
 pub(crate) use self::words::WordLists;
 use crate::body::Writer;
+use crate::fate::{ERASED_BYTES_MAX, Fate, GONE};
 use crate::meta::{Footer, Kind, PATHS_MAX, SHAPES_MAX, VERSION};
+pub use crate::root::RootRef;
 
 /// Most rows of a segment.
 pub const ROWS_MAX: usize = 1 << 21;
@@ -73,7 +75,7 @@ pub struct Row<'a> {
     /// Retention class.
     pub class: u16,
     /// The root its secret grows from.
-    pub root: &'a [u8; 32],
+    pub root: RootRef<'a>,
     /// Which of the root's secrets, below [`COUNTERS`].
     pub counter: u16,
     /// Its leaf hash in the log's tree.
@@ -82,6 +84,9 @@ pub struct Row<'a> {
     pub id_hash: u64,
     /// The canonical event.
     pub event: &'a [u8],
+    /// What became of it, if it is not as it was sent. Of an expired one the event is [`GONE`], there is no time of its own,
+    /// and the hash of its id is that of the fate.
+    pub fate: Option<&'a Fate>,
 }
 
 /// The records of a segment to be.
@@ -151,17 +156,23 @@ pub fn build_within<W: io::Write>(
     }
     let templates = if limits.templates { Templates::learn(rows) } else { Templates::default() };
     let mut tables = Tables::new(seed, limits, templates);
-    let facts = gather(rows, seed, &mut tables);
+    let mut fates = Vec::new();
+    let facts = gather(rows, seed, &mut tables, &mut fates);
     let mut out = Writer::new(out);
     let mut words = WordLists::new(seed);
     let tables = tables.write(&mut words, &mut out)?;
     let words = words.write(&mut out)?;
-    write_facts(&facts, seed, tables, words, out)
+    let mut payload = |nth: usize, into: &mut Vec<u8>| {
+        fates[nth].encode(into);
+        Ok(())
+    };
+    write_facts(&facts, &mut payload, seed, tables, words, out)
 }
 
-/// Writes what is known of the rows, and the footer.
+/// Writes what is known of the rows, and the footer. `payloads` appends what the fate of this index in `facts` says.
 pub(crate) fn write_facts<W: io::Write>(
     facts: &Facts,
+    payloads: Payloads<'_>,
     seed: u64,
     tables: Vec<crate::meta::Table>,
     words: crate::meta::Words,
@@ -179,15 +190,16 @@ pub(crate) fn write_facts<W: io::Write>(
         ids: facts.write_ids(&mut out)?,
         tables,
         words,
+        fates: facts.write_fates(payloads, &mut out)?,
         dictionary_roots: Vec::new(),
     };
     out.finish(&serde_json::to_vec(&footer)?)
 }
 
 /// Walks over the rows once.
-fn gather<'r>(rows: &'r dyn Rows, seed: u64, tables: &mut Tables<'r>) -> Facts {
+fn gather<'r>(rows: &'r dyn Rows, seed: u64, tables: &mut Tables<'r>, fates: &mut Vec<&'r Fate>) -> Facts {
     let mut facts = Facts::default();
-    let (mut kinds, mut roots) = (Dictionary::new(seed), Dictionary::new(seed));
+    let mut kinds = Dictionary::new(seed);
     for log in 0..rows.logs() {
         facts.logs.push(rows.log(log));
         facts.log_rows.push(facts.len());
@@ -201,7 +213,11 @@ fn gather<'r>(rows: &'r dyn Rows, seed: u64, tables: &mut Tables<'r>) -> Facts {
             next = row.position.checked_add(1);
             let sum = facts.xors.last_mut().expect("a part has begun");
             sum.0.iter_mut().zip(row.leaf.0).for_each(|(sum, byte)| *sum ^= byte);
-            gather_row(&row, &mut kinds, &mut roots, &mut facts);
+            if let Some(fate) = row.fate {
+                facts.fates.push(fate_of(&row, fate, facts.len()));
+                fates.push(fate);
+            }
+            gather_row(&row, &mut kinds, &mut facts);
             tables.add(row.event, row.occurred_at);
         }
     }
@@ -209,7 +225,23 @@ fn gather<'r>(rows: &'r dyn Rows, seed: u64, tables: &mut Tables<'r>) -> Facts {
     facts
 }
 
-fn gather_row(row: &Row<'_>, kinds: &mut Dictionary, roots: &mut Dictionary, facts: &mut Facts) {
+/// What is known of the fate of a row that is number `row` of the file.
+fn fate_of(row: &Row<'_>, fate: &Fate, at: usize) -> FateFact {
+    let id_hash = match *fate {
+        Fate::Erased(ref bytes) => {
+            assert!((1..=ERASED_BYTES_MAX).contains(&bytes.len()), "something was erased, and not too much");
+            None
+        }
+        Fate::Expired { id_hash, .. } => {
+            assert!(row.event == GONE && row.occurred_at.is_none(), "nothing is left of an expired event");
+            assert!(row.id_hash == id_hash, "an expired row keeps the hash of its id");
+            Some(id_hash)
+        }
+    };
+    FateFact { row: count(at), bytes: count(fate.bytes()), id_hash }
+}
+
+fn gather_row(row: &Row<'_>, kinds: &mut Dictionary, facts: &mut Facts) {
     let kind = Kind {
         operation: row.operation,
         derived: row.derived,
@@ -224,10 +256,7 @@ fn gather_row(row: &Row<'_>, kinds: &mut Dictionary, roots: &mut Dictionary, fac
     if number as usize == facts.kinds.len() {
         facts.kinds.push(kind);
     }
-    let root = roots.number(row.root);
-    if root as usize == facts.roots.len() {
-        facts.roots.push(*row.root);
-    }
+    let root = facts.roots.index(row.root);
     assert!(u64::from(row.counter) < COUNTERS, "a root has {COUNTERS} secrets");
     assert!(row.seq != Some(NO_SEQ), "ledger numbers do not come so far");
     facts.positions.push(row.position);
@@ -235,7 +264,7 @@ fn gather_row(row: &Row<'_>, kinds: &mut Dictionary, roots: &mut Dictionary, fac
     facts.happened.push(biased(row.occurred_at.unwrap_or(row.received_at)));
     facts.received.push(biased(row.received_at));
     facts.kind.push(number);
-    facts.secrets.push(COUNTERS * u64::from(root) + u64::from(row.counter));
+    facts.secrets.push(COUNTERS * root + u64::from(row.counter));
     facts.id_hashes.push(row.id_hash);
     facts.tags.extend_from_slice(&row.leaf.0[..2]);
 }

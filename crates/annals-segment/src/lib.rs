@@ -11,7 +11,10 @@
 //! | [`skeleton`] | an event as a shape and the leaves that fill it |
 //! | [`build`](mod@build) | records to file |
 //! | [`merge`](mod@merge) | several files to one, column by column |
-//! | [`segment`] | an open file: records, numbers, times, proof state |
+//! | [`rewrite`](mod@rewrite) | a file anew, with other events in some rows |
+//! | [`segment`] | an open file: records, numbers, times, proof state; and views of it in which some rows read otherwise |
+//! | [`fate`] | what became of events that are not as they were sent any more |
+//! | [`root`] | the roots that secrets grow from, whole or punctured |
 //! | [`plan`] | a condition made ready for one segment: a mask for each 128 rows |
 //! | [`hits`] | rows that satisfy a plan, in the order asked for |
 //! | [`tally`] | counts of values and times |
@@ -40,12 +43,15 @@
 pub mod body;
 pub mod build;
 pub mod error;
+pub mod fate;
 pub mod hashes;
 pub mod hits;
 pub mod merge;
 pub mod meta;
 pub mod numbers;
 pub mod plan;
+pub mod rewrite;
+pub mod root;
 pub mod segment;
 pub mod skeleton;
 pub mod tally;

@@ -45,6 +45,8 @@ pub type IdHash<'h> = &'h dyn Fn(&TenantId, bool, &[u8]) -> u64;
 ///
 /// What `out` says; an error around [`Damaged`] when an input is not what was written; and when inputs do not follow each
 /// other or are more than one segment holds.
+///
+/// Of inputs that are seen through a veil the files are merged: the merged one needs a veil of its own.
 pub fn merge<W: io::Write>(
     inputs: &[Arc<Segment>],
     seed: u64,
@@ -75,8 +77,9 @@ pub fn merge_within<W: io::Write>(
     if rows > ROWS_MAX {
         return Err(io::Error::other(format!("{rows} rows are more than a segment holds, {ROWS_MAX}")));
     }
+    let inputs: Vec<Arc<Segment>> = inputs.iter().map(Segment::unveiled).collect();
     let mut readers: Vec<Reader> = inputs.iter().map(Reader::new).collect();
-    let order = Order::of(inputs)?;
+    let order = Order::of(&inputs)?;
     let mut schema = Schema::new(seed, limits, inputs.len());
     for (at, input) in inputs.iter().enumerate() {
         schema.add(at, input).map_err(broken)?;
@@ -88,9 +91,13 @@ pub fn merge_within<W: io::Write>(
     let tables = tables.write(&order, &mut words, &mut out)?;
     drop(schema);
     let words = words.write(&mut out)?;
-    let facts = facts(&order, &mut readers, id_hash)?;
+    let (facts, fates) = facts(&order, &mut readers, id_hash)?;
     drop(readers);
-    write_facts(&facts, seed, tables, words, out)
+    let mut payload = |nth: usize, into: &mut Vec<u8>| {
+        let (input, own) = fates[nth];
+        inputs[input].fate_payload(own, into).map_err(broken)
+    };
+    write_facts(&facts, &mut payload, seed, tables, words, out)
 }
 
 /// An input that is not what was written.

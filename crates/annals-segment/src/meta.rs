@@ -42,6 +42,9 @@ pub struct Footer {
     pub tables: Vec<Table>,
     /// Words of texts.
     pub words: Words,
+    /// Rows whose events are not as they were sent any more; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fates: Option<Fates>,
     /// Reserved for roots of trees over the dictionaries, to prove what is absent. Empty in version 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dictionary_roots: Vec<Region>,
@@ -81,10 +84,41 @@ pub struct Known {
     pub kinds: Vec<Kind>,
     /// Per row: index into them.
     pub kind: Numbers,
-    /// The distinct secret roots, 32 bytes each.
+    /// The distinct secret roots, 32 bytes each; of those that are punctured the name.
     pub roots: Region,
     /// Per row: 4,096 × index of its root, plus the counter.
     pub secrets: Numbers,
+    /// What is left of those roots that are punctured; left out where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub punctured: Option<Punctured>,
+}
+
+/// What is left of punctured roots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Punctured {
+    /// Which of [`Known::roots`] they are, rising.
+    pub roots: Numbers,
+    /// Per punctured root: where its encoding begins in `encoded`; one more at the end.
+    pub starts: Numbers,
+    /// Their encodings, see [`annals_tree::secret`].
+    pub encoded: Region,
+}
+
+/// What became of rows' events, see [`fate`](crate::fate).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fates {
+    /// The rows, rising.
+    pub rows: Numbers,
+    /// Per such row: 1 where its event was erased in part, 2 where it expired.
+    pub kind: Numbers,
+    /// Per such row: where its payload begins in `payloads`; one more at the end.
+    pub starts: Numbers,
+    /// The payloads, one behind the other.
+    pub payloads: Region,
+    /// Indexes in `rows` of those that expired, by hash of their event's id, then index.
+    pub by_id: Numbers,
 }
 
 /// What is small of a row.

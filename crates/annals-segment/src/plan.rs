@@ -10,6 +10,9 @@
 //! are parsed and looked at themselves, so that rows that only may match are rare: an element that is an object without
 //! members, or a condition on an element that asks for something outside it.
 //!
+//! Of a view in which some rows read otherwise than the file has them, the tree is that of the file: rows that are gone are
+//! taken from what it says, and those with other events may always match.
+//!
 //! | module | has |
 //! |---|---|
 //! | `node` | the tree |
@@ -22,6 +25,7 @@
 //! | `eval` | the tree for one block |
 //! | `kept` | what tests were resolved to, for the next question |
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use annals_event::filter::{Known, Matcher};
@@ -32,7 +36,7 @@ use self::node::{Node, RawTest};
 use self::resolve::{Resolve, Scope};
 use self::set::first;
 use crate::Damaged;
-use crate::segment::{Reader, Segment};
+use crate::segment::{Cover, Reader, Segment};
 
 mod blocks;
 mod eval;
@@ -63,6 +67,8 @@ pub struct Plan {
     raws: Vec<(usize, RawTest)>,
     /// Blocks of rows in which the tree can hold, rising; none when every one has to be looked at.
     blocks: Option<Vec<u32>>,
+    /// Rows that are not those of the columns.
+    cover: Option<Arc<Cover>>,
 }
 
 /// Rows of a block, a bit for each.
@@ -86,10 +92,17 @@ impl Plan {
         if sent_only && !matches!(node, Node::Const(false)) {
             node = Node::all([known::kinds(segment, |_, is_system| !is_system), node]);
         }
-        let blocks =
+        let mut blocks =
             if segment.rows() == 0 { Some(Vec::new()) } else { blocks::of(&mut node, &mut resolve)? };
         let Resolve { raws, .. } = resolve;
-        Ok(Self { segment: Arc::clone(segment), matcher: Arc::clone(matcher), sent_only, node, raws, blocks })
+        let cover = segment.cover()?.cloned();
+        if let (Some(blocks), Some(cover)) = (&mut blocks, &cover) {
+            blocks.extend_from_slice(cover.changed.blocks());
+            blocks.sort_unstable();
+            blocks.dedup();
+        }
+        let (segment, matcher) = (Arc::clone(segment), Arc::clone(matcher));
+        Ok(Self { segment, matcher, sent_only, node, raws, blocks, cover })
     }
 
     /// No row of this segment matches.
@@ -101,7 +114,23 @@ impl Plan {
     /// Every row matches.
     #[must_use]
     pub fn is_always(&self) -> bool {
+        matches!(self.node, Node::Const(true)) && self.cover.is_none()
+    }
+
+    /// Every row matches that is not gone, and columns have all there is to them.
+    pub(crate) fn is_all_there_is(&self) -> bool {
         matches!(self.node, Node::Const(true))
+            && self.cover.as_ref().is_none_or(|cover| cover.changed.is_empty())
+    }
+
+    /// How many of these rows are gone.
+    pub(crate) fn gone_in(&self, rows: &Range<u32>) -> u64 {
+        self.cover.as_ref().map_or(0, |cover| cover.gone.count_in(rows))
+    }
+
+    /// Those of a block's rows that are not gone.
+    pub(crate) fn shown(&self, block: u32, rows: u128) -> u128 {
+        self.cover.as_ref().map_or(rows, |cover| rows & !cover.gone.of(block))
     }
 
     /// Columns alone say which rows match: looking at all rows of a block costs hardly more than looking at one.
@@ -165,6 +194,14 @@ impl Plan {
             u64::from(self.segment.rows()).checked_sub(u64::from(block) * 128).filter(|rows| *rows > 0);
         let rows = rows.ok_or_else(|| self.segment.malformed("a block of rows behind the last"))?;
         let wanted = wanted & usize::try_from(rows).map_or(u128::MAX, first);
+        let Some(cover) = &self.cover else { return self.mask_of_columns(block, wanted, scratch) };
+        let (gone, changed) = (cover.gone.of(block), cover.changed.of(block));
+        let mask = self.mask_of_columns(block, wanted & !gone & !changed, scratch)?;
+        Ok(Mask { sure: mask.sure, maybe: mask.maybe | wanted & changed })
+    }
+
+    /// What columns say of these rows of a block, which has them.
+    fn mask_of_columns(&self, block: u32, wanted: u128, scratch: &mut Scratch) -> Result<Mask, Damaged> {
         if wanted == 0 {
             return Ok(Mask::default());
         }

@@ -12,10 +12,13 @@
 //! | `record` | records, put together from columns |
 //! | `template` | values in which other values stand |
 //! | `proof` | tags, sums and tree nodes |
+//! | `fates` | what became of events, and what is left of roots |
+//! | `veil` | views in which some rows read otherwise than the file has them |
 //! | `compare` | whether the file holds what it was built from |
 
 mod columns;
 mod compare;
+mod fates;
 mod ids;
 mod known;
 mod logs;
@@ -24,9 +27,10 @@ mod record;
 mod shapes;
 mod template;
 mod values;
+mod veil;
 mod window;
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use self::shapes::Shapes;
 use crate::Damaged;
@@ -37,20 +41,27 @@ use crate::meta::{Footer, Of, PATHS_MAX, Presence, VERSION};
 
 pub use self::columns::Reader;
 pub(crate) use self::columns::{Part, UNIT};
-pub use self::ids::LoadedIds;
+pub use self::ids::{Found, LoadedIds};
 pub use self::logs::LogRows;
 pub use self::proof::BlockPart;
 pub use self::record::{Records, Sealed};
 pub(crate) use self::shapes::{Shapes as TableShapes, Slot as TableSlot};
+pub(crate) use self::veil::Cover;
+pub use self::veil::{Change, Veil};
 
 /// Most bytes of read shapes that a segment keeps while nobody reads it.
 pub const SHAPES_BYTES_KEPT: usize = 1 << 20;
 
-/// An open segment. Cheap to share; reads need no lock.
+/// An open segment, or a view of one. Cheap to share; reads need no lock.
 pub struct Segment {
-    body: Body,
-    footer: Footer,
-    shapes: Mutex<Kept>,
+    body: Arc<Body>,
+    footer: Arc<Footer>,
+    shapes: Arc<Mutex<Kept>>,
+    veil: Option<Arc<Veil>>,
+    /// The rows that are not those of the columns, once somebody asked.
+    cover: OnceLock<Option<Arc<Cover>>>,
+    /// Which view this is, in the cache: no other has this number, but those of the same file without a veil.
+    number: u64,
 }
 
 /// Read shapes of each table: kept while there is room, else only while a reader has them.
@@ -86,7 +97,26 @@ impl Segment {
         let tables = footer.tables.len();
         let kept =
             Kept { bytes: 0, strong: vec![None; tables], weak: (0..tables).map(|_| Weak::new()).collect() };
-        Ok(Arc::new(Segment { body, footer, shapes: Mutex::new(kept) }))
+        Ok(Arc::new(Segment {
+            number: body.number(),
+            body: Arc::new(body),
+            footer: Arc::new(footer),
+            shapes: Arc::new(Mutex::new(kept)),
+            veil: None,
+            cover: OnceLock::new(),
+        }))
+    }
+
+    /// The same file, seen through another veil or none.
+    fn seen(&self, veil: Option<Arc<Veil>>, number: u64) -> Segment {
+        Segment {
+            body: Arc::clone(&self.body),
+            footer: Arc::clone(&self.footer),
+            shapes: Arc::clone(&self.shapes),
+            veil,
+            cover: OnceLock::new(),
+            number,
+        }
     }
 
     /// What the file is called.
@@ -117,6 +147,11 @@ impl Segment {
     #[must_use]
     pub fn footer(&self) -> &Footer {
         &self.footer
+    }
+
+    /// Which view this is, in the cache.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Where it is read from.
@@ -178,6 +213,15 @@ fn check(footer: &Footer) -> Result<(), &'static str> {
     let known = &footer.known;
     is(known.happened.len() == rows && known.received.len() == rows, "times")?;
     is(known.kind.len() == rows && known.secrets.len() == rows, "kinds or secrets")?;
+
+    if let Some(punctured) = &known.punctured {
+        is(punctured.starts.len() == punctured.roots.len() + 1, "punctured roots")?;
+    }
+    if let Some(fates) = &footer.fates {
+        let n = fates.rows.len();
+        is(n <= rows && fates.kind.len() == n && fates.starts.len() == n + 1, "fates")?;
+        is(fates.by_id.len() <= n, "fates by their ids")?;
+    }
 
     let order = &footer.order;
     is(order.ranks.len() == rows && order.log_times.len() == rows, "orders of rows")?;

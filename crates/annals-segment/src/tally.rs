@@ -131,7 +131,7 @@ impl Tally {
             }
             rows = rows_of(plan, lane)?;
         }
-        let is_whole = plan.is_always()
+        let is_whole = plan.is_all_there_is()
             && !rows.is_empty()
             && bounds.times.is_none()
             && bounds.size.is_none()
@@ -153,7 +153,7 @@ impl Tally {
             is_kept: is_whole,
             known: Length::ALL.map(cells),
         });
-        let all = rows.iter().map(|rows| u64::from(rows.end - rows.start)).sum();
+        let all = rows.iter().map(|rows| u64::from(rows.end - rows.start) - plan.gone_in(rows)).sum();
         Ok(Self {
             fields: fields.iter().map(counter).collect::<Result<_, _>>()?,
             times: times.then(|| Times::of(span)),
@@ -219,8 +219,8 @@ impl Tally {
         if wanted == 0 {
             return Ok(0);
         }
-        if self.plan.is_always() {
-            wanted = self.within(block, wanted)?;
+        if self.plan.is_all_there_is() {
+            wanted = self.within(block, self.plan.shown(block, wanted))?;
             self.add(block, wanted, sink)?;
             return Ok(0);
         }
@@ -256,7 +256,7 @@ impl Tally {
         }
         let start = rows.trailing_zeros();
         let is_line = rows >> start == first(count as usize);
-        if is_line && (count >= LINE_ROWS_MIN || self.plan.is_always()) {
+        if is_line && (count >= LINE_ROWS_MIN || self.plan.is_all_there_is()) {
             let rows = block * 128 + start..block * 128 + start + count;
             if self.line.end != rows.start || self.line.len() >= LINE_ROWS {
                 self.add_line(sink)?;
@@ -400,7 +400,7 @@ impl Tally {
 
 impl Whole {
     fn key(&self, segment: &Segment, of: Counts) -> Key {
-        Key { file: segment.body().number(), log: self.log, of }
+        Key { file: segment.number(), log: self.log, of }
     }
 
     fn find(&self, segment: &Segment, of: Counts) -> Option<Kept> {

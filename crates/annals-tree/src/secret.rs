@@ -14,6 +14,8 @@
 //! siblings along the path to that leaf, at most 12. From them the forgotten secret cannot be
 //! computed, as SHA-256 does not run backwards.
 //!
+//! What is left of a root is known by the root's *name*, SHA-256(0x07 || root), from which the root cannot be computed either.
+//!
 //! A [`PuncturedRoot`] is stored as, big-endian:
 //!
 //! ```text
@@ -145,6 +147,12 @@ impl SecretRoot {
         secrets.path[0] = expand(&*self.0);
         secrets.fill(1, from);
         secrets
+    }
+
+    /// What tells it from other roots, also once it is punctured: SHA-256(0x07 || root). Nothing of the root follows from it.
+    #[must_use]
+    pub fn name(&self) -> [u8; ROOT_BYTES] {
+        hash::tagged(0x07, &[&*self.0]).0
     }
 
     /// Everything but the secret of `counter`.

@@ -3,6 +3,7 @@
 use annals_event::json::{Document, Limits};
 use annals_event::model::ACTION_PREFIX_RESERVED;
 use annals_event::{Normalised, Operation, Rules, Scratch, Timestamp, normalise};
+use annals_segment::root::RootRef;
 use annals_tree::secret::Secrets;
 use annals_tree::{Counter, EntryKind, Hash, Secret, SecretRoot};
 
@@ -74,20 +75,24 @@ impl Checks {
             system: item.system,
             occurred_at: item.occurred_at,
         };
-        self.commitment(item.stated, event, root, item.secret.counter) == Some(item.commitment)
+        self.commitment(item.stated, event, RootRef::Whole(root), item.secret.counter)
+            == Some(item.commitment)
             && self.follows(&beside, event).is_some_and(|id| item.id_at == batch::id_range(id))
             && item.source.map(|(_, seq)| seq) == self.normalised.source().map(|source| source.seq)
     }
 
-    /// The commitment to a record; none when its bytes are no event.
+    /// The commitment to a record; none when its bytes are no event, or its secret was forgotten.
     pub(super) fn commitment(
         &mut self,
         stated: Option<EntryKind>,
         event: &[u8],
-        root: &[u8; 32],
+        root: RootRef<'_>,
         counter: Counter,
     ) -> Option<Hash> {
-        let secret = self.secret(root, counter);
+        let secret = match root {
+            RootRef::Whole(root) => self.secret(root, counter),
+            RootRef::Punctured(punctured) => punctured.left.secret(counter)?,
+        };
         self.commits.commit_as(stated, event, &secret)
     }
 

@@ -259,7 +259,7 @@ impl Checker {
         self.event.clear();
         reader.event(row, &mut self.event)?;
         let kind = reader.kind(row)?;
-        let (root, counter) = reader.secret(row)?;
+        let (root, counter) = reader.root(row)?;
         let (happened, received) = (reader.happened(row)?, reader.received_at(row)?);
         seen.received_at = Some(received);
         seen.seq = reader.seq(row)?;
@@ -267,7 +267,7 @@ impl Checker {
         let stated = EntryKind::from_number(kind.stated);
         seen.tells_key = stated == Some(EntryKind::Key);
         let commitment = Counter::new(counter)
-            .and_then(|counter| self.checks.commitment(stated, &self.event, &root, counter));
+            .and_then(|counter| self.checks.commitment(stated, &self.event, root.lend(), counter));
         seen.leaf = time.zip(commitment).map(|(time, commitment)| match stated {
             None => leaf_hash(&entry::encode_event(kind.class, received_at_ms(time), &commitment)),
             Some(stated) => {

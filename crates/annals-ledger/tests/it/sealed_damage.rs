@@ -17,7 +17,7 @@ use annals_segment::body::{BLOCK_BYTES, Cache};
 use annals_segment::build::{LogName, Row, Rows, build};
 use annals_segment::segment::{Sealed, Segment};
 use annals_tree::tile::{bundles, hash_tiles};
-use annals_tree::{Committer, Counter, Frontier, Hash, SecretRoot, entry, leaf_hash};
+use annals_tree::{Committer, Frontier, Hash, entry, leaf_hash};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{Pending, TestClock, control_log, events_of, options, poll, store, tenant};
@@ -629,8 +629,7 @@ impl Remade {
             for record in segment.records(rows.rows) {
                 let mut record = record.unwrap().1;
                 change(&mut record);
-                let secret =
-                    SecretRoot::from_bytes(record.root).secret(Counter::new(record.counter).unwrap());
+                let secret = record.secret().unwrap();
                 let mut committer = Committer::new(&secret);
                 units(&record.event, &mut UnitScratch::default(), |name, value| {
                     committer.unit(name.as_bytes(), value).unwrap();
@@ -685,12 +684,13 @@ impl Rows for Remade {
             derived: record.derived,
             system: record.system,
             class: record.class,
-            root: &record.root,
+            root: record.root.lend(),
             counter: record.counter,
             leaf: *leaf,
             id_hash: *id_hash,
             stated: record.stated,
             event: &record.event,
+            fate: record.fate.as_ref(),
         }
     }
 

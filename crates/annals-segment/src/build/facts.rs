@@ -7,9 +7,11 @@ use annals_tree::Hash;
 use super::LogName;
 use super::column::{count, write_u32};
 use crate::body::Writer;
+use crate::fate::FateKind;
 use crate::hashes::Filter;
-use crate::meta::{Kind, Known, Logs, Order, Proof};
+use crate::meta::{Fates, Kind, Known, Logs, Order, Proof, Punctured};
 use crate::numbers::Numbers;
+use crate::root::Roots;
 use crate::values::{Arena, Region, Values};
 
 /// Leaves of a block of the tree: parts of runs are cut where a position is a multiple of it.
@@ -43,7 +45,7 @@ pub(crate) struct Facts {
     /// Which kind.
     pub(crate) kind: Vec<u32>,
     /// The distinct secret roots.
-    pub(crate) roots: Vec<[u8; 32]>,
+    pub(crate) roots: Roots,
     /// 4,096 × index of the root, plus the counter.
     pub(crate) secrets: Vec<u64>,
     /// Keyed hashes of event ids.
@@ -54,7 +56,22 @@ pub(crate) struct Facts {
     pub(crate) xors: Vec<Hash>,
     /// The nodes of the tree that rows complete, log by log in order of completion.
     pub(crate) nodes: Vec<Hash>,
+    /// What became of events that are not as they were sent, by row.
+    pub(crate) fates: Vec<FateFact>,
 }
+
+/// What is known of a row's fate. Its payload is read when it is written: there may be much of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FateFact {
+    pub(crate) row: u64,
+    /// Of its payload.
+    pub(crate) bytes: u64,
+    /// The hash of its event's id, if it expired.
+    pub(crate) id_hash: Option<u64>,
+}
+
+/// Appends the payload of the fate with this index in [`Facts::fates`].
+pub(crate) type Payloads<'p> = &'p mut dyn FnMut(usize, &mut Vec<u8>) -> io::Result<()>;
 
 /// How rows stand in runs without holes, and how those are cut into parts.
 #[derive(Debug)]
@@ -171,9 +188,62 @@ impl Facts {
             received: Numbers::write(&received, out)?,
             kinds: self.kinds.clone(),
             kind: write_u32(&self.kind, out)?,
-            roots: Region::write(self.roots.as_flattened(), out)?,
+            roots: Region::write(self.roots.roots.as_flattened(), out)?,
             secrets: Numbers::write(&self.secrets, out)?,
+            punctured: self.write_punctured(out)?,
         })
+    }
+
+    /// Writes what is left of punctured roots.
+    fn write_punctured<W: io::Write>(&self, out: &mut Writer<W>) -> io::Result<Option<Punctured>> {
+        if self.roots.punctured.is_empty() {
+            return Ok(None);
+        }
+        let (mut roots, mut starts, mut encoded) = (Vec::new(), vec![0], Vec::new());
+        for (index, punctured) in &self.roots.punctured {
+            roots.push(*index);
+            encoded.extend_from_slice(&punctured.left.encode());
+            starts.push(count(encoded.len()));
+        }
+        Ok(Some(Punctured {
+            roots: Numbers::write(&roots, out)?,
+            starts: Numbers::write(&starts, out)?,
+            encoded: Region::write(&encoded, out)?,
+        }))
+    }
+
+    /// Writes what became of events that are not as they were sent.
+    pub(crate) fn write_fates<W: io::Write>(
+        &self,
+        payloads: Payloads<'_>,
+        out: &mut Writer<W>,
+    ) -> io::Result<Option<Fates>> {
+        if self.fates.is_empty() {
+            return Ok(None);
+        }
+        let (mut end, mut starts) = (0, vec![0]);
+        let at = out.at();
+        let mut payload = Vec::new();
+        for (nth, fate) in self.fates.iter().enumerate() {
+            payload.clear();
+            payloads(nth, &mut payload)?;
+            assert_eq!(count(payload.len()), fate.bytes, "a payload is as long as it was said to be");
+            out.put(&payload)?;
+            end += fate.bytes;
+            starts.push(end);
+        }
+        let kind = |fate: &FateFact| fate.id_hash.map_or(FateKind::Erased, |_| FateKind::Expired) as u64;
+        let hashes = self.fates.iter().zip(0_u64..);
+        let mut by_id: Vec<(u64, u64)> =
+            hashes.filter_map(|(fate, nth)| Some((fate.id_hash?, nth))).collect();
+        by_id.sort_unstable();
+        Ok(Some(Fates {
+            rows: Numbers::write(&self.fates.iter().map(|fate| fate.row).collect::<Vec<_>>(), out)?,
+            kind: Numbers::write(&self.fates.iter().map(kind).collect::<Vec<_>>(), out)?,
+            starts: Numbers::write(&starts, out)?,
+            payloads: Region { at, len: end },
+            by_id: Numbers::write(&by_id.into_iter().map(|(_, nth)| nth).collect::<Vec<_>>(), out)?,
+        }))
     }
 
     /// Writes the orders of rows.

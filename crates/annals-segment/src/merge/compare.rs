@@ -69,6 +69,8 @@ pub fn first_difference(
 ///
 /// As there.
 pub fn compare(merged: &Arc<Segment>, inputs: &[Arc<Segment>]) -> Result<Comparison, Damaged> {
+    let merged = &merged.unveiled();
+    let inputs = &inputs.iter().map(Segment::unveiled).collect::<Vec<_>>()[..];
     let Some(stretches) = stretches(merged, inputs)? else {
         return rebuild_all(merged, inputs);
     };
@@ -90,7 +92,14 @@ pub fn compare(merged: &Arc<Segment>, inputs: &[Arc<Segment>]) -> Result<Compari
             }
         }
     }
-    Ok(Comparison { difference: None, rebuilt })
+    let lost = merged.fates_out_of_order()?;
+    Ok(Comparison { difference: lost.map(|row| place(merged, &mut to, row)).transpose()?, rebuilt })
+}
+
+/// A row's place: the index of its log, and its position.
+fn place(segment: &Segment, reader: &mut Reader, row: u32) -> Result<(usize, u64), Damaged> {
+    let log = segment.log_of_row(row)?.index;
+    Ok((usize::try_from(log).expect("logs are far below 2^32"), reader.position(row)?.0))
 }
 
 /// As [`first_difference`], but puts every record together on both sides. Slow, and plain: what the other is tested against.
@@ -102,7 +111,8 @@ pub fn first_difference_rebuilt(
     merged: &Arc<Segment>,
     inputs: &[Arc<Segment>],
 ) -> Result<Option<(usize, u64)>, Damaged> {
-    Ok(rebuild_all(merged, inputs)?.difference)
+    let inputs: Vec<Arc<Segment>> = inputs.iter().map(Segment::unveiled).collect();
+    Ok(rebuild_all(&merged.unveiled(), &inputs)?.difference)
 }
 
 fn rebuild_all(merged: &Arc<Segment>, inputs: &[Arc<Segment>]) -> Result<Comparison, Damaged> {
@@ -131,6 +141,9 @@ fn rebuild_all(merged: &Arc<Segment>, inputs: &[Arc<Segment>]) -> Result<Compari
     }
     let all: u64 = inputs.iter().map(|input| u64::from(input.rows())).sum();
     let differs = rebuilt != all || u64::from(merged.rows()) != all;
+    if let (false, Some(lost)) = (differs, merged.fates_out_of_order()?) {
+        return Ok(Comparison { difference: Some(place(merged, &mut to, lost)?), rebuilt });
+    }
     Ok(Comparison { difference: differs.then_some((0, 0)), rebuilt })
 }
 

@@ -10,7 +10,7 @@ use annals_tree::Hash;
 
 use super::{IdHash, broken};
 use crate::Damaged;
-use crate::build::{COUNTERS, Facts, LogName, NO_SEQ, TREE_BLOCK, biased};
+use crate::build::{COUNTERS, Facts, FateFact, LogName, NO_SEQ, TREE_BLOCK, biased};
 use crate::meta::Kind;
 use crate::segment::{LogRows, Reader, Segment};
 
@@ -69,8 +69,15 @@ impl Order {
     }
 }
 
-/// What annals knows of the merged rows.
-pub(super) fn facts(order: &Order, readers: &mut [Reader], id_hash: IdHash<'_>) -> io::Result<Facts> {
+/// Where a fate is: which input, and its index there.
+type FateAt = (usize, u64);
+
+/// What annals knows of the merged rows, and where their fates are.
+pub(super) fn facts(
+    order: &Order,
+    readers: &mut [Reader],
+    id_hash: IdHash<'_>,
+) -> io::Result<(Facts, Vec<FateAt>)> {
     let rows: usize = readers.iter().map(|reader| reader.segment().rows() as usize).sum();
     let mut facts = Facts {
         positions: Vec::with_capacity(rows),
@@ -84,7 +91,8 @@ pub(super) fn facts(order: &Order, readers: &mut [Reader], id_hash: IdHash<'_>) 
         logs: order.logs.clone(),
         ..Facts::default()
     };
-    let mut gather = Gather { id_hash, kinds: BTreeMap::new(), roots: BTreeMap::new(), id: Vec::new() };
+    let mut gather = Gather { id_hash, kinds: BTreeMap::new(), id: Vec::new() };
+    let mut fates_at = Vec::new();
     let mut next = None;
     for stretch in &order.stretches {
         if facts.log_rows.len() == stretch.log {
@@ -92,17 +100,40 @@ pub(super) fn facts(order: &Order, readers: &mut [Reader], id_hash: IdHash<'_>) 
             next = None;
         }
         let reader = &mut readers[stretch.input];
+        fates(stretch, reader.segment(), &mut facts, &mut fates_at).map_err(broken)?;
         gather.rows(stretch, &order.logs[stretch.log], reader, &mut facts).map_err(broken)?;
         next = proof(stretch, reader.segment(), next, &mut facts).map_err(broken)?;
     }
     facts.log_rows.push(facts.len());
-    Ok(facts)
+    Ok((facts, fates_at))
+}
+
+/// Adds the fates of a stretch's rows, which come next.
+fn fates(
+    stretch: &Stretch,
+    segment: &Segment,
+    facts: &mut Facts,
+    at: &mut Vec<FateAt>,
+) -> Result<(), Damaged> {
+    for nth in segment.fates_of(stretch.rows.clone())? {
+        let (row, bytes, id_hash) = segment.fate_fact(nth)?;
+        // They rise, so none is met twice.
+        let far = row.checked_sub(stretch.rows.start).filter(|_| stretch.rows.contains(&row));
+        let far = far.ok_or_else(|| segment.malformed("rows with a fate that do not rise"))?;
+        let row = facts.len() as u64 + u64::from(far);
+        if facts.fates.last().is_some_and(|last| last.row >= row) {
+            return Err(segment.malformed("rows with a fate that do not rise"));
+        }
+        facts.fates.push(FateFact { row, bytes, id_hash });
+        facts.id_hashes.extend(id_hash);
+        at.push((stretch.input, nth));
+    }
+    Ok(())
 }
 
 struct Gather<'h> {
     id_hash: IdHash<'h>,
     kinds: BTreeMap<(u8, bool, bool, bool, u16, u8), u32>,
-    roots: BTreeMap<[u8; 32], u64>,
     id: Vec<u8>,
 }
 
@@ -115,7 +146,6 @@ impl Gather<'_> {
         facts: &mut Facts,
     ) -> Result<(), Damaged> {
         let mut last_kind: Option<(Kind, u32)> = None;
-        let mut last_root: Option<([u8; 32], u64)> = None;
         for row in stretch.rows.clone() {
             let kind = reader.kind(row)?;
             let kind_number = match last_kind {
@@ -123,18 +153,14 @@ impl Gather<'_> {
                 _ => self.kind(kind, facts),
             };
             last_kind = Some((kind, kind_number));
-            let (root, counter) = reader.secret(row)?;
-            let root_number = match last_root {
-                Some((last, number)) if last == root => number,
-                _ => self.root(root, facts),
-            };
-            last_root = Some((root, root_number));
+            let (root, counter) = reader.root(row)?;
+            let root = facts.roots.index(root.lend());
             facts.positions.push(reader.position(row)?.0);
             facts.seqs.push(reader.seq(row)?.unwrap_or(NO_SEQ));
             facts.happened.push(biased(reader.happened(row)?));
             facts.received.push(biased(reader.received_at(row)?));
             facts.kind.push(kind_number);
-            facts.secrets.push(COUNTERS * root_number + u64::from(counter));
+            facts.secrets.push(COUNTERS * root + u64::from(counter));
             self.id.clear();
             if reader.id(row, &mut self.id)? {
                 facts.id_hashes.push((self.id_hash)(&log.tenant, log.access, &self.id));
@@ -148,13 +174,6 @@ impl Gather<'_> {
         *self.kinds.entry(key).or_insert_with(|| {
             facts.kinds.push(kind);
             u32::try_from(facts.kinds.len() - 1).expect("there are not so many kinds")
-        })
-    }
-
-    fn root(&mut self, root: [u8; 32], facts: &mut Facts) -> u64 {
-        *self.roots.entry(root).or_insert_with(|| {
-            facts.roots.push(root);
-            (facts.roots.len() - 1) as u64
         })
     }
 }

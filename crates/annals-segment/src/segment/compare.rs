@@ -10,6 +10,7 @@ use super::window::Window;
 use super::{LogRows, Reader, Segment};
 use crate::Damaged;
 use crate::build::{Row, Rows};
+use crate::root::Root;
 
 /// A log, by its index, and the position of a record in it.
 type Place = (usize, u64);
@@ -43,7 +44,7 @@ impl Segment {
         rows: &dyn Rows,
         bytes: usize,
     ) -> Result<Option<(usize, u64)>, Damaged> {
-        let mut reader = self.reader();
+        let mut reader = self.unveiled().reader();
         reader.keep_values(bytes);
         let mut event = Vec::new();
         let mut tags = Vec::new();
@@ -84,6 +85,9 @@ impl Segment {
         }
         if row != self.rows() {
             return Ok(Some((rows.logs(), reader.position(row)?.0)));
+        }
+        if let Some(row) = self.fates_out_of_order()? {
+            return Ok(Some((reader.log(row)?.0.index as usize, reader.position(row)?.0)));
         }
         self.ranks_differ(rows, &mut reader)
     }
@@ -193,6 +197,11 @@ fn same(reader: &mut Reader, row: u32, expected: &Row<'_>, event: &mut Vec<u8>) 
         && kind.system == expected.system
         && kind.class == expected.class
         && kind.stated == expected.stated
-        && reader.secret(row)? == (*expected.root, expected.counter)
+        && is_root(&reader.root(row)?, expected)
+        && reader.fate(row)?.as_ref() == expected.fate
         && reader.segment().may_have_id(expected.id_hash)?)
+}
+
+fn is_root((root, counter): &(Root, u16), expected: &Row<'_>) -> bool {
+    root.lend() == expected.root && *counter == expected.counter
 }

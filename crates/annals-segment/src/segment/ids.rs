@@ -89,13 +89,47 @@ impl Segment {
     }
 }
 
+/// A row that was looked for by the id of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// The row.
+    pub row: u32,
+    /// It is [gone](Segment::is_gone). Where that says the file itself, the hash of its id alone was compared.
+    pub is_gone: bool,
+}
+
 impl Reader {
-    /// Rows of a log whose event has this id: the text as it stands between its quotes in canonical events. Rising.
+    /// Rows of a log whose event has this id, and that are not gone: the text as it stands between its quotes in canonical
+    /// events. Rising.
     ///
     /// # Errors
     ///
     /// [`Damaged`] when what must be read for it is not what was written.
     pub fn rows_with_id(&mut self, log: &LogRows, id: &[u8]) -> Result<Vec<u32>, Damaged> {
+        let mut found = self.stored_rows_with_id(log, id)?;
+        if let Some(cover) = self.segment().cover()? {
+            found.retain(|row| !cover.gone.has(*row));
+        }
+        Ok(found)
+    }
+
+    /// As [`Reader::rows_with_id`], with those that are gone: to tell whether an id was given before. Rows that expired in the
+    /// file are told by the ledger's keyed hash of their id.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn find_id(&mut self, log: &LogRows, id: &[u8], id_hash: u64) -> Result<Vec<Found>, Damaged> {
+        let mut rows = self.stored_rows_with_id(log, id)?;
+        self.segment().expired_with_id(log, id_hash, &mut rows)?;
+        rows.sort_unstable();
+        rows.dedup();
+        let segment = self.segment();
+        rows.into_iter().map(|row| Ok(Found { row, is_gone: segment.is_gone(row)? })).collect()
+    }
+
+    /// Rows of a log whose event has this id in the file. Rising.
+    fn stored_rows_with_id(&mut self, log: &LogRows, id: &[u8]) -> Result<Vec<u32>, Damaged> {
         let mut found = Vec::new();
         let segment = std::sync::Arc::clone(self.segment());
         let columns = &segment.footer().tables[ROOT].columns;

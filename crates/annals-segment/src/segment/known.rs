@@ -51,21 +51,13 @@ impl Segment {
     /// [`Damaged`].
     pub fn kind(&self, row: u32) -> Result<Kind, Damaged> {
         let index = self.footer.known.kind.get(&self.body, u64::from(row))?;
-        self.kind_at(index)
+        let kind = self.kind_at(index)?;
+        Ok(self.veil().map_or(kind, |veil| veil.kind(row, kind)))
     }
 
     pub(super) fn kind_at(&self, index: u64) -> Result<Kind, Damaged> {
         let kind = usize::try_from(index).ok().and_then(|index| self.footer.known.kinds.get(index));
         kind.copied().ok_or_else(|| self.malformed("a kind that is not listed"))
-    }
-
-    /// The secret root of a row's event and the counter in it.
-    pub(super) fn secret_at(&self, coded: u64) -> Result<([u8; 32], u16), Damaged> {
-        let counters = crate::build::COUNTERS;
-        let at = 32 * (coded / counters);
-        let root = self.footer.known.roots.slice(&self.body, at..at + 32)?;
-        let root = root.as_ref().try_into().map_err(|_| self.malformed("a secret root"))?;
-        Ok((root, u16::try_from(coded % counters).expect("less than 4,096")))
     }
 
     /// The ledger numbers of rows in here, from the first to the one after the last; `None` if no row has one.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annals_event::{Position, TenantId, Timestamp};
+use annals_tree::Secret;
 use bytes::Bytes;
 
 use super::columns::UNIT;
@@ -13,7 +14,9 @@ use super::window::Window;
 use super::{LogRows, Part, Reader, Segment};
 use crate::Damaged;
 use crate::build::LogName;
+use crate::fate::{Fate, GONE};
 use crate::meta::Kind;
+use crate::root::Root;
 use crate::values::Values;
 
 /// A record as it is read from a segment.
@@ -42,11 +45,21 @@ pub struct Sealed {
     /// Retention class.
     pub class: u16,
     /// The secret root its secret comes from.
-    pub root: [u8; 32],
+    pub root: Root,
     /// Which of the root's secrets it is.
     pub counter: u16,
-    /// The event's canonical bytes.
+    /// The event's canonical bytes; of one that was erased in part what is left, of one that expired [`GONE`].
     pub event: Bytes,
+    /// What became of the event, if it is not as it was sent.
+    pub fate: Option<Fate>,
+}
+
+impl Sealed {
+    /// What the salts of its units follow from; `None` when it was forgotten.
+    #[must_use]
+    pub fn secret(&self) -> Option<Secret> {
+        self.root.secret(self.counter)
+    }
 }
 
 /// What a reader remembers of rows beside their events.
@@ -64,7 +77,7 @@ pub(super) struct KnownState {
     /// A run's rows and the position of its first.
     run: Option<(Range<u32>, u64)>,
     received_at: Option<(u32, i64)>,
-    root: Option<(u64, [u8; 32])>,
+    root: Option<(u64, Root)>,
 }
 
 impl KnownState {
@@ -104,15 +117,32 @@ impl Reader {
     ///
     /// As [`Reader::record`]. What was appended until then stays.
     pub fn event(&mut self, row: u32, into: &mut Vec<u8>) -> Result<(), Damaged> {
-        self.instance(0, u64::from(row), into).map_err(|damaged| self.segment.of_row(row, damaged))
+        match self.segment.veil() {
+            Some(veil) if veil.hides(row) => into.extend_from_slice(GONE),
+            Some(veil) if veil.covers(row) => into.extend_from_slice(&self.record(row)?.event),
+            _ => {
+                self.instance(0, u64::from(row), into)
+                    .map_err(|damaged| self.segment.of_row(row, damaged))?;
+            }
+        }
+        Ok(())
     }
 
     fn try_record(&mut self, row: u32) -> Result<Sealed, Damaged> {
+        let stored = self.stored_record(row)?;
+        match self.segment.veil() {
+            Some(veil) => veil.read(row, stored, &self.segment),
+            None => Ok(stored),
+        }
+    }
+
+    /// A record as the file has it.
+    fn stored_record(&mut self, row: u32) -> Result<Sealed, Damaged> {
         let mut event = Vec::with_capacity(EVENT_BYTES_EXPECTED);
         self.instance(0, u64::from(row), &mut event)?;
         let position = self.position(row)?;
-        let kind = self.kind(row)?;
-        let (root, counter) = self.secret(row)?;
+        let kind = self.stored_kind(row)?;
+        let (root, counter) = self.stored_root(row)?;
         let (_, name) = self.log(row)?;
         let (tenant, access) = (name.tenant.clone(), name.access);
         Ok(Sealed {
@@ -130,7 +160,29 @@ impl Reader {
             root,
             counter,
             event: event.into(),
+            fate: self.segment.stored_fate(row)?,
         })
+    }
+
+    /// What became of a row's event, if it is not as it was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::record`].
+    pub fn fate(&mut self, row: u32) -> Result<Option<Fate>, Damaged> {
+        match self.segment.veil() {
+            Some(veil) if veil.covers(row) => Ok(self.record(row)?.fate),
+            _ => self.segment.stored_fate(row).map_err(|damaged| self.segment.of_row(row, damaged)),
+        }
+    }
+
+    /// As [`Segment::is_gone`].
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn is_gone(&self, row: u32) -> Result<bool, Damaged> {
+        self.segment.is_gone(row)
     }
 
     /// When a row happened, in µs since 1970.
@@ -167,6 +219,11 @@ impl Reader {
     ///
     /// [`Damaged`].
     pub fn kind(&mut self, row: u32) -> Result<Kind, Damaged> {
+        let kind = self.stored_kind(row)?;
+        Ok(self.segment.veil().map_or(kind, |veil| veil.kind(row, kind)))
+    }
+
+    fn stored_kind(&mut self, row: u32) -> Result<Kind, Damaged> {
         let kind = &self.segment.footer.known.kind;
         let index = self.known.kind.get(kind, self.segment.body(), u64::from(row))?;
         self.segment.kind_at(u64::from(index))
@@ -234,18 +291,40 @@ impl Reader {
     /// # Errors
     ///
     /// [`Damaged`].
-    pub fn secret(&mut self, row: u32) -> Result<([u8; 32], u16), Damaged> {
+    pub fn root(&mut self, row: u32) -> Result<(Root, u16), Damaged> {
+        match self.segment.veil() {
+            Some(veil) if veil.covers(row) => {
+                let sealed = self.record(row)?;
+                Ok((sealed.root, sealed.counter))
+            }
+            _ => self.stored_root(row),
+        }
+    }
+
+    /// What the salts of a row's units follow from; `None` when it was forgotten. For neighbours it is quicker to ask their
+    /// [root](Reader::root) for one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`].
+    pub fn secret(&mut self, row: u32) -> Result<Option<Secret>, Damaged> {
+        let (root, counter) = self.root(row)?;
+        Ok(root.secret(counter))
+    }
+
+    fn stored_root(&mut self, row: u32) -> Result<(Root, u16), Damaged> {
         let secrets = &self.segment.footer.known.secrets;
         let coded = self.known.secrets.get(secrets, self.segment.body(), u64::from(row))?;
-        let counters = crate::build::COUNTERS;
-        if let Some((index, root)) = self.known.root
-            && index == coded / counters
+        let index = coded / crate::build::COUNTERS;
+        let counter = u16::try_from(coded % crate::build::COUNTERS).expect("less than 4,096");
+        if let Some((known, root)) = &self.known.root
+            && *known == index
         {
-            return Ok((root, u16::try_from(coded % counters).expect("less than 4,096")));
+            return Ok((root.clone(), counter));
         }
-        let secret = self.segment.secret_at(coded)?;
-        self.known.root = Some((coded / counters, secret.0));
-        Ok(secret)
+        let root = self.segment.stored_root(index)?;
+        self.known.root = Some((index, root.clone()));
+        Ok((root, counter))
     }
 
     /// The log a row stands in, and whose it is.

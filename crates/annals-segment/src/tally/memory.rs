@@ -27,7 +27,7 @@ const ENTRY_BYTES: usize = 256;
 /// Which count.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    /// Number of the file in the cache.
+    /// Number of the file, or of a view of one, in the cache.
     pub(super) file: u64,
     /// Index of the log; none for all rows with a ledger number.
     pub(super) log: Option<u32>,

@@ -202,7 +202,7 @@ const CHANGES: [(&str, Change); 22] = [
         true
     }),
     ("root", |record, _| {
-        record.root[31] ^= 1;
+        record.spoil_root();
         true
     }),
     ("counter", |record, _| {

@@ -47,9 +47,10 @@ fn check_record(log: &Log, record: &Record, sealed: &Sealed) {
         system: record.system,
         stated: record.stated,
         class: record.class,
-        root: record.root,
+        root: record.root.clone(),
         counter: record.counter,
         event: record.event.clone().into(),
+        fate: record.fate.clone(),
     };
     assert_eq!(sealed, &expected);
 }
@@ -261,7 +262,7 @@ fn the_first_record_that_differs_is_told() {
         |record| record.system = !record.system,
         |record| record.stated ^= 2,
         |record| record.class += 1,
-        |record| record.root[31] ^= 1,
+        |record| record.spoil_root(),
         |record| record.counter ^= 1,
         |record| record.leaf.0[0] ^= 1,
         |record| record.position += 1 << 20,

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use annals_event::{Normalised, Rules, Scratch, TenantId, Timestamp, normalise};
 use annals_segment::build::{Limits, LogName, Row, Rows, build_within};
-use annals_tree::{Hash, leaf_hash, node_hash};
+use annals_segment::fate::{Fate, GONE};
+use annals_segment::root::Root;
+use annals_tree::{Counter, Hash, leaf_hash, node_hash};
 
 /// A source of numbers that is the same for the same seed (SplitMix64).
 #[derive(Clone, Debug)]
@@ -50,11 +52,48 @@ pub(crate) struct Record {
     pub(crate) system: bool,
     pub(crate) stated: u8,
     pub(crate) class: u16,
-    pub(crate) root: [u8; 32],
+    pub(crate) root: Root,
     pub(crate) counter: u16,
     pub(crate) leaf: Hash,
     pub(crate) id_hash: u64,
     pub(crate) event: Vec<u8>,
+    pub(crate) fate: Option<Fate>,
+}
+
+impl Record {
+    /// The client's time, or that of receipt.
+    pub(crate) fn happened(&self) -> i64 {
+        self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// Changes a bit of its root.
+    pub(crate) fn spoil_root(&mut self) {
+        let mut name = self.root.name();
+        name[31] ^= 1;
+        self.root = Root::Whole(name);
+    }
+
+    /// Takes its event away.
+    pub(crate) fn expire(&mut self, by: u64) {
+        self.event = GONE.to_vec();
+        self.occurred_at = None;
+        self.operation = 8;
+        self.derived = true;
+        self.fate = Some(Fate::Expired { commitment: self.leaf, by, id_hash: self.id_hash });
+        self.forget();
+    }
+
+    /// Puts another event in the place of its own, which has to have its id and time.
+    pub(crate) fn erase(&mut self, event: Vec<u8>, what: Vec<u8>) {
+        self.event = event;
+        self.fate = Some(Fate::Erased(what.into()));
+        self.forget();
+    }
+
+    /// Takes its secret from its root.
+    pub(crate) fn forget(&mut self) {
+        self.root = self.root.puncture(Counter::new(self.counter));
+    }
 }
 
 /// A log's records, and the nodes of its tree that they complete.
@@ -96,11 +135,12 @@ impl Rows for Records {
             system: record.system,
             stated: record.stated,
             class: record.class,
-            root: &record.root,
+            root: record.root.lend(),
             counter: record.counter,
             leaf: record.leaf,
             id_hash: record.id_hash,
             event: &record.event,
+            fate: record.fate.as_ref(),
         }
     }
 
@@ -207,11 +247,12 @@ pub(crate) fn records(seed: u64, logs: usize, rows: usize, style: Style) -> Reco
                 system: rng.one_in(10),
                 stated: if rng.one_in(40) { 2 + u8::try_from(rng.below(5)).unwrap() } else { 0 },
                 class: if rng.one_in(30) { 7 } else { 0 },
-                root: rng.of(&roots),
+                root: Root::Whole(rng.of(&roots)),
                 counter: u16::try_from(rng.below(4_096)).unwrap(),
                 leaf: leaf_hash(&event),
                 id_hash: rng.next(),
                 event,
+                fate: None,
             });
             next[log] += 1;
         }

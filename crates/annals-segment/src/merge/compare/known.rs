@@ -44,7 +44,13 @@ fn same_row(from: &mut Reader, row: u32, to: &mut Reader, here: u32) -> Result<b
         && happened == to.happened(here)?
         && Timestamp::from_micros(happened).is_some()
         && from.kind(row)? == to.kind(here)?
-        && from.secret(row)? == to.secret(here)?)
+        && from.root(row)? == to.root(here)?
+        && same_fate(from, row, to, here)?)
+}
+
+fn same_fate(from: &mut Reader, row: u32, to: &mut Reader, here: u32) -> Result<bool, Damaged> {
+    let has_fates = from.segment().has_fates() || to.segment().has_fates();
+    Ok(!has_fates || from.fate(row)? == to.fate(here)?)
 }
 
 /// The ledger number of each row, or [`NO_SEQ`], as [`Reader::seq`] gives it.

@@ -71,7 +71,8 @@ impl Member {
         scratch: &mut Scratch,
         others: &mut BTreeMap<Box<str>, u64>,
     ) -> Result<u64, Damaged> {
-        if let ([leaves], true) = (self.leaves.as_mut_slice(), self.is_plain) {
+        let changed = rows & changed_of(block, scratch)?;
+        if let ([leaves], true, 0) = (self.leaves.as_mut_slice(), self.is_plain, changed) {
             let reader = &mut scratch.reader;
             let mut raw = 0;
             for table in &self.raws {
@@ -83,8 +84,9 @@ impl Member {
                     .map(|leaves| u64::from(rows.count_ones()) - leaves);
             }
         }
-        // Rows whose events have to be looked at: those with values in several columns, which may be the same values.
-        let mut alone = rows & !self.raw_rows(block, rows, scratch)?;
+        // Rows whose events have to be looked at: those with another event than the columns have, and those with values in
+        // several columns, which may be the same values.
+        let mut alone = rows & !changed & !self.raw_rows(block, rows, scratch)?;
         if self.leaves.len() > 1 {
             let mut met = 0;
             for at in 0..self.leaves.len() {
@@ -121,7 +123,7 @@ impl Member {
         others: &mut BTreeMap<Box<str>, u64>,
     ) -> Result<u64, Damaged> {
         let all = u64::from(rows.end - rows.start);
-        if self.has_no_raws(&rows, scratch)? {
+        if has_no_changed(&rows, scratch)? && self.has_no_raws(&rows, scratch)? {
             match self.leaves.as_mut_slice() {
                 [] => return Ok(all),
                 [leaves] if leaves.is_plain() => {
@@ -305,6 +307,16 @@ impl Member {
         let nulls = self.leaves.iter().map(Leaves::nulls).sum();
         (self.leaves.iter().map(Leaves::counted).collect(), nulls)
     }
+}
+
+/// Rows of a block whose events are not those of the columns.
+fn changed_of(block: u32, scratch: &Scratch) -> Result<u128, Damaged> {
+    Ok(scratch.reader.segment().cover()?.map_or(0, |cover| cover.changed.of(block)))
+}
+
+/// Whether none of these rows is one of them.
+fn has_no_changed(rows: &Range<u32>, scratch: &Scratch) -> Result<bool, Damaged> {
+    Ok(scratch.reader.segment().cover()?.is_none_or(|cover| cover.changed.count_in(rows) == 0))
 }
 
 /// Counts the text of one leaf.

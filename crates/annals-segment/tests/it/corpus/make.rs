@@ -8,9 +8,10 @@ use annals_event::{Normalised, Rules, Scratch, TenantId, Timestamp, UnitScratch,
 use annals_segment::build::{Limits, LogName};
 use annals_segment::hashes::hash;
 use annals_segment::merge::merge;
+use annals_segment::root::Root;
 use annals_segment::segment::Sealed;
 use annals_tree::entry::encode_event;
-use annals_tree::{Committer, Counter, Hash, SecretRoot, leaf_hash};
+use annals_tree::{Committer, Hash, leaf_hash};
 use serde_json::Value;
 
 use super::{expected, folder, line, open, outcome};
@@ -65,8 +66,8 @@ pub(super) fn leaf_of(record: &Sealed) -> Hash {
     leaf(&record.root, record.counter, record.class, record.received_at, &record.event)
 }
 
-fn leaf(root: &[u8; 32], counter: u16, class: u16, received_at: i64, event: &[u8]) -> Hash {
-    let secret = SecretRoot::from_bytes(*root).secret(Counter::new(counter).unwrap());
+fn leaf(root: &Root, counter: u16, class: u16, received_at: i64, event: &[u8]) -> Hash {
+    let secret = root.secret(counter).unwrap();
     let mut committer = Committer::new(&secret);
     units(event, &mut UnitScratch::default(), |name, value| committer.unit(name.as_bytes(), value).unwrap())
         .unwrap();
@@ -104,11 +105,12 @@ fn record(number: u64, position: u64, seq: Option<u64>, event: &str, occurred_at
         system: number.is_multiple_of(40),
         stated: 0,
         class: if number.is_multiple_of(50) { 65_535 } else { 0 },
-        root: [u8::try_from(number / 60).unwrap(); 32],
+        root: Root::Whole([u8::try_from(number / 60).unwrap(); 32]),
         counter: u16::try_from(number * 97 % 4_096).unwrap(),
         leaf: Hash([0; 32]),
         id_hash: number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
         event: canonical(event),
+        fate: None,
     }
 }
 
