@@ -416,6 +416,9 @@ impl Draft<'_> {
         if let Some(index) = self.tenant_index.get(tenant) {
             return Ok(*index);
         }
+        if !self.rules.system && self.acceptor.has_ended(tenant) {
+            return Err(ItemError::tenant_ended());
+        }
         if self.options.known_tenants_only && !self.acceptor.knows(tenant) {
             return Err(error("tenant_unknown", "`tenant` does not exist; create it with POST /v1/tenants"));
         }
@@ -583,6 +586,10 @@ impl Drop for Draft<'_> {
 }
 
 impl Acceptor {
+    fn has_ended(&self, tenant: &TenantId) -> bool {
+        read(&self.state).ended_at_us(tenant).is_some()
+    }
+
     fn knows(&self, tenant: &TenantId) -> bool {
         read(&self.state).knows(tenant)
     }
@@ -630,6 +637,12 @@ impl ItemError {
     pub(crate) fn atomic() -> Self {
         let message = "not stored, as `atomic` was asked for and another item was rejected".to_owned();
         Self { code: "atomic", pointer: String::new(), message }
+    }
+
+    /// Its tenant takes no more events.
+    pub(crate) fn tenant_ended() -> Self {
+        let message = "the tenant has ended and takes no more events".to_owned();
+        Self { code: "tenant_ended", pointer: "/tenant".to_owned(), message }
     }
 
     /// It cannot be read whether the event was stored before, or where its `id` is, whether it is the same.

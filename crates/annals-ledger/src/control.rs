@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyId, KeyRecord};
-use crate::policy::RedactionRule;
+use crate::policy::{Hold, RedactionRule, RetentionRule};
 
 /// One change, as it stands under `/metadata/control` of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,32 @@ pub enum Control {
         /// All rules in force from now on; none ends the redaction.
         rules: Vec<RedactionRule>,
     },
+    /// How long a tenant's records are kept, those that come after it and those that rules of the same names speak of.
+    RetentionSet {
+        /// Whose records.
+        tenant: String,
+        /// All rules in force from now on; without any, new records are kept for ever.
+        rules: Vec<RetentionRule>,
+    },
+    /// Records of a tenant stay, whatever rules say.
+    HoldBegan {
+        /// Whose records.
+        tenant: String,
+        /// Which, and why.
+        hold: Hold,
+    },
+    /// A hold was released.
+    HoldEnded {
+        /// Whose records.
+        tenant: String,
+        /// The hold's id.
+        hold: String,
+    },
+    /// A tenant ended: its keys, its events to come, and all its records.
+    TenantEnded {
+        /// Which.
+        tenant: String,
+    },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
         /// How far it had jumped, µs.
@@ -127,15 +153,19 @@ impl Control {
             Self::ScrubEnded { .. } => "annals.scrub.end",
             Self::ScrubFound { .. } => "annals.scrub.find",
             Self::RedactionSet { .. } => "annals.redaction.set",
+            Self::RetentionSet { .. } => "annals.retention.set",
+            Self::HoldBegan { .. } => "annals.hold.begin",
+            Self::HoldEnded { .. } => "annals.hold.end",
+            Self::TenantEnded { .. } => "annals.tenant.end",
             Self::ClockConfirmed { .. } => "annals.clock.confirm",
         }
     }
 
     fn operation(&self) -> &'static str {
         match self {
-            Self::TenantCreated { .. } | Self::KeyCreated { .. } => "create",
-            Self::KeyEnded { .. } => "delete",
-            Self::RedactionSet { .. } => "update",
+            Self::TenantCreated { .. } | Self::KeyCreated { .. } | Self::HoldBegan { .. } => "create",
+            Self::KeyEnded { .. } | Self::HoldEnded { .. } | Self::TenantEnded { .. } => "delete",
+            Self::RedactionSet { .. } | Self::RetentionSet { .. } => "update",
             _ => "other",
         }
     }
@@ -143,8 +173,20 @@ impl Control {
     fn target(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::TenantCreated { tenant } | Self::RedactionSet { tenant, .. } => Some(("tenant", tenant)),
+            _ if self.policy_of().is_some() => self.policy_of().map(|tenant| ("tenant", tenant)),
             Self::KeyCreated { key, .. } => Some(("key", &key.id.0)),
             Self::KeyEnded { end } => Some(("key", &end.key_id.0)),
+            _ => None,
+        }
+    }
+
+    /// The tenant, for a change that says how long records live.
+    pub(crate) fn policy_of(&self) -> Option<&str> {
+        match self {
+            Self::RetentionSet { tenant, .. }
+            | Self::HoldBegan { tenant, .. }
+            | Self::HoldEnded { tenant, .. }
+            | Self::TenantEnded { tenant } => Some(tenant),
             _ => None,
         }
     }

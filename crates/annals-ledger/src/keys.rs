@@ -266,6 +266,25 @@ impl Keys {
         ends.iter().for_each(|end| self.expire(end, now));
     }
 
+    /// As [`Keys::insert`]; one for a tenant that ended is ended at once.
+    pub(crate) fn insert_for(&mut self, key: KeyRecord, now: Timestamp) {
+        let ended = key.tenant_id().filter(|tenant| {
+            self.policies.life(tenant).is_some_and(|life| life.ended_at_us().is_some())
+        });
+        self.insert(key);
+        if let Some(tenant) = ended {
+            self.end_tenant(tenant.as_str(), now);
+        }
+    }
+
+    /// Ends every key of a tenant.
+    pub(crate) fn end_tenant(&mut self, tenant: &str, now: Timestamp) {
+        let own = self.by_id.values().filter(|key| key.tenant.as_deref() == Some(tenant));
+        let ends: Vec<_> =
+            own.map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect();
+        ends.iter().for_each(|end| self.expire(end, now));
+    }
+
     /// A key's end may come nearer, never recede.
     pub(crate) fn expire(&mut self, end: &KeyEnd, now: Timestamp) {
         if let Some(key) = self.by_id.get_mut(&end.key_id) {

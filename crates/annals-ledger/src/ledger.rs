@@ -45,6 +45,10 @@ use crate::state::{Applied, Outcome, Refusal, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
+#[path = "expiry.rs"]
+mod expiry;
+#[path = "living.rs"]
+mod living;
 #[path = "pour.rs"]
 mod pour;
 #[path = "proving.rs"]
@@ -52,6 +56,8 @@ mod proving;
 #[path = "threads.rs"]
 mod threads;
 
+pub use expiry::{Due, Expirer, Looked};
+pub use living::{PolicyError, Preview, PreviewClass};
 pub use pour::{Pour, PourStart, Poured};
 pub use threads::{Engine, lower_priority};
 
@@ -788,9 +794,13 @@ fn item_status(outcome: Outcome) -> ItemStatus {
                 pointer: "/id".to_owned(),
                 message: "another event of this request has the same `id`".to_owned(),
             },
-            Refusal::Atomic | Refusal::TenantExists | Refusal::KeyMissing | Refusal::Told => {
-                ItemError::atomic()
-            }
+            Refusal::TenantEnded => ItemError::tenant_ended(),
+            Refusal::Atomic
+            | Refusal::TenantExists
+            | Refusal::KeyMissing
+            | Refusal::Told
+            | Refusal::Policy
+            | Refusal::Outdated => ItemError::atomic(),
         }),
     }
 }

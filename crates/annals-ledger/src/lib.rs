@@ -73,11 +73,16 @@ pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
 pub use ledger::{
-    Core, Engine, Health, ItemResult, ItemStatus, Ledger, LogInfo, Opened, Options, Parts, Pour, PourStart,
-    Poured, lower_priority,
+    Core, Due, Engine, Expirer, Health, ItemResult, ItemStatus, Ledger, LogInfo, Looked, Opened, Options,
+    Parts, PolicyError, Pour, PourStart, Poured, Preview, PreviewClass, lower_priority,
 };
 pub use observer::{Observer, Unobserved};
-pub use policy::{RedactionAct, RedactionRule, redaction};
+pub use policy::{
+    HOLD_TEXT_BYTES_MAX, HOLDS_MAX, Hold, HoldError, LifeError, RETENTION_CLASSES_MAX,
+    RETENTION_CONDITION_BYTES_MAX, RETENTION_HOURS_MAX, RETENTION_NAME_BYTES_MAX, RETENTION_PRESETS,
+    RETENTION_RULES_MAX, RedactionAct, RedactionRule, RetentionClass, RetentionError, RetentionLog,
+    RetentionPreset, RetentionRule, SHORTENING_HOURS, check_retention, redaction,
+};
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
 pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};

@@ -7,6 +7,7 @@
 //! ```text
 //! {"action":"annals.registry.head",…,"metadata":{"origin_sha256":HEX,"previous":POSITION,"root":HEX,"size":N}}
 //! {"action":"annals.registry.heartbeat",…}                          nothing changed for as long as heads are usually apart
+//! {"action":"annals.registry.end",…}                                as the first, of a log whose tenant ended
 //! ```
 //!
 //! `previous` is the position in the registry of the head before, so that whoever follows one log need not read all.
@@ -32,6 +33,9 @@ pub const HEADS_MAX: usize = 1_000;
 
 /// Work for one look into the registry, µs.
 const LOOK_US_MAX: u64 = 5_000_000;
+
+/// The action of a record that says that a log ended.
+const END: &str = "annals.registry.end";
 
 /// A log, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,12 +142,16 @@ impl Ledger {
         size: u64,
         as_of: Option<u64>,
     ) -> Result<Option<Registered>, SearchError> {
+        let filter =
+            format!("metadata.origin_sha256 eq \"{}\" and metadata.size le {size}", origin_sha256(origin));
+        self.newest_registered(&filter, as_of)
+    }
+
+    fn newest_registered(&self, filter: &str, as_of: Option<u64>) -> Result<Option<Registered>, SearchError> {
         if !self.knows(&TenantId::registry()) {
             return Ok(None);
         }
-        let filter =
-            format!("metadata.origin_sha256 eq \"{}\" and metadata.size le {size}", origin_sha256(origin));
-        let condition = parse(&filter).expect("digits and hex make a filter");
+        let condition = parse(filter).expect("names, digits and hex make a filter");
         let search = Search {
             scope: &FeedScope::Log(registry_log()),
             matcher: &Arc::new(Matcher::new(condition)),
@@ -162,6 +170,16 @@ impl Ledger {
         }))
     }
 
+    /// Where the registry says that a log ended.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`].
+    pub(crate) fn registered_end(&self, origin: &str) -> Result<Option<Registered>, SearchError> {
+        let filter = format!("action eq \"{END}\" and metadata.origin_sha256 eq \"{}\"", origin_sha256(origin));
+        self.newest_registered(&filter, None)
+    }
+
     /// The entry of the registry at a position, whole.
     ///
     /// # Errors
@@ -171,6 +189,12 @@ impl Ledger {
         let entry = self.entry(&registry_log(), position).map_err(Box::new)?;
         entry.map(|entry| entry.bytes).ok_or(ProveError::TenantMissing)
     }
+}
+
+/// That a log ended, with its head as of then.
+pub(crate) fn end_event(origin: &str, size: u64, root: &Hash) -> serde_json::Value {
+    let origin = origin_sha256(origin);
+    event(END, serde_json::json!({"origin_sha256": origin, "size": size, "root": root.to_string()}))
 }
 
 #[derive(Deserialize)]

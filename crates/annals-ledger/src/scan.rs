@@ -28,6 +28,7 @@ use crate::sealed::{Part, record_of, time};
 use crate::state::State;
 use crate::times::Moment;
 
+mod keeping;
 mod tails;
 
 use self::tails::{FETCHED_AT_FIRST, Sifted};

@@ -5,6 +5,7 @@
 //! [`State::apply`] over the same batches and arrives at the same trees.
 
 mod heads;
+mod policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
@@ -30,7 +31,7 @@ use crate::manifest::{Manifest, TenantEntry};
 use crate::marks::Marked;
 use crate::nodes::{LogNodes, NodeError};
 use crate::order::Spot;
-use crate::policy::RedactionRule;
+use crate::policy::{Life, RedactionRule};
 use crate::rotation::{self, Told};
 use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
@@ -88,6 +89,12 @@ pub enum Refusal {
     KeyMissing,
     /// The log says already who signs it.
     Told,
+    /// The tenant has ended.
+    TenantEnded,
+    /// A change of policies cannot follow those in force.
+    Policy,
+    /// A statement was made under policies that are not in force any more.
+    Outdated,
 }
 
 /// What applying one batch did.
@@ -334,6 +341,10 @@ impl State {
         {
             return Ok(refused);
         }
+        let lives = self.lives_of(&records.tenants);
+        if let Some(refused) = Self::refuse_ended(records, &lives) {
+            return Ok(refused);
+        }
         let roots: Vec<u32> = records.roots.iter().map(|root| self.tail.roots.number(root)).collect();
         let mut batch = InHand {
             place,
@@ -342,6 +353,7 @@ impl State {
             chunk: u32::try_from(self.tail.chunks.len()).expect("batches in memory are far below 2^32"),
             roots,
             logs: Vec::new(),
+            lives,
             created: BTreeSet::new(),
             stored: false,
         };
@@ -393,6 +405,18 @@ impl State {
         {
             return Ok(Outcome::Refused(refusal));
         }
+        if batch.is_ended(item) {
+            return Ok(Outcome::Refused(Refusal::TenantEnded));
+        }
+        match item.stated {
+            Some(EntryKind::Expiry) => {
+                if let Some(refusal) = self.apply_expiry(log, &event, batch.accepted_at) {
+                    return Ok(Outcome::Refused(refusal));
+                }
+            }
+            Some(EntryKind::Policy) => self.apply_told(log, &event, row.received_at),
+            _ => {}
+        }
         let is_control = item.system && item.stated.is_none() && item.log == LogKind::Tenant;
         if is_control && self.logs[log as usize].tenant.is_annals() {
             let control = Control::from_event(&event)
@@ -416,6 +440,10 @@ impl State {
     }
 
     fn row(&self, batch: &InHand, item: &Item, log: u32) -> Row {
+        let class = batch.life(item).map_or(0, |life| {
+            let event = item.event(&self.tail.chunks[batch.chunk as usize]);
+            life.class_of(item.log, item.system, item.stated, event)
+        });
         Row {
             chunk: batch.chunk,
             bytes: item.bytes,
@@ -425,7 +453,7 @@ impl State {
             derived: item.derived,
             system: item.system,
             stated: item.stated,
-            class: 0,
+            class,
             root: batch.roots[usize::from(item.secret.root)],
             counter: item.secret.counter,
             received_at: self.received_at(batch, log),
@@ -564,7 +592,7 @@ impl State {
                 let keys = self.keys.read().expect("no holder of this lock panics");
                 keys.by_id(&end.key_id).is_none().then_some(Refusal::KeyMissing)
             }
-            _ => None,
+            _ => self.refuse_policy(control, batch.accepted_at),
         }
     }
 
@@ -576,7 +604,7 @@ impl State {
                 if key.operator && replaces.is_empty() {
                     keys.end_operator(now);
                 }
-                keys.insert(key);
+                keys.insert_for(key, now);
                 for end in replaces {
                     keys.expire(&end, now);
                 }
@@ -585,6 +613,10 @@ impl State {
             Control::RedactionSet { tenant, rules } => {
                 keys.policies.set_redaction(&tenant, rules);
             }
+            Control::RetentionSet { .. }
+            | Control::HoldBegan { .. }
+            | Control::HoldEnded { .. }
+            | Control::TenantEnded { .. } => Self::apply_policy(&mut keys, &control, now),
             Control::ServerStarted { .. } => self.running = true,
             Control::ServerStopped => self.running = false,
             Control::TenantCreated { .. }
@@ -773,6 +805,8 @@ struct InHand {
     roots: Vec<u32>,
     /// The ledger's indexes of the batch's tenants' event logs.
     logs: Vec<u32>,
+    /// What is said of how long records of the batch's tenants live; empty where that is said of no tenant.
+    lives: Vec<Option<Arc<Life>>>,
     /// Tenants that begin with this batch.
     created: BTreeSet<String>,
     /// Whether any record refers to the batch's bytes.

@@ -1,0 +1,122 @@
+//! What policies make of batches: classes, refusals, and how far policies were carried out.
+
+use std::sync::Arc;
+
+use annals_event::{TenantId, Timestamp};
+use serde::Deserialize;
+
+use super::{InHand, Outcome, Refusal, State};
+use crate::batch::{BatchTenant, Item, Records};
+use crate::control::Control;
+use crate::keys::Keys;
+use crate::policy::{ExpiryStated, Life, LifeError};
+
+#[derive(Deserialize)]
+struct Event<T> {
+    metadata: T,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    version: u64,
+}
+
+impl State {
+    /// What is said of how long records of a batch's tenants live; nothing where that is said of no tenant.
+    pub(super) fn lives_of(&self, tenants: &[BatchTenant]) -> Vec<Option<Arc<Life>>> {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        if keys.policies.lives_for_ever() {
+            return Vec::new();
+        }
+        tenants.iter().map(|tenant| keys.policies.life(&tenant.id).cloned()).collect()
+    }
+
+    /// The outcomes of an all-or-nothing batch that has events of a tenant that ended.
+    pub(super) fn refuse_ended(records: &Records, lives: &[Option<Arc<Life>>]) -> Option<Vec<Outcome>> {
+        let ended = |item: &Item| is_ended(lives, item);
+        (records.atomic && records.items.iter().any(ended))
+            .then(|| vec![Outcome::Refused(Refusal::TenantEnded); records.items.len()])
+    }
+
+    /// Why a change of policies cannot be made.
+    pub(super) fn refuse_policy(&self, control: &Control, at: Timestamp) -> Option<Refusal> {
+        let mut life = self.life(control.policy_of()?).map_or_else(Life::default, |life| (*life).clone());
+        match changed(&mut life, control, at) {
+            Ok(()) => None,
+            Err(LifeError::Ended) => Some(Refusal::TenantEnded),
+            Err(_) => Some(Refusal::Policy),
+        }
+    }
+
+    /// Makes a change of policies that was not refused.
+    pub(super) fn apply_policy(keys: &mut Keys, control: &Control, at: Timestamp) {
+        let Some(tenant) = control.policy_of() else { return };
+        if let Control::TenantEnded { tenant } = control {
+            keys.end_tenant(tenant, at);
+        }
+        let changed = changed(keys.policies.life_mut(tenant), control, at);
+        debug_assert_eq!(changed, Ok(()), "it would have been refused");
+    }
+
+    /// What a statement of kind 3 changes, or why it is not stored.
+    pub(super) fn apply_expiry(&mut self, log: u32, event: &[u8], at: Timestamp) -> Option<Refusal> {
+        let log = &self.logs[log as usize];
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        keys.policies.life(&log.tenant)?;
+        let Ok(Event::<ExpiryStated> { metadata }) = serde_json::from_slice(event) else {
+            return Some(Refusal::Outdated);
+        };
+        let may = keys.policies.life_mut(log.tenant.as_str()).expire(log.kind, &metadata, at.as_micros());
+        (!may).then_some(Refusal::Outdated)
+    }
+
+    /// What a statement of kind 4 changes.
+    pub(super) fn apply_told(&mut self, log: u32, event: &[u8], at: Timestamp) {
+        let log = &self.logs[log as usize];
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        if let (Some(_), Ok(Event::<Told> { metadata })) =
+            (keys.policies.life(&log.tenant), serde_json::from_slice(event))
+        {
+            keys.policies.life_mut(log.tenant.as_str()).told(metadata.version, at.as_micros());
+        }
+    }
+
+    /// What was said of how long a tenant's records live.
+    pub(crate) fn life(&self, tenant: &str) -> Option<Arc<Life>> {
+        let tenant = TenantId::from_stored(tenant).ok()?;
+        self.keys.read().expect("no holder of this lock panics").policies.life(&tenant).cloned()
+    }
+
+    /// When a tenant ended.
+    pub(crate) fn ended_at_us(&self, tenant: &TenantId) -> Option<i64> {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        keys.policies.life(tenant)?.ended_at_us()
+    }
+}
+
+impl InHand {
+    /// What is said of how long the records of an item's tenant live.
+    pub(super) fn life(&self, item: &Item) -> Option<&Life> {
+        self.lives.get(usize::from(item.tenant))?.as_deref()
+    }
+
+    /// Whether the item is an event of a tenant that ended.
+    pub(super) fn is_ended(&self, item: &Item) -> bool {
+        is_ended(&self.lives, item)
+    }
+}
+
+fn is_ended(lives: &[Option<Arc<Life>>], item: &Item) -> bool {
+    let life = lives.get(usize::from(item.tenant)).and_then(Option::as_ref);
+    !item.system && life.is_some_and(|life| life.ended_at_us().is_some())
+}
+
+fn changed(life: &mut Life, control: &Control, at: Timestamp) -> Result<(), LifeError> {
+    match control {
+        Control::RetentionSet { rules, .. } => life.set_retention(rules, at.as_micros()),
+        Control::HoldBegan { hold, .. } => life.begin_hold(hold.clone()),
+        Control::HoldEnded { hold, .. } => life.end_hold(hold),
+        Control::TenantEnded { .. } => life.end(at.as_micros()),
+        _ => Ok(()),
+    }
+}
