@@ -94,6 +94,16 @@ impl Segment {
         Ok((row, payload.end - payload.start, id_hash))
     }
 
+    /// The secret roots under which rows of the file stand, what is left of each.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when they are not what was written.
+    pub fn roots(&self) -> Result<Vec<Root>, Damaged> {
+        let count = self.footer.known.roots.len / 32;
+        (0..count).map(|index| self.stored_root(index)).collect()
+    }
+
     /// Appends the payload of the `nth` fate.
     pub(crate) fn fate_payload(&self, nth: u64, into: &mut Vec<u8>) -> Result<(), Damaged> {
         let fates = self.some_fates()?;

@@ -17,6 +17,8 @@ use serde_json::Value;
 
 mod make;
 
+pub(crate) use make::{footer_at, reseal};
+
 /// The folder of the corpus.
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../corpus/formats/v1"))

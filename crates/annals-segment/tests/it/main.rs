@@ -8,4 +8,6 @@ mod corpus;
 mod merging;
 mod questions;
 mod reading;
+mod rewriting;
 mod support;
+mod veils;

@@ -14,7 +14,7 @@ use annals_tree::Hash;
 use proptest::prelude::*;
 
 use crate::questions::check_in;
-use crate::support::{Log, Records, Style, records};
+use crate::support::{Log, Records, Style, records, with_fates};
 
 /// A ledger's keyed hash of event ids, for tests.
 pub(crate) fn id_hash(tenant: &TenantId, access: bool, id: &[u8]) -> u64 {
@@ -28,7 +28,7 @@ pub(crate) fn id_of(event: &[u8]) -> Option<String> {
     event.get("id").and_then(|id| id.as_str()).map(str::to_owned)
 }
 
-/// Random records whose id hashes are those of their ids. Events without one get the hash of the first that has one.
+/// Random records whose id hashes are those of their ids; of every other seed some are erased or expired. Events without one get the hash of the first that has one.
 pub(crate) fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Records {
     let mut ledger = records(seed, logs, rows, style);
     for log in &mut ledger.logs {
@@ -50,7 +50,7 @@ pub(crate) fn ledger(seed: u64, logs: usize, rows: usize, style: Style) -> Recor
             record.id_hash = hash.or(known).unwrap_or(0);
         }
     }
-    ledger
+    if seed.is_multiple_of(2) { with_fates(ledger, seed) } else { ledger }
 }
 
 /// Cuts records where their ledger numbers, or else the order of their logs, would have been sealed: at these shares of them.

@@ -14,6 +14,7 @@ use annals_event::json::{Document, Kind, Limits as JsonLimits, Value};
 use annals_event::{Normalised, Operation, Position, Rules, Scratch, Timestamp, normalise};
 use annals_segment::body::Cache;
 use annals_segment::build::{Limits, LogName};
+use annals_segment::fate::Fate;
 use annals_segment::hits::{Budget, Hits, Lane, Moment, Step};
 use annals_segment::plan::Plan;
 use annals_segment::segment::Segment;
@@ -25,7 +26,7 @@ use crate::support::{Record, Records, Rng, Style, records};
 const JSON: JsonLimits = JsonLimits { depth_max: usize::MAX };
 
 /// A segment, and what it was built from.
-struct World {
+pub(crate) struct World {
     cache: Arc<Cache>,
     segment: Arc<Segment>,
     rows: Vec<LogOf>,
@@ -51,6 +52,16 @@ impl World {
     fn new(records: &Records, segment: Vec<u8>) -> Self {
         let cache = Cache::new(1 << 22);
         let segment = Segment::open("test".into(), Arc::new(segment), Arc::clone(&cache)).unwrap();
+        Self::of(records, &[records], cache, segment)
+    }
+
+    /// A segment that reads like these records, to be asked for what is in `others`.
+    pub(crate) fn of(
+        records: &Records,
+        others: &[&Records],
+        cache: Arc<Cache>,
+        segment: Arc<Segment>,
+    ) -> Self {
         let rows: Vec<LogOf> = records
             .logs
             .iter()
@@ -65,9 +76,11 @@ impl World {
             .collect();
         let mut pool = Vec::new();
         let mut document = Document::default();
-        for of in rows.iter().step_by(rows.len().div_ceil(150).max(1)) {
-            let event = document.parse(&of.record.event, JSON).unwrap();
-            scalars(event, &mut Vec::new(), &mut pool);
+        for others in others {
+            for (_, other) in others.rows().step_by(rows.len().div_ceil(150).max(1)) {
+                let event = document.parse(&other.event, JSON).unwrap();
+                scalars(event, &mut Vec::new(), &mut pool);
+            }
         }
         Self { cache, segment, rows, pool }
     }
@@ -77,9 +90,17 @@ impl World {
         let mut document = Document::default();
         let holds = self.rows.iter().map(|of| {
             let event = document.parse(&of.record.event, JSON).unwrap();
-            condition.holds(&Subject { event, known: known(of) }) && !(sent_only && of.record.system)
+            condition.holds(&Subject { event, known: known(of) })
+                && !(sent_only && of.record.system)
+                && !of.is_gone()
         });
         holds.collect()
+    }
+}
+
+impl LogOf {
+    fn is_gone(&self) -> bool {
+        self.record.fate.as_ref().is_some_and(Fate::is_expired)
     }
 }
 
@@ -383,11 +404,11 @@ fn inside(low: Bound<Moment>, high: Bound<Moment>, size: u64, moment: Moment) ->
 
 #[derive(Default, Debug)]
 pub(crate) struct Seen {
-    rows: u64,
-    maybe: u64,
-    hits: u64,
-    never: u64,
-    blocks: u64,
+    pub(crate) rows: u64,
+    pub(crate) maybe: u64,
+    pub(crate) hits: u64,
+    pub(crate) never: u64,
+    pub(crate) blocks: u64,
 }
 
 /// Asks one question in every way.
@@ -641,8 +662,11 @@ fn count_again(world: &World, seed: u64) {
             }
             _ => asker.bounds(&rows),
         };
-        let rows: Vec<(usize, Moment)> =
-            rows.into_iter().filter(|(_, moment)| inside(low, high, size, *moment)).collect();
+        let is_shown = |at: usize| !world.rows[at].is_gone();
+        let rows: Vec<(usize, Moment)> = rows
+            .into_iter()
+            .filter(|(at, moment)| is_shown(*at) && inside(low, high, size, *moment))
+            .collect();
         let asked: Vec<Field> = fields.iter().filter(|_| asker.rng.one_in(2)).cloned().collect();
         let spans = [24 * HOUR, HOUR, 3 * HOUR, HOUR / 4, HOUR / 2, HOUR / 60, 168 * HOUR, 25 * HOUR / 4];
         let span = asker.rng.of(&spans);
@@ -668,7 +692,7 @@ fn check(seed: u64, records: Records, limits: Limits) -> Seen {
 }
 
 /// Gives each record an operation that there is.
-fn name_operations(records: &mut Records) {
+pub(crate) fn name_operations(records: &mut Records) {
     for record in records.logs.iter_mut().flat_map(|log| &mut log.records) {
         record.operation = Operation::ALL[usize::from(record.operation) % Operation::ALL.len()].code();
     }
@@ -677,12 +701,20 @@ fn name_operations(records: &mut Records) {
 /// Asks questions of a segment of these records.
 pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Records) -> Vec<u8>) -> Seen {
     name_operations(&mut records);
-    let world = World::new(&records, segment(&records));
+    ask_all(&[&World::new(&records, segment(&records))], seed)
+}
+
+/// Asks the same questions of all of these, in turn.
+pub(crate) fn ask_all(worlds: &[&World], seed: u64) -> Seen {
     let mut seen = Seen::default();
     for question in 0..questions() {
-        ask(&world, seed.wrapping_mul(1_000_003).wrapping_add(question), &mut seen);
+        for world in worlds {
+            ask(world, seed.wrapping_mul(1_000_003).wrapping_add(question), &mut seen);
+        }
     }
-    count_again(&world, seed);
+    for round in 0..if worlds.len() > 1 { 2 } else { 1 } {
+        worlds.iter().for_each(|world| count_again(world, seed.wrapping_add(round)));
+    }
     seen
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use annals_event::{Position, TenantId};
 use annals_segment::body::{BLOCK_BYTES, Cache};
 use annals_segment::build::Limits;
+use annals_segment::fate::Fate;
 use annals_segment::segment::{LogRows, Sealed, Segment};
 use annals_tree::nodes::stored_node_place;
 use annals_tree::tree::tag;
@@ -34,7 +35,7 @@ fn happened(record: &Record) -> i64 {
     record.occurred_at.unwrap_or(record.received_at)
 }
 
-fn check_record(log: &Log, record: &Record, sealed: &Sealed) {
+pub(crate) fn check_record(log: &Log, record: &Record, sealed: &Sealed) {
     let expected = Sealed {
         tenant: log.name.tenant.clone(),
         access: log.name.access,
@@ -251,7 +252,7 @@ fn the_first_record_that_differs_is_told() {
         assert_eq!(segment.same_as_keeping(&ledger, bytes).unwrap(), None);
     }
     type Change = fn(&mut Record);
-    let changes: [Change; 14] = [
+    let changes: [Change; 18] = [
         |record| *record.event.last_mut().unwrap() = b' ',
         |record| record.event.push(b' '),
         |record| record.received_at += 1,
@@ -265,6 +266,10 @@ fn the_first_record_that_differs_is_told() {
         |record| record.spoil_root(),
         |record| record.counter ^= 1,
         |record| record.leaf.0[0] ^= 1,
+        |record| record.forget(),
+        |record| record.expire(3),
+        |record| record.erase(record.event.clone(), vec![1]),
+        |record| record.fate = Some(Fate::Erased(vec![1; 7].into())),
         |record| record.position += 1 << 20,
     ];
     for (n, change) in changes.iter().enumerate() {

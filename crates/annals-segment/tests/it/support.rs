@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use annals_event::json::{Document, Kind, Limits as JsonLimits};
 use annals_event::{Normalised, Rules, Scratch, TenantId, Timestamp, normalise};
 use annals_segment::build::{Limits, LogName, Row, Rows, build_within};
 use annals_segment::fate::{Fate, GONE};
@@ -171,6 +172,49 @@ impl Records {
         assert_eq!(length, bytes.len() as u64);
         bytes
     }
+}
+
+/// What is left of an event when some of it is erased: its id, time and action, some of the rest, and pseudonyms.
+pub(crate) fn what_is_left(event: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut document = Document::default();
+    let root = document.parse(event, JsonLimits { depth_max: usize::MAX }).unwrap();
+    let mut left = String::from("{");
+    for (name, value) in root.members() {
+        let is_kept = matches!(name, "id" | "occurred_at" | "action");
+        let what = if is_kept { 2 } else { rng.below(4) };
+        if what == 0 {
+            continue;
+        }
+        if left.len() > 1 {
+            left.push(',');
+        }
+        write!(left, "{}:", json(name)).unwrap();
+        match (what, value.kind()) {
+            (1, Kind::Object) => write!(left, r#"{{"id":"erased-{:02x}"}}"#, rng.below(40)).unwrap(),
+            (1, Kind::String) => write!(left, r#""erased-{:02x}""#, rng.below(40)).unwrap(),
+            _ => left.push_str(value.token()),
+        }
+    }
+    left.push('}');
+    left.into_bytes()
+}
+
+/// Erases some of the records in part, and lets some expire.
+pub(crate) fn with_fates(mut records: Records, seed: u64) -> Records {
+    let mut rng = Rng(seed);
+    for (number, record) in records.logs.iter_mut().flat_map(|log| &mut log.records).enumerate() {
+        match rng.below(24) {
+            0 => {
+                let left = what_is_left(&record.event, &mut rng);
+                let bytes = if rng.one_in(20) { 40_000 } else { 1 + rng.index(300) };
+                record.erase(left, vec![u8::try_from(number % 256).unwrap(); bytes]);
+            }
+            1 => record.expire(number as u64),
+            2 => record.forget(),
+            _ => {}
+        }
+    }
+    records
 }
 
 /// What events a random ledger has.

@@ -309,7 +309,7 @@ fn replace(bytes: &mut [u8], from: &str, to: &str) {
 }
 
 /// Makes all sums right again.
-fn reseal(bytes: &mut [u8]) {
+pub(crate) fn reseal(bytes: &mut [u8]) {
     let (tail, at) = (bytes.len() - 24, footer_at(bytes));
     let sums: Vec<u8> =
         bytes[..at].chunks(16_384).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
@@ -318,7 +318,7 @@ fn reseal(bytes: &mut [u8]) {
     bytes[tail + 12..tail + 16].copy_from_slice(&sum);
 }
 
-fn footer_at(bytes: &[u8]) -> usize {
+pub(crate) fn footer_at(bytes: &[u8]) -> usize {
     let trailer = &bytes[bytes.len() - 24..];
     usize::try_from(u64::from_le_bytes(trailer[..8].try_into().unwrap())).unwrap()
 }
