@@ -53,7 +53,7 @@ pub struct Cursor {
     pub size: u64,
     /// How many match, if they were counted.
     pub total: Option<u64>,
-    /// Where the page begins: never [`Start::First`], and a place of at most 8 keys.
+    /// Where the page begins: a place of at most 8 keys, so neither [`Start::First`] nor [`Start::Skip`].
     pub start: Start,
 }
 
@@ -67,7 +67,7 @@ impl Cursor {
     /// keys.
     pub(crate) fn to_text(&self, key: &[u8]) -> Option<String> {
         let (direction, place) = match &self.start {
-            Start::First => return None,
+            Start::First | Start::Skip(_) => return None,
             Start::After(place) => (0, place),
             Start::Before(place) => (1, place),
         };

@@ -300,6 +300,40 @@ impl Scan {
         }
     }
 
+    /// Passes over records that satisfy the condition, while these are surely no more than `max`. Says how many they are; none when
+    /// what comes next must be asked for by [`Scan::next`]. Only where a segment has a stretch of the order to itself.
+    pub(crate) fn pass_over(&mut self, max: u64) -> Result<u64, Damaged> {
+        let Turn::Walk(index) = self.turn() else { return Ok(0) };
+        let until = match self.lane {
+            // Segments follow each other.
+            Lane::Number => None,
+            Lane::Time => {
+                self.due.pop();
+                let next = self.first_walk();
+                self.is_due(index);
+                let tail = self.fetched.front().map(|fetched| fetched.moment);
+                match (next, tail) {
+                    // What comes next in another segment is not known yet.
+                    (Some((_, None)), _) => return Ok(0),
+                    (Some((_, Some(walk))), Some(tail)) if self.comes_before(tail, walk) => Some(tail),
+                    (Some((_, Some(walk))), _) => Some(walk),
+                    (None, tail) => tail,
+                }
+            }
+        };
+        let walk = &mut self.walks[index];
+        let (None, Some(hits)) = (walk.head, walk.hits.as_mut()) else { return Ok(0) };
+        let passed = hits.pass_over(max, until, &mut Budget::new(WORK_AT_ONCE))?;
+        if passed > 0 {
+            walk.edge = hits.reached();
+            self.reached = hits.reached();
+            // Its place among those that are due is another now.
+            self.due.pop();
+            self.is_due(index);
+        }
+        Ok(passed)
+    }
+
     /// A walk has not ended.
     fn is_due(&mut self, index: usize) {
         let walk = &self.walks[index];

@@ -103,7 +103,12 @@ pub enum Start {
     After(Place),
     /// With what makes the page end right before this place.
     Before(Place),
+    /// With what follows so many records of the order. In an order by anything but one time at most [`SKIPPED_MAX`].
+    Skip(u64),
 }
+
+/// Most records that a page of an order by anything but one time comes behind: they are all held to be told apart from it.
+pub const SKIPPED_MAX: u64 = 10_000;
 
 /// A page of what was found.
 #[derive(Clone, Debug)]
@@ -278,6 +283,10 @@ pub(crate) struct Walk<'a> {
     best: BinaryHeap<Ranked>,
     /// What is looked for comes after this rank.
     beyond: Option<Vec<i128>>,
+    /// What is looked for comes after so many more.
+    skip: u64,
+    /// So many are looked at one by one before others are passed over.
+    singly: u32,
     counted: u64,
     total: Option<u64>,
 }
@@ -333,9 +342,14 @@ impl<'a> Walk<'a> {
             hits: Vec::new(),
             best: BinaryHeap::new(),
             beyond: None,
+            skip: if let Start::Skip(skip) = search.start { *skip } else { 0 },
+            singly: 0,
             counted: 0,
             total: None,
         };
+        if stage == Stage::Best && walk.skip > SKIPPED_MAX {
+            return Err(SearchError::Busy);
+        }
         if let Start::After(place) | Start::Before(place) = search.start {
             match stage {
                 Stage::Page => walk.scan.after(moment(place)),
@@ -355,10 +369,14 @@ impl<'a> Walk<'a> {
     }
 
     fn end_page(&mut self) {
-        let is_all = self.hits.len() <= self.search.limit && *self.search.start == Start::First;
-        if is_all {
-            self.total = Some(self.hits.len() as u64);
-        }
+        let skipped = match self.search.start {
+            Start::First => Some(0),
+            Start::Skip(skip) => Some(skip - self.skip),
+            Start::After(_) | Start::Before(_) => None,
+        };
+        let skipped = skipped.filter(|_| self.hits.len() <= self.search.limit);
+        self.total = skipped.map(|skipped| skipped + self.hits.len() as u64);
+        let is_all = self.total.is_some();
         self.stage = if self.search.count && !is_all {
             let Search { scope, matcher, sent_only, .. } = *self.search;
             self.scan = Scan::by_time(scope, matcher, sent_only, true, self.size);
@@ -375,10 +393,11 @@ impl<'a> Walk<'a> {
         if self.beyond.as_ref().is_some_and(|beyond| rank <= *beyond) {
             return Ok(());
         }
-        if self.best.len() <= self.search.limit || self.best.peek().is_some_and(|worst| rank < worst.rank) {
+        let limit = self.search.limit + usize::try_from(self.skip).unwrap_or(usize::MAX);
+        if self.best.len() <= limit || self.best.peek().is_some_and(|worst| rank < worst.rank) {
             self.best.push(Ranked { rank, place, passed });
         }
-        if self.best.len() > self.search.limit + 1 {
+        if self.best.len() > limit + 1 {
             self.best.pop();
         }
         Ok(())
@@ -391,7 +410,7 @@ impl<'a> Walk<'a> {
     /// [`SearchError::Busy`] when the walk has not ended and nothing of it can be told; [`SearchError::Damaged`].
     pub(crate) fn finish(mut self) -> Result<SearchPage, SearchError> {
         let partial = self.stage != Stage::Done;
-        if self.stage == Stage::Best {
+        if self.stage == Stage::Best || (partial && self.skip > 0) {
             return Err(SearchError::Busy);
         }
         let more = self.hits.len() > self.search.limit;
@@ -404,7 +423,7 @@ impl<'a> Walk<'a> {
         // The way back begins at what was met first. A page without any has none, as there is no place between two records.
         let back = self.hits.first().map(|(place, _)| place.clone());
         let (next, previous) = match self.search.start {
-            Start::First => (beyond, None),
+            Start::First | Start::Skip(_) => (beyond, None),
             Start::After(_) => (beyond, back),
             Start::Before(_) => {
                 self.hits.reverse();
@@ -430,9 +449,11 @@ impl Work for Walk<'_> {
                 Stage::Page => self.end_page(),
                 Stage::Best => {
                     let best = std::mem::take(&mut self.best).into_sorted_vec();
-                    self.hits = best.into_iter().map(|ranked| (ranked.place, ranked.passed)).collect();
+                    let best = best.into_iter().skip(usize::try_from(self.skip).unwrap_or(usize::MAX));
+                    self.hits = best.map(|ranked| (ranked.place, ranked.passed)).collect();
                     self.total = Some(self.counted);
                     self.stage = Stage::Done;
+                    self.skip = 0;
                 }
                 Stage::Count => {
                     self.total = Some(self.counted);
@@ -451,12 +472,32 @@ impl Work for Walk<'_> {
         if self.stage == Stage::Done {
             return Ok(None);
         }
+        // What only counts is not looked at one by one.
+        let counts = match self.stage {
+            Stage::Page => self.skip,
+            Stage::Count => u64::MAX,
+            Stage::Best | Stage::Done => 0,
+        };
+        if counts > 0 && self.singly == 0 {
+            let passed = self.scan.pass_over(counts)?;
+            // Where that is not to be had, asking for it each time would cost more than going on.
+            self.singly = if passed == 0 { SINGLY } else { 0 };
+            match self.stage {
+                Stage::Page => self.skip -= passed,
+                _ => self.counted += passed,
+            }
+            if passed > 0 {
+                return Ok(Some(BYTES_OF_A_STRETCH));
+            }
+        }
+        self.singly = self.singly.saturating_sub(1);
         let passed = match self.scan.next()? {
             Next::Fetch => return Ok(None),
             Next::Looked(bytes) => return Ok(Some(bytes)),
             Next::Found(passed) => passed,
         };
         match self.stage {
+            Stage::Page if self.skip > 0 => self.skip -= 1,
             Stage::Page => self.look_for_page(passed)?,
             Stage::Best => self.look_for_best(passed)?,
             Stage::Count => self.counted += 1,
@@ -468,6 +509,12 @@ impl Work for Walk<'_> {
 
 /// What a record that is found costs beyond finding it, as if it were so many bytes to look at.
 const BYTES_OF_A_RECORD: usize = 64;
+
+/// See `Walk::singly`.
+const SINGLY: u32 = 64;
+
+/// What passing over a stretch of them costs, as if it were so many bytes to look at.
+const BYTES_OF_A_STRETCH: usize = 50_000;
 
 /// Where a walk by one key goes on.
 fn moment(place: &Place) -> Moment {

@@ -244,6 +244,51 @@ impl Hits {
         }
     }
 
+    /// Passes over rows that match, in whole groups, while these are surely no more than `max` and all come before `until`. Says
+    /// how many they are; none when what comes next must be asked for by [`Hits::next`]. No row is read, and few are looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hits::next`].
+    pub fn pass_over(
+        &mut self,
+        max: u64,
+        until: Option<Moment>,
+        budget: &mut Budget,
+    ) -> Result<u64, Damaged> {
+        let is_of_log = matches!(self.order.lane, Lane::LogTime(_) | Lane::LogNumber(_));
+        // Rows beyond a size, and those without a ledger number, are told apart one by one.
+        if self.size.is_some() || !is_of_log {
+            return Ok(0);
+        }
+        let mut count = 0;
+        loop {
+            if self.found.is_empty() {
+                if self.places.is_empty() || budget.is_spent() {
+                    return Ok(count);
+                }
+                self.look(budget)?;
+            }
+            let rows = self.found.len() as u64;
+            if rows == 0 {
+                continue;
+            }
+            let Some(end) = self.end.filter(|_| rows <= max - count) else { return Ok(count) };
+            if self.found.iter().any(|found| found.maybe) {
+                return Ok(count);
+            }
+            let Some(end) = self.order.moment(end, &mut self.scratch.reader)? else { return Ok(count) };
+            let is_before = |until| if self.falling { end > until } else { end < until };
+            if !until.is_none_or(is_before) {
+                return Ok(count);
+            }
+            budget.spend(ROW_WORK);
+            self.found.clear();
+            (self.passed, self.end, self.reached) = (None, None, Some(end));
+            count += rows;
+        }
+    }
+
     /// The moment up to which, in the direction of the walk, every row was looked at, whether or not it matched; none before
     /// the first. Whoever starts again there misses nothing.
     #[must_use]

@@ -168,7 +168,12 @@ impl Pair {
         if rng.one_in(10) && asked.order.keys().len() == 1 {
             asked.crawl(&self.ledger, &expected);
         }
+        let size = asked.jump(rng, &self.ledger, &expected);
         self.walk(world, rng, &asked, &expected);
+        if rng.one_in(3) {
+            // As of the size before the walk, whatever came meanwhile.
+            asked.jump_as_of(rng, &self.ledger, &expected, Some(size));
+        }
     }
 
     /// Walks all pages forth, with events that come meanwhile, and some of them back.
@@ -317,6 +322,33 @@ impl Asked<'_> {
             }
         }
         assert_eq!(walked, expected, "{}: one record at a time", self.context);
+    }
+
+    /// Asks for pages behind so many records, and says as of which size they were.
+    fn jump(&self, rng: &mut Rng, ledger: &Ledger, expected: &[(String, u64)]) -> u64 {
+        self.jump_as_of(rng, ledger, expected, None)
+    }
+
+    fn jump_as_of(
+        &self,
+        rng: &mut Rng,
+        ledger: &Ledger,
+        expected: &[(String, u64)],
+        size: Option<u64>,
+    ) -> u64 {
+        let mut known = size;
+        for _ in 0..3 {
+            let skip = rng.index(expected.len() + 4);
+            let page = self.page(ledger, &Start::Skip(skip as u64), known);
+            let from = skip.min(expected.len());
+            let to = (from + self.limit).min(expected.len());
+            assert_eq!(numbers(&page), expected[from..to], "{}: behind {skip}", self.context);
+            assert_eq!(page.total, Some(expected.len() as u64), "{}: behind {skip}", self.context);
+            assert_eq!(page.next.is_some(), to < expected.len(), "{}: behind {skip}", self.context);
+            assert!(!page.partial && page.previous.is_none(), "{}: behind {skip}", self.context);
+            known = Some(page.size);
+        }
+        known.expect("it was asked for a page")
     }
 
     fn page(&self, ledger: &Ledger, start: &Start, size: Option<u64>) -> SearchPage {
