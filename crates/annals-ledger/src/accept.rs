@@ -590,6 +590,11 @@ impl Acceptor {
         read(&self.state).ended_at_us(tenant).is_some()
     }
 
+    /// Has what comes from now on share no secret root with what came before.
+    pub(crate) fn renew_secrets(&self) {
+        self.secrets.lock().expect("no holder of this lock panics").renew();
+    }
+
     fn knows(&self, tenant: &TenantId) -> bool {
         read(&self.state).knows(tenant)
     }

@@ -5,8 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::erasure::{ErasureCounts, NewErasure};
 use crate::keys::{KeyId, KeyRecord};
 use crate::policy::{Hold, RedactionRule, RetentionRule};
+use crate::removal::RemovalAt;
+
+/// The action of the record that begins a case of erasure.
+pub(crate) const ERASURE_REQUEST: &str = "annals.erasure.request";
 
 /// One change, as it stands under `/metadata/control` of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +118,40 @@ pub enum Control {
         /// Which.
         tenant: String,
     },
+    /// Somebody is to be erased from a tenant's records. This record is erased with them.
+    ErasureRequested {
+        /// The case.
+        erasure: NewErasure,
+    },
+    /// A case was approved.
+    ErasureApproved {
+        /// Its name.
+        case: String,
+        /// By which key.
+        by: String,
+    },
+    /// A case was given up.
+    ErasureWithdrawn {
+        /// Its name.
+        case: String,
+    },
+    /// A case was ordered: nobody can read what it takes any more.
+    ErasureOrdered {
+        /// Its name.
+        case: String,
+        /// What it takes.
+        counts: ErasureCounts,
+    },
+    /// What a case took is in no file any more.
+    ErasureDone {
+        /// Its name.
+        case: String,
+    },
+    /// What entries of kinds 2 and 3 took away is in no file any more.
+    RemovalsDone {
+        /// Which entries.
+        entries: Vec<RemovalAt>,
+    },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
         /// How far it had jumped, µs.
@@ -157,6 +196,12 @@ impl Control {
             Self::HoldBegan { .. } => "annals.hold.begin",
             Self::HoldEnded { .. } => "annals.hold.end",
             Self::TenantEnded { .. } => "annals.tenant.end",
+            Self::ErasureRequested { .. } => ERASURE_REQUEST,
+            Self::ErasureApproved { .. } => "annals.erasure.approve",
+            Self::ErasureWithdrawn { .. } => "annals.erasure.withdraw",
+            Self::ErasureOrdered { .. } => "annals.erasure.order",
+            Self::ErasureDone { .. } => "annals.erasure.finish",
+            Self::RemovalsDone { .. } => "annals.removal.finish",
             Self::ClockConfirmed { .. } => "annals.clock.confirm",
         }
     }
@@ -173,6 +218,11 @@ impl Control {
     fn target(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::TenantCreated { tenant } | Self::RedactionSet { tenant, .. } => Some(("tenant", tenant)),
+            Self::ErasureRequested { erasure } => Some(("erasure", &erasure.case)),
+            Self::ErasureApproved { case, .. }
+            | Self::ErasureWithdrawn { case }
+            | Self::ErasureOrdered { case, .. }
+            | Self::ErasureDone { case } => Some(("erasure", case)),
             _ if self.policy_of().is_some() => self.policy_of().map(|tenant| ("tenant", tenant)),
             Self::KeyCreated { key, .. } => Some(("key", &key.id.0)),
             Self::KeyEnded { end } => Some(("key", &end.key_id.0)),

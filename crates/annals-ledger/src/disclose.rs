@@ -5,10 +5,12 @@ use std::sync::{Arc, RwLock};
 
 use annals_event::Position;
 use annals_segment::Damaged;
+use annals_segment::fate::Fate;
 use annals_tree::block::tag;
 use annals_tree::{Hash, Nodes as _, Secret, SecretRoot};
 
 use crate::commit::Commits;
+use crate::erased::ErasedEvent;
 use crate::leaves::Maker;
 use crate::nodes::Access as _;
 use crate::read::TenantLog;
@@ -32,8 +34,19 @@ pub struct Disclosed {
     pub entry: Vec<u8>,
     /// The entry's hash.
     pub leaf: Hash,
-    /// Who has it can check every unit, and guess at every one that is withheld.
-    pub secret: Secret,
+    /// What shows that it is what was appended.
+    pub shown: Shown,
+}
+
+/// What shows that a record is what was appended.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// All salts follow from it: who has it can check every unit, and guess at every one that is withheld.
+    Whole(Secret),
+    /// Some units were erased; the others have their salts.
+    Erased(ErasedEvent),
+    /// All of it expired, as the log's entry at this position says.
+    Expired(u64),
 }
 
 /// Takes records that are disclosed, one after the other. Committing to a record goes through its units, so who needs them need not
@@ -89,7 +102,7 @@ pub(crate) fn disclose(
                 if made != Some(commitment) {
                     return Err(differs(record.position));
                 }
-                if !to.record(Disclosed { record, entry, leaf, secret }) {
+                if !to.record(Disclosed { record, entry, leaf, shown: Shown::Whole(secret) }) {
                     break;
                 }
             }
@@ -106,11 +119,17 @@ pub(crate) fn disclose(
                 }
                 let row = reader.record(row).map_err(Box::new)?;
                 let sealed = SealedEntry::of(&row);
-                let Some(secret) = sealed.secret() else { return Err(differs(row.position)) };
-                let entry = sealed.made(&mut commits, &secret, &mut |name, value| to.unit(name, value));
+                let shown = match (&row.fate, &sealed.secret) {
+                    (None, Some(secret)) => Some(Shown::Whole(secret.clone())),
+                    (None, None) => None,
+                    (Some(Fate::Erased(bytes)), _) => ErasedEvent::decode(bytes).ok().map(Shown::Erased),
+                    (Some(Fate::Expired { by, .. }), _) => Some(Shown::Expired(*by)),
+                };
+                let Some(shown) = shown else { return Err(differs(row.position)) };
+                let entry = sealed.made(&mut commits, &mut |name, value| to.unit(name, value));
                 let entry = entry.filter(|(_, leaf)| tags.get(read) == Some(&tag(leaf)));
                 let Some((entry, leaf)) = entry else { return Err(differs(row.position)) };
-                if !to.record(Disclosed { record: record_of(row), entry, leaf, secret }) {
+                if !to.record(Disclosed { record: record_of(row), entry, leaf, shown }) {
                     break;
                 }
             }

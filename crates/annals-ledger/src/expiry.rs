@@ -5,7 +5,7 @@
 //! known from the first that is not. A crash between two statements leaves some records unstated, and the next walk finds them. What
 //! is stated already is not shown to a walk, so that one from the beginning, as after the release of a hold, states nothing twice.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use annals_event::TenantId;
@@ -35,7 +35,9 @@ pub struct Expirer {
     /// Ways that are to be looked at in this turn.
     ahead: VecDeque<Way>,
     /// Tenants that ended, of which the registry says so.
-    registered: Vec<TenantId>,
+    registered: BTreeSet<TenantId>,
+    /// Something that is due is not sealed yet.
+    unsealed: bool,
 }
 
 /// Through which log, and for which class; none for all of them, where the tenant ended.
@@ -89,7 +91,8 @@ impl Ledger {
             ledger: self.clone(),
             walks: BTreeMap::new(),
             ahead: VecDeque::new(),
-            registered: Vec::new(),
+            registered: BTreeSet::new(),
+            unsealed: false,
         }
     }
 
@@ -124,13 +127,12 @@ impl Expirer {
     ///
     /// [`CommitError`]: not all was told. The turn begins all the same.
     pub async fn begin(&mut self) -> Result<(), CommitError> {
-        let lives = self.ledger.lives();
-        self.walks.retain(|(tenant, _, class), walk| {
-            lives.iter().any(|(of, life)| {
-                of == tenant && life.version() == walk.version && class.is_none() == life.ended_at_us().is_some()
-            })
+        let lives: BTreeMap<TenantId, Arc<Life>> = self.ledger.lives().into_iter().collect();
+        self.walks.retain(|(tenant, ..), walk| {
+            lives.get(tenant).is_some_and(|life| life.version() == walk.version)
         });
         self.ahead.clear();
+        self.unsealed = false;
         for (tenant, life) in &lives {
             let classes: Vec<Option<u16>> = match life.ended_at_us() {
                 Some(_) => vec![None],
@@ -160,7 +162,7 @@ impl Expirer {
         let mut to_register = Vec::new();
         for tenant in self.unregistered() {
             match self.ledger.end_is_registered(&tenant) {
-                Ok(true) => self.registered.push(tenant),
+                Ok(true) => drop(self.registered.insert(tenant)),
                 Ok(false) => to_register.push(tenant),
                 Err(error) => tracing::warn!(%error, "the registry cannot be asked whether a tenant ended"),
             }
@@ -175,8 +177,14 @@ impl Expirer {
     /// [`CommitError`].
     pub async fn register_end(&mut self, tenant: &TenantId) -> Result<(), CommitError> {
         self.ledger.register_end(tenant).await?;
-        self.registered.push(tenant.clone());
+        self.registered.insert(tenant.clone());
         Ok(())
+    }
+
+    /// Whether something that is due is not sealed yet: [`Ledger::seal_now`] has it sealed, and then it is found by another turn.
+    #[must_use]
+    pub fn waits_for_sealing(&self) -> bool {
+        self.unsealed
     }
 
     /// Goes on looking. Nothing is due while the clock is not to be believed. Blocks.
@@ -188,37 +196,45 @@ impl Expirer {
         if self.ledger.shared.note_clock().is_some() {
             self.ahead.clear();
         }
-        let Some(way) = self.ahead.pop_front() else { return Ok(Looked::Done) };
-        let (tenant, kind, class) = &way;
-        let Some(life) = self.ledger.state().life(tenant.as_str()) else { return Ok(Looked::More) };
+        while let Some(way) = self.ahead.pop_front() {
+            let (tenant, kind, class) = &way;
+            let Some(life) = self.ledger.state().life(tenant.as_str()) else { continue };
+            let Some(walk) = self.walk_of(&way, &life) else { continue };
+            let log = TenantLog { tenant: tenant.clone(), kind: *kind };
+            let due = self.ledger.due_of(&log, &life, *class, walk)?;
+            self.unsealed |= due.stopped == Stopped::Unsealed;
+            if due.stopped == Stopped::Full {
+                // Others come first: what one tenant has to lose may take long to look through.
+                self.ahead.push_back(way.clone());
+            }
+            if due.statements.is_empty() {
+                self.walks.insert(way, due.walk);
+                return Ok(Looked::More);
+            }
+            let DueOf { walk, statements, records, .. } = due;
+            return Ok(Looked::Due(Due { way, walk, log, statements, records }));
+        }
+        Ok(Looked::Done)
+    }
+
+    /// Where a walk goes on; none when nothing can be due on its way.
+    fn walk_of(&self, way: &Way, life: &Life) -> Option<Walk> {
+        let (_, kind, class) = way;
         let is_of = life.ended_at_us().is_some() == class.is_none();
         if life.owes() || !is_of {
             // Its log says first what was decided.
-            return Ok(Looked::More);
+            return None;
         }
-        let now_us = self.ledger.shared.clock.now().as_micros();
         let version = life.version();
-        let walk = self.walks.get(&way).copied().filter(|walk| walk.version == version);
-        let walk = walk.unwrap_or_else(|| Walk {
+        let known = self.walks.get(way).copied().filter(|walk| walk.version == version);
+        let walk = known.unwrap_or_else(|| Walk {
             version,
             next: life.mark(*kind, *class),
             not_before_us: i64::MIN,
             held: 0,
         });
-        if now_us < walk.not_before_us {
-            return Ok(Looked::More);
-        }
-        let log = TenantLog { tenant: tenant.clone(), kind: *kind };
-        let due = self.ledger.due_of(&log, &life, *class, walk, now_us)?;
-        if due.stopped == Stopped::Full {
-            self.ahead.push_front(way.clone());
-        }
-        if due.statements.is_empty() {
-            self.walks.insert(way, due.walk);
-            return Ok(Looked::More);
-        }
-        let DueOf { walk, statements, records, .. } = due;
-        Ok(Looked::Due(Due { way, walk, log, statements, records }))
+        let now_us = self.ledger.shared.clock.now().as_micros();
+        (now_us >= walk.not_before_us).then_some(walk)
     }
 
     /// Says in their log that records expired; how many. None when the tenant's policies changed meanwhile.
@@ -277,8 +293,8 @@ impl Ledger {
         life: &Life,
         class: Option<u16>,
         walk: Walk,
-        now_us: i64,
     ) -> Result<DueOf, Damaged> {
+        let now_us = self.shared.clock.now().as_micros();
         let mut found = DueOf { walk, statements: Vec::new(), records: 0, stopped: Stopped::End };
         let scope = FeedScope::Log(log.clone());
         let (Some(size), Some(cutoff)) = (self.feed_size(&scope), cutoff_ms(life, class.unwrap_or(0), now_us))

@@ -18,6 +18,7 @@ use std::sync::{Arc, RwLock};
 use annals_event::{Position, TenantId};
 use annals_journal::Place;
 use annals_segment::Damaged;
+use annals_segment::segment::Found;
 use annals_tree::Hash;
 use bytes::Bytes;
 
@@ -34,14 +35,32 @@ pub(crate) struct Known {
     /// None when it cannot be read where it is.
     pub(crate) position: Option<Position>,
     /// Its leaf and its event, unless they cannot be read.
-    pub(crate) record: Result<(Hash, Bytes), Box<Damaged>>,
+    pub(crate) record: Result<(Hash, Stored), Box<Damaged>>,
+}
+
+/// The event that has an id already.
+pub(crate) enum Stored {
+    /// As it was sent.
+    Event(Bytes),
+    /// Something of it was erased, or all of it expired. What brings it again is taken to be the same: nothing comes back.
+    Removed,
+}
+
+impl Stored {
+    /// Whether this is the same event.
+    pub(crate) fn is(&self, event: &[u8]) -> bool {
+        match self {
+            Self::Event(stored) => stored == event,
+            Self::Removed => true,
+        }
+    }
 }
 
 impl Known {
     /// Why an all-or-nothing batch with this item cannot be stored, if that is for this record.
     pub(crate) fn conflict(self, item: &Item, event: &[u8]) -> Result<Option<Refusal>, Damaged> {
         let differs = match (self.record, item.prior) {
-            (Ok((_, stored)), _) => stored != event,
+            (Ok((_, stored)), _) => !stored.is(event),
             (Err(_), Prior::Same) => false,
             (Err(_), Prior::Known) => true,
             // Whether the others are stored hangs on this one, so it must be read.
@@ -68,7 +87,7 @@ impl State {
         let tails = if is_looked_through(self.tail.first_place) { 1 } else { 2 };
         if let Some((tail, position)) = Self::find_in(self.tails().take(tails), log, item.id_hash, id) {
             let row = tail.row(log, position).expect("the id index names records");
-            let record = Ok((row.leaf(&tail.chunks), row.event(&tail.chunks)));
+            let record = Ok((row.leaf(&tail.chunks), Stored::Event(row.event(&tail.chunks))));
             return Ok(Some(Known { position: Some(position), record }));
         }
         let log = &self.logs[log as usize];
@@ -99,7 +118,7 @@ impl State {
     /// Whether a segment has the id, as far as it can be read.
     fn is_in_parts(&self, log: &Log, id_hash: u64, id: &[u8]) -> bool {
         let mut parts = self.sealed.of(&log.parts);
-        parts.any(|part| matches!(part.find(&log.tenant, log.kind, id_hash, id), Ok(Some(_))))
+        parts.any(|part| matches!(part.find_known(&log.tenant, log.kind, id_hash, id), Ok(Some(_))))
     }
 
     /// The first batch of which no segment has records.
@@ -116,13 +135,14 @@ fn known_in(
     id_hash: u64,
     id: &[u8],
 ) -> Result<Option<Known>, Damaged> {
-    let Some(row) = part.find(tenant, kind, id_hash, id)? else { return Ok(None) };
+    let Some(Found { row, .. }) = part.find_known(tenant, kind, id_hash, id)? else { return Ok(None) };
     let position = part.segment.position_of(&part.segment.log_of_row(row)?, row)?;
     let record = part.segment.record(row).and_then(|sealed| {
         let entry = entry_of(&sealed);
         let (_, leaf) =
             entry.ok_or_else(|| part.segment.malformed("a record is no event").of(tenant, position))?;
-        Ok((leaf, sealed.event))
+        let stored = if sealed.fate.is_some() { Stored::Removed } else { Stored::Event(sealed.event) };
+        Ok((leaf, stored))
     });
     Ok(Some(Known { position: Some(position), record: record.map_err(Box::new) }))
 }
@@ -177,7 +197,7 @@ impl<'a> Logs<'a> {
         let (index, _) = log.as_ref()?;
         let (tail, position) = state.find_in_tails(*index, asked.id_hash, asked.id)?;
         let row = tail.row(*index, position).expect("the id index names records");
-        Some(prior(asked, &row.event(&tail.chunks)))
+        Some(prior(asked, &Stored::Event(row.event(&tail.chunks))))
     }
 
     fn in_parts(&self, sealed: &Arc<Parts>, kind: LogKind, asked: &Asked<'_>) -> Result<Prior, Damaged> {
@@ -199,6 +219,6 @@ impl<'a> Logs<'a> {
     }
 }
 
-fn prior(asked: &Asked<'_>, stored: &[u8]) -> Prior {
-    if asked.event == Some(stored) { Prior::Same } else { Prior::Known }
+fn prior(asked: &Asked<'_>, stored: &Stored) -> Prior {
+    if asked.event.is_some_and(|event| stored.is(event)) { Prior::Same } else { Prior::Known }
 }

@@ -161,17 +161,16 @@ impl Maker {
         self.event.clear();
         self.reader.event(row, &mut self.event)?;
         let kind = self.reader.kind(row)?;
-        let (root, counter) = self.reader.root(row)?;
+        let (secret, fate) = (self.reader.secret(row)?, self.reader.fate(row)?);
         let sealed = SealedEntry {
             stated: kind.stated,
             class: kind.class,
             received_at: self.reader.received_at(row)?,
-            root,
-            counter,
+            secret,
             event: &self.event,
+            fate: fate.as_ref(),
         };
-        let Some(secret) = sealed.secret() else { return Ok(None) };
-        Ok(sealed.made(&mut self.commits, &secret, &mut |_, _| {}))
+        Ok(sealed.made(&mut self.commits, &mut |_, _| {}))
     }
 
     /// The position of a row.

@@ -45,6 +45,8 @@ use crate::state::{Applied, Outcome, Refusal, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
+#[path = "erasing.rs"]
+mod erasing;
 #[path = "expiry.rs"]
 mod expiry;
 #[path = "living.rs"]
@@ -56,6 +58,7 @@ mod proving;
 #[path = "threads.rs"]
 mod threads;
 
+pub use erasing::{EraseError, ErasurePlan};
 pub use expiry::{Due, Expirer, Looked};
 pub use living::{PolicyError, Preview, PreviewClass};
 pub use pour::{Pour, PourStart, Poured};
@@ -239,6 +242,14 @@ struct Sealing {
     turns: Mutex<u64>,
     pace: Mutex<Pace>,
     turned: Condvar,
+    /// Batches before this place are to be sealed, whatever their number and age.
+    wanted: Arc<AtomicU64>,
+    /// The newest manifest is to be written once more.
+    again: AtomicBool,
+    /// The newest manifest is of this place.
+    stated_to: Arc<AtomicU64>,
+    /// The first batch that the journal still has.
+    journal_first: AtomicU64,
     /// Batches before this place are not needed any more.
     trim_to: Arc<AtomicU64>,
     /// Segments are being merged.
@@ -377,6 +388,10 @@ impl Ledger {
                 turns: Mutex::default(),
                 pace: Mutex::default(),
                 turned: Condvar::new(),
+                wanted: sealer.wanted.clone(),
+                stated_to: sealer.stated_to.clone(),
+                again: AtomicBool::new(false),
+                journal_first: AtomicU64::new(0),
                 trim_to: sealer.trim_to.clone(),
                 merges: sealer.merges.clone(),
                 runs: AtomicBool::new(false),
@@ -800,6 +815,7 @@ fn item_status(outcome: Outcome) -> ItemStatus {
             | Refusal::KeyMissing
             | Refusal::Told
             | Refusal::Policy
+            | Refusal::Case
             | Refusal::Outdated => ItemError::atomic(),
         }),
     }

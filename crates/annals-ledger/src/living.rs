@@ -41,6 +41,9 @@ pub enum PolicyError {
     /// Somebody else made a change at the same time.
     #[error("the tenant's policies changed meanwhile; look at them and try again")]
     Changed,
+    /// What must be read is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Box<Damaged>),
     /// It could not be stored.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -56,6 +59,7 @@ impl PolicyError {
                 ErrorKind::Invalid
             }
             Self::Life(_) | Self::Changed => ErrorKind::Conflict,
+            Self::Damaged(_) => ErrorKind::Damaged,
             Self::Commit(error) => error.kind(),
         }
     }
@@ -275,16 +279,16 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::TenantMissing`] or [`PolicyError::Own`]; or what must be read is damaged.
+    /// [`PolicyError::TenantMissing`], [`PolicyError::Own`] or [`PolicyError::Damaged`].
     pub fn preview_retention<'e>(
         &self,
         tenant: &TenantId,
         at: Timestamp,
         effort: impl Into<Effort<'e>>,
-    ) -> Result<Result<Preview, Damaged>, PolicyError> {
+    ) -> Result<Preview, PolicyError> {
         self.governed(tenant)?;
         let mut preview = Preview::default();
-        let Some(life) = self.life(tenant) else { return Ok(Ok(preview)) };
+        let Some(life) = self.life(tenant) else { return Ok(preview) };
         let effort = effort.into();
         let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
         for kind in [LogKind::Tenant, LogKind::Access] {
@@ -301,13 +305,11 @@ impl Ledger {
                 ended: false,
             };
             let left = until.saturating_sub(self.shared.clock.monotonic_us());
-            if let Err(damaged) = self.work(&mut walk, Effort { us_max: left, ..effort }) {
-                return Ok(Err(damaged));
-            }
+            self.work(&mut walk, Effort { us_max: left, ..effort }).map_err(Box::new)?;
             let is_whole = walk.ended || walk.scan.has_ended();
             preview.partial |= !is_whole;
         }
-        Ok(Ok(preview))
+        Ok(preview)
     }
 }
 

@@ -5,11 +5,14 @@ mod life;
 mod redaction;
 mod retention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use annals_event::TenantId;
 use serde::{Deserialize, Serialize};
+
+use crate::erasure::Erasures;
+use crate::removal::RemovalAt;
 
 pub use self::holds::{HOLD_TEXT_BYTES_MAX, HOLDS_MAX, Hold, HoldError};
 pub use self::life::LifeError;
@@ -35,11 +38,20 @@ pub(crate) struct Policies {
     /// How long records live, by tenant; none where nothing was ever said about it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     lives: BTreeMap<String, SharedLife>,
+    /// Cases of erasure.
+    #[serde(default, skip_serializing_if = "Erasures::is_empty")]
+    pub(crate) erasures: Erasures,
+    /// Entries of kinds 2 and 3 that are not carried out yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) removals: BTreeSet<RemovalAt>,
 }
 
 impl Policies {
     pub(crate) fn is_empty(&self) -> bool {
-        self.redaction.is_empty() && self.lives.is_empty()
+        self.redaction.is_empty()
+            && self.lives.is_empty()
+            && self.erasures.is_empty()
+            && self.removals.is_empty()
     }
 
     /// Whether nothing was said of how long any tenant's records live.

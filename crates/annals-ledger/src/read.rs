@@ -182,6 +182,7 @@ impl State {
             class: row.class,
             stated: row.stated,
             event: row.event(&tail.chunks),
+            fate: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use annals_event::filter::Known;
 use annals_event::json::Limits;
 use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
+use annals_segment::fate::Fate;
 use annals_tree::EntryKind;
 use bytes::Bytes;
 
@@ -34,8 +35,10 @@ pub struct Record {
     pub class: u16,
     /// For a statement of the log's own, the kind of its entry.
     pub stated: Option<EntryKind>,
-    /// The event's canonical bytes.
+    /// The event's canonical bytes; of one of which something was erased, as it reads now.
     pub event: Bytes,
+    /// That something of it was erased, or all of it expired.
+    pub fate: Option<Fate>,
 }
 
 impl Record {

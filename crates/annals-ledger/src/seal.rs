@@ -9,6 +9,10 @@
 //! state swapped                          readers see the segment in place of the tail, in one step
 //! old files removed, journal trimmed     up to the place of the older of the two manifests that are kept
 //! ```
+//!
+//! Segments of which something was erased or expired are rewritten in the same steps (`rewriting`).
+
+mod rewriting;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -116,6 +120,8 @@ pub enum Done {
     Sealed(u64),
     /// Segments became one of so many rows.
     Merged(u64),
+    /// A segment of so many rows was rewritten, without what was to go.
+    Rewritten(u64),
     /// There was nothing to do.
     Nothing,
 }
@@ -132,6 +138,10 @@ pub(crate) struct Sealer {
     pub(crate) trim_to: Arc<AtomicU64>,
     /// Segments are being merged.
     pub(crate) merges: Arc<AtomicBool>,
+    /// The place of the newest manifest.
+    pub(crate) stated_to: Arc<AtomicU64>,
+    /// Batches before this place are to be sealed, whatever their number and age.
+    pub(crate) wanted: Arc<AtomicU64>,
 }
 
 /// Which numbers segments have. Held for a moment; whoever takes the shelf's lock as well takes it earlier.
@@ -181,7 +191,10 @@ impl Sealer {
         let making = BTreeSet::new();
         let tidied = store.tidy(&making)?;
         let is_twofold = tidied.is_twofold;
+        let stated_to = newest.as_ref().map_or(0, |head| head.place.0);
         Ok(Self {
+            stated_to: Arc::new(AtomicU64::new(stated_to)),
+            wanted: Arc::default(),
             state,
             store,
             shelf: Mutex::new(Shelf { newest, is_untidy: false, is_twofold }),
@@ -195,13 +208,17 @@ impl Sealer {
     pub(crate) fn seal(&self) -> Result<Done, SealError> {
         let frozen = read(&self.state).sealing.clone();
         let Some(frozen) = frozen else { return Ok(Done::Nothing) };
+        if frozen.tail.records == 0 {
+            self.put_sealed(None, &frozen)?;
+            return Ok(Done::Sealed(0));
+        }
         let rows = TailRows::new(&frozen.tail);
         let made = self.make(frozen.tail.records, |store, name, seed| {
             store.write(name, |out| build::build(&rows, seed, out))
         })?;
         let differs = made.segment.same_as(&rows);
         self.compared(&made, differs)?;
-        self.put_sealed(made, &frozen)?;
+        self.put_sealed(Some(made), &frozen)?;
         Ok(Done::Sealed(frozen.tail.records))
     }
 
@@ -287,15 +304,21 @@ impl Sealer {
         self.numbers().making.remove(&number);
     }
 
-    /// Puts a segment in the place of the tail that was sealed.
-    fn put_sealed(&self, made: Made, frozen: &Frozen) -> Result<(), SealError> {
+    /// Puts a segment in the place of the tail that was sealed; none of a tail without records.
+    fn put_sealed(&self, made: Option<Made>, frozen: &Frozen) -> Result<(), SealError> {
         let mut shelf = self.shelf();
-        self.numbers().making.remove(&made.number);
         // Nobody else changes which segments there are while the shelf is held, and what is read of a file is not read under the
         // state's lock.
-        let mut parts = (*read(&self.state).sealed).clone();
-        let part = part(made, &parts, frozen.tail.order.next())?;
-        parts.push(part.clone());
+        let (mut parts, epoch) = self.parts();
+        let new = match made {
+            None => None,
+            Some(made) => {
+                self.numbers().making.remove(&made.number);
+                let part = part(made, &parts, frozen.tail.order.next())?;
+                parts.push(part.clone());
+                Some(part)
+            }
+        };
         let number = self.store.next_manifest()?;
         let head = {
             let state = read(&self.state);
@@ -312,7 +335,7 @@ impl Sealer {
             }
         };
         let is_in = |shown: &Part, index: u32, log: &Log| {
-            if shown.number == part.number {
+            if new.as_ref().is_some_and(|new| shown.number == new.number) {
                 frozen.tail.stretches.contains_key(&index)
             } else {
                 log.parts.contains(shown.slot)
@@ -321,11 +344,12 @@ impl Sealer {
         self.publish(&head, &parts, &is_in)?;
         {
             let mut state = self.state.write().expect("the ledger's thread does not panic while it writes");
-            for index in frozen.tail.stretches.keys() {
-                state.logs[*index as usize].parts.insert(part.slot);
+            if let Some(new) = &new {
+                for index in frozen.tail.stretches.keys() {
+                    state.logs[*index as usize].parts.insert(new.slot);
+                }
+                state.put(parts, epoch, new.number);
             }
-            state.sealed = Arc::new(parts);
-            state.epoch += 1;
             state.sealing = None;
         }
         self.finish(&mut shelf, head)
@@ -339,7 +363,7 @@ impl Sealer {
         self.numbers().making.remove(&made.number);
         let numbers: Vec<u64> = group.iter().map(|old| old.number).collect();
         // More may have been sealed meanwhile; what was merged stands where it stood.
-        let mut parts = (*read(&self.state).sealed).clone();
+        let (mut parts, epoch) = self.parts();
         let part = part(made, &parts, group.last().map_or(0, |part| part.seqs.end))?;
         parts.replace(&numbers, part.clone());
         let newest = shelf.newest.as_ref().expect("what is merged was sealed");
@@ -355,11 +379,22 @@ impl Sealer {
                 group.iter().for_each(|old| log.parts.remove(old.slot));
                 log.parts.insert(part.slot);
             }
-            state.sealed = Arc::new(parts);
-            state.epoch += 1;
+            state.put(parts, epoch, part.number);
         }
         self.finish(&mut shelf, head)?;
         Ok(Done::Merged(rows))
+    }
+
+    /// The segments, and which arrangement that is.
+    fn parts(&self) -> (Parts, u64) {
+        let state = read(&self.state);
+        ((*state.sealed).clone(), state.epoch)
+    }
+
+    /// Writes the newest manifest once more: nothing that was before it is kept for the sake of the one before.
+    pub(crate) fn state_again(&self) -> Result<(), SealError> {
+        let mut shelf = self.shelf();
+        if shelf.newest.is_some() { self.restate(&mut shelf) } else { Ok(()) }
     }
 
     /// Removes what is not needed any more, if that is left to be done.
@@ -427,6 +462,7 @@ impl Sealer {
     }
 
     fn finish(&self, shelf: &mut Shelf, head: Head) -> Result<(), SealError> {
+        self.stated_to.fetch_max(head.place.0, Ordering::AcqRel);
         shelf.newest = Some(head);
         shelf.is_untidy = true;
         self.tidy(shelf)

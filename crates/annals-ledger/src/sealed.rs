@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use annals_event::{LedgerSeq, Operation, Position, TenantId, Timestamp};
 use annals_segment::Damaged;
+use annals_segment::fate::Fate;
 use annals_segment::hashes::LoadedFilter;
-use annals_segment::root::Root;
-use annals_segment::segment::{LogRows, Sealed as SealedRow, Segment};
+use annals_segment::segment::{Found, LogRows, Sealed as SealedRow, Segment};
 use annals_tree::{EntryKind, Hash, Secret, entry, leaf_hash};
 
 use crate::batch::LogKind;
 use crate::bits::Bits;
 use crate::commit::Commits;
+use crate::erased::ErasedEvent;
 use crate::leaves::Leaves;
 use crate::log::{Log, received_at_ms};
 use crate::record::Record;
+use crate::removal::Change;
 
 /// Index of an open segment; given again after the segment is gone.
 pub(crate) type Slot = u16;
@@ -30,7 +32,10 @@ pub(crate) struct Part {
     /// Its number, which no other segment of the ledger ever has.
     pub(crate) number: u64,
     pub(crate) slot: Slot,
+    /// With a veil over what is to go of it.
     pub(crate) segment: Arc<Segment>,
+    /// What that is.
+    pub(crate) change: Option<Arc<Change>>,
     /// Over the ids of its events, while there is room for it in memory.
     filter: Option<Arc<LoadedFilter>>,
     /// Ledger numbers of its records.
@@ -68,6 +73,7 @@ impl Part {
             times: segment.all_times()?,
             rows: u64::from(segment.rows()),
             bytes,
+            change: None,
             segment,
         })
     }
@@ -77,7 +83,7 @@ impl Part {
         self.segment.find_log(&log.tenant, log.kind == LogKind::Access)
     }
 
-    /// The row with this id.
+    /// The row with this id that can be read.
     pub(crate) fn find(
         &self,
         tenant: &TenantId,
@@ -85,16 +91,34 @@ impl Part {
         id_hash: u64,
         id: &[u8],
     ) -> Result<Option<u32>, Damaged> {
-        let may_be_here = match &self.filter {
-            Some(filter) => filter.may_contain(id_hash),
-            // A filter only saves the look at the ids themselves.
-            None => self.segment.may_have_id(id_hash).unwrap_or(true),
-        };
-        if !may_be_here {
+        if !self.may_have(id_hash) {
             return Ok(None);
         }
         let Some(rows) = self.segment.find_log(tenant, kind == LogKind::Access)? else { return Ok(None) };
         Ok(self.segment.reader().rows_with_id(&rows, id)?.first().copied())
+    }
+
+    /// The row that has this id, be it that nobody can read it any more.
+    pub(crate) fn find_known(
+        &self,
+        tenant: &TenantId,
+        kind: LogKind,
+        id_hash: u64,
+        id: &[u8],
+    ) -> Result<Option<Found>, Damaged> {
+        if !self.may_have(id_hash) {
+            return Ok(None);
+        }
+        let Some(rows) = self.segment.find_log(tenant, kind == LogKind::Access)? else { return Ok(None) };
+        Ok(self.segment.reader().find_id(&rows, id, id_hash)?.first().copied())
+    }
+
+    fn may_have(&self, id_hash: u64) -> bool {
+        match &self.filter {
+            Some(filter) => filter.may_contain(id_hash),
+            // A filter only saves the look at the ids themselves.
+            None => self.segment.may_have_id(id_hash).unwrap_or(true),
+        }
     }
 
     /// One row as a record.
@@ -144,6 +168,15 @@ impl Parts {
         );
         self.list.push(part);
         self.bound_filters();
+    }
+
+    /// Puts others in the place of some of them.
+    pub(crate) fn change(&mut self, new: impl Fn(&Part) -> Option<Part>) {
+        for part in &mut self.list {
+            if let Some(new) = new(part) {
+                *part = Arc::new(new);
+            }
+        }
     }
 
     /// Puts one in the place of neighbours.
@@ -200,13 +233,14 @@ pub(crate) fn record_of(row: SealedRow) -> Record {
         class: row.class,
         stated: EntryKind::from_number(row.stated),
         event: row.event,
+        fate: row.fate,
     }
 }
 
 /// The entry of a sealed row, made of its event anew; none when its bytes are no event.
 pub(crate) fn entry_of(row: &SealedRow) -> Option<(Vec<u8>, Hash)> {
     let sealed = SealedEntry::of(row);
-    sealed.made(&mut Commits::default(), &sealed.secret()?, &mut |_, _| {})
+    sealed.made(&mut Commits::default(), &mut |_, _| {})
 }
 
 /// What the entry of a sealed row is made of.
@@ -214,33 +248,39 @@ pub(crate) struct SealedEntry<'a> {
     pub(crate) stated: u8,
     pub(crate) class: u16,
     pub(crate) received_at: i64,
-    pub(crate) root: Root,
-    pub(crate) counter: u16,
+    /// What the salts of its units follow from, unless it was forgotten.
+    pub(crate) secret: Option<Secret>,
     pub(crate) event: &'a [u8],
+    pub(crate) fate: Option<&'a Fate>,
 }
 
 impl<'a> SealedEntry<'a> {
     pub(crate) fn of(row: &'a SealedRow) -> Self {
-        let &SealedRow { stated, class, received_at, ref root, counter, ref event, .. } = row;
-        Self { stated, class, received_at, root: root.clone(), counter, event }
+        let &SealedRow { stated, class, received_at, ref event, ref fate, .. } = row;
+        Self { stated, class, received_at, secret: row.secret(), event, fate: fate.as_ref() }
     }
 
-    /// What the salts of its units follow from; none when it was forgotten.
-    pub(crate) fn secret(&self) -> Option<Secret> {
-        self.root.secret(self.counter)
-    }
-
-    /// The entry and its hash; none when the bytes are no event. `see` is told each unit, of an event that has any.
+    /// The entry and its hash; none when the bytes are no event. `see` is told each unit, of an event that has them all.
     pub(crate) fn made(
         &self,
         commits: &mut Commits,
-        secret: &Secret,
         see: &mut dyn FnMut(&str, &[u8]),
     ) -> Option<(Vec<u8>, Hash)> {
         let received_at_ms = received_at_ms(time(self.received_at));
         let entry = match self.stated {
             0 => {
-                let commitment = commits.commit_seen(self.event, secret, see)?;
+                let commitment = match self.fate {
+                    None => commits.commit_seen(self.event, self.secret.as_ref()?, see)?,
+                    Some(Fate::Erased(bytes)) => {
+                        let erased = ErasedEvent::decode(bytes).ok()?;
+                        // What reads is what its units make.
+                        if erased.event()? != self.event {
+                            return None;
+                        }
+                        erased.commitment()?
+                    }
+                    Some(Fate::Expired { commitment, .. }) => *commitment,
+                };
                 entry::encode_event(self.class, received_at_ms, &commitment).to_vec()
             }
             kind => {

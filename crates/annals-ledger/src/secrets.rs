@@ -38,6 +38,11 @@ struct Current {
 }
 
 impl Secrets {
+    /// The next secrets are of a root of their own.
+    pub(crate) fn renew(&mut self) {
+        self.current = None;
+    }
+
     /// `count` secrets that nobody else gets, of one root or of several that follow each other.
     pub(crate) fn lease(&mut self, count: usize, now_us: u64, entropy: &dyn Entropy) -> Vec<Lease> {
         let mut leases = Vec::new();

@@ -6,6 +6,7 @@
 
 mod heads;
 mod policies;
+mod removals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
@@ -33,6 +34,7 @@ use crate::nodes::{LogNodes, NodeError};
 use crate::order::Spot;
 use crate::policy::{Life, RedactionRule};
 use crate::rotation::{self, Told};
+use crate::removal::Removal;
 use crate::sealed::{Part, Parts};
 use crate::store::{Store, StoreError};
 use crate::system::{self, SystemEvents};
@@ -93,6 +95,8 @@ pub enum Refusal {
     TenantEnded,
     /// A change of policies cannot follow those in force.
     Policy,
+    /// A case of erasure is not where it would have to be.
+    Case,
     /// A statement was made under policies that are not in force any more.
     Outdated,
 }
@@ -195,6 +199,8 @@ pub struct State {
     pub(crate) sealing: Option<Arc<Frozen>>,
     /// All records before those.
     pub(crate) sealed: Arc<Parts>,
+    /// Entries of which not all is carried out: what they take away is still in files.
+    pub(crate) removals: Vec<Arc<Removal>>,
     /// Rises whenever records move from a tail into a segment, or from segments into another.
     pub(crate) epoch: u64,
     pub(crate) keys: Arc<RwLock<Keys>>,
@@ -229,6 +235,7 @@ impl State {
             tail: Tail::new(Place(0), 0, 0),
             sealing: None,
             sealed: Arc::default(),
+            removals: Vec::new(),
             epoch: 0,
             keys: Arc::default(),
             system: SystemEvents::default(),
@@ -249,7 +256,9 @@ impl State {
             let after = parts.iter().next_back().map_or(0, |part| part.seqs.end);
             parts.push(Arc::new(Part::new(entry.number, slot, segment, entry.bytes, after)?));
         }
-        Ok(Self::resume(manifest, parts))
+        let mut state = Self::resume(manifest, parts);
+        state.take_up_removals()?;
+        Ok(state)
     }
 
     /// What a manifest says, with its segments open; the slot of each is its index in the manifest.
@@ -392,7 +401,7 @@ impl State {
             known.map_err(|cause| ApplyError::Sealed { place: batch.place, cause: Box::new(cause) })?
         {
             return Ok(match (position, record) {
-                (Some(position), Ok((leaf, stored))) if stored == event => {
+                (Some(position), Ok((leaf, stored))) if stored.is(&event) => {
                     Outcome::Duplicate { position, leaf }
                 }
                 (Some(position), Ok(_)) => Outcome::Refused(Refusal::Conflict { position }),
@@ -430,6 +439,9 @@ impl State {
             return Ok(Outcome::Created { position, leaf });
         }
         let (position, leaf) = self.store(batch, log, row, marks);
+        if let Some(kind) = item.stated {
+            self.take_away(log, position, kind, &event);
+        }
         if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
             && let Some(hole) = self.logs[log as usize].advance(source, seq)
         {
@@ -592,6 +604,9 @@ impl State {
                 let keys = self.keys.read().expect("no holder of this lock panics");
                 keys.by_id(&end.key_id).is_none().then_some(Refusal::KeyMissing)
             }
+            Control::ErasureRequested { erasure } => self.refuse_case(|cases| cases.may_begin(erasure)),
+            Control::ErasureApproved { case, by } => self.refuse_case(|cases| cases.may_approve(case, by)),
+            Control::ErasureWithdrawn { case } => self.refuse_case(|cases| cases.may_withdraw(case)),
             _ => self.refuse_policy(control, batch.accepted_at),
         }
     }
@@ -617,6 +632,21 @@ impl State {
             | Control::HoldBegan { .. }
             | Control::HoldEnded { .. }
             | Control::TenantEnded { .. } => Self::apply_policy(&mut keys, &control, now),
+            Control::ErasureRequested { erasure } => {
+                keys.policies.erasures.begin(erasure, now.as_micros());
+            }
+            Control::ErasureApproved { case, by } => keys.policies.erasures.approve(&case, by),
+            Control::ErasureWithdrawn { case } => keys.policies.erasures.withdraw(&case),
+            Control::ErasureOrdered { case, counts } => {
+                keys.policies.erasures.order(&case, counts, now.as_micros());
+            }
+            Control::ErasureDone { case } => {
+                keys.policies.erasures.finish(&case, now.as_micros());
+            }
+            Control::RemovalsDone { entries } => {
+                drop(keys);
+                self.let_go(&entries);
+            }
             Control::ServerStarted { .. } => self.running = true,
             Control::ServerStopped => self.running = false,
             Control::TenantCreated { .. }

@@ -97,7 +97,7 @@ impl Engine {
         match self.sealing.seal(now)? {
             Done::Nothing => match self.merged.take() {
                 Some(merged) => self.sealing.merge(|sealer| sealer.put_merged(merged)),
-                None => self.sealing.merge(Sealer::merge),
+                None => self.sealing.tidy(),
             },
             done => Ok(done),
         }
@@ -148,7 +148,7 @@ impl Engine {
         let merging = sealing.clone();
         let seal = move || sealing.run(SEALING_NICENESS, 1, |this| this.seal(false));
         let merge =
-            move || merging.run(MERGING_NICENESS, MERGE_PAUSE_TICKS, |this| this.merge(Sealer::merge));
+            move || merging.run(MERGING_NICENESS, MERGE_PAUSE_TICKS, Background::tidy);
         vec![
             spawn("annals-journal", Box::new(write)),
             spawn("annals-ledger", Box::new(apply)),
@@ -248,6 +248,7 @@ impl Writer {
                 // The next seal tries again; until then it only takes space.
                 tracing::warn!(%error, "the journal could not be trimmed");
             }
+            self.shared.sealing.journal_first.store(self.journal.first().0, Ordering::Release);
         }
     }
 
@@ -601,7 +602,13 @@ impl Background {
     /// Seals a tail that is to be sealed.
     fn seal(&self, now: bool) -> Result<Done, SealError> {
         self.freeze(now);
-        let done = self.timed(|| self.sealer.seal());
+        let done = self.timed(|| {
+            let done = self.sealer.seal()?;
+            if done == Done::Nothing && self.shared.sealing.again.swap(false, Ordering::AcqRel) {
+                self.sealer.state_again()?;
+            }
+            Ok(done)
+        });
         if let Err(error) = &done {
             tracing::error!(%error, "records cannot be sealed");
         }
@@ -609,7 +616,16 @@ impl Background {
         done
     }
 
-    /// Merges.
+    /// Rewrites what something is to go of, and else merges.
+    fn tidy(&self) -> Result<Done, SealError> {
+        let now = self.shared.clock.now().as_micros();
+        match self.merge(|sealer| sealer.rewrite(now))? {
+            Done::Nothing => self.merge(Sealer::merge),
+            done => Ok(done),
+        }
+    }
+
+    /// Merges, or does what else is done to segments.
     fn merge(&self, merge: impl FnOnce(&Sealer) -> Result<Done, SealError>) -> Result<Done, SealError> {
         let done = self.timed(|| merge(&self.sealer));
         if let Err(error) = &done {
@@ -641,8 +657,9 @@ impl Background {
         let limits = self.shared.sealing.limits;
         let is_due = |state: &State| {
             let tail = &state.tail;
-            state.sealing.is_none()
-                && (limits.is_outlived_by(tail, self.shared.clock.now()) || (now && tail.records > 0))
+            let is_wanted = tail.first_place.0 < self.shared.sealing.wanted.load(Ordering::Acquire);
+            let is_old = limits.is_outlived_by(tail, self.shared.clock.now());
+            state.sealing.is_none() && (is_old || is_wanted || (now && tail.records > 0))
         };
         if is_due(&read(&self.shared.state)) {
             let mut state = self.shared.write_state();
@@ -662,7 +679,7 @@ impl Sealing {
     }
 
     /// How often that happened.
-    fn turns(&self) -> u64 {
+    pub(super) fn turns(&self) -> u64 {
         *self.turns.lock().expect("no holder of this lock panics")
     }
 
@@ -671,7 +688,7 @@ impl Sealing {
     }
 
     /// Waits until it happens again, but not for ever.
-    fn wait(&self, before: u64, patience: Duration) {
+    pub(super) fn wait(&self, before: u64, patience: Duration) {
         let turns = self.turns.lock().expect("no holder of this lock panics");
         drop(self.turned.wait_timeout_while(turns, patience, |turns| *turns == before));
     }

@@ -304,6 +304,14 @@ impl PuncturedRoot {
         self.subtrees.splice(place..place, siblings);
     }
 
+    /// The counters whose secrets were removed, rising.
+    pub fn removed(&self) -> impl Iterator<Item = Counter> + '_ {
+        let ends = self.subtrees.iter().map(|subtree| subtree.first + subtree.secrets());
+        let from = core::iter::once(0).chain(ends);
+        let to = self.subtrees.iter().map(|subtree| subtree.first).chain(core::iter::once(SECRETS_PER_ROOT));
+        from.zip(to).flat_map(|(from, to)| from..to).map(Counter)
+    }
+
     /// How many secrets are left.
     #[must_use]
     pub fn remaining(&self) -> u16 {

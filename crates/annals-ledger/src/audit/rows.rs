@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use annals_event::Timestamp;
 use annals_segment::Damaged;
+use annals_segment::fate::Fate;
 use annals_segment::hashes::LoadedFilter;
 use annals_segment::segment::{LoadedIds, LogRows, Reader, Segment};
 use annals_tree::tree::tag;
@@ -19,6 +20,7 @@ use annals_tree::{Counter, EntryKind, Hash, entry, leaf_hash};
 use super::checks::{Beside, Checks, threads};
 use super::finding::Flaw;
 use crate::batch::LogKind;
+use crate::erased::ErasedEvent;
 use crate::ids::id_hash;
 use crate::log::received_at_ms;
 
@@ -266,21 +268,34 @@ impl Checker {
         let time = Timestamp::from_micros(received);
         let stated = EntryKind::from_number(kind.stated);
         seen.tells_key = stated == Some(EntryKind::Key);
-        let commitment = Counter::new(counter)
-            .and_then(|counter| self.checks.commitment(stated, &self.event, root.lend(), counter));
+        let fate = reader.fate(row)?;
+        let commitment = match &fate {
+            None => Counter::new(counter)
+                .and_then(|counter| self.checks.commitment(stated, &self.event, root.lend(), counter)),
+            // What reads is what its units make.
+            Some(Fate::Erased(bytes)) => ErasedEvent::decode(bytes)
+                .ok()
+                .filter(|erased| erased.event().as_deref() == Some(&*self.event))
+                .and_then(|erased| erased.commitment()),
+            Some(Fate::Expired { commitment, .. }) => Some(*commitment),
+        };
         seen.leaf = time.zip(commitment).map(|(time, commitment)| match stated {
             None => leaf_hash(&entry::encode_event(kind.class, received_at_ms(time), &commitment)),
             Some(stated) => {
                 leaf_hash(&entry::encode_stating(stated, kind.class, received_at_ms(time), &self.event))
             }
         });
+        if matches!(fate, Some(Fate::Expired { .. })) {
+            // Nothing else is left of it.
+            return Ok(());
+        }
         let beside = Beside {
             operation: kind.operation,
             derived: kind.derived,
             system: kind.system,
             occurred_at: kind.timed.then(|| Timestamp::from_micros(happened)).flatten(),
         };
-        let was_just_split = stated.is_none() && commitment.is_some();
+        let was_just_split = stated.is_none() && fate.is_none() && commitment.is_some();
         let follows = self.checks.follows_at_a_glance(&beside, &self.event, was_just_split);
         if !follows || (!kind.timed && happened != received) {
             seen.flaw = Some(Flaw::Beside);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_event::{Position, UnitScratch, units};
-use annals_ledger::{AcceptOptions, Disclosed, Discloses, Done, ItemStatus, Ledger, ProveError};
+use annals_ledger::{AcceptOptions, Disclosed, Discloses, Done, ItemStatus, Ledger, ProveError, Shown};
 use annals_tree::commitment::Committer;
 use annals_tree::entry::Entry;
 use annals_tree::tile::{TileKind, bundles, encode_bundle, hash_tile, hash_tiles};
@@ -98,7 +98,8 @@ fn check(ledger: &Ledger, name: &str) {
             let record = ledger.at(&log, position).unwrap().unwrap();
             assert_eq!((found.record.position, &found.record.event), (position, &record.event));
             assert_eq!(found.record.tenant, tenant(name));
-            let mut committer = Committer::new(&found.secret);
+            let Shown::Whole(secret) = &found.shown else { panic!("nothing was erased") };
+            let mut committer = Committer::new(secret);
             units(&record.event, &mut UnitScratch::default(), |name, value| {
                 committer.unit(name.as_bytes(), value).unwrap();
             })

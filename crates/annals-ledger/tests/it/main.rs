@@ -4,6 +4,8 @@ mod basics;
 mod corpus;
 mod damage;
 mod disclosing;
+mod erasing;
+mod expiring;
 mod faults;
 mod id_damage;
 mod kept_heads;

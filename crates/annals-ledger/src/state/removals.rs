@@ -1,0 +1,127 @@
+//! Entries that take something away, while what they take is still in files.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use annals_event::Position;
+use annals_segment::Damaged;
+use annals_tree::EntryKind;
+
+use super::{Refusal, State};
+use crate::erasure::{CaseError, Erasures};
+use crate::read::{Located, TenantLog};
+use crate::removal::{Removal, RemovalAt, change_of};
+use crate::sealed::{Part, Parts};
+
+impl State {
+    /// An entry was stored that takes something away: from here on nobody reads it.
+    pub(super) fn take_away(&mut self, log: u32, position: Position, kind: EntryKind, event: &[u8]) {
+        let log = &self.logs[log as usize];
+        let name = TenantLog { tenant: log.tenant.clone(), kind: log.kind };
+        let since = log.last_received_at.map_or(0, annals_event::Timestamp::as_micros);
+        let parts = log.parts.clone();
+        let Some(removal) = Removal::read(name, (position.0, since), kind, event) else { return };
+        self.keys.write().expect("no holder of this lock panics").policies.removals.insert(removal.name());
+        self.removals.push(Arc::new(removal));
+        self.veil(|part| parts.contains(part.slot));
+    }
+
+    /// Takes up what a manifest says is still to be carried out.
+    pub(super) fn take_up_removals(&mut self) -> Result<(), Damaged> {
+        let names: Vec<RemovalAt> = {
+            let keys = self.keys.read().expect("no holder of this lock panics");
+            keys.policies.removals.iter().cloned().collect()
+        };
+        for name in names {
+            let Some(log) = name.log() else { continue };
+            let Some(Located::Sealed(part, row)) = self.locate(&log, Position(name.position))? else { continue };
+            let row = part.segment.record(row)?;
+            let Some(kind) = EntryKind::from_number(row.stated) else { continue };
+            let removal = Removal::read(log, (name.position, row.received_at), kind, &row.event);
+            self.removals.extend(removal.map(Arc::new));
+        }
+        self.veil(|_| true);
+        Ok(())
+    }
+
+    /// Puts veils over those segments of which something is to go.
+    fn veil(&mut self, is_concerned: impl Fn(&Part) -> bool) {
+        if self.removals.is_empty() {
+            return;
+        }
+        let mut parts = (*self.sealed).clone();
+        parts.change(|part| if is_concerned(part) { Some(self.veiled(part)) } else { None });
+        self.sealed = Arc::new(parts);
+        // Whoever walks over these segments begins anew behind what he has seen.
+        self.epoch += 1;
+    }
+
+    /// Puts segments in the place of those there are. They were those of `epoch`, but for the one with this number, which is new.
+    pub(crate) fn put(&mut self, mut parts: Parts, epoch: u64, number: u64) {
+        // Since then something may have been taken away, of any of them.
+        let all = self.epoch != epoch;
+        if !self.removals.is_empty() {
+            parts.change(|part| (all || part.number == number).then(|| self.veiled(part)));
+        }
+        self.sealed = Arc::new(parts);
+        self.epoch += 1;
+    }
+
+    /// A segment as it is to be read.
+    pub(crate) fn veiled(&self, part: &Part) -> Part {
+        let id_key = self.genesis.as_ref().map(|genesis| genesis.id_key).unwrap_or_default();
+        let mut part = part.clone();
+        match change_of(&part.segment, &self.removals, &id_key) {
+            Ok(change) => {
+                part.segment = change.as_ref().map_or_else(|| part.segment.unveiled(), |change| change.veil());
+                part.change = change;
+            }
+            // Nobody reads where it stands, whatever it is; and the scrubber tells of it.
+            Err(damaged) => tracing::error!(%damaged, "what is to go of a segment cannot be told"),
+        }
+        part
+    }
+
+    /// Of a case, the records of a tenant that it takes something of, and how many units; as long as that is not carried out.
+    pub(crate) fn removals_of(&self, case: &str, tenant: &str) -> (u64, u64) {
+        let removals = self.removals.iter().filter(|removal| {
+            removal.case.as_deref() == Some(case) && removal.log.tenant.as_str() == tenant
+        });
+        removals.map(|removal| removal.counts()).fold((0, 0), |(records, units), (more, of)| (records + more, units + of))
+    }
+
+    /// Whether something of a case is still to be carried out.
+    pub(crate) fn has_removal_of(&self, case: &str) -> bool {
+        self.removals.iter().any(|removal| removal.case.as_deref() == Some(case))
+    }
+
+    /// The cases that these removals are of, with the logs that they speak of.
+    pub(crate) fn cases_of(&self, names: &[RemovalAt]) -> Vec<(String, TenantLog)> {
+        let names: BTreeSet<&RemovalAt> = names.iter().collect();
+        let mut cases: Vec<(String, TenantLog)> = Vec::new();
+        for removal in self.removals.iter().filter(|removal| names.contains(&removal.name())) {
+            let Some(case) = &removal.case else { continue };
+            if !cases.iter().any(|(other, log)| other == case && *log == removal.log) {
+                cases.push((case.clone(), removal.log.clone()));
+            }
+        }
+        cases
+    }
+
+    /// Why a change of a case cannot be made.
+    pub(super) fn refuse_case(
+        &self,
+        may: impl FnOnce(&Erasures) -> Result<(), CaseError>,
+    ) -> Option<Refusal> {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        may(&keys.policies.erasures).err().map(|_| Refusal::Case)
+    }
+
+    /// Removals are carried out.
+    pub(super) fn let_go(&mut self, names: &[RemovalAt]) {
+        let names: BTreeSet<&RemovalAt> = names.iter().collect();
+        self.removals.retain(|removal| !names.contains(&removal.name()));
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        keys.policies.removals.retain(|name| !names.contains(name));
+    }
+}

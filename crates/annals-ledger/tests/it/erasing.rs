@@ -1,0 +1,260 @@
+//! Somebody is erased: out of reach at once, in no file at last, and every proof stays what it was.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annals_event::Position;
+use annals_event::filter::{Matcher, parse};
+use annals_journal::sim::SimDisk;
+use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
+use annals_ledger::{
+    AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind, NewErasure,
+    Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
+};
+
+use crate::support::{TestClock, control_log, events_of, options, send_with, store, tenant, words};
+
+const MAIL: &str = "ada@example.com";
+const ID: &str = "usr_17";
+
+/// Three disks that outlive the ledger on them.
+struct Disks {
+    journal: SimDisk,
+    signer: SimDisk,
+    segments: SimDisk,
+    clock: Arc<TestClock>,
+    opens: u64,
+}
+
+impl Disks {
+    fn new() -> Self {
+        let [journal, signer, segments] = [1, 2, 3].map(SimDisk::new);
+        Self { journal, signer, segments, clock: TestClock::new(), opens: 0 }
+    }
+
+    fn open(&mut self) -> Ledger {
+        self.opens += 1;
+        let file_options = FileOptions { reserve_bytes: 0, ..FileOptions::new(JournalId([3; 16])) };
+        let journal = |disk: &SimDisk| FileJournal::open(Arc::new(disk.clone()), &file_options).unwrap().0;
+        let parts = Parts {
+            journal: Box::new(journal(&self.journal)),
+            signer_journal: Box::new(journal(&self.signer)),
+            segments: store(&self.segments),
+            signing_seed: [9; 32],
+            clock: self.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(self.opens)),
+            observer: Arc::new(Unobserved),
+        };
+        let tail = TailLimits { records_max: 100, ..TailLimits::default() };
+        Ledger::open(parts, &Options { tail, ..options() }).unwrap().ledger
+    }
+
+    /// Whether a text stands in any file of the journal or of a manifest, where records are in clear.
+    fn has_in_clear(&self, text: &str) -> bool {
+        let has = |disk: &SimDisk| {
+            let names = disk.list().unwrap();
+            names.iter().any(|name| {
+                let bytes = disk.contents(name).unwrap();
+                bytes.windows(text.len()).any(|window| window == text.as_bytes())
+            })
+        };
+        has(&self.journal) || has(&self.segments)
+    }
+}
+
+fn event(n: u64) -> String {
+    let (id, mail) = if n.is_multiple_of(7) { (ID, MAIL) } else { ("usr_171", "ada@example.community") };
+    let target = if n % 10 == 3 { ID } else { "vid_9" };
+    let words = if n % 25 == 4 { format!("asked by {MAIL}, at once") } else { "nothing".to_owned() };
+    let by = if n % 30 == 5 { MAIL } else { "nobody" };
+    format!(
+        r#"{{"id":"e{n}","action":"video.update","actor":{{"type":"user","id":"{id}","email":"{mail}"}},"context":{{"ip":"203.0.113.{}"}},"targets":[{{"type":"video","id":"{target}"}}],"description":"{words}","metadata":{{"invited_by":"{by}","n":{n}}}}}"#,
+        n % 200
+    )
+}
+
+async fn send(ledger: &Ledger, name: &str, numbers: std::ops::Range<u64>) {
+    let events: Vec<String> = numbers.map(event).collect();
+    for events in events.chunks(50) {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let options = AcceptOptions { tenant: Some(tenant(name)), ..AcceptOptions::default() };
+        let results = send_with(ledger, &events, options).await.unwrap();
+        assert!(words(&results).iter().all(|word| word.starts_with("created")), "{:?}", words(&results));
+    }
+}
+
+fn asked(ledger: &Ledger, approvals_required: u32, text: FreeText) -> NewErasure {
+    NewErasure {
+        case: ledger.new_case(),
+        tenant: "acme".to_owned(),
+        values: vec![ID.to_owned(), MAIL.to_uppercase()],
+        text,
+        reason: "request 4711".to_owned(),
+        approvals_required,
+        by: "key-1".to_owned(),
+    }
+}
+
+/// All that reads of a log.
+fn reads(ledger: &Ledger, log: &TenantLog) -> Vec<(u64, String)> {
+    let page = ledger.feed(&FeedScope::Log(log.clone()), 0, usize::MAX).unwrap().unwrap();
+    let text = |event: &[u8]| String::from_utf8(event.to_vec()).unwrap();
+    page.records.iter().map(|record| (record.position.0, text(&record.event))).collect()
+}
+
+fn entries(ledger: &Ledger, log: &TenantLog, size: u64) -> Vec<Vec<u8>> {
+    let entry = |position| ledger.entry(log, Position(position)).unwrap().unwrap();
+    (0..size)
+        .map(|position| {
+            let entry = entry(position);
+            assert!(entry.intact, "{position}");
+            entry.bytes
+        })
+        .collect()
+}
+
+fn count(ledger: &Ledger, filter: &str) -> usize {
+    let matcher = Arc::new(Matcher::new(parse(filter).unwrap()));
+    let scope = FeedScope::Log(events_of("acme"));
+    ledger.feed_matching(&scope, 0, usize::MAX, &matcher, u64::MAX).unwrap().unwrap().records.len()
+}
+
+/// What the service does in the background, until a case is as far as that.
+async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureCase {
+    let began = Instant::now();
+    loop {
+        let found = ledger.erasure(case).unwrap();
+        if found.stage == until {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{found:?}");
+        if found.stage == ErasureStage::Approved {
+            ledger.prepare_erasure().unwrap();
+            let plan = ledger.plan_order(&found).unwrap();
+            ledger.order_erasure(plan).await.unwrap();
+            continue;
+        }
+        let gone = ledger.clear_rewritten().unwrap();
+        ledger.finish_removals(gone).await.unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Nothing that reads of `acme` speaks of the subject, whoever asks how.
+fn nobody_reads(ledger: &Ledger) {
+    for (position, text) in reads(ledger, &events_of("acme")) {
+        assert!(!text.contains(MAIL) || text.contains("ada@example.community"), "{position}: {text}");
+        assert!(!text.contains("\"usr_17\""), "{position}: {text}");
+    }
+    for filter in [
+        r#"actor.id eq "usr_17""#,
+        r#"targets.id eq "usr_17""#,
+        r#"actor.email eq "ada@example.com""#,
+        r#"metadata.invited_by eq "ada@example.com""#,
+        r#"description co "asked by ada""#,
+    ] {
+        assert_eq!(count(ledger, filter), 0, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_erased_is_out_of_reach_at_once_and_in_no_file_at_last_and_every_entry_stays() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..250).await;
+    send(&ledger, "globex", 0..30).await;
+    send(&ledger, "acme", 250..300).await;
+    let log = events_of("acme");
+    let before = entries(&ledger, &log, 300);
+    let root = ledger.subtree(&log, 8, 0).unwrap();
+    let actors = count(&ledger, r#"actor.id eq "usr_17""#);
+    assert_eq!(actors, 43);
+
+    let new = asked(&ledger, 2, FreeText::Erase);
+    let case = new.case.clone();
+    let preview = ledger.plan_erasure(&ErasureCase::of(new.clone(), 0)).unwrap().preview().clone();
+    let hits = |class, pointer: &str| preview.hits.get(&(class, pointer.to_owned())).copied().unwrap_or(0);
+    assert_eq!(hits(HitClass::Actor, "/actor/id"), 43);
+    assert_eq!(hits(HitClass::Actor, "/actor/email"), 43);
+    assert_eq!(hits(HitClass::Target, "/targets/*"), 30);
+    assert_eq!(hits(HitClass::Elsewhere, "/metadata/invited_by"), 10);
+    assert_eq!(hits(HitClass::Text, "/description"), 12);
+
+    let author = Author::System;
+    ledger.request_erasure(new, &author).await.unwrap();
+    let again = ledger.approve_erasure(&case, "key-1", &author).await.unwrap_err();
+    assert!(again.to_string().contains("this key has approved"), "{again}");
+    ledger.approve_erasure(&case, "key-2", &author).await.unwrap();
+    let ordered = carry_out(&ledger, &case, ErasureStage::Ordered).await;
+    assert_eq!((ordered.counts.unwrap().records, ordered.values.len()), (preview.counts.records, 0));
+    nobody_reads(&ledger);
+    assert_eq!(count(&ledger, r#"actor.id sw "erased-""#), 43);
+    assert_eq!(count(&ledger, r#"targets.id sw "erased-""#), 30);
+    assert_eq!(entries(&ledger, &log, 300), before);
+
+    let done = carry_out(&ledger, &case, ErasureStage::Done).await;
+    assert!(done.done_at_us.is_some());
+    nobody_reads(&ledger);
+    assert_eq!(count(&ledger, r#"actor.id sw "erased-""#), 43);
+    assert_eq!(entries(&ledger, &log, 300), before);
+    assert_eq!(ledger.subtree(&log, 8, 0).unwrap(), root);
+    assert_eq!(count_of(&ledger, "globex", MAIL), 5 + 1, "another tenant's records stay");
+    assert!(reads(&ledger, &control_log()).iter().all(|(_, text)| !text.contains("ADA@EXAMPLE.COM")));
+
+    // A sender that tries again brings nothing back.
+    let options = AcceptOptions { tenant: Some(tenant("acme")), ..AcceptOptions::default() };
+    let again = send_with(&ledger, &[&event(0)], options).await.unwrap();
+    assert_eq!(words(&again), ["duplicate 0"]);
+    ledger.stop();
+    assert!(!disks.has_in_clear("ADA@EXAMPLE.COM"), "the request is gone from journal and manifests");
+
+    let ledger = disks.open();
+    nobody_reads(&ledger);
+    assert_eq!(entries(&ledger, &log, 300), before);
+    ledger.stop();
+}
+
+/// Events of a tenant that mention a text as the sender.
+fn count_of(ledger: &Ledger, name: &str, text: &str) -> usize {
+    let log = events_of(name);
+    reads(ledger, &log).iter().filter(|(_, event)| event.contains(&format!("\"{text}\""))).count()
+}
+
+#[tokio::test]
+async fn a_case_goes_on_wherever_the_service_ended() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..300).await;
+    let log = events_of("acme");
+    let before = entries(&ledger, &log, 300);
+    let new = asked(&ledger, 1, FreeText::Keep);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    assert_eq!(ledger.erasure(&case).unwrap().stage, ErasureStage::Approved);
+    ledger.stop();
+
+    let ledger = disks.open();
+    assert_eq!(ledger.erasure(&case).unwrap().values.len(), 2, "it knows whom to erase");
+    carry_out(&ledger, &case, ErasureStage::Ordered).await;
+    ledger.stop();
+
+    // What is ordered is veiled from the journal's entry, or the manifest's.
+    let ledger = disks.open();
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 0);
+    assert_eq!(entries(&ledger, &log, 300), before);
+    ledger.seal_now().unwrap();
+    ledger.stop();
+    let ledger = disks.open();
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 0);
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 0);
+    assert_eq!(count(&ledger, r#"description co "asked by ada""#), 12, "texts are kept");
+    assert_eq!(entries(&ledger, &log, 300), before);
+    ledger.stop();
+    let access = TenantLog { tenant: tenant("acme"), kind: LogKind::Access };
+    let ledger = disks.open();
+    assert!(reads(&ledger, &access).is_empty());
+    ledger.stop();
+}
