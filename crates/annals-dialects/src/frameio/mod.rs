@@ -5,13 +5,13 @@ use std::borrow::Cow;
 
 use annals_event::filter::Condition;
 
+use crate::Vendor;
 use crate::conditions::{self, is};
 use crate::json::{Object, object};
 use crate::params::Params;
 use crate::rate::{Allowance, Rate};
 use crate::settings::{Given, Setting, Wrong};
 use crate::time::Time;
-use crate::{Refused, Vendor};
 
 mod events;
 mod names;
@@ -33,8 +33,9 @@ pub const VENDOR: Vendor = Vendor {
     // As documented of the fourth version; of the second only that it depends.
     rate: Rate { requests: 100, seconds: 60 },
     rate_headers,
+    errors_below: &[("/v4/", v4::write_error)],
     settings: SETTINGS,
-    ..Vendor::new("frameio", &["/v2/accounts", "/v2/me", "/v4/accounts"], write_error)
+    ..Vendor::new("frameio", &["/v2/accounts", "/v2/me", "/v4/accounts"], v2::write_error)
 };
 
 /// What can be set.
@@ -60,11 +61,6 @@ impl Frameio {
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
         Ok(Self { time: given.time("dialects.frameio.time")? })
     }
-}
-
-/// Each version has its own form.
-fn write_error(refused: &Refused<'_>) -> Vec<u8> {
-    if refused.path.starts_with("/v4/") { v4::write_error(refused) } else { v2::write_error(refused) }
 }
 
 /// Whose cursors a list's are.

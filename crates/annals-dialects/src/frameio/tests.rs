@@ -328,8 +328,8 @@ fn the_next_page_of_the_fourth_version_is_a_path_without_prefix_that_carries_the
 #[test]
 fn errors_have_the_form_of_their_version() {
     let body = |path, status, parameter| {
-        let refused = Refused { path, status, message: "it \"was\" so", parameter, request_id: "r" };
-        String::from_utf8((VENDOR.write_error)(&refused)).unwrap()
+        let refused = Refused { status, message: "it \"was\" so", parameter, request_id: "r" };
+        String::from_utf8(VENDOR.error(path, &refused)).unwrap()
     };
     expect![[r#"{"code":403,"message":"Forbidden","errors":[{"code":403,"status":403,"title":"Forbidden","detail":"it \"was\" so"}]}"#]]
         .assert_eq(&body("/v2/accounts/x/audit_logs", 403, None));

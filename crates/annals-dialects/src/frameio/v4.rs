@@ -178,6 +178,8 @@ pub(super) fn write_error(refused: &Refused<'_>) -> Vec<u8> {
             error.text("title", title(refused.status));
             error.text("detail", refused.message);
             if let Some(parameter) = refused.parameter {
+                // The routes' word for it, which is not the vendor's.
+                let parameter = if parameter == "cursor" { "after" } else { parameter };
                 let pointer = format!("/{}", parameter.replace('[', "/").replace(']', ""));
                 error.object("source", |source| source.text("pointer", &pointer));
             }

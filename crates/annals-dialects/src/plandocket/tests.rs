@@ -168,7 +168,7 @@ fn totals_are_in_meta_and_a_single_entry_has_one_too() {
 #[test]
 fn errors_are_written_as_documented() {
     let body = |status, message, parameter| {
-        let refused = Refused { path: "/api/v1/audit-log", status, message, parameter, request_id: "r" };
+        let refused = Refused { status, message, parameter, request_id: "r" };
         String::from_utf8((VENDOR.write_error)(&refused)).unwrap()
     };
     assert_eq!(body(404, "no such entry", None), r#"{"error":"Resource not found"}"#);
