@@ -40,6 +40,57 @@ impl Object<'_> {
         }
     }
 
+    /// A text; nothing where there is none.
+    pub fn text_if(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    /// A value of another document, digit for digit.
+    pub fn value(&mut self, name: &str, value: Value<'_>) {
+        value.write_canonical(self.member(name));
+    }
+
+    /// A value of another document, or `null`.
+    pub fn value_or_null(&mut self, name: &str, value: Option<Value<'_>>) {
+        match value {
+            Some(value) => self.value(name, value),
+            None => self.null(name),
+        }
+    }
+
+    /// An array of texts.
+    pub fn texts(&mut self, name: &str, texts: &[&str]) {
+        let out = self.member(name);
+        out.push(b'[');
+        for (index, text) in texts.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_string(text, out);
+        }
+        out.push(b']');
+    }
+
+    /// An array of one object.
+    pub fn array_of_one(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        let out = self.member(name);
+        out.push(b'[');
+        object(out, write);
+        out.push(b']');
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &str, is: bool) {
+        self.member(name).extend_from_slice(if is { b"true" } else { b"false" });
+    }
+
+    /// A whole number that may be below 0.
+    pub fn signed(&mut self, name: &str, number: i64) {
+        self.member(name).extend_from_slice(number.to_string().as_bytes());
+    }
+
     /// A whole number.
     pub fn integer(&mut self, name: &str, number: u64) {
         self.member(name).extend_from_slice(number.to_string().as_bytes());
@@ -60,6 +111,18 @@ impl Object<'_> {
 #[must_use]
 pub fn at<'a>(root: Value<'a>, path: &[&str]) -> Option<Value<'a>> {
     path.iter().try_fold(root, |value, name| value.get(name))
+}
+
+/// The text at a path of members, if there is one.
+#[must_use]
+pub fn text_if_at<'a>(root: Value<'a>, path: &[&str]) -> Option<&'a str> {
+    at(root, path).and_then(Value::as_str)
+}
+
+/// The first of an event's targets.
+#[must_use]
+pub fn first_target(event: Value<'_>) -> Option<Value<'_>> {
+    event.get("targets").and_then(|targets| targets.items().next())
 }
 
 /// The text at a path of members; empty where there is none.

@@ -6,10 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use annals_event::Timestamp;
+use annals_event::json::{Document, Kind, Limits};
+use annals_event::{TimeError, Timestamp};
 
 /// Longest names and values that count, all together, bytes.
 pub const PARAMS_BYTES_MAX: usize = 4 << 10;
+
+/// Longest body that filters are read from, bytes.
+pub const PARAMS_BODY_BYTES_MAX: usize = 16 << 10;
+
+/// From this many seconds on a time is taken for one in milliseconds, which no vendor that counts seconds takes.
+const SECONDS_MAX: i64 = 100_000_000_000;
+
+/// A second, in µs.
+const SECOND: i64 = 1_000_000;
 
 /// Longest piece of a value that a message repeats, characters.
 const SHOWN_CHARACTERS_MAX: usize = 64;
@@ -17,6 +27,15 @@ const SHOWN_CHARACTERS_MAX: usize = 64;
 /// The parameters that count, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(BTreeMap<&'static str, String>);
+
+/// The time that a value names: an instant, or where it names no more than a second or a day, all of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its first µs.
+    pub from: Timestamp,
+    /// Its last µs.
+    pub to: Timestamp,
+}
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +48,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of a parameter, which the message names first.
+    /// A refusal of a parameter, or of a member of an entry, which the message names first.
     #[must_use]
     pub fn new(parameter: &'static str, problem: impl std::fmt::Display) -> Self {
         Self { parameter, message: format!("`{parameter}` {problem}") }
@@ -52,12 +71,62 @@ impl Params {
     ///
     /// More than [`PARAMS_BYTES_MAX`] of what counts.
     pub fn read(query: &str, known: &[&'static str]) -> Result<Self, Refusal> {
+        Self::read_as(query, |said| known.iter().copied().find(|known| *known == said))
+    }
+
+    /// Reads a query string. `parameter` says which parameter a name means, if any: several may mean the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::read`].
+    pub fn read_as(query: &str, parameter: impl Fn(&str) -> Option<&'static str>) -> Result<Self, Refusal> {
         let mut params = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(name) = known.iter().find(|known| **known == name) {
-                params.insert(*name, value.into_owned());
+            if let Some(name) = parameter(&name) {
+                params.insert(name, value.into_owned());
             }
         }
+        Self::bounded(params)
+    }
+
+    /// Adds what a body says, a JSON object of texts, numbers and truth values; what the query says stands. An empty body adds
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// The body is none, a member that counts is no such value, or as [`Params::read`].
+    pub fn with_body(
+        self,
+        body: &[u8],
+        parameter: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<Self, Refusal> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(self);
+        }
+        let no_object = || Refusal::new("body", "must be a JSON object of filters, or empty");
+        if body.len() > PARAMS_BODY_BYTES_MAX {
+            return Err(Refusal::new("body", format!("is longer than {PARAMS_BODY_BYTES_MAX} bytes")));
+        }
+        let mut document = Document::default();
+        let body = document.parse(body, Limits { depth_max: BODY_DEPTH_MAX }).map_err(|_| no_object())?;
+        if body.kind() != Kind::Object {
+            return Err(no_object());
+        }
+        let Self(mut params) = self;
+        for (said, value) in body.members() {
+            let Some(name) = parameter(said) else { continue };
+            let text = match value.kind() {
+                Kind::String => value.as_str().unwrap_or_default(),
+                Kind::Number | Kind::Bool => value.token(),
+                Kind::Null => "",
+                Kind::Object | Kind::Array => return Err(Refusal::new(name, "must be a text or a number")),
+            };
+            params.entry(name).or_insert_with(|| text.to_owned());
+        }
+        Self::bounded(params)
+    }
+
+    fn bounded(mut params: BTreeMap<&'static str, String>) -> Result<Self, Refusal> {
         params.retain(|_, value| !value.is_empty());
         let longest = params.iter().max_by_key(|(_, value)| value.len()).map(|(name, _)| *name);
         let bytes: usize = params.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -110,6 +179,41 @@ impl Params {
         self.text(name).map(read).transpose()
     }
 
+    /// The parts of a value that has several, in the order given, without empty ones; none when it is not given.
+    #[must_use]
+    pub fn tokens(&self, name: &str, separator: char) -> Option<Vec<&str>> {
+        let text = self.0.get(name)?;
+        Some(text.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect())
+    }
+
+    /// A day such as `2026-11-21`, in UTC, or an RFC 3339 time, in UTC where it says no offset. A space may stand for `T`, and
+    /// for the `+` that it is in a query string.
+    ///
+    /// # Errors
+    ///
+    /// The value is neither.
+    pub fn moment(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
+        let read = |text: &str| moment(text.trim()).map_err(|error| Refusal::of_value(name, text, error));
+        self.text(name).map(read).transpose()
+    }
+
+    /// A Unix time in seconds, all of that second.
+    ///
+    /// # Errors
+    ///
+    /// The value is no whole number, or not one of seconds.
+    pub fn second(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
+        let Some(second) = self.integer(name)? else { return Ok(None) };
+        let from = second.checked_mul(SECOND).and_then(Timestamp::from_micros);
+        match from.filter(|_| second <= SECONDS_MAX) {
+            Some(from) => Ok(Some(Span { from, to: later(from, SECOND - 1) })),
+            None => {
+                let problem = "is no Unix time in seconds; milliseconds are not taken";
+                Err(Refusal::of_value(name, self.text(name).unwrap_or_default(), problem))
+            }
+        }
+    }
+
     /// An RFC 3339 time with an offset, whose `+` may have come as the space it is in a query string.
     ///
     /// # Errors
@@ -121,6 +225,39 @@ impl Params {
         };
         self.text(name).map(read).transpose()
     }
+}
+
+/// Deepest nesting of a body; filters do not nest.
+const BODY_DEPTH_MAX: usize = 16;
+
+/// So many µs later, or the last instant there is.
+fn later(at: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(at.as_micros().saturating_add(micros)).unwrap_or(Timestamp::MAX)
+}
+
+fn moment(text: &str) -> Result<Span, String> {
+    const NO_MOMENT: &str =
+        "is neither a day such as `2026-11-21` nor an RFC 3339 time such as `2026-11-21T10:00:59Z`";
+    let read = |text: &str| {
+        Timestamp::parse(text).map_err(|error| match error {
+            TimeError::Form => NO_MOMENT.to_owned(),
+            error => error.to_string(),
+        })
+    };
+    if text.len() == 10 {
+        let from = read(&format!("{text}T00:00:00Z"))?;
+        return Ok(Span { from, to: later(from, 86_400 * SECOND - 1) });
+    }
+    let mut text = text.to_owned();
+    if text.as_bytes().get(10) == Some(&b' ') {
+        text.replace_range(10..11, "T");
+    }
+    let mut text = text.replace(' ', "+");
+    let has_offset = text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']));
+    if !has_offset {
+        text.push('Z');
+    }
+    read(&text).map(|at| Span { from: at, to: at })
 }
 
 fn integer(text: &str) -> Option<i64> {
@@ -206,6 +343,80 @@ mod tests {
             let refused = at(&format!("since={wrong}")).unwrap_err();
             assert!(refused.message.starts_with("`since`: `"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_day_or_an_instant_in_utc_unless_it_says_otherwise() {
+        let at = |text: &str| {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("since", text).finish();
+            read(&query).moment("since").map(|span| {
+                let span = span.unwrap();
+                if span.from == span.to {
+                    span.from.to_string()
+                } else {
+                    format!("{}..{}", span.from, span.to)
+                }
+            })
+        };
+        let day = "2026-11-21T00:00:00.000000Z..2026-11-21T23:59:59.999999Z";
+        for (text, expected) in [
+            ("2026-11-21", day),
+            (" 2026-11-21 ", day),
+            ("9999-12-31", "9999-12-31T00:00:00.000000Z..9999-12-31T23:59:59.999999Z"),
+            ("2026-11-21T10:00:00", "2026-11-21T10:00:00.000000Z"),
+            ("2026-11-21 10:00:00", "2026-11-21T10:00:00.000000Z"),
+            ("2026-11-21T12:00:00.5 02:00", "2026-11-21T10:00:00.500000Z"),
+            ("2026-11-21T08:00:00-02:00", "2026-11-21T10:00:00.000000Z"),
+            ("2026-11-21t10:00:00z", "2026-11-21T10:00:00.000000Z"),
+        ] {
+            assert_eq!(at(text).as_deref(), Ok(expected), "{text}");
+        }
+        for wrong in [
+            "2026-02-30",
+            "2026-11-21T25:00:00",
+            "yesterday",
+            "1795255200",
+            "21.11.2026",
+            "2026-11-2é",
+            "2026-11",
+        ] {
+            assert_eq!(at(wrong).unwrap_err().parameter, "since", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_second_is_all_of_it_and_milliseconds_are_refused() {
+        let at = |text: &str| read(&format!("since={text}")).second("since").map(|span| span.unwrap());
+        let span = at("1697765051.0").unwrap();
+        assert_eq!(span.from.to_string(), "2023-10-20T01:24:11.000000Z");
+        assert_eq!(span.to.to_string(), "2023-10-20T01:24:11.999999Z");
+        for wrong in ["1697765051000", "100000000001", "-62167219201", "99999999999999999999", "2023-10-20"] {
+            assert_eq!(at(wrong).unwrap_err().parameter, "since", "{wrong}");
+        }
+        assert!(at("100000000000").is_ok() && at("-1").is_ok());
+    }
+
+    #[test]
+    fn names_may_mean_others_and_a_body_fills_what_the_query_leaves_open() {
+        let means = |said: &str| match said {
+            "since" | "from" => Some("since"),
+            "action" => Some("action"),
+            _ => None,
+        };
+        let query = Params::read_as("from=1&since=2&since=&x=3", means).unwrap();
+        assert!(query.is_empty(), "the last one is empty");
+        let query = Params::read_as("since=1&from=2", means).unwrap();
+        let both = query.clone().with_body(br#" {"from": 3, "action": "a~b", "x": []} "#, means).unwrap();
+        assert_eq!(both.pairs().collect::<Vec<_>>(), [("action", "a~b"), ("since", "2")]);
+        assert_eq!(both.tokens("action", '~'), Some(vec!["a", "b"]));
+        assert_eq!(both.tokens("x", '~'), None);
+        assert_eq!(query.clone().with_body(b"\n", means).unwrap(), query);
+        assert_eq!(query.clone().with_body(br#"{"action":null}"#, means).unwrap(), query);
+        for wrong in ["[]", "{", "action=a", "null", r#"{"action":["a"]}"#, r#"{"action":{"a":1}}"#] {
+            query.clone().with_body(wrong.as_bytes(), means).unwrap_err();
+        }
+        let long = format!(r#"{{"x":"{}"}}"#, "x".repeat(PARAMS_BODY_BYTES_MAX));
+        assert_eq!(query.with_body(long.as_bytes(), means).unwrap_err().parameter, "body");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What all requests share, and the routes.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use annals_dialects::Dialects;
+use annals_dialects::{Allowances, Dialects, Places};
 use annals_ledger::{Ledger, Record, TenantLog};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,18 +17,19 @@ use utoipa_axum::routes;
 
 use crate::access::AccessLog;
 use crate::body::Budget;
-use crate::dialects::{self, nirvana};
+use crate::dialects::{self, bigpanda, frameio, nirvana, panda, plandocket};
 use crate::docs::VerifyPage;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::request::{self, RequestIds};
+use crate::erasures::{ERASURE_APPROVALS, Eraser};
 use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, events, export, feed, ingest, keys, live, openapi, operate, prove, redaction, registry,
-    search, summary, tenants,
+    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, operate, prove, redaction, registry,
+    retention, search, summary, tenants,
 };
 
 /// Shared by all requests.
@@ -47,9 +49,17 @@ pub(crate) struct App {
     pub(crate) origin: Origin,
     /// Who cosigns checkpoints, if anybody.
     pub(crate) witnesses: Option<Arc<Witnesses>>,
+    /// Carries out what was approved.
+    pub(crate) eraser: Eraser,
     /// Reads everything again.
     pub(crate) scrubber: Option<Scrubber>,
     pub(crate) openapi: OnceLock<Bytes>,
+    /// What that says of each vendor's API.
+    pub(crate) vendors_openapi: OnceLock<BTreeMap<&'static str, Bytes>>,
+    /// Where vendors' APIs are.
+    pub(crate) places: Places,
+    /// How many requests to them keys have left.
+    pub(crate) allowances: Mutex<Allowances>,
 }
 
 /// A server's way to its end.
@@ -78,6 +88,10 @@ pub struct Settings {
     pub witnessing: Option<Witnessing>,
     /// How often logs that changed go into the registry; none for never.
     pub register_every: Option<Duration>,
+    /// How often what is due expires; none for never.
+    pub expire_every: Option<Duration>,
+    /// How many keys must approve a case of erasure, the one that asks among them.
+    pub erasure_approvals: u32,
     /// How everything is read again; none for not at all.
     pub scrubbing: Option<Scrubbing>,
     /// What `/verify` shows.
@@ -93,6 +107,8 @@ impl Default for Settings {
             dialects: Dialects::default(),
             witnessing: None,
             register_every: None,
+            expire_every: None,
+            erasure_approvals: ERASURE_APPROVALS,
             scrubbing: None,
             verify_page: None,
         }
@@ -116,10 +132,13 @@ impl App {
         let witnesses = witnesses.map(|asked| Witnesses::new(ledger.clone(), metrics.clone(), asked));
         Arc::new(Self {
             witnesses: witnesses.map(Arc::new),
+            eraser: Eraser::new(ledger.clone()),
             scrubber: settings.scrubbing.map(|scrubbing| Scrubber::new(ledger.clone(), scrubbing)),
             access: Arc::new(AccessLog::new(ledger.clone(), settings.access_strict)),
             ledger,
             metrics,
+            places: settings.dialects.places(),
+            allowances: Mutex::default(),
             settings,
             stage: watch::Sender::new(Stage::Serving),
             bodies: Arc::default(),
@@ -128,6 +147,7 @@ impl App {
             request_ids: RequestIds::new(u64::from_be_bytes(prefix)),
             origin,
             openapi: OnceLock::new(),
+            vendors_openapi: OnceLock::new(),
         })
     }
 
@@ -159,8 +179,16 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feed::feed))
         .routes(routes!(live::live))
         .routes(routes!(feed::access))
+        .routes(routes!(bigpanda::list))
+        .routes(routes!(frameio::audits))
+        .routes(routes!(frameio::events))
+        .routes(routes!(frameio::me))
+        .routes(routes!(frameio::list))
+        .routes(routes!(panda::list, panda::list_by_post))
         .routes(routes!(nirvana::list))
         .routes(routes!(nirvana::entry))
+        .routes(routes!(plandocket::list))
+        .routes(routes!(plandocket::entry))
         .routes(routes!(bundle::bundle))
         .routes(routes!(bundle::head))
         .routes(routes!(bundle::log))
@@ -173,7 +201,16 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prove::log_checkpoint))
         .routes(routes!(prove::tile))
         .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::end))
         .routes(routes!(redaction::get, redaction::put))
+        .routes(routes!(erasures::list, erasures::create))
+        .routes(routes!(erasures::get))
+        .routes(routes!(erasures::approve))
+        .routes(routes!(erasures::withdraw))
+        .routes(routes!(retention::get, retention::put))
+        .routes(routes!(retention::preview))
+        .routes(routes!(holds::list, holds::begin))
+        .routes(routes!(holds::release))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::end))
@@ -194,8 +231,9 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
 /// The routes, ready to serve.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
-    app.openapi.get_or_init(|| openapi::finish(document));
-    wrapped(router.merge(dialects::aliases()), app)
+    let document = app.openapi.get_or_init(|| openapi::finish(document));
+    app.vendors_openapi.get_or_init(|| dialects::documents::of_vendors(document));
+    dialects::placed(wrapped(router, app.clone()), app)
 }
 
 /// Routes with all that every request passes through.

@@ -72,6 +72,11 @@ impl Caller {
         })
     }
 
+    /// The key, as approvals name it.
+    pub(crate) fn author_name(&self) -> String {
+        self.key_id.0.clone()
+    }
+
     /// Whoever stands behind a change in the control plane.
     pub(crate) fn author(&self) -> Author {
         Author::Key(self.key_id.clone())
@@ -112,7 +117,8 @@ impl Asker {
 }
 
 impl Call {
-    fn of(parts: &Parts) -> Self {
+    /// What these say.
+    pub(crate) fn of(parts: &Parts) -> Self {
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         Self {
             method: parts.method.clone(),
@@ -140,11 +146,19 @@ impl FromRequestParts<Arc<App>> for Asker {
 
 /// Finds the key that a request shows.
 pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    authenticate_with(app, headers, None)
+}
+
+/// As [`authenticate`], of a request that may also show its key elsewhere.
+pub(crate) fn authenticate_with(
+    app: &App,
+    headers: &HeaderMap,
+    elsewhere: Option<&str>,
+) -> Result<Caller, Problem> {
     let refuse = |detail: &'static str| Problem::new(Code::Unauthenticated, detail);
-    let shown = headers
-        .get(header::AUTHORIZATION)
-        .ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?;
-    let shown = shown.to_str().unwrap_or_default().trim();
+    let shown = headers.get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or_default());
+    let shown = shown.or(elsewhere);
+    let shown = shown.ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?.trim();
     let secret = match shown.split_once(' ') {
         Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
         Some(_) => return Err(refuse("the header `Authorization` must be `Bearer annals_…`")),

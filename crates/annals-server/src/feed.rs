@@ -259,7 +259,7 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
         records,
         write: page::as_sent(feed.reading.for_platform),
         lines: wants_lines(headers),
-        opening: "{\"records\":[",
+        opening: "{\"records\":[".into(),
         closing: format!("],\"next\":{next},\"size\":{size}}}").into_bytes(),
     };
     let mut headers = HeaderMap::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use annals_ledger::{Health, Scope};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -274,9 +274,22 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 /// Describes every route: this document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "operate",
-    responses((status = 200, description = "An OpenAPI 3.1 document", body = serde_json::Value)),
+    params(("dialect" = Option<String>, Query, description = "Only the routes of this vendor's API")),
+    responses(
+        (status = 200, description = "An OpenAPI 3.1 document", body = serde_json::Value),
+        (status = 400, description = "`dialect` names no vendor", body = ProblemBody, content_type = "application/problem+json"),
+    ),
     security(()),
 )]
-pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, app.openapi.get().cloned().unwrap_or_default())
+pub(crate) async fn openapi(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let params = annals_dialects::Params::read(uri.query().unwrap_or_default(), &["dialect"])?;
+    let document = match params.text("dialect") {
+        None => app.openapi.get().cloned(),
+        Some(vendor) => {
+            let documents = app.vendors_openapi.get();
+            let document = documents.and_then(|documents| documents.get(vendor).cloned());
+            Some(document.ok_or_else(|| crate::query::value("dialect", "names no vendor whose API is answered here"))?)
+        }
+    };
+    Ok(json(StatusCode::OK, document.unwrap_or_default()))
 }

@@ -1,5 +1,7 @@
 //! Pages of records, written piece by piece.
 
+use std::borrow::Cow;
+
 use annals_ledger::Record;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -21,7 +23,7 @@ pub(crate) struct Page<W> {
     /// One record a line, and nothing else.
     pub(crate) lines: bool,
     /// What comes before the records: the answer's beginning up to their array's `[`.
-    pub(crate) opening: &'static str,
+    pub(crate) opening: Cow<'static, str>,
     /// What comes after them: `]` and the answer's end.
     pub(crate) closing: Vec<u8>,
 }

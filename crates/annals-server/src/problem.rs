@@ -82,10 +82,18 @@ codes! {
     TenantUnknown = "tenant_unknown", Missing, "the tenant does not exist";
     EventUnknown = "event_unknown", Missing, "the event does not exist";
     KeyUnknown = "key_unknown", Missing, "the key does not exist";
+    HoldUnknown = "hold_unknown", Missing, "there is no such hold";
+    ErasureUnknown = "erasure_unknown", Missing, "there is no such case of erasure";
     CheckpointUnknown = "checkpoint_unknown", Missing, "no checkpoint of that size is kept";
     TileUnknown = "tile_unknown", Missing, "there is no such tile";
     HeadUnknown = "head_unknown", Missing, "the registry does not name the log yet";
+    TenantEnded = "tenant_ended", Conflict, "the tenant has ended";
+    TenantHeld = "tenant_held", Conflict, "a hold stands on the tenant";
+    TenantOwn = "tenant_own", Conflict, "the tenant is annals' own";
+    PolicyChanged = "policy_changed", Conflict, "somebody else changed the tenant's policies";
     Busy = "busy", Busy, "too much is waiting";
+    ErasureState = "erasure_state", Conflict, "the case of erasure is not where it would have to be";
+    RateLimited = "rate_limited", Busy, "the key has made too many requests";
     Stopping = "stopping", Busy, "the server is stopping";
     Uncertain = "uncertain", Uncertain, "the events may or may not be stored";
     DiskFull = "disk_full", Unavailable, "the disk is full";
@@ -102,6 +110,7 @@ fn status(code: Code) -> StatusCode {
     match (code.kind(), code) {
         (_, Code::BodyBytes | Code::BatchItems | Code::BatchBytes) => StatusCode::PAYLOAD_TOO_LARGE,
         (_, Code::MediaType | Code::ContentEncoding) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        (_, Code::RateLimited) => StatusCode::TOO_MANY_REQUESTS,
         (_, Code::BodySlow) => StatusCode::REQUEST_TIMEOUT,
         (_, Code::Unauthenticated) => StatusCode::UNAUTHORIZED,
         (_, Code::Method) => StatusCode::METHOD_NOT_ALLOWED,
@@ -137,13 +146,15 @@ pub struct Problem {
     detail: Cow<'static, str>,
     pointer: Option<String>,
     parameter: Option<String>,
+    /// Seconds after which trying again makes sense, where the code alone does not say.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     /// A problem for people to read in `detail`: the thing first, then what was wrong, then a way out.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), pointer: None, parameter: None }
+        Self { code, detail: detail.into(), pointer: None, parameter: None, retry_after: None }
     }
 
     /// In which member of the body, as a JSON Pointer.
@@ -156,6 +167,18 @@ impl Problem {
     #[must_use]
     pub fn in_parameter(self, name: impl Into<String>) -> Self {
         Self { parameter: Some(name.into()), ..self }
+    }
+
+    /// Trying again makes sense after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// In which query parameter it is, if in one.
+    #[must_use]
+    pub fn parameter(&self) -> Option<&str> {
+        self.parameter.as_deref()
     }
 
     /// Its code.
@@ -224,7 +247,7 @@ impl IntoResponse for Problem {
         if self.code == Code::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"annals\""));
         }
-        if let Some(seconds) = retry_after(self.code) {
+        if let Some(seconds) = self.retry_after.or_else(|| retry_after(self.code)) {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         let mut response = (self.status(), headers).into_response();
@@ -327,6 +350,7 @@ const ITEM_TITLES: &[(&str, &str)] = &[
     ("tenant_mismatch", "the event names another tenant than the key's"),
     ("tenant_required", "a platform key's event must name its tenant"),
     ("tenant_unknown", "the tenant does not exist"),
+    ("tenant_ended", "the tenant has ended"),
 ];
 
 /// Every code an item can carry.

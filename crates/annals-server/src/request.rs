@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use annals_dialects::Vendor;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -13,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::dialects;
+use crate::dialects::{self, Addressed};
 use crate::problem::{Code, Problem};
 
 /// Longest `X-Request-Id` taken over, bytes.
@@ -61,7 +60,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let id = app.request_ids.of(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
-    let vendor = Vendor::of_path(request.uri().path());
+    let addressed = request.extensions().get::<Addressed>().cloned();
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -77,8 +76,8 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         app.metrics.problem(problem.code().as_str());
         span.in_scope(|| tracing::debug!(code = problem.code().as_str(), "refused"));
-        match vendor {
-            Some(vendor) => dialects::refuse(vendor, &problem, &mut response),
+        match &addressed {
+            Some(addressed) => dialects::refuse(addressed, &problem, id.as_str(), &mut response),
             None => {
                 *response.body_mut() = Body::from(problem.body(id.as_str()));
                 let kind = HeaderValue::from_static("application/problem+json");
@@ -86,6 +85,9 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
             }
         }
         response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    if let Some(addressed) = &addressed {
+        dialects::tell_allowance(addressed, &mut response);
     }
     set_headers(response.headers_mut(), &id);
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));

@@ -354,7 +354,7 @@ fn answer(
         records: found.records,
         write: page::as_sent(reading.for_platform),
         lines,
-        opening: "{\"events\":[",
+        opening: "{\"events\":[".into(),
         closing: closing.into_bytes(),
     };
     page.answer(headers)

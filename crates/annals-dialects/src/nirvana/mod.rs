@@ -1,22 +1,40 @@
 //! Nirvana Labs: `GET /v1/audit_logs` and `GET /v1/audit_logs/{audit_log_id}`. `README.md` beside this file says what is
 //! documented, and how we read what is not.
 
+use std::borrow::Cow;
+
 use annals_event::Timestamp;
-use annals_event::filter::{Comparison, Condition, Decimal, Field, Literal, Part, Path, Subject, Test, fold};
+use annals_event::filter::{Comparison, Condition, Decimal, Field, Literal, Path, Subject, Test};
 use annals_event::json::Value;
 
-use crate::Vendor;
-use crate::json::{at, object, text_at};
+use crate::conditions::{self, is};
+use crate::json::{at, first_target, object, text_at, text_if_at};
 use crate::list::{Direction, List, Page, PageSize, SortKey};
 use crate::params::{Params, Refusal};
+use crate::settings::{Given, Setting, Wrong};
+use crate::{Api, Envelope, Refused, Shown, Vendor, known};
+
+pub use crate::time::Time as CreatedAt;
 
 /// Where it is, and what its errors look like.
-pub const VENDOR: Vendor = Vendor {
-    name: "nirvana",
-    root: "/v1/audit_logs",
-    page_size: PageSize { default: 10, min: 10, max: 100 },
-    write_error,
-};
+pub const VENDOR: Vendor =
+    Vendor { settings: SETTINGS, ..Vendor::new("nirvana", &["/v1/audit_logs"], write_error) };
+
+/// How many entries a page has.
+pub const PAGE_SIZE: PageSize = PageSize { default: 10, min: 10, max: 100 };
+
+/// What can be set.
+const SETTINGS: &[Setting] = &[
+    Setting::time("dialects.nirvana.time"),
+    Setting::one(
+        "dialects.nirvana.actor_type_other",
+        "as_sent",
+        "\"as_sent\"",
+        "Actors in Nirvana's entries that are neither `user` nor `api_key`: `as_sent`, or shown as `api_key`.",
+    ),
+    Setting::window_days("dialects.nirvana.window_days"),
+    Setting::limits("dialects.nirvana.limits"),
+];
 
 /// The parameter that says the size of a page.
 pub const LIMIT: &str = "limit";
@@ -58,16 +76,6 @@ pub struct Nirvana {
     pub actor_type_other: ActorTypeOther,
 }
 
-/// What `created_at` is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CreatedAt {
-    /// The client's time, or where it sent none the time of receipt.
-    #[default]
-    Occurred,
-    /// The time of receipt: who polls by time misses no late event.
-    Received,
-}
-
 /// How actors are shown that are neither `user` nor `api_key`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ActorTypeOther {
@@ -79,6 +87,19 @@ pub enum ActorTypeOther {
 }
 
 impl Nirvana {
+    /// What was set.
+    ///
+    /// # Errors
+    ///
+    /// A value that does not fit.
+    pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
+        let types = [("as_sent", ActorTypeOther::AsSent), ("api_key", ActorTypeOther::ApiKey)];
+        Ok(Self {
+            time: given.time("dialects.nirvana.time")?,
+            actor_type_other: given.one_of("dialects.nirvana.actor_type_other", &types)?,
+        })
+    }
+
     /// Whose cursors these are: with other settings the same question has other answers, in another order.
     #[must_use]
     pub fn view(&self) -> &'static str {
@@ -96,23 +117,18 @@ impl Nirvana {
     ///
     /// A time, number or sort that cannot be read.
     pub fn read(&self, mut params: Params) -> Result<List, Refusal> {
-        let limit = VENDOR.page_size.read(&params, LIMIT)?;
+        let limit = PAGE_SIZE.read(&params, LIMIT)?;
         params.take(LIMIT);
         let cursor = params.take(CURSOR);
         let order = self.order(params.text("sort"))?;
-        Ok(List { condition: self.condition(&params)?, order, limit, cursor, asked: params })
+        let condition = self.condition(&params)?;
+        Ok(List { order, limit, cursor, ..List::new(condition, self.time, params) })
     }
 
     /// Every filter finds what its member shows; all of them together.
     fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
-        let is = |name: &str, path: &[&str]| params.text(name).map(|text| Condition::texts(path, [text]));
-        let created_at = |comparison, at| {
-            let field = match self.time {
-                CreatedAt::Occurred => Field::OccurredAt,
-                CreatedAt::Received => Field::ReceivedAt,
-            };
-            Condition::Field(field, Test::Order(comparison, Literal::Time(at)))
-        };
+        let is = |name: &str, path: &[&str]| params.text(name).map(|text| is(path, text));
+        let created_at = |comparison, at| self.time.is(comparison, at);
         let all = [
             is("action", &["action"]),
             is("actor_id", &["actor", "id"]),
@@ -121,7 +137,7 @@ impl Nirvana {
             params.time("created_at_min")?.map(|at| created_at(Comparison::AtLeast, at)),
             params.time("created_at_max")?.map(|at| created_at(Comparison::AtMost, at)),
             is("method", &["request", "method"]),
-            params.text("path").map(path_contains),
+            params.text("path").map(|text| conditions::contains(&["request", "path"], text)),
             params.integer("status_code_min")?.map(|code| status_code(Comparison::AtLeast, code)),
             params.integer("status_code_max")?.map(|code| status_code(Comparison::AtMost, code)),
             target(params),
@@ -149,8 +165,7 @@ impl Nirvana {
                 ));
             };
             let key = match (field, self.time) {
-                ("created_at", CreatedAt::Occurred) => SortKey::OccurredAt,
-                ("created_at", CreatedAt::Received) => SortKey::ReceivedAt,
+                ("created_at", time) => time.sort_key(),
                 ("status_code", _) => SortKey::StatusCode,
                 _ => return Err(wrong("takes the fields `created_at` and `status_code`")),
             };
@@ -170,10 +185,7 @@ impl Nirvana {
     /// Writes a record as an entry of a list, or the answer about it alone.
     pub fn write_entry(&self, record: &Subject<'_>, out: &mut Vec<u8>) {
         let event = record.event;
-        let created_at = match self.time {
-            CreatedAt::Occurred => record.known.occurred_at,
-            CreatedAt::Received => record.known.received_at,
-        };
+        let created_at = self.time.of(&record.known);
         let actor_type = match (text_at(event, &["actor", "type"]), self.actor_type_other) {
             (USER, _) => USER,
             (sent, ActorTypeOther::AsSent) => sent,
@@ -194,7 +206,7 @@ impl Nirvana {
             let code = at(event, &["request", "status_code"]).and_then(Value::as_u64);
             entry.integer("status_code", code.unwrap_or(0));
             entry.text("user_agent", text_at(event, &["context", "user_agent"]));
-            match event.get("targets").and_then(|targets| targets.items().next()) {
+            match first_target(event) {
                 Some(first) => entry.object("target", |target| {
                     target.text("id", text_at(first, &["id"]));
                     target.text("type", text_at(first, &["type"]));
@@ -221,8 +233,8 @@ pub fn list_closing(page: &Page<'_>) -> Vec<u8> {
     out
 }
 
-fn write_error(status: u16, message: &str) -> Vec<u8> {
-    let code = match status {
+fn write_error(refused: &Refused<'_>) -> Vec<u8> {
+    let code = match refused.status {
         401 => "unauthorized",
         403 => "forbidden",
         404 => "not_found",
@@ -235,7 +247,7 @@ fn write_error(status: u16, message: &str) -> Vec<u8> {
     };
     let mut out = Vec::new();
     object(&mut out, |error| {
-        error.text("message", message);
+        error.text("message", refused.message);
         error.text("code", code);
     });
     out
@@ -246,11 +258,6 @@ fn time(at: Timestamp) -> String {
     let text = at.to_string();
     let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
     format!("{digits}Z")
-}
-
-fn path_contains(text: &str) -> Condition {
-    let test = Test::Text { part: Part::Anywhere, text: fold(text).into(), folded: true };
-    Condition::Field(Field::Member(Path::new(&["request", "path"])), test)
 }
 
 /// A code on this side of a bound. An event without one is shown with 0 and found as such.
@@ -271,11 +278,90 @@ fn status_code(comparison: Comparison, bound: i64) -> Condition {
 
 /// One and the same target has this id and this type.
 fn target(params: &Params) -> Option<Condition> {
-    let parts = [("target_id", "id"), ("target_type", "type")];
-    let given =
-        parts.iter().filter_map(|(name, member)| Some(Condition::texts(&[member], [params.text(name)?])));
-    let all: Vec<_> = given.collect();
-    (!all.is_empty()).then(|| Condition::Element(Path::new(&["targets"]), Box::new(Condition::All(all))))
+    let given = [("target_id", "id"), ("target_type", "type")].into_iter();
+    conditions::target(given.filter_map(|(name, member)| Some(is(&[member], params.text(name)?))).collect())
+}
+
+impl Api for Nirvana {
+    fn vendor(&self) -> &'static Vendor {
+        &VENDOR
+    }
+
+    fn view(&self) -> Cow<'static, str> {
+        self.view().into()
+    }
+
+    fn time(&self) -> CreatedAt {
+        self.time
+    }
+
+    fn page_size(&self) -> PageSize {
+        PAGE_SIZE
+    }
+
+    fn size_parameter(&self) -> &'static str {
+        LIMIT
+    }
+
+    fn parameter(&self, said: &str) -> Option<&'static str> {
+        known(said, PARAMETERS, &[])
+    }
+
+    fn read(&self, params: Params) -> Result<List, Refusal> {
+        self.read(params)
+    }
+
+    fn write_entry(&self, record: &Subject<'_>, _: &Params, out: &mut Vec<u8>) {
+        self.write_entry(record, out);
+    }
+
+    fn envelope(&self, shown: &Shown<'_>) -> Envelope {
+        let page = Page { next: shown.next, previous: shown.previous, total: shown.total.unwrap_or(0) };
+        Envelope { opening: LIST_OPENING.into(), closing: list_closing(&page), headers: Vec::new() }
+    }
+
+    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        read_entry(entry, out)
+    }
+}
+
+/// Writes an entry as an event. What an entry shows as empty, the event does not have.
+fn read_entry(entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let text = |path: &[&str]| text_if_at(entry, path).filter(|text| !text.is_empty());
+    let needed = |name: &'static str| text(&[name]).ok_or_else(|| Refusal::new(name, "must be a text"));
+    let (id, action, created_at) = (needed("id")?, needed("action")?, needed("created_at")?);
+    let actor = ["id", "name", "type"].map(|name| (name, text(&["actor", name])));
+    if let [(_, None), _, (_, None)] = actor {
+        return Err(Refusal::new("actor", "has neither an id nor a type"));
+    }
+    object(out, |event| {
+        event.text("id", id);
+        event.text("occurred_at", created_at);
+        event.text("action", action);
+        event.object("actor", |out| {
+            for (name, text) in actor {
+                out.text_if(name, text);
+            }
+        });
+        event.object("context", |context| {
+            context.text_if("ip", text(&["client_ip"]));
+            context.text_if("user_agent", text(&["user_agent"]));
+        });
+        event.object("request", |request| {
+            request.text_if("method", text(&["method"]));
+            request.text_if("path", text(&["path"]));
+            if let Some(code) = at(entry, &["status_code"]).and_then(Value::as_u64).filter(|code| *code > 0) {
+                request.integer("status_code", code);
+            }
+        });
+        if let Some(target) = entry.get("target").filter(|target| !target.is_empty()) {
+            event.array_of_one("targets", |out| {
+                out.text_if("id", text_if_at(target, &["id"]));
+                out.text_if("type", text_if_at(target, &["type"]));
+            });
+        }
+    });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -237,4 +237,21 @@ proptest! {
             prop_assert_eq!(List { cursor: None, ..list }, back);
         }
     }
+
+    #[test]
+    fn what_the_wire_can_carry_stays(event in crate::testing::events()) {
+        crate::testing::keeps(&Nirvana::default(), &event);
+    }
+}
+
+#[test]
+fn an_entry_without_what_an_event_needs_is_refused_by_its_name() {
+    let told = |entry: &str| {
+        crate::testing::collected(&Nirvana::default(), entry).map_err(|refusal| refusal.message)
+    };
+    assert_eq!(told("{}").unwrap_err(), "`id` must be a text");
+    let entry = r#"{"id":"e1","action":"a","actor":{"id":"","name":"","type":"system"},"created_at":"2026-11-21T10:00:00Z","status_code":0,"target":null}"#;
+    expect![[r#"{"id":"e1","occurred_at":"2026-11-21T10:00:00Z","action":"a","actor":{"type":"system"},"context":{},"request":{}}"#]]
+        .assert_eq(&told(entry).unwrap());
+    assert_eq!(told(&entry.replace("system", "")).unwrap_err(), "`actor` has neither an id nor a type");
 }

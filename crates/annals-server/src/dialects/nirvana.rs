@@ -2,17 +2,11 @@
 
 use std::sync::Arc;
 
-use annals_dialects::Params;
-use annals_dialects::nirvana::{LIMIT, LIST_OPENING, PARAMETERS, VENDOR, list_closing};
-use annals_ledger::Record;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::{Found, find, with_subject};
-use crate::app::{self, App};
-use crate::auth::Asker;
-use crate::page::Page;
+use super::VendorCall;
+use crate::app::App;
 use crate::problem::Problem;
 use crate::query::PathText;
 
@@ -48,23 +42,14 @@ use crate::query::PathText;
         (status = 401, description = "No valid key", body = NirvanaError),
         (status = 403, description = "The key may not read here, or names no tenant", body = NirvanaError),
         (status = 404, description = "The tenant does not exist", body = NirvanaError),
+        (status = 429, description = "The key has made too many requests", body = NirvanaError),
         (status = 500, description = "What must be read is damaged", body = NirvanaError),
         (status = 503, description = "The search takes more than 5 s, or too many wait", body = NirvanaError),
     ),
     security(("key" = ["read"])),
 )]
-pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    let nirvana = app.settings.dialects.nirvana;
-    let read = |query: &str| nirvana.read(Params::read(query, PARAMETERS)?);
-    let asker = asker.of_vendor(&VENDOR);
-    let found = Found::look_up(&app, &asker, (&VENDOR, nirvana.view()), LIMIT, read).await?;
-    let (next, previous) = (found.next.as_deref(), found.previous.as_deref());
-    let closing = list_closing(&annals_dialects::Page { next, previous, total: found.total });
-    let write = move |record: &Record, out: &mut Vec<u8>| {
-        with_subject(record, |record| nirvana.write_entry(record, out))
-    };
-    Page { records: found.records, write, lines: false, opening: LIST_OPENING, closing }
-        .answer(HeaderMap::new())
+pub(crate) async fn list(State(app): State<Arc<App>>, call: VendorCall) -> Result<Response, Problem> {
+    call.list(&app, app.settings.dialects.nirvana).await
 }
 
 /// Reads one audit log as Nirvana Labs does.
@@ -82,20 +67,17 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Re
         (status = 401, description = "No valid key", body = NirvanaError),
         (status = 403, description = "The key may not read here, or names no tenant", body = NirvanaError),
         (status = 404, description = "There is no such entry", body = NirvanaError),
+        (status = 429, description = "The key has made too many requests", body = NirvanaError),
         (status = 500, description = "What must be read is damaged", body = NirvanaError),
     ),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn entry(
     State(app): State<Arc<App>>,
-    asker: Asker,
+    call: VendorCall,
     PathText(id): PathText,
 ) -> Result<Response, Problem> {
-    let asker = asker.of_vendor(&VENDOR);
-    let record = find(&app, &asker, &id).await?;
-    let mut out = Vec::new();
-    with_subject(&record, |record| app.settings.dialects.nirvana.write_entry(record, &mut out))?;
-    Ok(app::json(StatusCode::OK, out))
+    call.entry(&app, app.settings.dialects.nirvana, &id).await
 }
 
 /// A page of Nirvana Labs.

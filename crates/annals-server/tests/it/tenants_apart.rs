@@ -23,6 +23,8 @@ enum For {
     Tenant(&'static str, u16),
     /// A key with the scope `read` or this dialect, else as [`For::Tenant`]; that a platform key names none is a refusal.
     Vendor(&'static str),
+    /// As [`For::Vendor`], where the path names the tenant.
+    Account(&'static str),
     /// A key with the scope, which sees its own; no tenant can be named.
     Own(&'static str),
     /// A platform key with the scope.
@@ -62,6 +64,15 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/access", row(For::Tenant("read", 400), 200)),
         ("GET /v1/audit_logs", row(For::Vendor("nirvana"), 200)),
         ("GET /v1/audit_logs/{id}", at_event(For::Vendor("nirvana"))),
+        ("GET /resources/v2.0/audit/logs", row(For::Vendor("bigpanda"), 200)),
+        ("GET /audit-logs", row(For::Vendor("panda"), 200)),
+        ("POST /audit-logs", Row { body: r#"{"category":"a"}"#, ..row(For::Vendor("panda"), 200) }),
+        ("GET /v2/accounts/{account_id}/audit_logs", row(For::Account("frameio"), 200)),
+        ("GET /v2/accounts/{account_id}/events", row(For::Account("frameio"), 200)),
+        ("GET /v2/me", row(For::Vendor("frameio"), 200)),
+        ("GET /v4/accounts/{account_id}/audit_logs", row(For::Account("frameio"), 200)),
+        ("GET /api/v1/audit-log", row(For::Vendor("plandocket"), 200)),
+        ("GET /api/v1/audit-log/{id}", Row { path: "1", ..row(For::Vendor("plandocket"), 200) }),
         ("GET /v1/bundle", row(For::Tenant("export", 400), 200)),
         ("GET /v1/bundle/head", row(For::Tenant("export", 400), 200)),
         ("GET /v1/bundle/log", Row { query: "size=1", ..row(For::Tenant("export", 400), 200) }),
@@ -74,6 +85,17 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/log/tile/{path}", Row { path: "entries/000.p/1", ..row(verify, 200) }),
         ("GET /v1/redaction", row(For::Tenant("admin", 400), 200)),
         ("PUT /v1/redaction", Row { body: r#"{"rules":[]}"#, ..row(For::Tenant("admin", 400), 200) }),
+        ("GET /v1/retention", row(For::Tenant("admin", 400), 200)),
+        ("PUT /v1/retention", Row { body: r#"{"rules":[]}"#, ..row(For::Tenant("admin", 400), 200) }),
+        ("GET /v1/retention/preview", Row { query: "at=2030-01-01", ..row(For::Tenant("admin", 400), 200) }),
+        ("GET /v1/holds", row(For::Tenant("admin", 400), 200)),
+        // A hold on everything would hold for all that is asked later.
+        (
+            "POST /v1/holds",
+            Row { body: r#"{"tenant":"acme","reason":"r","owner":"o"}"#, ..row(For::Own("admin"), 400) },
+        ),
+        ("DELETE /v1/holds/{id}", Row { path: "hold_none", ..row(For::Tenant("admin", 400), 404) }),
+        ("POST /v1/tenants/{id}/end", Row { path: "nobody", ..row(For::Platform("admin"), 404) }),
         ("GET /v1/tenants", row(For::Own("read"), 200)),
         ("POST /v1/tenants", Row { body: r#"{"id":"acme"}"#, ..row(For::Platform("admin"), 200) }),
         ("GET /v1/keys", row(For::Tenant("admin", 200), 200)),
@@ -127,10 +149,11 @@ impl For {
         let (scope, unnamed) = match self {
             Self::All => return good,
             Self::Tenant(scope, unnamed) => (scope, unnamed),
-            Self::Vendor(_) => ("read", 403),
+            Self::Vendor(_) | Self::Account(_) => ("read", 403),
             Self::Own(scope) | Self::Platform(scope) => (scope, good),
         };
-        let by_dialect = matches!(self, Self::Vendor(vendor) if key.dialect == Some(vendor));
+        let by_dialect =
+            matches!(self, Self::Vendor(vendor) | Self::Account(vendor) if key.dialect == Some(vendor));
         match key.whose {
             Whose::Nobody => 401,
             // Without a tenant there is nothing to put a refusal on.
@@ -166,7 +189,7 @@ async fn filled() -> (Site, Vec<Key>) {
     for (whose, tenant) in [(Whose::Tenant, r#""tenant":"acme","#), (Whose::Platform, "")] {
         let without = |lacks| SCOPES.into_iter().filter(|scope| Some(*scope) != lacks).collect::<Vec<_>>();
         let mut kinds: Vec<_> = SCOPES.iter().map(|lacks| (without(Some(*lacks)), None)).collect();
-        kinds.extend([(without(None), None), (Vec::new(), Some("nirvana"))]);
+        kinds.extend([(without(None), None), (Vec::new(), Some("nirvana")), (Vec::new(), Some("frameio")), (Vec::new(), Some("bigpanda")), (Vec::new(), Some("panda")), (Vec::new(), Some("plandocket"))]);
         for (scopes, dialect) in kinds {
             let name = format!("{whose:?} {scopes:?} {dialect:?}");
             let dialects: Vec<_> = dialect.into_iter().collect();
@@ -223,7 +246,11 @@ async fn no_route_tells_a_key_of_another_tenant() {
                 "{name} and `tenant=`"
             );
             let named: &[Option<&str>] =
-                if takes_tenant { &[None, Some("acme"), Some("globex")] } else { &[None] };
+                match row.whose {
+                    For::Account(_) => &[Some("acme"), Some("globex")],
+                    _ if takes_tenant => &[None, Some("acme"), Some("globex")],
+                    _ => &[None],
+                };
             // Lines are written by other code, with headers for what stands around them.
             let forms: &[&str] =
                 if method == "get" { &["", "\naccept: application/x-ndjson"] } else { &[""] };
@@ -232,7 +259,8 @@ async fn no_route_tells_a_key_of_another_tenant() {
                     named.iter().flat_map(|tenant| forms.iter().map(move |form| (tenant, form)))
                 {
                     let filled = path.replace("{id}", row.path).replace("{path}", row.path);
-                    let tenant_is = tenant.map(|tenant| format!("tenant={tenant}")).unwrap_or_default();
+                    let filled = filled.replace("{account_id}", tenant.unwrap_or_default());
+                    let tenant_is = tenant.filter(|_| takes_tenant).map(|tenant| format!("tenant={tenant}")).unwrap_or_default();
                     let head = format!("{} {filled}?{}&{tenant_is}{form}", method.to_uppercase(), row.query);
                     let answer = ask(&site, &head, &key.name, row.body.as_bytes()).await;
                     let about = format!("{head} with {key:?}: {}", String::from_utf8_lossy(&answer.body));
@@ -280,8 +308,16 @@ async fn no_question_leads_into_another_tenant() {
         format!("actor_id={FOREIGN}"),
         "created_at_min=2000-01-01T00:00:00Z&limit=100".to_owned(),
         "actor_type=user&tenant=globex".to_owned(),
+        format!("filter[actor_id]={FOREIGN}"),
+        format!("filters[user_id]={FOREIGN}&include=user"),
+        format!("admin_id={FOREIGN}"),
+        format!("user_id={FOREIGN}&as_of=1"),
+        "search=globex".to_owned(),
+        format!("after={foreign}"),
     ];
-    for route in ["/v1/events", "/v1/summary", "/v1/feed", "/v1/access", "/v1/audit_logs"] {
+    let accounts = ["/v2/accounts/acme/audit_logs", "/v2/accounts/acme/events", "/v4/accounts/acme/audit_logs"];
+    let routes = ["/v1/events", "/v1/summary", "/v1/feed", "/v1/access", "/v1/audit_logs", "/api/v1/audit-log", "/audit-logs", "/resources/v2.0/audit/logs"];
+    for route in routes.into_iter().chain(accounts) {
         for question in &questions {
             let more = if route == "/v1/summary" { "&by=tenant&by=id&by=actor.name" } else { "" };
             let head = format!("GET {route}?{question}{more}");
