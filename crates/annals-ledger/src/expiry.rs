@@ -219,7 +219,7 @@ impl Expirer {
 
     /// Where a walk goes on; none when nothing can be due on its way.
     fn walk_of(&self, way: &Way, life: &Life) -> Option<Walk> {
-        let (_, kind, class) = way;
+        let (tenant, kind, class) = way;
         let is_of = life.ended_at_us().is_some() == class.is_none();
         if life.owes() || !is_of {
             // Its log says first what was decided.
@@ -234,7 +234,9 @@ impl Expirer {
             held: 0,
         });
         let now_us = self.ledger.shared.clock.now().as_micros();
-        (now_us >= walk.not_before_us).then_some(walk)
+        let log = TenantLog { tenant: tenant.clone(), kind: *kind };
+        let has_more = self.ledger.feed_size(&FeedScope::Log(log)).is_some_and(|size| walk.next < size);
+        (has_more && now_us >= walk.not_before_us).then_some(walk)
     }
 
     /// Says in their log that records expired; how many. None when the tenant's policies changed meanwhile.
@@ -287,17 +289,12 @@ enum Stopped {
 
 impl Ledger {
     /// What is due in a log from where a walk is.
-    fn due_of(
-        &self,
-        log: &TenantLog,
-        life: &Life,
-        class: Option<u16>,
-        walk: Walk,
-    ) -> Result<DueOf, Damaged> {
+    fn due_of(&self, log: &TenantLog, life: &Life, class: Option<u16>, walk: Walk) -> Result<DueOf, Damaged> {
         let now_us = self.shared.clock.now().as_micros();
         let mut found = DueOf { walk, statements: Vec::new(), records: 0, stopped: Stopped::End };
         let scope = FeedScope::Log(log.clone());
-        let (Some(size), Some(cutoff)) = (self.feed_size(&scope), cutoff_ms(life, class.unwrap_or(0), now_us))
+        let (Some(size), Some(cutoff)) =
+            (self.feed_size(&scope), cutoff_ms(life, class.unwrap_or(0), now_us))
         else {
             return Ok(found);
         };
@@ -387,8 +384,8 @@ fn runs_of(positions: &[u64]) -> Vec<Vec<(u64, u64)>> {
             *last = position;
             continue;
         }
-        // Two numbers of at most 20 digits, and what stands around them.
-        let width = 2 * digits(u64::MAX.min(position.saturating_mul(16))) + 4;
+        // Two numbers and what stands around them; the second is no further than one look goes.
+        let width = 2 * digits(position.saturating_add(LOOKED_AT_ONCE as u64)) + 4;
         if bytes + width > RUNS_BYTES_MAX {
             pieces.push(Vec::new());
             bytes = 0;

@@ -258,7 +258,10 @@ impl Ledger {
     /// [`CommitError`].
     pub(super) async fn register_end(&self, tenant: &TenantId) -> Result<(), CommitError> {
         let heads = self.heads_of(tenant);
-        let events: Vec<_> = heads.iter().map(|((size, root), origin)| crate::registry::end_event(origin, *size, root)).collect();
+        let events: Vec<_> = heads
+            .iter()
+            .map(|((size, root), origin)| crate::registry::end_event(origin, *size, root))
+            .collect();
         if events.is_empty() {
             return Ok(());
         }

@@ -16,16 +16,16 @@ use crate::removal::RemovalAt;
 
 pub use self::holds::{HOLD_TEXT_BYTES_MAX, HOLDS_MAX, Hold, HoldError};
 pub use self::life::LifeError;
-pub(crate) use self::life::{ExpiryStated, Life, ToTell};
 use self::life::SharedLife;
+pub(crate) use self::life::{ExpiryStated, Life, ToTell};
 use self::redaction::Redacting;
 pub(crate) use self::redaction::ValueHasher;
 pub use self::redaction::{RedactionAct, RedactionRule, redaction};
 pub(crate) use self::retention::HOUR_US;
 pub use self::retention::{
     RETENTION_CLASSES_MAX, RETENTION_CONDITION_BYTES_MAX, RETENTION_HOURS_MAX, RETENTION_NAME_BYTES_MAX,
-    RETENTION_PRESETS, RETENTION_RULES_MAX, RetentionClass, RetentionError, RetentionLog, RetentionPreset, RetentionRule,
-    SHORTENING_HOURS, check_retention,
+    RETENTION_PRESETS, RETENTION_RULES_MAX, RetentionClass, RetentionError, RetentionLog, RetentionPreset,
+    RetentionRule, SHORTENING_HOURS, check_retention,
 };
 
 /// See the module.

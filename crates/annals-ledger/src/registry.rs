@@ -176,7 +176,8 @@ impl Ledger {
     ///
     /// [`SearchError`].
     pub(crate) fn registered_end(&self, origin: &str) -> Result<Option<Registered>, SearchError> {
-        let filter = format!("action eq \"{END}\" and metadata.origin_sha256 eq \"{}\"", origin_sha256(origin));
+        let filter =
+            format!("action eq \"{END}\" and metadata.origin_sha256 eq \"{}\"", origin_sha256(origin));
         self.newest_registered(&filter, None)
     }
 

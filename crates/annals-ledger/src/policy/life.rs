@@ -196,7 +196,13 @@ impl Life {
     }
 
     /// The class of a new record.
-    pub(crate) fn class_of(&self, kind: LogKind, system: bool, stated: Option<EntryKind>, event: &[u8]) -> u16 {
+    pub(crate) fn class_of(
+        &self,
+        kind: LogKind,
+        system: bool,
+        stated: Option<EntryKind>,
+        event: &[u8],
+    ) -> u16 {
         // An access log has nothing but what annals wrote, and rules may speak of it.
         if stated.is_some() || (system && kind == LogKind::Tenant) {
             return 0;
@@ -299,7 +305,8 @@ impl Life {
     fn table(&self, version: u64) -> serde_json::Value {
         let (mut rules, mut classes) = (Vec::new(), Vec::new());
         for class in self.retention.classes_at(i64::MIN) {
-            let mut told = serde_json::json!({"class": class.class, "hours": class.hours, "name": class.name});
+            let mut told =
+                serde_json::json!({"class": class.class, "hours": class.hours, "name": class.name});
             if let Some((hours, from)) = class.shortens {
                 told["then_hours"] = hours.into();
                 match from {
@@ -349,7 +356,13 @@ mod tests {
     }
 
     fn rule(name: &str, hours: u32) -> RetentionRule {
-        RetentionRule { name: name.to_owned(), hours, category: None, action: None, log: RetentionLog::Events }
+        RetentionRule {
+            name: name.to_owned(),
+            hours,
+            category: None,
+            action: None,
+            log: RetentionLog::Events,
+        }
     }
 
     fn hold(id: &str) -> Hold {
@@ -389,7 +402,8 @@ mod tests {
     fn a_statement_is_refused_under_any_other_version_and_before_its_time() {
         let mut life = Life::default();
         let hour = u64::try_from(HOUR_US / 1000).unwrap();
-        let stated = |policy, cutoff_ms| ExpiryStated { class: 1, cutoff_ms, policy: Some(policy), walked: Some(7) };
+        let stated =
+            |policy, cutoff_ms| ExpiryStated { class: 1, cutoff_ms, policy: Some(policy), walked: Some(7) };
         life.set_retention(&[rule("all", 2)], 0).unwrap();
         let at = 10 * HOUR_US;
         assert!(!life.expire(LogKind::Tenant, &stated(1, 8 * hour), at), "the log does not say it yet");
@@ -398,7 +412,10 @@ mod tests {
         assert_eq!(life.mark(LogKind::Tenant, Some(1)), 0);
         assert!(life.expire(LogKind::Tenant, &stated(1, 8 * hour), at));
         assert_eq!(life.mark(LogKind::Tenant, Some(1)), 7);
-        assert!(!life.expire(LogKind::Tenant, &ExpiryStated { class: 2, ..stated(1, 0) }, at), "no such class");
+        assert!(
+            !life.expire(LogKind::Tenant, &ExpiryStated { class: 2, ..stated(1, 0) }, at),
+            "no such class"
+        );
         life.begin_hold(hold("h")).unwrap();
         life.told(2, 0);
         assert!(!life.expire(LogKind::Tenant, &stated(1, 8 * hour), at));

@@ -92,8 +92,7 @@ pub struct RetentionError {
 /// [`RetentionError`] for the first thing that is wrong.
 pub fn check_retention(rules: &[RetentionRule]) -> Result<(), RetentionError> {
     if rules.len() > RETENTION_RULES_MAX {
-        let problem =
-            format!("there are {} rules, at most {RETENTION_RULES_MAX} are allowed", rules.len());
+        let problem = format!("there are {} rules, at most {RETENTION_RULES_MAX} are allowed", rules.len());
         return Err(RetentionError { at: None, problem });
     }
     for (index, rule) in rules.iter().enumerate() {
@@ -115,7 +114,8 @@ pub fn check_retention(rules: &[RetentionRule]) -> Result<(), RetentionError> {
         }
         for (member, text) in [("category", &rule.category), ("action", &rule.action)] {
             let is_good = |text: &String| {
-                (1..=RETENTION_CONDITION_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+                (1..=RETENTION_CONDITION_BYTES_MAX).contains(&text.len())
+                    && !text.chars().any(char::is_control)
             };
             if !text.as_ref().is_none_or(is_good) {
                 let problem = format!(
@@ -130,8 +130,7 @@ pub fn check_retention(rules: &[RetentionRule]) -> Result<(), RetentionError> {
                 return wrong("name", format!("two rules are called `{}`", rule.name));
             }
             if (other.log, &other.action, &other.category) == (rule.log, &rule.action, &rule.category) {
-                let problem =
-                    format!("rules `{}` and `{}` speak of the same records", other.name, rule.name);
+                let problem = format!("rules `{}` and `{}` speak of the same records", other.name, rule.name);
                 return wrong("action", problem);
             }
         }
@@ -245,7 +244,8 @@ impl RetentionTable {
         let mut next = self.clone();
         next.rules.clear();
         for rule in rules {
-            let known = next.classes.iter().find(|(_, class)| class.name == rule.name).map(|(class, _)| *class);
+            let known =
+                next.classes.iter().find(|(_, class)| class.name == rule.name).map(|(class, _)| *class);
             let class = match known {
                 Some(class) => class,
                 None => next.new_class(rule)?,
@@ -384,7 +384,8 @@ impl RetentionPreset {
     /// Its rules.
     #[must_use]
     pub fn rules(&self) -> Vec<RetentionRule> {
-        let rule = |name: String, hours, log| RetentionRule { name, hours, category: None, action: None, log };
+        let rule =
+            |name: String, hours, log| RetentionRule { name, hours, category: None, action: None, log };
         vec![
             rule(self.name.to_owned(), self.hours.0, RetentionLog::Events),
             rule(format!("{}-access", self.name), self.hours.1, RetentionLog::Access),
@@ -399,11 +400,20 @@ mod tests {
     const DAY: i64 = 24 * HOUR_US;
 
     fn rule(name: &str, days: u32) -> RetentionRule {
-        RetentionRule { name: name.to_owned(), hours: days * 24, category: None, action: None, log: RetentionLog::Events }
+        RetentionRule {
+            name: name.to_owned(),
+            hours: days * 24,
+            category: None,
+            action: None,
+            log: RetentionLog::Events,
+        }
     }
 
     fn class(table: &RetentionTable, action: &str, category: &str) -> u16 {
-        table.class_of(LogKind::Tenant, format!(r#"{{"action":"{action}","category":"{category}","n":1e999}}"#).as_bytes())
+        table.class_of(
+            LogKind::Tenant,
+            format!(r#"{{"action":"{action}","category":"{category}","n":1e999}}"#).as_bytes(),
+        )
     }
 
     #[test]
@@ -412,7 +422,10 @@ mod tests {
         let auth = RetentionRule { category: Some("auth".to_owned()), ..rule("auth", 20) };
         let user = RetentionRule { action: Some("user.".to_owned()), ..rule("user", 30) };
         let login = RetentionRule { action: Some("user.login".to_owned()), ..rule("login", 40) };
-        let both = RetentionRule { category: Some("auth".to_owned()), ..RetentionRule { name: "both".to_owned(), ..user.clone() } };
+        let both = RetentionRule {
+            category: Some("auth".to_owned()),
+            ..RetentionRule { name: "both".to_owned(), ..user.clone() }
+        };
         let access = RetentionRule { log: RetentionLog::Access, ..rule("access", 1) };
         let mut table = RetentionTable::default();
         assert_eq!(class(&table, "user.login", "auth"), 0, "without rules all is kept");
@@ -436,7 +449,9 @@ mod tests {
         assert_eq!(table.hours_at(1, DAY), Some(240));
         table.set(&[], DAY).unwrap();
         assert_eq!(class(&table, "x", "x"), 0);
-        table.set(&[rule("c", 1), RetentionRule { action: Some("y".to_owned()), ..rule("a", 12) }], DAY).unwrap();
+        table
+            .set(&[rule("c", 1), RetentionRule { action: Some("y".to_owned()), ..rule("a", 12) }], DAY)
+            .unwrap();
         assert_eq!((class(&table, "x", "x"), class(&table, "y", "x")), (3, 1));
         assert_eq!(table.hours_at(1, DAY), Some(288));
         assert_eq!(table.hours_at(0, DAY), None);
@@ -475,7 +490,9 @@ mod tests {
         assert_eq!(at(&[rule("a", 40_000)]), Some((0, "keep")));
         assert_eq!(at(&[rule("a", 1), rule("a", 2)]), Some((1, "name")));
         assert_eq!(at(&[rule("a", 1), rule("b", 2)]), Some((1, "action")));
-        assert!(told(&[rule("a", 1), rule("b", 2)]).problem.contains("`a` and `b` speak of the same records"));
+        assert!(
+            told(&[rule("a", 1), rule("b", 2)]).problem.contains("`a` and `b` speak of the same records")
+        );
         let odd = RetentionRule { category: Some("a\nb".to_owned()), ..rule("a", 1) };
         assert_eq!(at(&[odd]), Some((0, "category")));
         let many: Vec<_> = (0..33)
@@ -486,7 +503,9 @@ mod tests {
         for n in 0..RETENTION_CLASSES_MAX {
             table.set(&[rule(&format!("r{n}"), 1)], 0).unwrap();
         }
-        assert!(table.set(&[rule("one-more", 1)], 0).unwrap_err().problem.contains("take one of their names"));
+        assert!(
+            table.set(&[rule("one-more", 1)], 0).unwrap_err().problem.contains("take one of their names")
+        );
         assert!(table.set(&[rule("r7", 1)], 0).is_ok());
     }
 

@@ -1,5 +1,7 @@
 //! What is due expires, and nothing else does: rules, holds, clocks, ends.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use annals_event::{Position, Timestamp};
@@ -222,7 +224,13 @@ fn what_is_held_stays_until_the_hold_is_released_and_goes_then() {
         assert_eq!(gone, PolicyError::Life(LifeError::HoldMissing));
         assert_eq!(
             told(&ledger),
-            ["annals.retention.set", "annals.hold.begin", "annals.hold.begin", "annals.hold.end", "annals.hold.end"]
+            [
+                "annals.retention.set",
+                "annals.hold.begin",
+                "annals.hold.begin",
+                "annals.hold.end",
+                "annals.hold.end"
+            ]
         );
         let all = format!("{:?}", statements(&ledger, 0));
         assert!(!all.contains("category eq"), "no filter in clear");
@@ -288,7 +296,8 @@ fn a_tenant_that_ends_takes_nothing_more_and_loses_all_but_what_its_logs_state()
         };
         let created = annals_ledger::Control::KeyCreated { key, replaces: Vec::new() };
         assert!(ledger.change(created, &Author::Machine).await.unwrap());
-        let finds = |ledger: &Ledger| ledger.keys().read().unwrap().find(&secret, ledger.clock().now()).is_some();
+        let finds =
+            |ledger: &Ledger| ledger.keys().read().unwrap().find(&secret, ledger.clock().now()).is_some();
         assert!(finds(&ledger));
 
         let end = async || ledger.end_tenant(&tenant("acme"), &Author::Machine).await;
@@ -300,7 +309,10 @@ fn a_tenant_that_ends_takes_nothing_more_and_loses_all_but_what_its_logs_state()
         let annals = annals_event::TenantId::annals();
         let own = ledger.end_tenant(&annals, &Author::Machine).await;
         assert_eq!(own, Err(PolicyError::Own(annals)));
-        assert_eq!(ledger.end_tenant(&tenant("nobody"), &Author::Machine).await, Err(PolicyError::TenantMissing));
+        assert_eq!(
+            ledger.end_tenant(&tenant("nobody"), &Author::Machine).await,
+            Err(PolicyError::TenantMissing)
+        );
         assert!(!finds(&ledger), "its keys end");
         assert_eq!(words(&send(&ledger, &[&event(2, "a", "x")]).await.unwrap()), ["tenant_ended /tenant"]);
         assert_eq!(begin(&ledger, None).await, Err(PolicyError::Life(LifeError::Ended)));
@@ -311,7 +323,9 @@ fn a_tenant_that_ends_takes_nothing_more_and_loses_all_but_what_its_logs_state()
         assert_eq!(expired(&ledger, 0), [(0, 0), (2, 1)], "each by the class that its entry has");
         assert_eq!(turn(&ledger).await, 0);
         let registry = ledger.feed(&FeedScope::Log(registry_log()), 0, 100).unwrap().unwrap().records;
-        let ends = registry.iter().filter(|record| record.event.windows(19).any(|text| text == b"annals.registry.end"));
+        let ends = registry
+            .iter()
+            .filter(|record| record.event.windows(19).any(|text| text == b"annals.registry.end"));
         assert_eq!(ends.count(), 2, "both logs, once");
         assert_eq!(told(&ledger).last().unwrap(), "annals.tenant.end");
         ledger.stop();
@@ -376,6 +390,9 @@ struct Sent {
     class: u16,
 }
 
+/// When a period was set, when the log said so, and how many hours it is.
+type Said = (i64, i64, u32);
+
 /// What should be.
 #[derive(Default)]
 struct Model {
@@ -383,7 +400,7 @@ struct Model {
     /// Which of the three rules are in force.
     rules: [u32; 3],
     /// Classes in the order in which they came: which rule, and each period with when it was set and when the log said so.
-    classes: Vec<(usize, Vec<(i64, i64, u32)>)>,
+    classes: Vec<(usize, Vec<Said>)>,
     /// Ids with their filters.
     holds: Vec<(String, usize)>,
     stated: BTreeSet<u64>,
@@ -455,7 +472,8 @@ async fn run(steps: Vec<Step>) {
                 let events: Vec<String> =
                     (0..n).map(|n| event(sent + n, ACTIONS[action], CATEGORIES[category])).collect();
                 sent += n;
-                let results = send(&ledger, &events.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+                let results =
+                    send(&ledger, &events.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
                 for result in results {
                     let ItemStatus::Created { position, .. } = result.status else { panic!("{result:?}") };
                     let record = ledger.at(&events_of("acme"), position).unwrap().unwrap();
