@@ -275,6 +275,9 @@ fn checked(app: &App, caller: &Caller, new: NewKey) -> Result<(KeySecret, KeyRec
         Problem::new(Code::RightsExceeded, "the key is bound to a tenant and makes keys for that one only")
             .at("/tenant")
     })?;
+    if tenant.as_ref().is_some_and(|tenant| app.ledger.ended_at(tenant).is_some()) {
+        return Err(Problem::new(Code::TenantEnded, "the tenant has ended").at("/tenant"));
+    }
     if new.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control))
     {
         return Err(wrong(

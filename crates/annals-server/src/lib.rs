@@ -15,6 +15,8 @@
 //! | `docs` | pages: the API reference, and the one that verifies bundles |
 //! | `prove` | checkpoints, proofs, the C2SP tree |
 //! | `registry` | keeps the log over all logs up to date |
+//! | `erasures` | cases of erasure, from asking to done |
+//! | `retention`, `holds`, `expiry` | how long records are kept, and that they go |
 //! | `scrub` | reads everything again in the background |
 //! | `witnesses` | has checkpoints cosigned by others |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
@@ -31,9 +33,12 @@ pub mod bundle;
 mod conditions;
 mod dialects;
 mod docs;
+mod erasures;
 mod events;
+mod expiry;
 mod export;
 mod feed;
+mod holds;
 mod ingest;
 mod keys;
 mod listen;
@@ -50,6 +55,7 @@ mod reading;
 mod redaction;
 mod registry;
 mod request;
+mod retention;
 mod scrub;
 mod search;
 mod searching;
@@ -65,6 +71,8 @@ pub use access::FILTERS_A_MINUTE_MAX;
 pub use app::Settings;
 pub use body::{BATCH_BODY_BYTES_MAX, BODIES_BYTES_MAX, SMALL_BODY_BYTES_MAX};
 pub use docs::VerifyPage;
+pub use erasures::{ERASURE_APPROVALS, ERASURE_APPROVALS_MAX};
+pub use expiry::EXPIRE_EVERY;
 pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;

@@ -55,11 +55,15 @@ pub struct Metrics {
     sealed_records: Counter,
     merges: Histogram,
     merged_records: Counter,
+    rewritten_records: Counter,
     requests: Family<RequestLabel, Counter>,
     latency: LatencyFamily,
     connections: Gauge,
     streams: Gauge,
     connections_refused: Counter,
+    expired: Counter,
+    held: Gauge<u64, AtomicU64>,
+    expiry_failures: Counter,
     witness_answers: Family<ResultLabel, Counter>,
     witness_logs: Gauge<u64, AtomicU64>,
     witness_logs_without_quorum: Gauge<u64, AtomicU64>,
@@ -114,11 +118,15 @@ impl Metrics {
             sealed_records: Counter::default(),
             merges: seconds(),
             merged_records: Counter::default(),
+            rewritten_records: Counter::default(),
             requests: Family::default(),
             latency: Family::new_with_constructor(seconds),
             connections: Gauge::default(),
             streams: Gauge::default(),
             connections_refused: Counter::default(),
+            expired: Counter::default(),
+            held: Gauge::default(),
+            expiry_failures: Counter::default(),
             witness_answers: Family::default(),
             witness_logs: Gauge::default(),
             witness_logs_without_quorum: Gauge::default(),
@@ -179,6 +187,17 @@ impl Metrics {
             m.connections_refused.clone(),
         );
         registry.register("live_streams", "Open live feeds", m.streams.clone());
+        registry.register("retention_expired_records", "Records stated as expired", m.expired.clone());
+        registry.register(
+            "retention_held_records",
+            "Records that would have expired but for a hold, as far as is known",
+            m.held.clone(),
+        );
+        registry.register(
+            "retention_failures",
+            "Times that what is due could not be found or stated",
+            m.expiry_failures.clone(),
+        );
         registry.register(
             "witness_answers",
             "Checkpoints sent to witnesses, by what came of it",
@@ -241,6 +260,11 @@ impl Metrics {
             "segments_merged_records",
             "Records of segments that were merged",
             m.merged_records.clone(),
+        );
+        registry.register(
+            "segments_rewritten_records",
+            "Records of segments that were rewritten without what was erased or expired",
+            m.rewritten_records.clone(),
         );
         registry.register(
             "queue_batches",
@@ -310,6 +334,18 @@ impl Metrics {
         let label = RequestLabel { method: method.to_owned(), route: route.to_owned(), status };
         self.requests.get_or_create(&label).inc();
         self.latency.get_or_create(&RouteLabel { route: label.route }).observe(seconds);
+    }
+
+    pub(crate) fn expired(&self, records: u64) {
+        self.expired.inc_by(records);
+    }
+
+    pub(crate) fn held(&self, records: u64) {
+        self.held.set(records);
+    }
+
+    pub(crate) fn expiry_failed(&self) {
+        self.expiry_failures.inc();
     }
 
     pub(crate) fn witness_answer(&self, result: &'static str) {
@@ -389,6 +425,9 @@ impl Observer for Metrics {
             Done::Merged(records) => {
                 self.merges.observe(seconds);
                 self.merged_records.inc_by(records);
+            }
+            Done::Rewritten(records) => {
+                self.rewritten_records.inc_by(records);
             }
             Done::Nothing => {}
         }

@@ -7,6 +7,7 @@ use annals_ledger::Ledger;
 use tokio::net::TcpListener;
 
 use crate::app::{App, Settings, Stage, router};
+use crate::expiry;
 use crate::listen::{Connections, Listening};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
@@ -79,12 +80,20 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
+        let expiring = async {
+            match app.settings.expire_every {
+                Some(every) => expiry::run(app.ledger.clone(), app.metrics.clone(), every).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = serving => {}
             () = stop => {}
             () = witnessing => {}
             () = registering => {}
             () = scrubbing => {}
+            () = app.eraser.run() => {}
+            () = expiring => {}
         }
         app.access.settle().await;
     }

@@ -1,4 +1,4 @@
-//! Tenants: `GET` and `POST /v1/tenants`. There is no way to remove one.
+//! Tenants: `GET` and `POST /v1/tenants`, and how one ends, `POST /v1/tenants/{id}/end`.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::auth::Asker;
 use crate::body;
 use crate::problem::{Code, Problem, ProblemBody};
+use crate::query::PathText;
 
 /// Tenants of a page when no `limit` is given, and at most.
 const LIMIT: usize = 100;
@@ -94,6 +95,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Js
         (status = 400, description = "The id is not a tenant id", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Not a platform key with the scope `admin`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The tenant has ended", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["admin"])),
@@ -109,8 +111,55 @@ pub(crate) async fn create(
     let new: NewTenant = body::small_json(&app, body, &headers).await?;
     let id = TenantId::new(&new.id)
         .map_err(|error| Problem::new(Code::BodyValue, format!("the tenant's id {error}")).at("/id"))?;
+    if app.ledger.ended_at(&id).is_some() {
+        return Err(
+            Problem::new(Code::TenantEnded, "the tenant has ended; its id is not given again").at("/id")
+        );
+    }
     let created = app.ledger.create_tenant(&id, &asker.caller.author()).await?;
     let scope = FeedScope::Log(TenantLog { tenant: id, kind: LogKind::Tenant });
     let tenant = Tenant { id: new.id, size: app.ledger.feed_size(&scope).unwrap_or(0) };
     Ok((if created { StatusCode::CREATED } else { StatusCode::OK }, Json(tenant)))
+}
+
+/// A tenant that ended.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct EndedTenant {
+    /// Its id, which is not given again.
+    id: String,
+    /// Since when.
+    ended_at: Option<String>,
+}
+
+/// Ends a tenant.
+///
+/// Its keys are refused from now on, it takes no more events, and all records of its two logs expire; what its logs state stays, and
+/// the registry says that they ended. This cannot be undone: export first. While a hold stands it is refused.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/end", tag = "control",
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, description = "It has ended", body = EndedTenant),
+        (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Not a platform key with the scope `admin`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "It ended before, a hold stands on it, or it is annals' own", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["admin"])),
+)]
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    PathText(id): PathText,
+) -> Result<Json<EndedTenant>, Problem> {
+    asker.caller.require_platform(Scope::Admin)?;
+    asker.params(&[])?;
+    let unknown = || Problem::new(Code::TenantUnknown, "the tenant does not exist");
+    let tenant = TenantId::from_stored(&id).map_err(|_| unknown())?;
+    app.known(&tenant)?;
+    app.ledger.end_tenant(&tenant, &asker.caller.author()).await?;
+    let ended_at = app.ledger.ended_at(&tenant).map(|at| at.to_string());
+    Ok(Json(EndedTenant { id, ended_at }))
 }

@@ -15,10 +15,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use annals_dialects::Dialects;
-use annals_dialects::nirvana::{ActorTypeOther, CreatedAt, Nirvana};
+use annals_dialects::{Dialects, Given as GivenToDialects};
 use annals_ledger::TailLimits;
 use ipnet::IpNet;
 
@@ -30,7 +30,7 @@ const OTHER_VARIABLES: &[&str] =
     &["ANNALS_CONFIG", "ANNALS_KEY", "ANNALS_LOG", "ANNALS_OUTBOX", "ANNALS_STATE", "ANNALS_URL"];
 
 /// One setting.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     /// Its path in the file.
     pub(crate) key: &'static str,
@@ -49,11 +49,29 @@ impl Setting {
     }
 }
 
-/// Settings that are lists; in the environment with commas between.
+/// Settings that are lists; in the environment with commas between. So are some of vendors.
 const LISTS: &[&str] = &["behind_proxy", "witness.list"];
 
-/// Every setting.
-pub(crate) const SETTINGS: &[Setting] = &[
+/// Every setting: ours, and before the limits those of vendors' APIs.
+pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let at = OWN.iter().position(|setting| setting.key == "limits.event").unwrap_or(OWN.len());
+    let of_vendor = |setting: &annals_dialects::Setting| Setting {
+        key: setting.key,
+        default: setting.default,
+        example: setting.example,
+        about: setting.about,
+    };
+    let (before, after) = OWN.split_at(at);
+    before.iter().copied().chain(Dialects::settings().map(of_vendor)).chain(after.iter().copied()).collect()
+});
+
+/// Whether a setting is a list.
+fn is_list(key: &str) -> bool {
+    LISTS.contains(&key) || Dialects::settings().any(|setting| setting.is_list && setting.key == key)
+}
+
+/// Settings of our own.
+const OWN: &[Setting] = &[
     Setting {
         key: "data",
         default: Some("annals-data"),
@@ -114,19 +132,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "Refuse reads whose access record cannot be written, instead of recording the gap later.",
     },
     Setting {
-        key: "dialects.nirvana.time",
-        default: Some("occurred"),
-        example: "\"occurred\"",
-        about: "`created_at` of Nirvana's entries: `occurred` is the client's time, `received` that of receipt, by which a \
-                poller misses no late event.",
-    },
-    Setting {
-        key: "dialects.nirvana.actor_type_other",
-        default: Some("as_sent"),
-        example: "\"as_sent\"",
-        about: "Actors in Nirvana's entries that are neither `user` nor `api_key`: `as_sent`, or shown as `api_key`.",
-    },
-    Setting {
         key: "limits.event",
         default: Some("256KiB"),
         example: "\"256KiB\"",
@@ -162,6 +167,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         default: Some("1h"),
         example: "\"1h\"",
         about: "The head of a log that changed goes into the registry of all logs at most so often, 1m to 30d.",
+    },
+    Setting {
+        key: "erasure.approvals",
+        default: Some("2"),
+        example: "2",
+        about: "How many keys must approve a case of erasure, the one that asks among them, 1 to 16.",
     },
     Setting {
         key: "scrub.rate",
@@ -283,6 +294,8 @@ pub(crate) struct Config {
     pub(crate) signer: Option<SignerAddress>,
     /// How often logs that changed go into the registry.
     pub(crate) register_every: Duration,
+    /// How many keys must approve a case of erasure.
+    pub(crate) erasure_approvals: u32,
     pub(crate) scrubbing: Option<annals_server::Scrubbing>,
 }
 
@@ -337,11 +350,11 @@ impl SettingFlags {
         if let Some(path) = &self.config {
             layers.extend(file::read(path)?);
         }
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             let name = setting.variable();
             if let Some(value) = variable(&name)? {
                 let mut given = Given::one(value, Origin::Variable(name));
-                if LISTS.contains(&setting.key) {
+                if is_list(setting.key) {
                     given.values = given.values[0].split(',').map(|part| part.trim().to_owned()).collect();
                     given.is_list = true;
                 }
@@ -379,7 +392,19 @@ impl SettingFlags {
     ///
     /// A [`Failure`] that names the place of the value that does not fit.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
-        Config::check(&self.layers()?)
+        self.config_with(&[])
+    }
+
+    /// As [`SettingFlags::config`], with other values for what nobody has set.
+    pub(crate) fn config_with(&self, defaults: &[(&'static str, &'static str)]) -> Result<Config, Failure> {
+        let mut layers = self.layers()?;
+        for (key, value) in defaults {
+            let is_set = layers.get(key).is_some_and(|given| given.origin != Origin::Default);
+            if !is_set {
+                layers.insert(key, Given::one(*value, Origin::Default));
+            }
+        }
+        Config::check(&layers)
     }
 }
 
@@ -430,10 +455,11 @@ impl Config {
             cache_bytes_max: values
                 .required("segments.cache", |text| quantity::size_within(text, 1 << 20, 64 << 30))?,
             tail: values.tail()?,
-            dialects: Dialects { nirvana: values.nirvana()? },
+            dialects: values.dialects()?,
             witnessing: values.witnessing()?,
             signer: values.signer()?,
             register_every: values.register_every()?,
+            erasure_approvals: values.erasure_approvals()?,
             scrubbing: values.scrubbing()?,
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
@@ -517,19 +543,14 @@ impl Values<'_> {
         })
     }
 
-    fn nirvana(&self) -> Result<Nirvana, Failure> {
-        Ok(Nirvana {
-            time: self.required("dialects.nirvana.time", |text| match text {
-                "occurred" => Ok(CreatedAt::Occurred),
-                "received" => Ok(CreatedAt::Received),
-                _ => Err("must be `occurred` or `received`"),
-            })?,
-            actor_type_other: self.required("dialects.nirvana.actor_type_other", |text| match text {
-                "as_sent" => Ok(ActorTypeOther::AsSent),
-                "api_key" => Ok(ActorTypeOther::ApiKey),
-                _ => Err("must be `as_sent` or `api_key`"),
-            })?,
-        })
+    fn dialects(&self) -> Result<Dialects, Failure> {
+        for setting in Dialects::settings().filter(|setting| !setting.is_list) {
+            if self.0.get(setting.key).is_some_and(|given| given.is_list) {
+                return Err(self.refuse(setting.key, "must be one value, not a list"));
+            }
+        }
+        let given = |key: &str| self.0.get(key).map(|given| given.values.clone());
+        Dialects::read(&GivenToDialects::new(&given)).map_err(|wrong| self.refuse_one(&wrong.key, &wrong.value, wrong.problem))
     }
 
     fn refuse(&self, key: &'static str, problem: impl fmt::Display) -> Failure {
@@ -537,7 +558,7 @@ impl Values<'_> {
         self.refuse_one(key, &value, problem)
     }
 
-    fn refuse_one(&self, key: &'static str, value: &str, problem: impl fmt::Display) -> Failure {
+    fn refuse_one(&self, key: &str, value: &str, problem: impl fmt::Display) -> Failure {
         let message = match self.0.get(key).map(|given| &given.origin) {
             Some(origin @ Origin::File { .. }) => format!("{origin}: `{key}`: `{value}` {problem}"),
             Some(Origin::Variable(name)) => format!("environment variable `{name}`: `{value}` {problem}"),
@@ -597,7 +618,7 @@ pub(crate) fn example() -> String {
     let mut text =
         String::from("# Settings of annals. Flags win over the environment, which wins over this file.\n");
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let (table, name) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));
         if table != section {
             section = table;

@@ -141,9 +141,11 @@ fn settings(config: &Config) -> Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         access_strict: config.access_strict,
         tenants_on_write: !config.tenants_explicit,
-        dialects: config.dialects,
+        dialects: config.dialects.clone(),
         witnessing: config.witnessing.clone(),
         register_every: Some(config.register_every),
+        expire_every: Some(annals_server::EXPIRE_EVERY),
+        erasure_approvals: config.erasure_approvals,
         scrubbing: config.scrubbing,
         verify_page: page().and_then(VerifyPage::new),
     }

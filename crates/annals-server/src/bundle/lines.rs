@@ -15,8 +15,10 @@ use annals_event::filter::{Condition, Field, Matcher, Part, Path, Test};
 use annals_event::json::Document;
 use annals_event::{Position, rebuild};
 use annals_ledger::search::Effort;
-use annals_ledger::{Disclosed, Discloses, FeedScope, Ledger, ProveError, Record, TenantLog};
-use annals_tree::Hash;
+use annals_ledger::{
+    Disclosed, Discloses, ErasedEvent, ErasedUnit, FeedScope, Ledger, ProveError, Record, Shown, TenantLog,
+};
+use annals_tree::{Hash, Secret};
 use annals_tree::commitment::{Salt, salt};
 use annals_tree::entry::EntryKind;
 use annals_tree::unit_digest;
@@ -327,14 +329,22 @@ impl Writer<'_> {
             // Whatever is asked for: they excuse what is hidden of others.
             return true;
         }
-        let seen = Seen {
-            position: record.record.position.0,
-            received_at_ms: received_at_ms(record),
-            event: Some(&record.record.event),
-            units: 0,
-            hidden: &[],
-        };
-        lens.look(&seen, &mut self.document) == Truth::Yes
+        let (position, received_at_ms) = (record.record.position.0, received_at_ms(record));
+        let whole = Seen { position, received_at_ms, event: Some(&record.record.event), units: 0, hidden: &[] };
+        match &record.shown {
+            Shown::Whole(_) => lens.look(&whole, &mut self.document) == Truth::Yes,
+            Shown::Erased(erased) => {
+                // What is gone may have satisfied it; whoever checks sees no more than this either.
+                let kept = kept(erased);
+                let names: Vec<Option<&str>> = kept.iter().map(|unit| unit.map(|(name, ..)| name)).collect();
+                let hidden = hidden_between(names.iter().copied());
+                let event = kept_event(&kept);
+                let seen =
+                    Seen { position, received_at_ms, event: event.as_deref(), units: kept.len(), hidden: &hidden };
+                lens.look(&seen, &mut self.document) != Truth::No
+            }
+            Shown::Expired(_) => false,
+        }
     }
 
     /// A chosen record, and the gap in front of it.
@@ -354,12 +364,26 @@ impl Writer<'_> {
             self.verdict(Verdict::Intact);
             return Ok(());
         }
+        if let Shown::Expired(by) = &record.shown {
+            let line = Line::Bare { position, entry: &record.entry[..], expired: Some(*by) };
+            write_line(&line, &mut self.page.lines);
+            self.verdict(Verdict::Expired);
+            return Ok(());
+        }
         if is_taken {
             self.page.tally.matched += 1;
         } else if self.plan.mode == Mode::GapFree {
             self.bare(record);
             return Ok(());
         }
+        let secret = match &record.shown {
+            Shown::Whole(secret) => secret,
+            Shown::Erased(erased) => {
+                self.erased(record, erased, is_taken);
+                return Ok(());
+            }
+            Shown::Expired(_) => return Ok(()),
+        };
         let parts = std::mem::take(&mut self.parts);
         if parts.is_garbled || parts.places.is_empty() {
             let detail = format!("the event at position {position} cannot be split into its units");
@@ -373,7 +397,7 @@ impl Writer<'_> {
         };
         match shown {
             Some(shown) => {
-                self.units(record, &all, &shown);
+                self.units(record, secret, &all, &shown);
                 if is_taken && self.page.rows.len() < self.rows {
                     self.row(record, &all, &shown);
                 }
@@ -430,15 +454,49 @@ impl Writer<'_> {
         }
     }
 
-    fn units(&mut self, record: &Disclosed, all: &[(&str, &str)], shown: &[bool]) {
+    /// A record of which something was erased, with all that is left of it.
+    fn erased(&mut self, record: &Disclosed, erased: &ErasedEvent, is_taken: bool) {
+        let (position, entry) = (record.record.position.0, &record.entry[..]);
+        self.page.tally.counts.disclosed += 1;
+        let digests: Vec<Hash> = erased
+            .units()
+            .iter()
+            .map(|unit| unit.digest().expect("the name of a unit that was committed to fits"))
+            .collect();
+        let withheld = &self.plan.withheld;
+        let units: Vec<Unit<'_>> = erased
+            .units()
+            .iter()
+            .zip(&digests)
+            .map(|(unit, digest)| match unit {
+                ErasedUnit::Kept { salt, name, value } if !withheld.takes(name) => {
+                    Unit::Shown(name, value, salt)
+                }
+                ErasedUnit::Kept { .. } => Unit::Hidden(digest, None),
+                ErasedUnit::Gone { by, .. } => Unit::Hidden(digest, Some(*by)),
+            })
+            .collect();
+        write_line(&Line::Part { position, entry, units: &units }, &mut self.page.lines);
+        let is_withheld = units.iter().any(|unit| matches!(unit, Unit::Hidden(_, None)));
+        self.verdict(if is_withheld { Verdict::Withheld } else { Verdict::Erased });
+        if is_taken && self.page.rows.len() < self.rows {
+            let shown = kept(erased).into_iter().map(|unit| unit.filter(|(name, _)| !withheld.takes(name)));
+            if let Some(event) = kept_event(&shown.collect::<Vec<_>>()) {
+                let row = Row::new(position, received_at_ms(record), &event, &mut self.document);
+                self.page.rows.push(row);
+            }
+        }
+    }
+
+    fn units(&mut self, record: &Disclosed, secret: &Secret, all: &[(&str, &str)], shown: &[bool]) {
         let (position, entry) = (record.record.position.0, &record.entry[..]);
         self.page.tally.counts.disclosed += 1;
         if shown.iter().all(|shown| *shown) {
-            let line = Line::Whole { position, entry, secret: &record.secret, units: all };
+            let line = Line::Whole { position, entry, secret, units: all };
             write_line(&line, &mut self.page.lines);
             return self.verdict(Verdict::Intact);
         }
-        let salts: Vec<Salt> = (0..).take(all.len()).map(|number| salt(&record.secret, number)).collect();
+        let salts: Vec<Salt> = (0..).take(all.len()).map(|number| salt(secret, number)).collect();
         let digests: Vec<Hash> = all
             .iter()
             .zip(&salts)
@@ -505,6 +563,22 @@ fn received_at_ms(record: &Disclosed) -> u64 {
 /// Whether the entry is the log's own: of another kind than that of events.
 fn is_own(record: &Disclosed) -> bool {
     record.entry.get(1) != Some(&EntryKind::Event.number())
+}
+
+/// The units that are left of an event, each in its place.
+fn kept(erased: &ErasedEvent) -> Vec<Option<(&str, &str)>> {
+    fn of(unit: &ErasedUnit) -> Option<(&str, &str)> {
+        match unit {
+            ErasedUnit::Kept { name, value, .. } => Some((name, value)),
+            ErasedUnit::Gone { .. } => None,
+        }
+    }
+    erased.units().iter().map(of).collect()
+}
+
+/// What they make.
+fn kept_event(kept: &[Option<(&str, &str)>]) -> Option<Vec<u8>> {
+    rebuild(kept.iter().flatten().map(|(name, value)| (*name, value.as_bytes()))).ok()
 }
 
 /// What the shown units make.

@@ -219,7 +219,8 @@ impl VendorCall {
             // The tenant began after the request was let in.
             reading.enter_again(app, &self.asker).await?;
         }
-        self.answer(app, api, &reading.scope, &list, page_size, page)
+        let address = self.address(&api, &list, !body.is_empty());
+        self.answer(app, api, &reading.scope, &list, &address, page)
     }
 
     /// What a vendor shows of what is found: nothing older than its window.
@@ -244,7 +245,7 @@ impl VendorCall {
         api: A,
         scope: &FeedScope,
         list: &List,
-        page_size: usize,
+        address: &Address,
         page: SearchPage,
     ) -> Result<Response, Problem> {
         let more = page.next.is_some();
@@ -261,18 +262,17 @@ impl VendorCall {
             Some(app.ledger.write_cursor(&cursor).expect("a question is short enough, as asserted above"))
         };
         let (next, previous) = (cursor(Start::After, page.next), cursor(Start::Before, page.previous));
-        let address = self.address();
         let envelope = api.envelope(&Shown {
             list,
             entries: page.records.len(),
-            page_size,
+            page_size: list.limit.unwrap_or(api.page_size().default),
             page: list.number.map_or(1, |number| number.page),
             more,
             total: page.total,
             as_of: page.size,
             next: next.as_deref(),
             previous: previous.as_deref(),
-            address: &address,
+            address,
             request_id: self.request_id(),
         });
         let headers = headers(&envelope);
@@ -284,13 +284,19 @@ impl VendorCall {
         Page { records: page.records, write, lines: false, opening, closing }.answer(headers)
     }
 
-    fn address(&self) -> Address {
+    /// How the page was asked for. What stood in a body stands in the query here: links have no body.
+    fn address<A: Api>(&self, api: &A, list: &List, has_body: bool) -> Address {
         let keys = self.addressed.vendor.keys;
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(self.query().as_bytes()) {
-            if !keys.iter().any(|place| matches!(place, KeyPlace::Query(key) if *key == name)) {
+            let is_key = keys.iter().any(|place| matches!(place, KeyPlace::Query(key) if *key == name));
+            if !is_key && !(has_body && api.parameter(&name).is_some()) {
                 query.append_pair(&name, &value);
             }
+        }
+        if has_body {
+            let question = list.question(api.size_parameter());
+            query.extend_pairs(form_urlencoded::parse(question.as_bytes()));
         }
         Address {
             base: self.addressed.base.clone(),

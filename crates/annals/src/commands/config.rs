@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Result<ExitCode, Failure> {
 
 fn show(settings: &SettingFlags, with_origin: bool, output: Output) -> Result<(), Failure> {
     let layers = settings.layers()?;
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let given = layers.get(setting.key);
         let text = || {
             let line = given.map_or_else(

@@ -1,5 +1,7 @@
 //! `annals tenant`.
 
+mod retention;
+
 use std::process::ExitCode;
 
 use reqwest::Method;
@@ -7,11 +9,11 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::api::{Query, ServerFlags};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::show::table::{self, Cell, Column};
 
-/// List and make tenants
+/// List, make and end tenants; say how long their records are kept
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -52,9 +54,31 @@ enum Command {
         #[command(flatten)]
         server: ServerFlags,
     },
+    /// Show or change how long a tenant's records are kept, and foresee what that comes to
+    ///
+    /// Needs the scope `admin`.
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// End a tenant: its keys, its events to come, and all its records
+    ///
+    /// What its logs state stays, so that what was shown of them can still be checked. This cannot be undone: export first. It is
+    /// refused while a hold stands. Needs a platform key with the scope `admin`.
+    #[command(
+        after_help = "Examples:\n  annals export --tenant acme --out acme.ndjson\n  annals tenant end acme --yes"
+    )]
+    End {
+        /// The tenant
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Yes, all its records are to go
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        server: ServerFlags,
+    },
     /// Make a tenant; making one that exists changes nothing
     ///
-    /// There is no way to remove one. Needs a platform key with the scope `admin`.
+    /// Needs a platform key with the scope `admin`.
     #[command(after_help = "Example:\n  annals tenant create acme")]
     Create {
         /// 1 to 128 bytes of `A–Z a–z 0–9 . _ -`, not starting with `_` or `.`
@@ -117,6 +141,20 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
             if rules.is_empty() {
                 output.note("nothing is taken out of the tenant's events");
             }
+        }
+        Command::Retention(command) => retention::run(command, output).await?,
+        Command::End { id, yes, server } => {
+            if !yes {
+                return Err(Failure::new(Exit::Invalid, format!("ending `{id}` takes all its records away"))
+                    .with_hint("export it first; then say `--yes`"));
+            }
+            let api = server.api()?;
+            let request = api.request(Method::POST, &["v1", "tenants", id, "end"], &Query::new());
+            let told = api.value(request).await?;
+            output.line(
+                || format!("tenant {id} has ended; its records expire"),
+                || json!({"type": "result", "id": id, "ended_at": told["ended_at"]}),
+            )?;
         }
         Command::Create { id, server } => {
             let api = server.api()?;

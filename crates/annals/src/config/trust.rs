@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use annals_server::{Scrubbing, WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};
+use annals_server::{ERASURE_APPROVALS_MAX, Scrubbing, WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};
 use annals_tree::cosignature::Quorum;
 
 use super::{Values, quantity};
@@ -19,6 +19,14 @@ impl Values<'_> {
             let every = quantity::duration(text)?;
             let fits = (Duration::from_mins(1)..=Duration::from_hours(24 * 30)).contains(&every);
             fits.then_some(every).ok_or("must be between 1m and 30d")
+        })
+    }
+
+    /// How many keys must approve a case of erasure.
+    pub(super) fn erasure_approvals(&self) -> Result<u32, Failure> {
+        self.required("erasure.approvals", |text| {
+            let approvals = text.parse().ok().filter(|count| (1..=ERASURE_APPROVALS_MAX).contains(count));
+            approvals.ok_or("must be 1 to 16")
         })
     }
 
