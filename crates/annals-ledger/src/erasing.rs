@@ -204,7 +204,7 @@ impl Ledger {
                     FreeText::Keep => counts.text_kept += u64::from(!hits.text.is_empty()),
                 }
                 units.sort_unstable();
-                plan.preview.note(hits.found);
+                plan.preview.note(hits.found, hits.names);
                 let counts = &mut plan.preview.counts;
                 if units.is_empty() {
                     continue;

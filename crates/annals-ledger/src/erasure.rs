@@ -9,7 +9,7 @@
 //! with the rest, and in memory until the case is ordered. What is erased are units of events (`annals-event/units.rs`), never
 //! the envelope: *who* goes, *that* something happened stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use annals_event::filter::{Condition, Matcher, fold};
@@ -40,6 +40,9 @@ const CLOSED_KEPT: usize = 1_000;
 
 /// Pointers that a preview tells apart; those beyond are told as one.
 const POINTERS_MAX: usize = 200;
+
+/// Other names of an actor that are told.
+const NAMES_MAX: usize = 8;
 
 /// Runs and units of one entry: its body stays well below what an entry may carry.
 const RUNS_MAX: usize = 400;
@@ -415,6 +418,8 @@ pub(crate) struct RecordHits {
     pub(crate) text: Vec<u32>,
     /// What was found where.
     pub(crate) found: Vec<(HitClass, String)>,
+    /// Other names of the same actor.
+    pub(crate) names: Vec<String>,
 }
 
 impl RecordHits {
@@ -477,9 +482,17 @@ pub(crate) fn look_into(subject: &Subject, record: &Record, document: &mut Docum
         hits.units.sort_unstable();
         hits.units.dedup();
         hits.text.retain(|number| hits.units.binary_search(number).is_err());
+        let names = parts.iter().filter(|(_, name, _)| ACTOR_NAMES.contains(&name.as_str()));
+        hits.names = names
+            .filter_map(|(_, _, value)| serde_json::from_str::<String>(value).ok())
+            .filter(|name| !name.is_empty() && subject.in_text(name) != Mention::Whole)
+            .collect();
     }
     Some(hits)
 }
+
+/// Members by which an actor may be spoken of in other places.
+const ACTOR_NAMES: [&str; 3] = ["/actor/email", "/actor/id", "/actor/name"];
 
 /// The last part of a pointer, read: the name of a member that a client chose may speak of somebody.
 fn last_of(name: &str) -> &str {
@@ -500,10 +513,15 @@ pub struct ErasurePreview {
     pub hits: BTreeMap<(HitClass, String), u64>,
     /// Records of the tenant's two logs, all.
     pub of: u64,
+    /// Other names of the actors that were found, which may stand in other places; some of them.
+    pub names: BTreeSet<String>,
 }
 
 impl ErasurePreview {
-    pub(crate) fn note(&mut self, found: Vec<(HitClass, String)>) {
+    pub(crate) fn note(&mut self, found: Vec<(HitClass, String)>, names: Vec<String>) {
+        let room = NAMES_MAX.saturating_sub(self.names.len());
+        let new: Vec<String> = names.into_iter().filter(|name| !self.names.contains(name)).take(room).collect();
+        self.names.extend(new);
         for (class, pointer) in found {
             let is_known = self.hits.contains_key(&(class, pointer.clone()));
             let pointer = if is_known || self.hits.len() < POINTERS_MAX { pointer } else { "…".to_owned() };

@@ -80,6 +80,8 @@ pub(crate) struct PreviewBody {
     text_kept: u64,
     /// Where the person was found.
     hits: Vec<HitBody>,
+    /// Other names of the same actor, which may stand in other places and are looked for only when they are given too; some.
+    also_known_as: Vec<String>,
 }
 
 /// Where a person was found.
@@ -217,6 +219,7 @@ impl From<&ErasurePreview> for PreviewBody {
             in_envelope: preview.counts.in_envelope,
             text_kept: preview.counts.text_kept,
             hits: hits.collect(),
+            also_known_as: preview.names.iter().cloned().collect(),
         }
     }
 }

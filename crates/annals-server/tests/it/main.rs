@@ -7,6 +7,7 @@ mod bundles;
 mod control;
 mod dialects;
 mod documents;
+mod erasing;
 mod exporting;
 mod faults;
 mod feed;

@@ -183,6 +183,9 @@ fn show(preview: &Value, output: Output) -> Result<(), Failure> {
             words.push_str(&format!("; {} {what}", count(name)));
         }
     }
+    for name in preview["also_known_as"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        words.push_str(&format!("\nthe same actor is also called {name}: look for that too with --also '{name}'"));
+    }
     output.line(
         || words,
         || {
