@@ -2,8 +2,8 @@
 """Reads sealed segments by docs/reference/segment-format.md alone: python3 read_segment.py [--leaves] SEGMENT...
 
 Prints the records of each file, a JSON object a line, with the event's bytes as they are; exit code 1 when one is damaged.
-With `--leaves` each record's leaf is computed, by corpus/vectors/generate.py (which needs the package `cryptography`), and
-held against tags and sums. Needs nothing else but Python's standard library.
+With `--leaves` each record's leaf is computed by segment_leaves.py and held against tags and sums. Without, nothing is needed
+but Python's standard library.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_left
 from datetime import datetime, timedelta
 from functools import partial, reduce
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -192,7 +193,7 @@ class Segment:
     def __init__(self, data):
         self.file = file = File(data)
         names = "logs known order proof tables version rows seed ids words"
-        footer = members(file.footer, names, "dictionary_roots")
+        footer = members(file.footer, names, "dictionary_roots fates")
         self.logs, self.known, self.order, self.proof, tables = footer[:5]
         self.happened, self.tables, self.read = file.numbers(self.known["happened"]), [], {}
         require(footer[5:7] == [1, len(self.happened)], "another version, or rows that do not fit")
@@ -200,6 +201,7 @@ class Segment:
             self.tables.append(Table(file, table, self.tables))
         self.seqs, self.by_rank, self.ranks = (file.numbers(self.order[name]) for name in ("seqs", "rows", "ranks"))
         self.check_order("all_times", 0, self.by_rank)
+        self.fates = dict(self.read_fates(*members(footer[-1], "rows kind starts payloads by_id"))) if footer[-1] else {}
         # Each run: whose, whether of an access log, its rows and the position of the first.
         self.runs = list(self.read_runs())
 
@@ -217,6 +219,20 @@ class Segment:
             self.check_order("log_times", first, range(first, end))
             for run in range(runs[log], runs[log + 1]):
                 yield tenants[name // 2].decode(), name % 2 == 1, range(rows[run], rows[run + 1]), positions[run]
+
+    def lists(self, starts, region):
+        whole = self.file.bytes(*members(region, "at len"))
+        return [whole[first:end] for first, end in pairwise(self.file.numbers(starts))]
+
+    def read_fates(self, rows, kinds, starts, payloads, by_id):
+        """The rows whose events are not as they were sent, each with what is told of it."""
+        told, kinds = self.lists(starts, payloads), self.file.numbers(kinds)
+        id_hash = lambda nth: little(told[nth][40:])
+        expired = sorted((nth for nth, kind in enumerate(kinds) if kind == 2), key=id_hash)
+        require(self.file.numbers(by_id) == expired, "the order of expired rows by their ids")
+        for nth, row in enumerate(self.file.numbers(rows)):
+            gone = {"commitment": told[nth][:32].hex(), "by": little(told[nth][32:40]), "id_hash": id_hash(nth)}
+            yield row, {1: {"erased": told[nth].hex()}, 2: {"expired": gone}}[kinds[nth]]
 
     def leaf(self, table, part, i, row):
         values, ordinals, _, _, _, refs = table.columns[part]
@@ -252,10 +268,9 @@ class Segment:
         return b"[" + b",".join(elements) + b"]"
 
     def records(self):
-        """Each record: what is known of it, its event, its secret's root and counter, and when it was received, ms."""
+        """Each record: what is known of it, its event, which secret of which root it has, its fate, and when it was received, ms."""
         lists = "received_values", "received", "kind", "secrets"
         times, received, kinds, secrets = (self.file.numbers(self.known[name]) for name in lists)
-        roots = self.file.region(self.known["roots"], 32)
         for tenant, access, rows, position in self.runs:
             for row in rows:
                 kind, time, rank = dict(self.known["kinds"][kinds[row]]), times[received[row]], self.ranks[row]
@@ -263,35 +278,20 @@ class Segment:
                 facts["seq"] = self.seqs[rank] if rank < len(self.seqs) and self.by_rank[rank] == row else None
                 facts["received_at"] = time_text(time).decode()
                 facts["occurred_at"] = time_text(self.happened[row]).decode() if kind.pop("timed") else None
-                secret = roots[secrets[row] // 4096], secrets[row] % 4096
-                yield facts | kind, self.event(self.tables[0], row, row), secret, (time - 2**63) // 1000
-
-    def check_leaves(self, generate):
-        leaves, sums = [], {}
-        for facts, event, secret, received_at_ms in self.records():
-            kind, body = facts.get("stated", 1), event if "stated" in facts else b""
-            units = generate.units(generate.parse(event))
-            commitment = generate.sha256(b"\2", body) if body else generate.commit(generate.ggm(*secret), units)[0]
-            leaves.append(generate.sha256(b"\0", generate.entry(kind, facts["class"], received_at_ms, commitment) + body))
-        require([leaf[:2] for leaf in leaves] == self.file.region(self.proof["tags"], 2), "a leaf that has not its tag")
-        for run, (_, _, rows, position) in enumerate(self.runs):
-            for row, position in zip(rows, range(position, position + len(rows))):
-                sums[run, position // 256] = sums.get((run, position // 256), 0) ^ little(leaves[row])
-        require([little(xor) for xor in self.file.region(self.proof["xors"], 32)] == [*sums.values()], "a sum of leaves")
+                secret = divmod(secrets[row], 4096)
+                yield facts | kind, self.event(self.tables[0], row, row), secret, self.fates.get(row), (time - 2**63) // 1000
 
 
 def main(leaves, *files):
-    if leaves:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "corpus/vectors"))
-        import generate
     for name in files:
         try:
             segment = Segment(Path(name).read_bytes())
-            for facts, event, _, _ in segment.records():
+            for facts, event, _, fate, _ in segment.records():
+                facts |= {"fate": fate} if fate else {}
                 line = json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
                 sys.stdout.buffer.write(line[:-1] + b',"event":' + event + b"}\n")
             if leaves:
-                segment.check_leaves(generate)
+                __import__("segment_leaves").check(segment, require)
         except Exception as error:  # Bytes that are not as the page says may fail in any way.
             sys.exit(f"{name}: {error or type(error).__name__}")
 

@@ -19,7 +19,7 @@ use crate::stages::Tally;
 use crate::tool::Tool;
 
 /// Segments of the corpus, each with its records beside it.
-const FILES: [&str; 4] = ["arrays", "kept-whole", "part-1", "part-2"];
+const FILES: [&str; 5] = ["arrays", "fates", "kept-whole", "part-1", "part-2"];
 
 /// The one made of two of these.
 const MERGED: (&str, [&str; 2]) = ("merged", ["part-1", "part-2"]);

@@ -1,21 +1,23 @@
 //! How the files of the corpus were made: from fixed seeds, so that making them again gives the same bytes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::Range;
 
 use annals_event::{Normalised, Rules, Scratch, TenantId, Timestamp, UnitScratch, normalise, units};
 use annals_segment::build::{Limits, LogName};
+use annals_segment::fate::Fate;
 use annals_segment::hashes::hash;
 use annals_segment::merge::merge;
 use annals_segment::root::Root;
 use annals_segment::segment::Sealed;
 use annals_tree::entry::encode_event;
-use annals_tree::{Committer, Hash, leaf_hash};
+use annals_tree::{Committer, Counter, Hash, leaf_hash};
 use serde_json::Value;
 
 use super::{expected, folder, line, open, outcome};
-use crate::support::{Log, Record, Records, Rng, Style, nodes, records};
+use crate::support::{Log, Record, Records, Rng, Style, nodes, records, what_is_left};
 
 /// Records of the two parts together.
 const ROWS: u64 = 162;
@@ -41,6 +43,7 @@ fn write_the_corpus() {
     let id_hash = |tenant: &TenantId, access: bool, id: &[u8]| {
         hash(u64::from(access), &[tenant.as_str().as_bytes(), &[0], id].concat())
     };
+    write("fates", fates().segment());
     write("merged", merge(&parts, 0x5EED, &id_hash, Vec::new()).unwrap().0);
     let damages = damages();
     fs::write(folder().join("damage.tsv"), damages).unwrap();
@@ -61,18 +64,30 @@ fn write(name: &str, bytes: Vec<u8>) {
     fs::write(folder().join(format!("{name}.ndjson")), lines).unwrap();
 }
 
-/// The leaf of a record that was read.
-pub(super) fn leaf_of(record: &Sealed) -> Hash {
-    leaf(&record.root, record.counter, record.class, record.received_at, &record.event)
+/// The leaf of a record that was read; none where events in part erased would have to say it.
+pub(super) fn leaf_of(record: &Sealed) -> Option<Hash> {
+    match &record.fate {
+        None => Some(leaf(&record.root, record.counter, record.class, record.received_at, &record.event)),
+        Some(Fate::Erased(_)) => None,
+        Some(Fate::Expired { commitment, .. }) => Some(entry(record.class, record.received_at, commitment)),
+    }
 }
 
 fn leaf(root: &Root, counter: u16, class: u16, received_at: i64, event: &[u8]) -> Hash {
+    entry(class, received_at, &commitment(root, counter, event))
+}
+
+fn entry(class: u16, received_at: i64, commitment: &Hash) -> Hash {
+    let received_at_ms = u64::try_from(received_at.div_euclid(1_000)).unwrap();
+    leaf_hash(&encode_event(class, received_at_ms, commitment))
+}
+
+fn commitment(root: &Root, counter: u16, event: &[u8]) -> Hash {
     let secret = root.secret(counter).unwrap();
     let mut committer = Committer::new(&secret);
     units(event, &mut UnitScratch::default(), |name, value| committer.unit(name.as_bytes(), value).unwrap())
         .unwrap();
-    let received_at_ms = u64::try_from(received_at.div_euclid(1_000)).unwrap();
-    leaf_hash(&encode_event(class, received_at_ms, &committer.finish()))
+    committer.finish()
 }
 
 /// Gives records the leaves that follow from them.
@@ -202,6 +217,39 @@ fn event(number: u64, rng: &mut Rng, occurred_at: Option<i64>) -> String {
     }
     event.push('}');
     event
+}
+
+/// Records of which some were erased in part and some expired, and whose secrets are forgotten; of the later ones some roots are
+/// still whole, as after merging.
+fn fates() -> Records {
+    let (mut made, mut rng) = (proven(parts(0..ROWS)), Rng(11));
+    let mut forgotten: BTreeMap<[u8; 32], Vec<Counter>> = BTreeMap::new();
+    for (number, record) in (0_u8..).zip(made.logs.iter_mut().flat_map(|log| &mut log.records)) {
+        let name = record.root.name();
+        let forget = Counter::new(record.counter).unwrap();
+        match number {
+            20..30 | 90 | 161 => {
+                let commitment = commitment(&record.root, record.counter, &record.event);
+                record.expire(300 + u64::from(number / 50));
+                let id_hash = record.id_hash;
+                record.fate = Some(Fate::Expired { commitment, by: 300 + u64::from(number / 50), id_hash });
+            }
+            _ if number % 17 == 3 => {
+                let event = what_is_left(&record.event, &mut rng);
+                record.erase(event, vec![number; 1 + usize::from(number) * 3]);
+            }
+            _ => continue,
+        }
+        forgotten.entry(name).or_default().push(forget);
+    }
+    for record in made.logs.iter_mut().flat_map(|log| &mut log.records) {
+        if let Some(gone) = forgotten.get(&record.root.name())
+            && (record.fate.is_some() || record.position % 4 > 0)
+        {
+            record.root = record.root.puncture(gone.iter().copied());
+        }
+    }
+    made
 }
 
 /// Few records with so many elements that numbers take several groups.
