@@ -13,6 +13,7 @@ mod demo;
 mod evidence;
 mod exporting;
 mod exporting_evidence;
+mod keeping;
 mod over_tls;
 mod publishing;
 mod reading;

@@ -219,6 +219,17 @@ fn words(rule: &Value) -> String {
 
 fn preview(told: &Value, output: Output) -> Result<(), Failure> {
     let classes = told["classes"].as_array().cloned().unwrap_or_default();
+    if output.is_json() {
+        for class in &classes {
+            let mut item = class.clone();
+            (item["type"], item["item"]) = ("item".into(), "class".into());
+            output.raw(&item.to_string())?;
+        }
+        let result = json!({
+            "type": "result", "count": classes.len(), "at": told["at"], "holds": told["holds"], "partial": told["partial"],
+        });
+        return output.raw(&result.to_string());
+    }
     let row = |class: &Value| {
         ["class", "name", "records", "event_bytes", "held"].iter().map(|name| cell(&class[*name])).collect()
     };
