@@ -5,6 +5,7 @@
 //! `dialects`. Every problem below a vendor's root is answered in that vendor's form: see [`refuse`].
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use annals_dialects::params::{PARAMS_BODY_BYTES_MAX, PARAMS_BYTES_MAX};
 use annals_dialects::{Allowance, Direction, List, Mounted, Refusal, Refused, SortKey, Vendor};
@@ -13,11 +14,12 @@ use annals_event::json::{Document, Limits};
 use annals_ledger::cursor::QUESTION_BYTES_MAX;
 use annals_ledger::{Order, Record};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::Response;
+use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::app::App;
@@ -41,6 +43,9 @@ const _: () = assert!(PARAMS_BODY_BYTES_MAX <= SMALL_BODY_BYTES_MAX);
 /// Limits to parse stored events with: they were met when the events were taken.
 const LIMITS: Limits = Limits { depth_max: usize::MAX };
 
+/// Longest time that the body of a request that reads may take to arrive.
+const BODY_MAX: Duration = Duration::from_secs(2);
+
 /// A request to a vendor's API.
 #[derive(Clone, Debug)]
 pub(crate) struct Addressed {
@@ -61,8 +66,29 @@ pub(crate) fn placed(router: Router, app: Arc<App>) -> Router {
     Router::new().fallback(move |request: Request| {
         let request = place(&app, request);
         let router = router.clone();
-        async move { router.oneshot(request).await }
+        async move { router.oneshot(with_body(request).await).await }
     })
+}
+
+/// Takes in what comes with a request that reads: old clients send `{}` with every GET, and an answer is lost on one whose connection
+/// is closed while it still sends. Of what is longer than any such body may be, the beginning stays.
+async fn with_body(request: Request) -> Request {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads || request.body().is_end_stream() || request.extensions().get::<Addressed>().is_none() {
+        return request;
+    }
+    let (parts, mut body) = request.into_parts();
+    let mut taken = Vec::new();
+    let all = async {
+        while taken.len() <= SMALL_BODY_BYTES_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            taken.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+    };
+    // Who is slower has its connection closed behind the answer.
+    drop(tokio::time::timeout(BODY_MAX, all).await);
+    Request::from_parts(parts, Body::from(taken))
 }
 
 /// Sends a request to a vendor's API on to the path that is meant.

@@ -35,7 +35,7 @@ async fn every_route_is_described_and_answers() {
         assert!(responses.keys().any(|status| status < &"4".to_owned()), "{name} has no good answer");
         let is_open = operation["security"] == serde_json::json!([{}]);
         assert!(is_open || responses.contains_key("401"), "{name} does not say what happens without a key");
-        let filled = path.replace("{id}", "none").replace("{path}", "0/000");
+        let filled = path.replace("{id}", "none").replace("{path}", "0/000").replace("{account_id}", "none");
         let answer = site.ask(&format!("{method} {filled}"), "", b"").await;
         if is_open {
             assert!(responses.contains_key(answer.status.as_str()) && answer.status.as_u16() < 400, "{name}");

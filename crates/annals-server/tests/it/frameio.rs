@@ -1,5 +1,7 @@
 //! Frame.io: what one answer of the corpus cannot show.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use annals_dialects::frameio::Frameio;
@@ -75,6 +77,36 @@ async fn the_link_alone_goes_on_with_filters_size_and_users_while_events_arrive(
     // The first late one was there before the first page.
     found.retain(|id| id != "late-0");
     assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_comes_with_a_get_costs_neither_the_answer_nor_the_connection() {
+    let site = Site::new().await;
+    filled(&site, 500).await;
+    let (address, key) = (site.address, site.key("acme"));
+    let read = move || {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        let head = format!(
+            "GET /v2/accounts/acme/audit_logs?page_size=500 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+        );
+        for _ in 0..8 {
+            // As the old client does: the head in one piece, the body in another.
+            (&stream).write_all(head.as_bytes()).unwrap();
+            (&stream).write_all(b"{}").unwrap();
+            let mut line = String::new();
+            while line != "0\r\n" {
+                line.clear();
+                assert!(
+                    lines.read_line(&mut line).unwrap() > 0,
+                    "the connection ended in the middle of an answer"
+                );
+            }
+            lines.read_line(&mut line).unwrap();
+        }
+    };
+    tokio::task::spawn_blocking(read).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
