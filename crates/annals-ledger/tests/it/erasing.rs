@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use annals_event::Position;
@@ -13,7 +15,11 @@ use annals_ledger::{
     AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind, NewErasure,
     Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
 };
+use annals_segment::body::Cache;
+use annals_segment::root::Root;
+use annals_segment::segment::Segment;
 
+use crate::sealing::{Running, Stepped};
 use crate::support::{TestClock, control_log, events_of, options, send_with, store, tenant, words};
 
 const MAIL: &str = "ada@example.com";
@@ -49,6 +55,18 @@ impl Disks {
         };
         let tail = TailLimits { records_max: 100, ..TailLimits::default() };
         Ledger::open(parts, &Options { tail, ..options() }).unwrap().ledger
+    }
+
+    /// The segments' files, as they are on the disk.
+    fn files(&self) -> Vec<Arc<Segment>> {
+        let names = self.segments.list().unwrap().into_iter().filter(|name| name.ends_with(".seg"));
+        names
+            .filter_map(|name| {
+                // One that was merged may be gone by now.
+                let bytes = self.segments.contents(&name)?;
+                Some(Segment::open(name.as_str().into(), Arc::new(bytes), Cache::new(1 << 20)).unwrap())
+            })
+            .collect()
     }
 
     /// Whether a text stands in any file of the journal or of a manifest, where records are in clear.
@@ -97,6 +115,12 @@ fn asked(ledger: &Ledger, approvals_required: u32, text: FreeText) -> NewErasure
     }
 }
 
+/// Whether an event speaks of the subject.
+fn speaks(event: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(event);
+    text.contains("ada@example.com\"") || text.contains("\"usr_17\"") || text.contains("ada@example.com,")
+}
+
 /// All that reads of a log.
 fn reads(ledger: &Ledger, log: &TenantLog) -> Vec<(u64, String)> {
     let page = ledger.feed(&FeedScope::Log(log.clone()), 0, usize::MAX).unwrap().unwrap();
@@ -142,6 +166,12 @@ async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureC
     }
 }
 
+/// Whether a secret can be had from any file.
+fn can_be_had(files: &[Arc<Segment>], (root, counter): &(Root, u16)) -> bool {
+    let of_it = |other: &Root| other.name() == root.name() && other.secret(*counter).is_some();
+    files.iter().any(|file| file.roots().unwrap().iter().any(of_it))
+}
+
 /// Nothing that reads of `acme` speaks of the subject, whoever asks how.
 fn nobody_reads(ledger: &Ledger) {
     for (position, text) in reads(ledger, &events_of("acme")) {
@@ -172,6 +202,19 @@ async fn who_is_erased_is_out_of_reach_at_once_and_in_no_file_at_last_and_every_
     let actors = count(&ledger, r#"actor.id eq "usr_17""#);
     assert_eq!(actors, 43);
 
+    // What the files have, whatever veil they are seen through: values, and the secrets that their digests were salted with.
+    ledger.seal_now().unwrap();
+    let mut secrets = Vec::new();
+    for file in disks.files() {
+        for row in 0..file.rows() {
+            let record = file.record(row).unwrap();
+            if record.tenant == tenant("acme") && speaks(&record.event) {
+                secrets.push((record.root, record.counter));
+            }
+        }
+    }
+    assert!(secrets.len() >= 70 && secrets.iter().all(|secret| can_be_had(&disks.files(), secret)));
+
     let new = asked(&ledger, 2, FreeText::Erase);
     let case = new.case.clone();
     let preview = ledger.plan_erasure(&ErasureCase::of(new.clone(), 0)).unwrap().preview().clone();
@@ -196,6 +239,12 @@ async fn who_is_erased_is_out_of_reach_at_once_and_in_no_file_at_last_and_every_
 
     let done = carry_out(&ledger, &case, ErasureStage::Done).await;
     assert!(done.done_at_us.is_some());
+    let files = disks.files();
+    let of_acme = files.iter().flat_map(|file| file.records(0..file.rows())).map(|record| record.unwrap().1);
+    let mut of_acme = of_acme.filter(|record| record.tenant == tenant("acme"));
+    assert!(of_acme.all(|record| !speaks(&record.event)), "a file has it still");
+    assert!(!secrets.iter().any(|secret| can_be_had(&files, secret)), "a secret can be had");
+    drop(files);
     nobody_reads(&ledger);
     assert_eq!(count(&ledger, r#"actor.id sw "erased-""#), 43);
     assert_eq!(entries(&ledger, &log, 300), before);
@@ -257,4 +306,82 @@ async fn a_case_goes_on_wherever_the_service_ended() {
     let ledger = disks.open();
     assert!(reads(&ledger, &access).is_empty());
     ledger.stop();
+}
+
+/// Takes the ledger's steps until something is answered.
+fn drive<T>(running: &mut Running, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => {
+                running.engine.write();
+                running.engine.apply();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_power_may_go_at_any_step_of_a_case() {
+    let cuts = (1..).take_while(|changes| cut_power_after(*changes)).count();
+    assert!(cuts > 20, "{cuts}");
+}
+
+/// Orders a case and cuts the power when the segments' disk has taken so many changes after that. False when all was done before.
+fn cut_power_after(changes: u64) -> bool {
+    let mut stepped = Stepped::new(30);
+    let mut running = stepped.open();
+    for round in 0..24 {
+        stepped.send_some(&mut running, 1 + round % 13);
+        running.engine.seal(round % 5 == 0).unwrap();
+    }
+    running.engine.seal(true).unwrap();
+    let log = events_of("acme");
+    let size = running.ledger.feed_size(&FeedScope::Log(log.clone())).unwrap();
+    let before = entries(&running.ledger, &log, size);
+    let erased = count(&running.ledger, r#"actor.id eq "u12""#);
+    assert!(erased > 2, "{erased}");
+
+    let ledger = running.ledger.clone();
+    let new = NewErasure { values: vec!["u12".to_owned()], ..asked(&ledger, 1, FreeText::Keep) };
+    let case = new.case.clone();
+    drive(&mut running, ledger.request_erasure(new, &Author::System)).unwrap();
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    drive(&mut running, ledger.order_erasure(plan)).unwrap();
+    assert_eq!(count(&ledger, r#"actor.id eq "u12""#), 0);
+
+    stepped.segments.cut_power_after(changes);
+    let done = rewrite(&mut running);
+    if done && stepped.segments.is_on() {
+        return false;
+    }
+    drop((running, ledger));
+    for disk in [&stepped.journal, &stepped.signer, &stepped.segments] {
+        disk.crash();
+    }
+    let mut running = stepped.open();
+    let context = format!("power gone after {changes} changes");
+    for is_rewritten in [false, true] {
+        if is_rewritten {
+            assert!(rewrite(&mut running), "{context}");
+        }
+        assert_eq!(count(&running.ledger, r#"actor.id eq "u12""#), 0, "{context}");
+        assert_eq!(count(&running.ledger, r#"actor.id sw "erased-""#), erased, "{context}");
+        assert_eq!(entries(&running.ledger, &log, size), before, "{context}");
+    }
+    true
+}
+
+/// Rewrites, seals and merges until all that was to go is in no segment; false when that fails.
+fn rewrite(running: &mut Running) -> bool {
+    for _ in 0..200 {
+        if running.engine.seal(false).is_err() {
+            return false;
+        }
+        if running.ledger.has_rewritten() {
+            return true;
+        }
+    }
+    false
 }
