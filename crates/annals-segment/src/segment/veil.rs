@@ -4,7 +4,7 @@
 //! So a segment is given a [`Veil`]: which rows are *gone*, and which ones are *changed*, and how. Everything that is asked of the
 //! view has the answer that a file with these changes would give. It shares the file's cache, and what was worked out of columns:
 //! gone rows are left out afterwards, and changed ones are looked at by their events. Rows that expired in the file are gone in
-//! every view.
+//! every view. What orders rows stays that of the file, of gone ones too: positions, ledger numbers, and when they happened.
 
 use std::ops::Range;
 use std::sync::Arc;

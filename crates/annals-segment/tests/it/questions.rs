@@ -704,11 +704,13 @@ pub(crate) fn check_in(seed: u64, mut records: Records, segment: &dyn Fn(&Record
     ask_all(&[&World::new(&records, segment(&records))], seed)
 }
 
-/// Asks the same questions of all of these, in turn.
+/// Asks the same questions of all of these, each in turn first.
 pub(crate) fn ask_all(worlds: &[&World], seed: u64) -> Seen {
     let mut seen = Seen::default();
     for question in 0..questions() {
-        for world in worlds {
+        let first = usize::try_from(question).unwrap() % worlds.len();
+        let (before, after) = worlds.split_at(first);
+        for world in after.iter().chain(before) {
             ask(world, seed.wrapping_mul(1_000_003).wrapping_add(question), &mut seen);
         }
     }
