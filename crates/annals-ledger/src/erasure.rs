@@ -25,7 +25,7 @@ use crate::record::{LIMITS, Record};
 pub const SUBJECT_VALUES_MAX: usize = 32;
 
 /// Shortest and longest identifier, bytes. A shorter one would stand in events of everybody.
-pub const SUBJECT_VALUE_BYTES_MIN: usize = 3;
+pub const SUBJECT_VALUE_BYTES_MIN: usize = 2;
 /// See [`SUBJECT_VALUE_BYTES_MIN`].
 pub const SUBJECT_VALUE_BYTES_MAX: usize = 512;
 

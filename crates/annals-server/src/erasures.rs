@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCase {
-    /// What stands for the person in events: ids, addresses, names; 1 to 32, each of 3 bytes or more. Case does not count.
+    /// What stands for the person in events: ids, addresses, names; 1 to 32, each of 2 bytes or more. Case does not count.
     #[schema(example = json!(["usr_17", "ada@example.com"]))]
     values: Vec<String>,
     /// What becomes of texts in which one of them stands among other words; must be said when there are any.
