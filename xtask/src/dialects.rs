@@ -4,6 +4,7 @@
 //! events are stored all the while. Then it walks a smaller list under filters and in each sort.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,10 @@ use crate::repo;
 use crate::stages::Tally;
 use crate::tool::Tool;
 
+mod frameio;
+mod numbered;
+mod plandocket;
+
 /// The client, as anybody installs it.
 const CLIENT: &str = "dlt==1.31.0";
 
@@ -30,6 +35,7 @@ const SMALL_EVENTS: u64 = 2_000;
 
 /// Events of one request, before the walks and while they go on.
 const REQUEST_EVENTS: u64 = 5_000;
+const REQUEST_EVENTS_MAX: usize = 5_000;
 const ARRIVING_EVENTS: u64 = 20;
 
 /// Pause between requests while the walks go on.
@@ -58,7 +64,7 @@ pub(crate) fn run(binary: &Binary, events: u64) -> Result<Tally> {
     for (tenant, count) in [(BIG, events), (SMALL, SMALL_EVENTS)] {
         store(&mut client, tenant, count)?;
     }
-    let key = |tenant| key(&mut server.client(), tenant);
+    let key = |tenant| key_for(&server, tenant, "nirvana");
     let (big, small) = (key(BIG)?, key(SMALL)?);
     let dlt = |key: &str, walks: Vec<Value>| {
         let plan = json!({"url": server.url(), "key": key, "walks": walks}).to_string();
@@ -113,7 +119,11 @@ pub(crate) fn run(binary: &Binary, events: u64) -> Result<Tally> {
         filters.len()
     );
     server.stop()?;
-    Ok(Tally::passed(small_walks.len() as u64 + 1))
+    let mut tally = Tally::passed(small_walks.len() as u64 + 1);
+    tally.add(numbered::run(binary, events, &programs)?);
+    tally.add(frameio::run(binary, events, &programs)?);
+    tally.add(plandocket::run(binary, events, &programs)?);
+    Ok(tally)
 }
 
 fn walk(params: Value) -> Value {
@@ -234,12 +244,22 @@ fn filters() -> Vec<Filter> {
 }
 
 /// Makes a key with nothing but the vendor among its dialects.
-fn key(client: &mut Client, tenant: &str) -> Result<String> {
-    let wanted = json!({"tenant": tenant, "scopes": [], "dialects": ["nirvana"]}).to_string();
-    let answer = client.post("/v1/keys", wanted.as_bytes()).while_doing("POST /v1/keys")?;
+fn key_for(server: &Instance, tenant: &str, dialect: &str) -> Result<String> {
+    let wanted = json!({"tenant": tenant, "scopes": [], "dialects": [dialect]}).to_string();
+    let answer = server.client().post("/v1/keys", wanted.as_bytes()).while_doing("POST /v1/keys")?;
     require!(answer.status == 201, "POST /v1/keys: status {}: {}", answer.status, answer.text());
     let made: Value = serde_json::from_slice(&answer.body).while_doing("POST /v1/keys")?;
     Ok(made["key"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What a program of `xtask/clients` says of a plan, line by line.
+fn said(programs: &Path, script: &str, plan: &Value) -> Result<Vec<Value>> {
+    let script = repo::root().join("xtask/clients").join(script);
+    let plan = plan.to_string();
+    let said = Tool::new(programs.join("python")).args([script.as_os_str(), plan.as_ref()]).output()?;
+    said.lines()
+        .map(|line| serde_json::from_str(line).while_doing(format!("a line of {}", script.display())))
+        .collect()
 }
 
 fn store(client: &mut Client, tenant: &str, count: u64) -> Result<()> {
