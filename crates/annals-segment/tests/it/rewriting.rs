@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annals_segment::body::{BLOCK_BYTES, Cache};
 use annals_segment::build::build;
 use annals_segment::fate::Fate;
+use annals_segment::merge::compare::{first_difference, first_difference_rebuilt};
 use annals_segment::rewrite::{PieceLimits, Rewriter, rewrite, same_proof};
 use annals_segment::segment::{Sealed, Segment};
 use annals_tree::Hash;
@@ -125,9 +126,10 @@ fn whatever_is_proven_and_differs_is_found() {
     let old = open("old", stored.segment());
     let expired = later(&stored, 5);
     type Break = fn(&mut Record);
-    let breaks: [(&str, Break); 9] = [
+    let breaks: [(&str, Break); 10] = [
         ("position", |record| record.position += 1 << 20),
         ("seq", |record| record.seq = record.seq.map_or(Some(u64::MAX - 1), |_| None)),
+        ("number", |record| record.seq = record.seq.map(|_| u64::MAX - 1)),
         ("received", |record| record.received_at += 1),
         ("class", |record| record.class += 1),
         ("stated", |record| record.stated ^= 2),
@@ -147,7 +149,8 @@ fn whatever_is_proven_and_differs_is_found() {
                 let mut other = base.clone();
                 let records = &mut other.logs[log].records;
                 let n = records.len() - 1;
-                if what == "id" && records[n].fate.as_ref().is_some_and(Fate::is_expired) {
+                let is_expired = records[n].fate.as_ref().is_some_and(Fate::is_expired);
+                if (what == "id" && is_expired) || (what == "number" && records[n].seq.is_none()) {
                     continue;
                 }
                 spoil(&mut records[n]);
@@ -223,6 +226,28 @@ fn a_damaged_fate_is_told_of_its_record_and_others_are_read() {
         }
     }
     assert!(told > 50 && read > 5_000, "{told} told, {read} read");
+}
+
+#[test]
+fn expired_rows_that_are_not_found_by_their_ids_are_told_by_all_who_compare() {
+    let stored = later(&with_ids(41, 2, 300, Style::Realistic), 6);
+    let (bytes, old) = (stored.segment(), open("old", stored.segment()));
+    let footer = serde_json::to_value(old.footer()).unwrap();
+    let at = footer.pointer("/fates/by_id/as/packed/at").unwrap().as_u64().unwrap();
+    let mut told = 0;
+    for at in usize::try_from(at).unwrap()..footer_at(&bytes) - 16 {
+        let mut spoiled = bytes.clone();
+        spoiled[at] ^= 4;
+        reseal(&mut spoiled);
+        let segment = open("spoiled", spoiled);
+        let is_told = segment.same_as(&stored) != Ok(None);
+        assert_eq!(same_proof(&old, &segment, &id_hash) != Ok(None), is_told, "byte {at}");
+        let olds = std::slice::from_ref(&old);
+        assert_eq!(first_difference(&segment, olds) != Ok(None), is_told, "byte {at}");
+        assert_eq!(first_difference_rebuilt(&segment, olds) != Ok(None), is_told, "byte {at}");
+        told += u64::from(is_told);
+    }
+    assert!(told > 20, "{told}");
 }
 
 /// Any byte of what is said of fates and roots is changed, with sums that match: nobody panics, and nothing is made up that is
