@@ -16,15 +16,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use annals_event::filter::{Condition, Matcher};
-use annals_event::{Position, TenantId, Timestamp, Warning};
+use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_segment::Damaged;
 use annals_tree::note::VerifierKey;
-use annals_tree::{EntryKind, Hash};
+use annals_tree::EntryKind;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-use crate::accept::{AcceptOptions, Acceptor, Draft, ItemError, Sealed, SealedItem};
+use crate::accept::{AcceptOptions, Acceptor, Draft, Sealed, SealedItem};
 use crate::batch::{Genesis, LogKind, encode_genesis, encode_head};
 use crate::clock::{Clock, Entropy};
 use crate::clock_guard::ClockGuard;
@@ -41,7 +41,7 @@ use crate::scan::Work as ScanWork;
 use crate::seal::{Sealer, TailLimits};
 use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{JournalMemory, SignError, Signatory, Signing, SigningService, read};
-use crate::state::{Applied, Outcome, Refusal, State};
+use crate::state::{Applied, Outcome, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
 
@@ -49,6 +49,8 @@ use crate::summary::{Counts, Summary, Tally};
 mod erasing;
 #[path = "expiry.rs"]
 mod expiry;
+#[path = "items.rs"]
+mod items;
 #[path = "living.rs"]
 mod living;
 #[path = "pour.rs"]
@@ -60,6 +62,8 @@ mod threads;
 
 pub use erasing::{EraseError, ErasurePlan};
 pub use expiry::{Due, Expirer, Looked};
+use items::item_status;
+pub use items::{ItemResult, ItemStatus};
 pub use living::{PolicyError, Preview, PreviewClass};
 pub use pour::{Pour, PourStart, Poured};
 pub use threads::{Engine, lower_priority};
@@ -124,42 +128,6 @@ pub struct Opened {
     pub ledger: Ledger,
     /// The operator key, when the ledger is new: shown once, stored nowhere.
     pub operator_key: Option<KeySecret>,
-}
-
-/// What became of one item of a request.
-#[derive(Clone, Debug)]
-pub struct ItemResult {
-    /// Its id, sent or given; none when it could not be read.
-    pub id: Option<String>,
-    /// Stored, known, or why not.
-    pub status: ItemStatus,
-    /// What to tell the sender of an item that is kept.
-    pub warnings: Vec<Warning>,
-    /// Values that the tenant's rules took out of it.
-    pub redacted: u64,
-    /// The tenant it went to; none when it went nowhere.
-    pub tenant: Option<TenantId>,
-}
-
-/// See [`ItemResult`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ItemStatus {
-    /// Stored now.
-    Created {
-        /// Its position.
-        position: Position,
-        /// Its leaf.
-        leaf: Hash,
-    },
-    /// Stored before.
-    Duplicate {
-        /// The first one's position.
-        position: Position,
-        /// The first one's leaf.
-        leaf: Hash,
-    },
-    /// Not stored.
-    Rejected(ItemError),
 }
 
 /// What is wrong at the moment, if anything.
@@ -790,34 +758,6 @@ impl Ledger {
 
     pub(crate) fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
         read(&self.shared.state)
-    }
-}
-
-fn item_status(outcome: Outcome) -> ItemStatus {
-    match outcome {
-        Outcome::Created { position, leaf } => ItemStatus::Created { position, leaf },
-        Outcome::Duplicate { position, leaf } => ItemStatus::Duplicate { position, leaf },
-        Outcome::Refused(refusal) => ItemStatus::Rejected(match refusal {
-            Refusal::Unreadable { position } => ItemError::damaged(position),
-            Refusal::Conflict { position } => ItemError {
-                code: "conflict",
-                pointer: "/id".to_owned(),
-                message: format!("another event with this `id` is at position {position}"),
-            },
-            Refusal::ConflictInBatch => ItemError {
-                code: "conflict",
-                pointer: "/id".to_owned(),
-                message: "another event of this request has the same `id`".to_owned(),
-            },
-            Refusal::TenantEnded => ItemError::tenant_ended(),
-            Refusal::Atomic
-            | Refusal::TenantExists
-            | Refusal::KeyMissing
-            | Refusal::Told
-            | Refusal::Policy
-            | Refusal::Case
-            | Refusal::Outdated => ItemError::atomic(),
-        }),
     }
 }
 
