@@ -1,7 +1,5 @@
 //! Carrying out what was decided: finding what speaks of a subject, ordering that it goes, and saying so when it is gone.
 
-use std::time::Instant;
-
 use annals_event::filter::{Field, Literal, Path, Test};
 
 use super::*;
@@ -25,8 +23,8 @@ const ENTRIES_AT_ONCE: usize = 32;
 /// these times and goes with the next.
 const SEALS_MAX: usize = 8;
 
-/// How long one of them may take.
-const SEAL_PATIENCE: Duration = Duration::from_secs(120);
+/// Waits of a second for one of them; whatever is sealed or merged meanwhile ends one.
+const SEAL_WAITS_MAX: usize = 300;
 
 /// Why a case cannot be looked into, ordered or ended.
 #[derive(Debug, thiserror::Error)]
@@ -298,9 +296,10 @@ impl Ledger {
         let is_sealed = || sealing.stated_to.load(Ordering::Acquire) >= wanted.0;
         sealing.wanted.fetch_max(wanted.0, Ordering::AcqRel);
         sealing.tell();
-        let began = Instant::now();
+        let mut waits = 0;
         while !is_sealed() {
-            if began.elapsed() > SEAL_PATIENCE || self.shared.stopping.load(Ordering::Acquire) {
+            waits += 1;
+            if waits > SEAL_WAITS_MAX || self.shared.stopping.load(Ordering::Acquire) {
                 let why = self.shared.health().segments.clone();
                 return Err(EraseError::Unsealed(why.unwrap_or_else(|| "it takes too long".to_owned())));
             }

@@ -196,7 +196,7 @@ impl State {
                 let commitment = Commits::default().commit_as(row.stated, &record.event, &secret);
                 let intact = commitment == Some(row.commitment);
                 let (bytes, leaf) = (row.entry(&tail.chunks), row.leaf(&tail.chunks));
-                Located::Here(record, Entry { bytes, leaf, intact })
+                Located::Here(Box::new(record), Entry { bytes, leaf, intact })
             }));
         }
         let found = self.sealed.at(&self.logs[index as usize], position)?;
@@ -223,7 +223,7 @@ impl State {
 /// Where a record is.
 pub(crate) enum Located {
     /// In a tail.
-    Here(Record, Entry),
+    Here(Box<Record>, Entry),
     /// In a segment.
     Sealed(Arc<Part>, u32),
 }
@@ -245,7 +245,7 @@ impl Located {
     /// The record.
     pub(crate) fn record(self) -> Result<Record, Damaged> {
         match self {
-            Self::Here(record, _) => Ok(record),
+            Self::Here(record, _) => Ok(*record),
             Self::Sealed(part, row) => part.record(row),
         }
     }

@@ -5,7 +5,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annals_event::Position;
 use annals_event::filter::{Matcher, parse};
@@ -147,13 +147,11 @@ fn count(ledger: &Ledger, filter: &str) -> usize {
 
 /// What the service does in the background, until a case is as far as that.
 async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureCase {
-    let began = Instant::now();
-    loop {
+    for _ in 0..1_000 {
         let found = ledger.erasure(case).unwrap();
         if found.stage == until {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{found:?}");
         if found.stage == ErasureStage::Approved {
             ledger.prepare_erasure().unwrap();
             let plan = ledger.plan_order(&found).unwrap();
@@ -164,6 +162,7 @@ async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureC
         ledger.finish_removals(gone).await.unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
+    panic!("{:?} is not {until:?}", ledger.erasure(case));
 }
 
 /// Whether a secret can be had from any file.
