@@ -35,6 +35,13 @@ fn every_secret_is_where_its_bits_lead() {
 }
 
 #[test]
+fn a_name_is_a_hash_of_the_whole_root_and_none_of_its_seeds() {
+    let name = root().name();
+    assert_eq!(name, hash::sha256(&[&[0x07], &[0x42; 32][..]].concat()).0);
+    assert_ne!(name, hash::sha256(&[&[0x06], &[0x42; 32][..]].concat()).0);
+}
+
+#[test]
 fn secrets_start_anywhere_and_end_with_the_root() {
     for from in [0, 1, 2, 1023, 2047, 2048, 4094, 4095] {
         let listed: Vec<Secret> = root().secrets(counter(from)).take(5).collect();
