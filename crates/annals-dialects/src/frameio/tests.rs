@@ -347,6 +347,13 @@ fn what_the_vendor_sends_becomes_an_event() {
     let two = r#"{"_type":"audit","account_id":"6bdc","action":"AssetVersioned","actor":{"_type":"user","id":"b72b"},"actor_id":"b72b","id":"0f9c","inserted_at":"2026-11-21T10:00:59.123456Z","item_id":"92je","item_type":"Asset","resource":{"_type":"version_stack","id":"92je","name":"s","fps":23.976},"team_id":"5j4d","updated_at":"2026-11-21T10:00:59.123456Z"}"#;
     expect![[r#"{"id":"0f9c","occurred_at":"2026-11-21T10:00:59.123456Z","action":"asset.versioned","actor":{"type":"user","id":"b72b","name":null,"email":null},"context":{"ip":null,"application":null},"request":{"id":null},"scope":{"team":"5j4d"},"changes":{"after":{"_type":"version_stack","fps":23.976,"id":"92je","name":"s"}},"targets":[{"type":"asset","id":"92je","name":"s"}]}"#]]
         .assert_eq(&collected(&V2, two).unwrap());
+    let plain =
+        two.replace(r#""_type":"version_stack""#, r#""_type":"asset""#).replace(r#","fps":23.976"#, "");
+    let event = collected(&V2, &plain).unwrap();
+    assert!(
+        !event.contains("changes") && event.ends_with(r#""name":"s"}]}"#),
+        "no state, but the target: {event}"
+    );
     let four = r#"{"account_id":"6bdc","event_type":"comment_created","inserted_at":"2026-11-21T10:00:59.123456Z","ip_address":"203.0.113.1","resource_id":"c1","resource_type":"comment","user_id":"b72b"}"#;
     expect![[r#"{"id":null,"occurred_at":"2026-11-21T10:00:59.123456Z","action":"comment.created","actor":{"type":"user","id":"b72b","name":null,"email":null},"context":{"ip":"203.0.113.1"},"scope":{"project":null,"team":null},"targets":[{"type":"comment","id":"c1","name":null}]}"#]]
         .assert_eq(&collected(&V4, four).unwrap());
