@@ -3,9 +3,10 @@
 //! The events come from a folder outside the repository, because they name real machines and people. Each file is sent
 //! to a tenant of its own in every form that ingest takes; each item is accepted, or refused for a reason that is
 //! printed; and what the feed gives back is what was sent: every digit, every `null` inside `metadata` and `changes`. What
-//! was sent in one form is then searched.
+//! was sent in one form is then searched, and read as the clients of each vendor read it.
 
 mod search;
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +84,7 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
         }
     }
     tally.add(search::check(&mut client, &loaded, folder.path())?);
+    tally.add(vendors::check(&mut client, &loaded)?);
     server.stop()?;
     binary.verify(&data, &folder.path().join("state"))?;
     tally.passed += 1;

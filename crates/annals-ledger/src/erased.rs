@@ -120,9 +120,9 @@ impl ErasedEvent {
             ErasedUnit::Gone { .. } => false,
         };
         let is_id = |unit: &ErasedUnit| matches!(unit, ErasedUnit::Kept { name, .. } if name == ACTOR_ID);
-        let stands_already = self.units.iter().any(|unit| {
-            matches!(unit, ErasedUnit::Gone { stand_in: Some((name, _)), .. } if name == ACTOR_ID)
-        });
+        let stands_already = self.units.iter().any(
+            |unit| matches!(unit, ErasedUnit::Gone { stand_in: Some((name, _)), .. } if name == ACTOR_ID),
+        );
         let goes = |index: &usize| u32::try_from(*index).is_ok_and(|number| numbers.contains(&number));
         match self.units.iter().position(is_id) {
             // An id that stays needs nobody to stand in for it.
@@ -222,7 +222,9 @@ const ACTOR_ID: &str = "/actor/id";
 const ACTOR_TYPE: &str = "/actor/type";
 
 fn put_pair(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.extend(u16::try_from(name.len()).expect("a unit's name was committed to by its 16-bit length").to_be_bytes());
+    out.extend(
+        u16::try_from(name.len()).expect("a unit's name was committed to by its 16-bit length").to_be_bytes(),
+    );
     out.extend_from_slice(name.as_bytes());
     out.extend(u32::try_from(value.len()).expect("an event is far below 4 GiB").to_be_bytes());
     out.extend_from_slice(value.as_bytes());
@@ -290,7 +292,15 @@ mod tests {
     fn what_is_left_gives_the_same_commitment_and_reads_without_what_went() {
         let mut event = ErasedEvent::whole(EVENT.as_bytes(), &secret()).unwrap();
         assert_eq!(event.event().unwrap(), EVENT.as_bytes());
-        let actor = ["/actor/email", "/actor/id", "/actor/name", "/context", "/context/ip", "/description", "/targets/1"];
+        let actor = [
+            "/actor/email",
+            "/actor/id",
+            "/actor/name",
+            "/context",
+            "/context/ip",
+            "/description",
+            "/targets/1",
+        ];
         event.erase(&numbers(&event, &actor), 41, "erased-7f3a");
         assert_eq!(event.commitment(), Some(committed()));
         let expected = r#"{"action":"video.delete","actor":{"id":"erased-7f3a","type":"user"},"id":"e1","metadata":{"a":1,"b":{"x":"eva@example.com"}},"targets":[{"id":"vid_9","name":"Harbour","type":"video"},{"id":"erased-7f3a","type":"user"}]}"#;
@@ -299,7 +309,10 @@ mod tests {
         event.erase(&numbers(&event, &["/metadata/b", "/targets/0"]), 57, "erased-90ab");
         assert_eq!(event.commitment(), Some(committed()));
         let read = String::from_utf8(event.event().unwrap()).unwrap();
-        assert!(read.contains(r#""metadata":{"a":1}"#) && read.contains(r#"{"id":"erased-90ab","type":"video"}"#), "{read}");
+        assert!(
+            read.contains(r#""metadata":{"a":1}"#) && read.contains(r#"{"id":"erased-90ab","type":"video"}"#),
+            "{read}"
+        );
         assert!(read.contains("erased-7f3a") && !read.contains("eva@"), "{read}");
         let encoded = event.encode();
         assert_eq!(ErasedEvent::decode(&encoded).unwrap(), event);

@@ -3,11 +3,11 @@
 use annals_event::filter::{Field, Literal, Path, Test};
 
 use super::*;
-use crate::erasure::{
-    CaseError, ERASED_RECORDS_MAX, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText, NewErasure,
-    Order, Subject, entry, hex, look_into,
-};
 use crate::control::ERASURE_REQUEST;
+use crate::erasure::{
+    CaseError, ERASED_RECORDS_MAX, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText,
+    NewErasure, Order, Subject, entry, hex, look_into,
+};
 use crate::removal::{Removal, RemovalAt};
 
 /// Records that are looked at between two looks whether somebody still waits.
@@ -128,7 +128,12 @@ impl Ledger {
     }
 
     /// Somebody may have come first: `else_` says of what.
-    async fn change_case(&self, control: Control, author: &Author, else_: CaseError) -> Result<(), EraseError> {
+    async fn change_case(
+        &self,
+        control: Control,
+        author: &Author,
+        else_: CaseError,
+    ) -> Result<(), EraseError> {
         if self.change(control, author).await? { Ok(()) } else { Err(else_.into()) }
     }
 
@@ -195,7 +200,8 @@ impl Ledger {
                 }
                 let counts = &mut plan.preview.counts;
                 counts.in_envelope += u64::from(hits.in_envelope());
-                let is_held = holds.iter().any(|hold| hold.matches(&mut document, &record.event, &record.known()));
+                let is_held =
+                    holds.iter().any(|hold| hold.matches(&mut document, &record.event, &record.known()));
                 let mut units = hits.units;
                 match plan.case.text {
                     FreeText::Erase => units.extend(&hits.text),
@@ -364,8 +370,7 @@ impl Ledger {
             self.change(Control::RemovalsDone { entries: gone }, &Author::System).await?;
         }
         for case in self.erasures() {
-            let is_over = case.stage == ErasureStage::Ordered
-                && !self.state().has_removal_of(&case.case);
+            let is_over = case.stage == ErasureStage::Ordered && !self.state().has_removal_of(&case.case);
             if is_over {
                 self.change(Control::ErasureDone { case: case.case }, &Author::System).await?;
             }

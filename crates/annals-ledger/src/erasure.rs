@@ -250,7 +250,8 @@ impl Erasures {
     }
 
     fn forget_old(&mut self) {
-        let is_closed = |case: &&ErasureCase| matches!(case.stage, ErasureStage::Done | ErasureStage::Withdrawn);
+        let is_closed =
+            |case: &&ErasureCase| matches!(case.stage, ErasureStage::Done | ErasureStage::Withdrawn);
         let mut closed: Vec<(i64, String)> = self
             .by_name
             .values()
@@ -520,7 +521,8 @@ pub struct ErasurePreview {
 impl ErasurePreview {
     pub(crate) fn note(&mut self, found: Vec<(HitClass, String)>, names: Vec<String>) {
         let room = NAMES_MAX.saturating_sub(self.names.len());
-        let new: Vec<String> = names.into_iter().filter(|name| !self.names.contains(name)).take(room).collect();
+        let new: Vec<String> =
+            names.into_iter().filter(|name| !self.names.contains(name)).take(room).collect();
         self.names.extend(new);
         for (class, pointer) in found {
             let is_known = self.hits.contains_key(&(class, pointer.clone()));
@@ -551,13 +553,20 @@ impl Order {
     }
 
     /// The entries that say so, each short enough.
-    pub(crate) fn entries(self, case: &ErasureCase, pseudonym: &str, approvers: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn entries(
+        self,
+        case: &ErasureCase,
+        pseudonym: &str,
+        approvers: &str,
+    ) -> Vec<serde_json::Value> {
         let mut entries = Vec::new();
         let mut erased: Vec<serde_json::Value> = Vec::new();
         let (mut runs_in, mut units_in) = (0, 0);
         for (units, runs) in self.groups {
             for runs in runs.chunks(RUNS_MAX) {
-                if !erased.is_empty() && (runs_in + runs.len() > RUNS_MAX || units_in + units.len() > UNITS_MAX) {
+                if !erased.is_empty()
+                    && (runs_in + runs.len() > RUNS_MAX || units_in + units.len() > UNITS_MAX)
+                {
                     entries.push(entry(case, "ordered", std::mem::take(&mut erased), approvers));
                     (runs_in, units_in) = (0, 0);
                 }
@@ -591,7 +600,6 @@ pub(crate) fn entry(
         },
     })
 }
-
 
 /// In hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -268,9 +268,9 @@ impl Keys {
 
     /// As [`Keys::insert`]; one for a tenant that ended is ended at once.
     pub(crate) fn insert_for(&mut self, key: KeyRecord, now: Timestamp) {
-        let ended = key.tenant_id().filter(|tenant| {
-            self.policies.life(tenant).is_some_and(|life| life.ended_at_us().is_some())
-        });
+        let ended = key
+            .tenant_id()
+            .filter(|tenant| self.policies.life(tenant).is_some_and(|life| life.ended_at_us().is_some()));
         self.insert(key);
         if let Some(tenant) = ended {
             self.end_tenant(tenant.as_str(), now);

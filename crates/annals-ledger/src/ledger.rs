@@ -19,8 +19,8 @@ use annals_event::filter::{Condition, Matcher};
 use annals_event::{Position, TenantId, Timestamp};
 use annals_journal::{AppendError, Journal, Place, ReadError};
 use annals_segment::Damaged;
-use annals_tree::note::VerifierKey;
 use annals_tree::EntryKind;
+use annals_tree::note::VerifierKey;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 

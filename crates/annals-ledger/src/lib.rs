@@ -72,31 +72,31 @@ pub use clock::{Clock, Entropy, SeededEntropy};
 pub use control::{Author, Control};
 pub use cursor::{Cursor, CursorError};
 pub use disclose::{Disclosed, Discloses, Shown};
+pub use erased::{ErasedError, ErasedEvent, ErasedUnit};
+pub use erasure::{
+    CaseError, ERASED_RECORDS_MAX, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText,
+    HitClass, NewErasure, REASON_BYTES_MAX, SUBJECT_VALUE_BYTES_MAX, SUBJECT_VALUE_BYTES_MIN,
+    SUBJECT_VALUES_MAX, Subject, SubjectError,
+};
 pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;
 pub use keys::{KeyId, KeyRecord, KeySecret, Scope};
-pub use erased::{ErasedError, ErasedEvent, ErasedUnit};
-pub use erasure::{
-    CaseError, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText, HitClass, NewErasure,
-    ERASED_RECORDS_MAX, REASON_BYTES_MAX, SUBJECT_VALUE_BYTES_MAX, SUBJECT_VALUE_BYTES_MIN, SUBJECT_VALUES_MAX, Subject,
-    SubjectError,
-};
 pub use ledger::{
-    Core, Due, Engine, EraseError, ErasurePlan, Expirer, Health, ItemResult, ItemStatus, Ledger, LogInfo, Looked, Opened, Options, Parts,
-    PolicyError, Pour, PourStart, Poured, Preview, PreviewClass, lower_priority,
+    Core, Due, Engine, EraseError, ErasurePlan, Expirer, Health, ItemResult, ItemStatus, Ledger, LogInfo,
+    Looked, Opened, Options, Parts, PolicyError, Pour, PourStart, Poured, Preview, PreviewClass,
+    lower_priority,
 };
 pub use observer::{Observer, Unobserved};
 pub use policy::{
     HOLD_TEXT_BYTES_MAX, HOLDS_MAX, Hold, HoldError, LifeError, RETENTION_CLASSES_MAX,
     RETENTION_CONDITION_BYTES_MAX, RETENTION_HOURS_MAX, RETENTION_NAME_BYTES_MAX, RETENTION_PRESETS,
-    RETENTION_RULES_MAX, RedactionAct, RedactionRule,
-    RetentionClass, RetentionError, RetentionLog, RetentionPreset, RetentionRule, SHORTENING_HOURS,
-    check_retention, redaction,
+    RETENTION_RULES_MAX, RedactionAct, RedactionRule, RetentionClass, RetentionError, RetentionLog,
+    RetentionPreset, RetentionRule, SHORTENING_HOURS, check_retention, redaction,
 };
 pub use read::{FeedPage, FeedScope, Sizes, TenantLog};
 pub use record::Record;
-pub use removal::RemovalAt;
 pub use registry::{HEADS_MAX, LogHead, Registered, registry_log};
+pub use removal::RemovalAt;
 pub use rotation::{LogKey, Rotations};
 pub use scrub::{Scrub, ScrubFinding};
 pub use seal::{Done, SealError, TailLimits};

@@ -111,7 +111,12 @@ struct ExpiryBody {
 
 impl Removal {
     /// Reads an entry; none when it takes nothing away.
-    pub(crate) fn read(log: TenantLog, (at, since): (u64, i64), kind: EntryKind, event: &[u8]) -> Option<Self> {
+    pub(crate) fn read(
+        log: TenantLog,
+        (at, since): (u64, i64),
+        kind: EntryKind,
+        event: &[u8],
+    ) -> Option<Self> {
         let (case, what) = match kind {
             EntryKind::Erasure => {
                 let Entry::<ErasureBody> { metadata } = serde_json::from_slice(event).ok()?;
@@ -275,7 +280,8 @@ pub(crate) fn change_of(
     if going.is_empty() {
         return Ok(None);
     }
-    let change = Change { segment, going, removals: removals.to_vec(), id_key: *id_key, made: Mutex::default() };
+    let change =
+        Change { segment, going, removals: removals.to_vec(), id_key: *id_key, made: Mutex::default() };
     Ok(Some(Arc::new(change)))
 }
 
@@ -313,7 +319,11 @@ impl Change {
         let hidden = runs_of(self.going.expired.keys().copied());
         let changed: Vec<u32> = self.going.erased.keys().copied().collect();
         let change = self.clone();
-        self.segment.veiled(Veil::new(hidden, changed, Box::new(move |row, sealed| change.apply(row, sealed))))
+        self.segment.veiled(Veil::new(
+            hidden,
+            changed,
+            Box::new(move |row, sealed| change.apply(row, sealed)),
+        ))
     }
 
     /// Rows of which units go.
@@ -343,8 +353,11 @@ impl Change {
 
     /// How a row is to read.
     pub(crate) fn apply(&self, row: u32, sealed: &mut SealedRow) -> Result<(), Damaged> {
-        let malformed =
-            || self.segment.malformed("a record that is to be erased is no event").of(&sealed.tenant, sealed.position);
+        let malformed = || {
+            self.segment
+                .malformed("a record that is to be erased is no event")
+                .of(&sealed.tenant, sealed.position)
+        };
         if let Some(by) = self.going.expired.get(&row) {
             sealed.fate = Some(self.make_expired(sealed, *by).ok_or_else(malformed)?);
             return Ok(());

@@ -147,8 +147,7 @@ impl Engine {
         };
         let merging = sealing.clone();
         let seal = move || sealing.run(SEALING_NICENESS, 1, |this| this.seal(false));
-        let merge =
-            move || merging.run(MERGING_NICENESS, MERGE_PAUSE_TICKS, Background::tidy);
+        let merge = move || merging.run(MERGING_NICENESS, MERGE_PAUSE_TICKS, Background::tidy);
         vec![
             spawn("annals-journal", Box::new(write)),
             spawn("annals-ledger", Box::new(apply)),

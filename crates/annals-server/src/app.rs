@@ -19,17 +19,17 @@ use crate::access::AccessLog;
 use crate::body::Budget;
 use crate::dialects::{self, bigpanda, frameio, nirvana, panda, plandocket};
 use crate::docs::VerifyPage;
+use crate::erasures::{ERASURE_APPROVALS, Eraser};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::request::{self, RequestIds};
-use crate::erasures::{ERASURE_APPROVALS, Eraser};
 use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, operate, prove, redaction, registry,
-    retention, search, summary, tenants,
+    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, operate, prove,
+    redaction, registry, retention, search, summary, tenants,
 };
 
 /// Shared by all requests.

@@ -158,7 +158,8 @@ pub(crate) fn authenticate_with(
     let refuse = |detail: &'static str| Problem::new(Code::Unauthenticated, detail);
     let shown = headers.get(header::AUTHORIZATION).map(|shown| shown.to_str().unwrap_or_default());
     let shown = shown.or(elsewhere);
-    let shown = shown.ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?.trim();
+    let shown =
+        shown.ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?.trim();
     let secret = match shown.split_once(' ') {
         Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
         Some(_) => return Err(refuse("the header `Authorization` must be `Bearer annals_…`")),

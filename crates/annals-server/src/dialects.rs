@@ -26,10 +26,10 @@ use crate::app::App;
 use crate::body::SMALL_BODY_BYTES_MAX;
 use crate::problem::{Code, Problem};
 
-mod call;
 pub(crate) mod bigpanda;
-pub(crate) mod frameio;
+mod call;
 pub(crate) mod documents;
+pub(crate) mod frameio;
 pub(crate) mod nirvana;
 pub(crate) mod panda;
 pub(crate) mod plandocket;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use annals_event::{TenantId, Timestamp};
 use annals_ledger::{
-    CaseError, EraseError, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText, HitClass, Ledger,
-    LogKind, NewErasure, REASON_BYTES_MAX, Scope, Subject,
+    CaseError, EraseError, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText, HitClass,
+    Ledger, LogKind, NewErasure, REASON_BYTES_MAX, Scope, Subject,
 };
 use axum::Json;
 use axum::body::Body;
@@ -234,7 +234,10 @@ impl From<EraseError> for Problem {
             EraseError::Unsealed(_) => Self::new(Code::Busy, error.to_string()),
             error => {
                 tracing::error!(%error, "an erasure cannot look into what is stored");
-                Self::new(Code::Damaged, "a stored record cannot be read; the operator finds which in the server's diagnostics")
+                Self::new(
+                    Code::Damaged,
+                    "a stored record cannot be read; the operator finds which in the server's diagnostics",
+                )
             }
         }
     }
@@ -362,12 +365,17 @@ async fn preview(app: &App, asked: &NewErasure) -> Result<ErasurePreview, Proble
 
 /// Whether a case is worth beginning, and all is said that must be.
 fn check(preview: &ErasurePreview, text_is_said: bool) -> Result<(), Problem> {
-    let wrong = |pointer: &str, detail: String| Err(Problem::new(Code::BodyValue, detail).at(pointer.to_owned()));
+    let wrong =
+        |pointer: &str, detail: String| Err(Problem::new(Code::BodyValue, detail).at(pointer.to_owned()));
     if preview.hits.is_empty() {
         return wrong("/values", "no record speaks of this subject".to_owned());
     }
-    let in_text: u64 =
-        preview.hits.iter().filter(|((class, _), _)| *class == HitClass::Text).map(|(_, records)| records).sum();
+    let in_text: u64 = preview
+        .hits
+        .iter()
+        .filter(|((class, _), _)| *class == HitClass::Text)
+        .map(|(_, records)| records)
+        .sum();
     if in_text > 0 && !text_is_said {
         let detail = format!(
             "{in_text} times an identifier stands in a text among other words; say with `text` whether these texts `erase` or `keep`"

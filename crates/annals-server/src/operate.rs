@@ -288,7 +288,9 @@ pub(crate) async fn openapi(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
         Some(vendor) => {
             let documents = app.vendors_openapi.get();
             let document = documents.and_then(|documents| documents.get(vendor).cloned());
-            Some(document.ok_or_else(|| crate::query::value("dialect", "names no vendor whose API is answered here"))?)
+            Some(document.ok_or_else(|| {
+                crate::query::value("dialect", "names no vendor whose API is answered here")
+            })?)
         }
     };
     Ok(json(StatusCode::OK, document.unwrap_or_default()))

@@ -550,7 +550,8 @@ impl Values<'_> {
             }
         }
         let given = |key: &str| self.0.get(key).map(|given| given.values.clone());
-        Dialects::read(&GivenToDialects::new(&given)).map_err(|wrong| self.refuse_one(&wrong.key, &wrong.value, wrong.problem))
+        Dialects::read(&GivenToDialects::new(&given))
+            .map_err(|wrong| self.refuse_one(&wrong.key, &wrong.value, wrong.problem))
     }
 
     fn refuse(&self, key: &'static str, problem: impl fmt::Display) -> Failure {

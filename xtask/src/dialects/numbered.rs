@@ -14,8 +14,7 @@ use crate::tool::Tool;
 const TENANT: &str = "panda";
 
 /// The call of the vendor's page, but for the host and the key.
-const PAGE_URL: &str =
-    "/resources/v2.0/audit/logs?resource_type=users&action_type=create&start=1697765051&end=1697765555&per_page=100";
+const PAGE_URL: &str = "/resources/v2.0/audit/logs?resource_type=users&action_type=create&start=1697765051&end=1697765555&per_page=100";
 
 /// The first second of that call; event 0 is a second before it.
 const FIRST_SECOND: u64 = 1_697_765_050;
@@ -55,7 +54,12 @@ fn event(number: u64) -> Value {
     let (action, operation, category, target) = match number % 3 {
         0 => ("users.create", "create", "users", json!({"type": "user", "id": format!("u{number}")})),
         1 => ("video.upload", "create", "video", json!({"type": "video", "id": format!("v{number}")})),
-        _ => ("user.login", "authentication", "user_account", json!({"type": "session", "id": format!("s{number}")})),
+        _ => (
+            "user.login",
+            "authentication",
+            "user_account",
+            json!({"type": "session", "id": format!("s{number}")}),
+        ),
     };
     json!({
         "tenant": TENANT, "id": format!("e{number}"), "occurred_at": at, "action": action, "operation": operation,
@@ -84,7 +88,12 @@ fn curl(server: &Instance, key: &str, events: u64) -> Result<Tally> {
     let fits = |number: u64| (1..=SPAN).contains(&number) && number.is_multiple_of(3);
     let expected = ids(events, fits);
     let first_page = &expected[..expected.len().min(100)];
-    require!(ids_of(&page["data"]) == first_page, "curl: {} of {}", ids_of(&page["data"]).len(), first_page.len());
+    require!(
+        ids_of(&page["data"]) == first_page,
+        "curl: {} of {}",
+        ids_of(&page["data"]).len(),
+        first_page.len()
+    );
     require!(page["pagination"]["hasMore"] == (expected.len() > 100), "curl: {}", page["pagination"]);
     println!("BigPanda's call with curl: {} entries of {}", first_page.len(), expected.len());
     Ok(Tally::passed(1))
@@ -97,7 +106,10 @@ fn requests(server: &Instance, key: &str, dlt: &Path, events: u64) -> Result<Tal
     let calls = [
         (json!({"path": "/audit-logs?action=access~authentication~add&limit=50"}), ids(events, |_| true)),
         (json!({"path": "/audit-logs?action=add&limit=50&start_date=2023-10-20T01:24:10Z"}), add.clone()),
-        (json!({"path": "/audits/", "params": {"action": "access~authentication", "limit": 50}}), access.clone()),
+        (
+            json!({"path": "/audits/", "params": {"action": "access~authentication", "limit": 50}}),
+            access.clone(),
+        ),
         (
             json!({"path": "/inner/panda/audit-logs", "params": {"category": "player_config~organization_account~user_account", "limit": 50}}),
             access.clone(),
@@ -112,7 +124,11 @@ fn requests(server: &Instance, key: &str, dlt: &Path, events: u64) -> Result<Tal
         let page = &expected[..expected.len().min(50)];
         require!(line["status"] == 200, "requests: {call}: {line}");
         require!(ids_of(&line["body"]["logs"]) == page, "requests: {call}: {line}");
-        require!(line["body"]["total"] == expected.len(), "requests: {call}: total {}", line["body"]["total"]);
+        require!(
+            line["body"]["total"] == expected.len(),
+            "requests: {call}: total {}",
+            line["body"]["total"]
+        );
     }
     println!("Panda's calls with requests: {} forms of a question", calls.len());
     Ok(Tally::passed(calls.len() as u64))
@@ -167,10 +183,12 @@ fn limited(binary: &Binary) -> Result<Tally> {
     let server = Starting::spawn_with(binary, &folder.path().join("data"), &settings)?.ready()?;
     send(&mut server.client(), &format!("{}\n", event(0)))?;
     let key = key_for(&server, TENANT, "bigpanda")?;
-    let (url, authorization) = (server.url() + "/resources/v2.0/audit/logs", format!("Authorization: Bearer {key}"));
+    let (url, authorization) =
+        (server.url() + "/resources/v2.0/audit/logs", format!("Authorization: Bearer {key}"));
     let urls = vec![url.as_str(); BIGPANDA_REQUESTS + 1];
     // One process, so that they all come within a second.
-    let call = Tool::new("curl").args(["-sS", "-H", &authorization, "-w", "%{http_code} %header{retry-after}\n"]);
+    let call =
+        Tool::new("curl").args(["-sS", "-H", &authorization, "-w", "%{http_code} %header{retry-after}\n"]);
     let said = call.args(urls.iter().flat_map(|url| ["-o", "/dev/null", url])).output()?;
     let told: Vec<_> = said.lines().map(str::trim).collect();
     let expected: Vec<_> = std::iter::repeat_n("200", BIGPANDA_REQUESTS).chain(["429 1"]).collect();

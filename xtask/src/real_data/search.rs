@@ -90,6 +90,11 @@ impl Loaded {
         Ok(Self { tenant, events, lines, words })
     }
 
+    /// Whose they are.
+    pub(super) fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// The positions of the events that satisfy `holds`.
     fn positions(&self, holds: impl Fn(&Json) -> bool) -> Positions {
         (0..).zip(&self.events).filter(|(_, event)| holds(event)).map(|(position, _)| position).collect()

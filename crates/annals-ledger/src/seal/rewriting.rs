@@ -103,7 +103,8 @@ impl Sealer {
         hash: &dyn Fn(&TenantId, bool, &[u8]) -> u64,
         pieces: &mut Vec<Made>,
     ) -> Result<Made, SealError> {
-        let mut replace = Replace { part, forgotten, roots: BTreeMap::new(), commits: Commits::default(), row: 0 };
+        let mut replace =
+            Replace { part, forgotten, roots: BTreeMap::new(), commits: Commits::default(), row: 0 };
         let mut replace = |sealed: SealedRow| replace.row(sealed);
         let mut keep = |piece: &rewrite::Piece| {
             let rows = (0..piece.logs()).map(|log| piece.count(log) as u64).sum();
@@ -121,7 +122,9 @@ impl Sealer {
         };
         let made = self.make(part.rows, |store, name, seed| {
             let limits = PieceLimits::default();
-            store.write(name, |out| rewrite::rewrite(&part.segment, seed, hash, &mut replace, limits, &mut keep, out))
+            store.write(name, |out| {
+                rewrite::rewrite(&part.segment, seed, hash, &mut replace, limits, &mut keep, out)
+            })
         })?;
         let segments: Vec<_> = pieces.iter().map(|piece| piece.segment.clone()).collect();
         let differs = match rewrite::same_proof(&part.segment, &made.segment, hash) {
@@ -144,7 +147,8 @@ impl Sealer {
             self.wanted.fetch_max(next, Ordering::AcqRel);
         }
         for removal in removals.iter().filter(|removal| !removal.is_rewritten()) {
-            let is_left = parts.iter().any(|part| part.change.as_ref().is_some_and(|change| change.is_of(removal)));
+            let is_left =
+                parts.iter().any(|part| part.change.as_ref().is_some_and(|change| change.is_of(removal)));
             if !is_left && (in_tail.is_none() || !removal.erases()) {
                 removal.set_rewritten();
             }
@@ -178,7 +182,8 @@ impl Replace<'_> {
         if !self.forgotten.is_empty() {
             let name = sealed.root.name();
             if let Some(counters) = self.forgotten.get(&name) {
-                let left = self.roots.entry(name).or_insert_with(|| sealed.root.puncture(counters.iter().copied()));
+                let left =
+                    self.roots.entry(name).or_insert_with(|| sealed.root.puncture(counters.iter().copied()));
                 sealed.root = left.clone();
             }
         }

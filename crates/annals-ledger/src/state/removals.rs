@@ -34,7 +34,9 @@ impl State {
         };
         for name in names {
             let Some(log) = name.log() else { continue };
-            let Some(Located::Sealed(part, row)) = self.locate(&log, Position(name.position))? else { continue };
+            let Some(Located::Sealed(part, row)) = self.locate(&log, Position(name.position))? else {
+                continue;
+            };
             let row = part.segment.record(row)?;
             let Some(kind) = EntryKind::from_number(row.stated) else { continue };
             let removal = Removal::read(log, (name.position, row.received_at), kind, &row.event);
@@ -73,7 +75,8 @@ impl State {
         let mut part = part.clone();
         match change_of(&part.segment, &self.removals, &id_key) {
             Ok(change) => {
-                part.segment = change.as_ref().map_or_else(|| part.segment.unveiled(), |change| change.veil());
+                part.segment =
+                    change.as_ref().map_or_else(|| part.segment.unveiled(), |change| change.veil());
                 part.change = change;
             }
             // Nobody reads where it stands, whatever it is; and the scrubber tells of it.
@@ -84,10 +87,13 @@ impl State {
 
     /// Of a case, the records of a tenant that it takes something of, and how many units; as long as that is not carried out.
     pub(crate) fn removals_of(&self, case: &str, tenant: &str) -> (u64, u64) {
-        let removals = self.removals.iter().filter(|removal| {
-            removal.case.as_deref() == Some(case) && removal.log.tenant.as_str() == tenant
-        });
-        removals.map(|removal| removal.counts()).fold((0, 0), |(records, units), (more, of)| (records + more, units + of))
+        let removals = self
+            .removals
+            .iter()
+            .filter(|removal| removal.case.as_deref() == Some(case) && removal.log.tenant.as_str() == tenant);
+        removals
+            .map(|removal| removal.counts())
+            .fold((0, 0), |(records, units), (more, of)| (records + more, units + of))
     }
 
     /// Whether something of a case is still to be carried out.

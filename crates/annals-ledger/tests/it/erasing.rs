@@ -12,8 +12,8 @@ use annals_event::filter::{Matcher, parse};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind, NewErasure,
-    Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind,
+    NewErasure, Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::Cache;
 use annals_segment::root::Root;

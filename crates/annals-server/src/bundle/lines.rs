@@ -18,10 +18,10 @@ use annals_ledger::search::Effort;
 use annals_ledger::{
     Disclosed, Discloses, ErasedEvent, ErasedUnit, FeedScope, Ledger, ProveError, Record, Shown, TenantLog,
 };
-use annals_tree::{Hash, Secret};
 use annals_tree::commitment::{Salt, salt};
 use annals_tree::entry::EntryKind;
 use annals_tree::unit_digest;
+use annals_tree::{Hash, Secret};
 use annals_verify::{Hidden, Lens, Row, Seen, Truth, Withheld, hidden_between};
 
 use crate::problem::{Code, Problem};
@@ -330,7 +330,8 @@ impl Writer<'_> {
             return true;
         }
         let (position, received_at_ms) = (record.record.position.0, received_at_ms(record));
-        let whole = Seen { position, received_at_ms, event: Some(&record.record.event), units: 0, hidden: &[] };
+        let whole =
+            Seen { position, received_at_ms, event: Some(&record.record.event), units: 0, hidden: &[] };
         match &record.shown {
             Shown::Whole(_) => lens.look(&whole, &mut self.document) == Truth::Yes,
             Shown::Erased(erased) => {
@@ -339,8 +340,13 @@ impl Writer<'_> {
                 let names: Vec<Option<&str>> = kept.iter().map(|unit| unit.map(|(name, ..)| name)).collect();
                 let hidden = hidden_between(names.iter().copied());
                 let event = kept_event(&kept);
-                let seen =
-                    Seen { position, received_at_ms, event: event.as_deref(), units: kept.len(), hidden: &hidden };
+                let seen = Seen {
+                    position,
+                    received_at_ms,
+                    event: event.as_deref(),
+                    units: kept.len(),
+                    hidden: &hidden,
+                };
                 lens.look(&seen, &mut self.document) != Truth::No
             }
             Shown::Expired(_) => false,

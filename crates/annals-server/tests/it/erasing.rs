@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::site::Site;
 
 fn event(n: usize) -> String {
-    let (id, mail) = if n.is_multiple_of(5) { ("usr_17", "ada@example.com") } else { ("usr_2", "bo@example.com") };
+    let (id, mail) =
+        if n.is_multiple_of(5) { ("usr_17", "ada@example.com") } else { ("usr_2", "bo@example.com") };
     let words = if n == 7 { "asked by ada@example.com, at once" } else { "nothing" };
     let target = if n == 8 { "usr_17" } else { "vid_1" };
     json!({
@@ -31,7 +32,9 @@ async fn who_is_erased_is_read_by_nobody_and_every_step_is_answered() {
     }
     site.ask("POST /v1/events?tenant=globex", "operator", event(0).as_bytes()).await;
     let checkpoint = site.ask("GET /v1/log/tile/entries/000.p/40", "acme", b"").await.body;
-    let ask = async |body: Value| site.ask("POST /v1/erasures?tenant=acme", "operator", body.to_string().as_bytes()).await;
+    let ask = async |body: Value| {
+        site.ask("POST /v1/erasures?tenant=acme", "operator", body.to_string().as_bytes()).await
+    };
 
     // What is wrong is told, and nothing begins.
     for (body, code, at) in [
@@ -43,7 +46,12 @@ async fn who_is_erased_is_read_by_nobody_and_every_step_is_answered() {
         (json!({"values": ["ada@example.com"], "reason": "r"}), "body_value", "/text"),
     ] {
         let answer = ask(body.clone()).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, code), "{body}: {}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (400, code),
+            "{body}: {}",
+            answer.text()
+        );
         assert_eq!(answer.json()["pointer"], at, "{body}");
     }
     assert_eq!(site.ask("GET /v1/erasures", "operator", b"").await.json(), json!({"erasures": []}));
@@ -54,7 +62,10 @@ async fn who_is_erased_is_read_by_nobody_and_every_step_is_answered() {
     let begun = ask(body).await;
     assert_eq!(begun.status, 201, "{}", begun.text());
     let case = begun.json()["case"].as_str().unwrap().to_owned();
-    assert_eq!((&begun.json()["stage"], &begun.json()["approvals_required"]), (&json!("requested"), &json!(2)));
+    assert_eq!(
+        (&begun.json()["stage"], &begun.json()["approvals_required"]),
+        (&json!("requested"), &json!(2))
+    );
     let approve = format!("POST /v1/erasures/{case}/approve?tenant=acme");
     assert_eq!(site.ask(&approve, "operator", b"").await.code(), "erasure_state", "the same key twice");
     let of_another = format!("POST /v1/erasures/{case}/approve");
@@ -91,7 +102,8 @@ async fn what_is_held_stays_and_a_case_can_be_withdrawn() {
     for n in 0..20 {
         site.post("acme", &event(n)).await;
     }
-    let hold = json!({"tenant": "acme", "reason": "case 7", "owner": "legal", "everything": true}).to_string();
+    let hold =
+        json!({"tenant": "acme", "reason": "case 7", "owner": "legal", "everything": true}).to_string();
     let held = site.ask("POST /v1/holds", "operator", hold.as_bytes()).await;
     assert!(held.status.is_success(), "{}", held.text());
     let body = json!({"values": ["usr_17"], "text": "keep", "reason": "r"}).to_string();
@@ -99,12 +111,14 @@ async fn what_is_held_stays_and_a_case_can_be_withdrawn() {
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("are held"), "{}", refused.text());
     let hold = held.json();
-    let id = hold["id"].as_str().or(hold["hold"]["id"].as_str()).unwrap_or_else(|| panic!("{hold}")).to_owned();
+    let id =
+        hold["id"].as_str().or(hold["hold"]["id"].as_str()).unwrap_or_else(|| panic!("{hold}")).to_owned();
     let released = site.ask(&format!("DELETE /v1/holds/{id}?tenant=acme"), "operator", b"").await;
     assert!(released.status.is_success(), "{}", released.text());
     let begun = site.ask("POST /v1/erasures?tenant=acme", "operator", body.as_bytes()).await.json();
     let case = begun["case"].as_str().unwrap_or_else(|| panic!("{begun}"));
-    let withdrawn = site.ask(&format!("POST /v1/erasures/{case}/withdraw?tenant=acme"), "operator", b"").await;
+    let withdrawn =
+        site.ask(&format!("POST /v1/erasures/{case}/withdraw?tenant=acme"), "operator", b"").await;
     assert_eq!(withdrawn.json()["stage"], "withdrawn");
     let found = site.ask("GET /v1/events?actor_id=usr_17", "acme", b"").await.json();
     assert_eq!(found["events"].as_array().unwrap().len(), 4);

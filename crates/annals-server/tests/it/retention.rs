@@ -82,8 +82,7 @@ async fn what_is_due_goes_and_verifiers_take_what_the_log_says_of_it() {
     for id in ["before", "e2"] {
         assert_eq!(site.ask(&format!("GET /v1/events/{id}"), "acme", b"").await.status, 200, "{id}");
     }
-    let found =
-        site.ask("GET /v1/events?filter=actor.id%20eq%20%22u1%22", "acme", b"").await.json();
+    let found = site.ask("GET /v1/events?filter=actor.id%20eq%20%22u1%22", "acme", b"").await.json();
     assert_eq!(found["events"].as_array().unwrap().len(), 2, "{found}");
     let metrics = site.ask("GET /metrics", "operator", b"").await.text();
     assert!(metrics.contains("annals_retention_expired_records_total 2"), "{metrics}");

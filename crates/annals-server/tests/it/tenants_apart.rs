@@ -89,7 +89,10 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("PUT /v1/retention", Row { body: r#"{"rules":[]}"#, ..row(For::Tenant("admin", 400), 200) }),
         ("GET /v1/retention/preview", Row { query: "at=2030-01-01", ..row(For::Tenant("admin", 400), 200) }),
         ("GET /v1/erasures", row(For::Own("admin"), 200)),
-        ("POST /v1/erasures", Row { body: r#"{"values":["nobody"],"dry_run":true}"#, ..row(For::Tenant("admin", 400), 200) }),
+        (
+            "POST /v1/erasures",
+            Row { body: r#"{"values":["nobody"],"dry_run":true}"#, ..row(For::Tenant("admin", 400), 200) },
+        ),
         ("GET /v1/erasures/{case}", Row { path: "none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/erasures/{case}/approve", Row { path: "none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/erasures/{case}/withdraw", Row { path: "none", ..row(For::Own("admin"), 404) }),
@@ -194,7 +197,14 @@ async fn filled() -> (Site, Vec<Key>) {
     for (whose, tenant) in [(Whose::Tenant, r#""tenant":"acme","#), (Whose::Platform, "")] {
         let without = |lacks| SCOPES.into_iter().filter(|scope| Some(*scope) != lacks).collect::<Vec<_>>();
         let mut kinds: Vec<_> = SCOPES.iter().map(|lacks| (without(Some(*lacks)), None)).collect();
-        kinds.extend([(without(None), None), (Vec::new(), Some("nirvana")), (Vec::new(), Some("frameio")), (Vec::new(), Some("bigpanda")), (Vec::new(), Some("panda")), (Vec::new(), Some("plandocket"))]);
+        kinds.extend([
+            (without(None), None),
+            (Vec::new(), Some("nirvana")),
+            (Vec::new(), Some("frameio")),
+            (Vec::new(), Some("bigpanda")),
+            (Vec::new(), Some("panda")),
+            (Vec::new(), Some("plandocket")),
+        ]);
         for (scopes, dialect) in kinds {
             let name = format!("{whose:?} {scopes:?} {dialect:?}");
             let dialects: Vec<_> = dialect.into_iter().collect();
@@ -250,12 +260,11 @@ async fn no_route_tells_a_key_of_another_tenant() {
                 matches!(row.whose, For::Tenant(..) | For::Vendor(_)),
                 "{name} and `tenant=`"
             );
-            let named: &[Option<&str>] =
-                match row.whose {
-                    For::Account(_) => &[Some("acme"), Some("globex")],
-                    _ if takes_tenant => &[None, Some("acme"), Some("globex")],
-                    _ => &[None],
-                };
+            let named: &[Option<&str>] = match row.whose {
+                For::Account(_) => &[Some("acme"), Some("globex")],
+                _ if takes_tenant => &[None, Some("acme"), Some("globex")],
+                _ => &[None],
+            };
             // Lines are written by other code, with headers for what stands around them.
             let forms: &[&str] =
                 if method == "get" { &["", "\naccept: application/x-ndjson"] } else { &[""] };
@@ -265,7 +274,10 @@ async fn no_route_tells_a_key_of_another_tenant() {
                 {
                     let filled = path.replace("{id}", row.path).replace("{path}", row.path);
                     let filled = filled.replace("{account_id}", tenant.unwrap_or_default());
-                    let tenant_is = tenant.filter(|_| takes_tenant).map(|tenant| format!("tenant={tenant}")).unwrap_or_default();
+                    let tenant_is = tenant
+                        .filter(|_| takes_tenant)
+                        .map(|tenant| format!("tenant={tenant}"))
+                        .unwrap_or_default();
                     let head = format!("{} {filled}?{}&{tenant_is}{form}", method.to_uppercase(), row.query);
                     let answer = ask(&site, &head, &key.name, row.body.as_bytes()).await;
                     let about = format!("{head} with {key:?}: {}", String::from_utf8_lossy(&answer.body));
@@ -320,8 +332,18 @@ async fn no_question_leads_into_another_tenant() {
         "search=globex".to_owned(),
         format!("after={foreign}"),
     ];
-    let accounts = ["/v2/accounts/acme/audit_logs", "/v2/accounts/acme/events", "/v4/accounts/acme/audit_logs"];
-    let routes = ["/v1/events", "/v1/summary", "/v1/feed", "/v1/access", "/v1/audit_logs", "/api/v1/audit-log", "/audit-logs", "/resources/v2.0/audit/logs"];
+    let accounts =
+        ["/v2/accounts/acme/audit_logs", "/v2/accounts/acme/events", "/v4/accounts/acme/audit_logs"];
+    let routes = [
+        "/v1/events",
+        "/v1/summary",
+        "/v1/feed",
+        "/v1/access",
+        "/v1/audit_logs",
+        "/api/v1/audit-log",
+        "/audit-logs",
+        "/resources/v2.0/audit/logs",
+    ];
     for route in routes.into_iter().chain(accounts) {
         for question in &questions {
             let more = if route == "/v1/summary" { "&by=tenant&by=id&by=actor.name" } else { "" };

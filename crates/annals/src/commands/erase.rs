@@ -153,7 +153,10 @@ async fn begin(new: &New, output: Output) -> Result<(), Failure> {
         return Ok(());
     }
     if !new.yes && !confirmed()? {
-        return Err(Failure::new(Exit::Invalid, "nothing was erased; say `--yes` to go on without being asked"));
+        return Err(Failure::new(
+            Exit::Invalid,
+            "nothing was erased; say `--yes` to go on without being asked",
+        ));
     }
     body["dry_run"] = false.into();
     body["reason"] = new.reason.as_str().into();
@@ -173,7 +176,8 @@ fn show(preview: &Value, output: Output) -> Result<(), Failure> {
     };
     table::print("hit", &hits, HITS, row, output)?;
     let count = |name: &str| preview[name].as_u64().unwrap_or(0);
-    let mut words = format!("{} values of {} records go, of {}", count("units"), count("records"), count("of"));
+    let mut words =
+        format!("{} values of {} records go, of {}", count("units"), count("records"), count("of"));
     for (name, what) in [
         ("held", "records are held and stay as they are"),
         ("text_kept", "records have it in texts that stay"),
@@ -184,7 +188,9 @@ fn show(preview: &Value, output: Output) -> Result<(), Failure> {
         }
     }
     for name in preview["also_known_as"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        words.push_str(&format!("\nthe same actor is also called {name}: look for that too with --also '{name}'"));
+        words.push_str(&format!(
+            "\nthe same actor is also called {name}: look for that too with --also '{name}'"
+        ));
     }
     output.line(
         || words,
@@ -203,7 +209,9 @@ fn confirmed() -> Result<bool, Failure> {
     eprint!("Erase this for ever? Type yes: ");
     std::io::stderr().flush().map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     Ok(line.trim() == "yes")
 }
 
@@ -250,7 +258,12 @@ async fn of_case(api: &Api, server: &ServerFlags, case: &str, act: Option<&str>)
     }
 }
 
-async fn post(api: &Api, server: &ServerFlags, path: &[&str], body: Option<&Value>) -> Result<Value, Failure> {
+async fn post(
+    api: &Api,
+    server: &ServerFlags,
+    path: &[&str],
+    body: Option<&Value>,
+) -> Result<Value, Failure> {
     let mut request = api.request(Method::POST, path, &server.tenant_parameter());
     if let Some(body) = body {
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
@@ -267,7 +280,9 @@ fn print_cases(cases: &[Value], output: Output) -> Result<(), Failure> {
             Cell::new(&text("tenant")),
             Cell::new(&text("stage")),
             Cell::new(&format!("{approved} of {}", case["approvals_required"])),
-            Cell::new(&case["took"]["records"].as_u64().map_or("–".to_owned(), |records| records.to_string())),
+            Cell::new(
+                &case["took"]["records"].as_u64().map_or("–".to_owned(), |records| records.to_string()),
+            ),
             Cell::new(&text("reason")),
         ]
     };

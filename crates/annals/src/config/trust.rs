@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use annals_server::{ERASURE_APPROVALS_MAX, Scrubbing, WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};
+use annals_server::{
+    ERASURE_APPROVALS_MAX, Scrubbing, WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing,
+};
 use annals_tree::cosignature::Quorum;
 
 use super::{Values, quantity};
