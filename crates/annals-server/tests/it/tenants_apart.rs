@@ -97,10 +97,13 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("POST /v1/erasures/{case}/approve", Row { path: "none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/erasures/{case}/withdraw", Row { path: "none", ..row(For::Own("admin"), 404) }),
         ("GET /v1/holds", row(For::Tenant("admin", 400), 200)),
-        // A hold on everything would hold for all that is asked later.
+        // Far fewer keys may than there may be holds.
         (
             "POST /v1/holds",
-            Row { body: r#"{"tenant":"acme","reason":"r","owner":"o"}"#, ..row(For::Own("admin"), 400) },
+            Row {
+                body: r#"{"tenant":"acme","everything":true,"reason":"r","owner":"o"}"#,
+                ..row(For::Own("admin"), 201)
+            },
         ),
         ("DELETE /v1/holds/{id}", Row { path: "hold_none", ..row(For::Tenant("admin", 400), 404) }),
         ("POST /v1/tenants/{id}/end", Row { path: "nobody", ..row(For::Platform("admin"), 404) }),
