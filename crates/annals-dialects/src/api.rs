@@ -30,12 +30,15 @@ pub struct Vendor {
     /// Headers of every answer that say what is left of it.
     pub rate_headers: fn(&Allowance) -> Vec<(&'static str, String)>,
     /// Writes an error's body.
-    pub write_error: fn(&Refused<'_>) -> Vec<u8>,
+    pub write_error: WriteError,
     /// Paths below which errors have another form: those of another version.
-    pub errors_below: &'static [(&'static str, fn(&Refused<'_>) -> Vec<u8>)],
+    pub errors_below: &'static [(&'static str, WriteError)],
     /// What can be set.
     pub settings: &'static [Setting],
 }
+
+/// Writes an error's body.
+pub type WriteError = fn(&Refused<'_>) -> Vec<u8>;
 
 /// Where a key may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +65,7 @@ pub struct Refused<'a> {
 impl Vendor {
     /// A vendor that documents neither limits nor other places for a key, and has 400 for what was asked wrongly.
     #[must_use]
-    pub const fn new(
-        name: &'static str,
-        roots: &'static [&'static str],
-        write_error: fn(&Refused<'_>) -> Vec<u8>,
-    ) -> Self {
+    pub const fn new(name: &'static str, roots: &'static [&'static str], write_error: WriteError) -> Self {
         Self {
             name,
             roots,
