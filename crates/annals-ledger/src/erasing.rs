@@ -19,6 +19,9 @@ const TURN_US_MAX: u64 = 5_000_000;
 /// Entries in one batch.
 const ENTRIES_AT_ONCE: usize = 32;
 
+/// Entries that one record says are carried out.
+const GONE_AT_ONCE: usize = 500;
+
 /// The tail is sealed, and the journal shortened, so often at most until batches are gone from it: their file ends with one of
 /// these times and goes with the next.
 const SEALS_MAX: usize = 8;
@@ -366,8 +369,8 @@ impl Ledger {
             let done = entry(&case, "done", Vec::new(), &self.approvers(&case));
             self.state_in(&log, EntryKind::Erasure, &[done]).await?;
         }
-        if !gone.is_empty() {
-            self.change(Control::RemovalsDone { entries: gone }, &Author::System).await?;
+        for entries in gone.chunks(GONE_AT_ONCE) {
+            self.change(Control::RemovalsDone { entries: entries.to_vec() }, &Author::System).await?;
         }
         for case in self.erasures() {
             let is_over = case.stage == ErasureStage::Ordered && !self.state().has_removal_of(&case.case);

@@ -181,8 +181,8 @@ impl Removal {
 #[derive(Default)]
 struct Going {
     /// Rows that go whole, and by which entry.
-    expired: BTreeMap<u32, u64>,
-    /// Rows of which units go: index of the removal, and of its group.
+    expired: Vec<(Range<u32>, u64)>,
+    /// Rows of which units go, none of them one that goes whole: index of the removal, and of its group.
     erased: BTreeMap<u32, Vec<(usize, usize)>>,
 }
 
@@ -209,7 +209,7 @@ impl Going {
             match &removal.what {
                 What::Expire(runs) => {
                     for run in runs {
-                        going.expired.extend(rows(run)?.map(|row| (row, removal.at)));
+                        going.expired.push((rows(run)?, removal.at));
                     }
                 }
                 What::Erase(groups) => {
@@ -223,11 +223,15 @@ impl Going {
                 }
             }
         }
+        let mut done = Vec::new();
         if segment.has_fates() {
+            segment.expired_rows(&mut |row| done.push(row))?;
             going.leave_out_what_is_done(segment, removals)?;
         }
+        going.expired = without(std::mem::take(&mut going.expired), &done);
         // What goes whole takes its units along.
-        going.erased.retain(|row, _| !going.expired.contains_key(row));
+        let Self { expired, erased } = &mut going;
+        erased.retain(|row, _| by(expired, *row).is_none());
         Ok(going)
     }
 
@@ -245,7 +249,6 @@ impl Going {
                 None
             }
         };
-        self.expired.retain(|row, _| !matches!(fate(*row), Some(Fate::Expired { .. })));
         self.erased.retain(|row, acts| match fate(*row) {
             None => true,
             Some(Fate::Expired { .. }) => false,
@@ -264,6 +267,33 @@ impl Going {
     fn is_empty(&self) -> bool {
         self.expired.is_empty() && self.erased.is_empty()
     }
+}
+
+/// By which entry a row goes whole.
+fn by(expired: &[(Range<u32>, u64)], row: u32) -> Option<u64> {
+    let at = expired.partition_point(|(rows, _)| rows.end <= row);
+    expired.get(at).filter(|(rows, _)| rows.contains(&row)).map(|(_, by)| *by)
+}
+
+/// Ranges of rows in order, each row once, without those that are `done`, which rise.
+fn without(mut ranges: Vec<(Range<u32>, u64)>, done: &[u32]) -> Vec<(Range<u32>, u64)> {
+    ranges.sort_unstable_by_key(|(rows, _)| rows.start);
+    let mut left: Vec<(Range<u32>, u64)> = Vec::new();
+    let mut next = 0;
+    for (rows, by) in ranges {
+        let mut from = rows.start.max(next);
+        next = next.max(rows.end);
+        for row in &done[done.partition_point(|row| *row < from)..] {
+            if *row >= rows.end {
+                break;
+            }
+            left.push((from..*row, by));
+            from = row + 1;
+        }
+        left.push((from..rows.end, by));
+    }
+    left.retain(|(rows, _)| !rows.is_empty());
+    left
 }
 
 /// What goes of a segment; none where nothing does. `id_key` keys the ledger's hashes of ids.
@@ -285,13 +315,13 @@ pub(crate) fn change_of(
     Ok(Some(Arc::new(change)))
 }
 
-/// Neighbouring numbers as ranges.
-fn runs_of(rows: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
+/// Ranges that touch as one.
+fn joined(ranges: &[(Range<u32>, u64)]) -> Vec<Range<u32>> {
     let mut runs: Vec<Range<u32>> = Vec::new();
-    for row in rows {
+    for (rows, _) in ranges {
         match runs.last_mut() {
-            Some(run) if run.end == row => run.end += 1,
-            _ => runs.push(row..row + 1),
+            Some(run) if run.end == rows.start => run.end = rows.end,
+            _ => runs.push(rows.clone()),
         }
     }
     runs
@@ -316,7 +346,7 @@ struct Made {
 impl Change {
     /// The segment with a veil over what goes.
     pub(crate) fn veil(self: &Arc<Self>) -> Arc<Segment> {
-        let hidden = runs_of(self.going.expired.keys().copied());
+        let hidden = joined(&self.going.expired);
         let changed: Vec<u32> = self.going.erased.keys().copied().collect();
         let change = self.clone();
         self.segment.veiled(Veil::new(
@@ -333,10 +363,10 @@ impl Change {
 
     /// How many rows go whole, and since when the first of them is to go, µs since 1970.
     pub(crate) fn expired(&self) -> (u64, Option<i64>) {
-        let by: BTreeSet<u64> = self.going.expired.values().copied().collect();
+        let by: BTreeSet<u64> = self.going.expired.iter().map(|(_, by)| *by).collect();
         let is_by = |removal: &&Arc<Removal>| !removal.erases() && by.contains(&removal.at);
         let since = self.removals.iter().filter(is_by).map(|removal| removal.since).min();
-        (self.going.expired.len() as u64, since)
+        (self.going.expired.iter().map(|(rows, _)| rows.len() as u64).sum(), since)
     }
 
     /// Whether anything here goes because of a removal.
@@ -347,7 +377,7 @@ impl Change {
             self.going.erased.values().flatten().any(|(of, _)| *of == index)
         } else {
             // Positions are those of a log, and rows of several logs may be gone by entries at the same one: rather too often.
-            self.going.expired.values().any(|at| *at == removal.at)
+            self.going.expired.iter().any(|(_, at)| *at == removal.at)
         }
     }
 
@@ -358,8 +388,8 @@ impl Change {
                 .malformed("a record that is to be erased is no event")
                 .of(&sealed.tenant, sealed.position)
         };
-        if let Some(by) = self.going.expired.get(&row) {
-            sealed.fate = Some(self.make_expired(sealed, *by).ok_or_else(malformed)?);
+        if let Some(by) = by(&self.going.expired, row) {
+            sealed.fate = Some(self.make_expired(sealed, by).ok_or_else(malformed)?);
             return Ok(());
         }
         let Some(acts) = self.going.erased.get(&row) else { return Ok(()) };
@@ -421,5 +451,19 @@ pub(crate) fn commitment_of(sealed: &SealedRow) -> Option<Hash> {
         None => Commits::default().commit(&sealed.event, &sealed.secret()?),
         Some(Fate::Erased(bytes)) => ErasedEvent::decode(bytes).ok()?.commitment(),
         Some(Fate::Expired { commitment, .. }) => Some(*commitment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_once_and_those_that_are_gone_are_left_out() {
+        let ranges = vec![(20..30, 7), (0..10, 5), (8..12, 6), (40..41, 7), (22..25, 9)];
+        let left = without(ranges, &[0, 9, 21, 22, 40]);
+        assert_eq!(left, [(1..9, 5), (10..12, 6), (20..21, 7), (23..30, 7)]);
+        assert_eq!(joined(&left), [1..9, 10..12, 20..21, 23..30]);
+        assert_eq!((by(&left, 8), by(&left, 9), by(&left, 11), by(&left, 29)), (Some(5), None, Some(6), Some(7)));
     }
 }

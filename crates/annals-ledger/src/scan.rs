@@ -321,12 +321,18 @@ impl Scan {
                 }
             }
         };
+        // What was found and not given yet comes first.
+        let head = self.walks[index].head.map(|(_, moment)| moment);
+        if head.is_some_and(|head| max == 0 || until.is_some_and(|until| !self.comes_before(head, until))) {
+            return Ok(0);
+        }
         let walk = &mut self.walks[index];
-        let (None, Some(hits)) = (walk.head, walk.hits.as_mut()) else { return Ok(0) };
-        let passed = hits.pass_over(max, until, &mut Budget::new(WORK_AT_ONCE))?;
+        let Some(hits) = walk.hits.as_mut() else { return Ok(0) };
+        let first = u64::from(walk.head.take().is_some());
+        let passed = first + hits.pass_over(max - first, until, &mut Budget::new(WORK_AT_ONCE))?;
         if passed > 0 {
-            walk.edge = hits.reached();
-            self.reached = hits.reached();
+            walk.edge = if passed > first { hits.reached() } else { head };
+            self.reached = walk.edge;
             // Its place among those that are due is another now.
             self.due.pop();
             self.is_due(index);

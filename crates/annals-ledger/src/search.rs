@@ -487,7 +487,8 @@ impl Work for Walk<'_> {
                 _ => self.counted += passed,
             }
             if passed > 0 {
-                return Ok(Some(BYTES_OF_A_STRETCH));
+                let bytes = usize::try_from(passed).unwrap_or(usize::MAX).saturating_mul(BYTES_OF_A_RECORD);
+                return Ok(Some(bytes.min(BYTES_OF_A_STRETCH)));
             }
         }
         self.singly = self.singly.saturating_sub(1);

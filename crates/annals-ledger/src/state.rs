@@ -363,6 +363,7 @@ impl State {
             roots,
             logs: Vec::new(),
             lives,
+            veils: BTreeSet::new(),
             created: BTreeSet::new(),
             stored: false,
         };
@@ -378,6 +379,9 @@ impl State {
         let mut outcomes = Vec::with_capacity(records.items.len());
         for (index, item) in records.items.iter().enumerate() {
             outcomes.push(self.apply_item(&mut batch, item, marks.map(|marks| marks.of(index)))?);
+        }
+        if !batch.veils.is_empty() {
+            self.veil_logs(&batch.veils);
         }
         if batch.stored {
             self.tail.chunk_bytes += self.tail.chunks[batch.chunk as usize].len() as u64;
@@ -440,7 +444,8 @@ impl State {
         }
         let (position, leaf) = self.store(batch, log, row, marks);
         if let Some(kind) = item.stated {
-            self.take_away(log, position, kind, &event);
+            let takes = self.take_away(log, position, kind, &event);
+            batch.veils.extend(takes.then_some(log));
         }
         if let (Some((source, seq)), Some(spare)) = (item.source, item.spare)
             && let Some(hole) = self.logs[log as usize].advance(source, seq)
@@ -837,6 +842,8 @@ struct InHand {
     logs: Vec<u32>,
     /// What is said of how long records of the batch's tenants live; empty where that is said of no tenant.
     lives: Vec<Option<Arc<Life>>>,
+    /// Logs of which something is taken away.
+    veils: BTreeSet<u32>,
     /// Tenants that begin with this batch.
     created: BTreeSet<String>,
     /// Whether any record refers to the batch's bytes.

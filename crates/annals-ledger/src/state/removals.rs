@@ -8,22 +8,28 @@ use annals_segment::Damaged;
 use annals_tree::EntryKind;
 
 use super::{Refusal, State};
+use crate::bits::Bits;
 use crate::erasure::{CaseError, Erasures};
 use crate::read::{Located, TenantLog};
 use crate::removal::{Removal, RemovalAt, change_of};
 use crate::sealed::{Part, Parts};
 
 impl State {
-    /// An entry was stored that takes something away: from here on nobody reads it.
-    pub(super) fn take_away(&mut self, log: u32, position: Position, kind: EntryKind, event: &[u8]) {
+    /// An entry was stored. Whether it takes something away: then [`State::veil_logs`] follows, once for a batch.
+    pub(super) fn take_away(&mut self, log: u32, position: Position, kind: EntryKind, event: &[u8]) -> bool {
         let log = &self.logs[log as usize];
         let name = TenantLog { tenant: log.tenant.clone(), kind: log.kind };
         let since = log.last_received_at.map_or(0, annals_event::Timestamp::as_micros);
-        let parts = log.parts.clone();
-        let Some(removal) = Removal::read(name, (position.0, since), kind, event) else { return };
+        let Some(removal) = Removal::read(name, (position.0, since), kind, event) else { return false };
         self.keys.write().expect("no holder of this lock panics").policies.removals.insert(removal.name());
         self.removals.push(Arc::new(removal));
-        self.veil(|part| parts.contains(part.slot));
+        true
+    }
+
+    /// Something was taken away of logs: from here on nobody reads it.
+    pub(super) fn veil_logs(&mut self, logs: &BTreeSet<u32>) {
+        let parts: Vec<Bits> = logs.iter().map(|log| self.logs[*log as usize].parts.clone()).collect();
+        self.veil(|part| parts.iter().any(|parts| parts.contains(part.slot)));
     }
 
     /// Takes up what a manifest says is still to be carried out.

@@ -19,7 +19,11 @@ impl Segment {
     }
 
     /// The rows of which the file says that they expired, rising.
-    pub(super) fn expired_rows(&self, see: &mut dyn FnMut(u32)) -> Result<(), Damaged> {
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] when that is not what was written.
+    pub fn expired_rows(&self, see: &mut dyn FnMut(u32)) -> Result<(), Damaged> {
         let Some(fates) = &self.footer.fates else { return Ok(()) };
         /// Fates that are read at once.
         const AT_ONCE: u64 = 4_096;
