@@ -185,7 +185,7 @@ fn limited(binary: &Binary) -> Result<Tally> {
     let key = key_for(&server, TENANT, "bigpanda")?;
     let (url, authorization) =
         (server.url() + "/resources/v2.0/audit/logs", format!("Authorization: Bearer {key}"));
-    let urls = vec![url.as_str(); BIGPANDA_REQUESTS + 1];
+    let urls = [url.as_str(); BIGPANDA_REQUESTS + 1];
     // One process, so that they all come within a second.
     let call =
         Tool::new("curl").args(["-sS", "-H", &authorization, "-w", "%{http_code} %header{retry-after}\n"]);

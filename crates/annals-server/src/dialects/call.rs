@@ -290,7 +290,8 @@ impl VendorCall {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(self.query().as_bytes()) {
             let is_key = keys.iter().any(|place| matches!(place, KeyPlace::Query(key) if *key == name));
-            if !is_key && !(has_body && api.parameter(&name).is_some()) {
+            let is_asked_below = has_body && api.parameter(&name).is_some();
+            if !is_key && !is_asked_below {
                 query.append_pair(&name, &value);
             }
         }
