@@ -73,6 +73,7 @@ fn main() {
         tenant: None,
         ledger_seq: None,
         kind: None,
+        erased: &[],
     };
     report("render", || {
         for event in &canonical {

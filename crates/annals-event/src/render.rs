@@ -22,6 +22,8 @@ pub struct Extra<'a> {
     pub ledger_seq: Option<LedgerSeq>,
     /// The record's kind, where it is not an event a client sent (VERIFY's entry kinds, 1 to 5).
     pub kind: Option<u8>,
+    /// Positions of the entries by which some of it was erased; empty where nothing was.
+    pub erased: &'a [u64],
 }
 
 /// Appends the event to `out` with annals' members after its own:
@@ -48,8 +50,16 @@ pub fn render_onto(start: usize, extra: &Extra<'_>, out: &mut Vec<u8>) {
     write_u64(extra.position.0, out);
     out.extend_from_slice(b",\"received_at\":");
     write_time(extra.received_at, out);
-    if extra.derived_operation.is_some() || extra.derived_occurred_at {
+    if extra.derived_operation.is_some() || extra.derived_occurred_at || !extra.erased.is_empty() {
         out.extend_from_slice(b",\"derived\":{");
+        for (number, by) in extra.erased.iter().enumerate() {
+            out.extend_from_slice(if number == 0 { b"\"erased\":[" } else { b"," });
+            write_u64(*by, out);
+        }
+        if !extra.erased.is_empty() {
+            let is_last = extra.derived_operation.is_none() && !extra.derived_occurred_at;
+            out.extend_from_slice(if is_last { b"]" } else { b"]," });
+        }
         if extra.derived_occurred_at {
             out.extend_from_slice(b"\"occurred_at\":");
             write_time(extra.received_at, out);

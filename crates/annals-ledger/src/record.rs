@@ -1,5 +1,7 @@
 //! A record as it is read: the event's bytes as they are committed, and what annals knows beside them.
 
+use std::collections::BTreeSet;
+
 use annals_event::filter::Known;
 use annals_event::json::Limits;
 use annals_event::{Extra, LedgerSeq, Operation, Position, TenantId, Timestamp, render};
@@ -8,9 +10,22 @@ use annals_tree::EntryKind;
 use bytes::Bytes;
 
 use crate::batch::LogKind;
+use crate::erased::{ErasedEvent, ErasedUnit};
 
 /// Limits to parse stored events with: they were met when the events were taken.
 pub(crate) const LIMITS: Limits = Limits { depth_max: usize::MAX };
+
+/// Positions of the entries by which something of a record was erased, rising.
+pub(crate) fn erased_by(fate: Option<&Fate>) -> Vec<u64> {
+    let Some(Fate::Erased(bytes)) = fate else { return Vec::new() };
+    let Ok(erased) = ErasedEvent::decode(bytes) else { return Vec::new() };
+    let by = erased.units().iter().filter_map(|unit| match unit {
+        ErasedUnit::Gone { by, .. } => Some(*by),
+        ErasedUnit::Kept { .. } => None,
+    });
+    let by: BTreeSet<u64> = by.collect();
+    by.into_iter().collect()
+}
 
 /// One record. Cloning it copies no event bytes.
 #[derive(Clone, Debug)]
@@ -63,6 +78,7 @@ impl Record {
     /// Appends the record as one JSON object: what was sent, then `position`, `received_at` and `derived`; for a reader of
     /// all tenants also `tenant` and `ledger_seq`.
     pub fn write_json(&self, for_platform: bool, out: &mut Vec<u8>) {
+        let erased = erased_by(self.fate.as_ref());
         let extra = Extra {
             position: self.position,
             received_at: self.received_at,
@@ -71,6 +87,7 @@ impl Record {
             tenant: for_platform.then_some(&self.tenant),
             ledger_seq: self.seq.filter(|_| for_platform),
             kind: self.stated.map(EntryKind::number),
+            erased: &erased,
         };
         render(&self.event, &extra, out);
     }

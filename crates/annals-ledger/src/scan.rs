@@ -18,12 +18,12 @@ use annals_event::{Extra, LedgerSeq, Operation, Timestamp, render_onto};
 use annals_segment::Damaged;
 use annals_segment::hits::{Budget, Hits, Lane as Rows, Step};
 use annals_segment::plan::Plan;
-use annals_segment::segment::Reader;
+use annals_segment::segment::{Reader, Segment};
 use annals_tree::EntryKind;
 
 use crate::batch::LogKind;
 use crate::read::FeedScope;
-use crate::record::Record;
+use crate::record::{Record, erased_by};
 use crate::sealed::{Part, record_of, time};
 use crate::state::State;
 use crate::times::Moment;
@@ -600,6 +600,7 @@ fn write_sealed(
     reader.event(row, out)?;
     let length = out.len() - start;
     let kind = reader.kind(row)?;
+    let erased = erased_by(reader.fate(row)?.as_ref());
     let (position, received_at) = (reader.position(row)?, time(reader.received_at(row)?));
     let ledger_seq = if for_platform { reader.seq(row)?.map(LedgerSeq) } else { None };
     let tenant = if for_platform { Some(&reader.log(row)?.1.tenant) } else { None };
@@ -612,6 +613,7 @@ fn write_sealed(
         tenant,
         ledger_seq,
         kind: EntryKind::from_number(kind.stated).map(EntryKind::number),
+        erased: &erased,
     };
     render_onto(start, &extra, out);
     Ok(length)
@@ -619,18 +621,19 @@ fn write_sealed(
 
 /// What was read of segments for one record is often of use for the next.
 #[derive(Default)]
-pub(crate) struct Readers(Vec<(u64, Reader)>);
+pub(crate) struct Readers(Vec<(Arc<Segment>, Reader)>);
 
 impl Readers {
     /// Segments of which something is kept at once; each takes some 100 KB.
     const KEPT: usize = 8;
 
     fn of(&mut self, part: &Part) -> &mut Reader {
-        let index = self.0.iter().position(|(number, _)| *number == part.number).unwrap_or_else(|| {
+        // The same file may be seen through another veil by now.
+        let index = self.0.iter().position(|(kept, _)| Arc::ptr_eq(kept, &part.segment)).unwrap_or_else(|| {
             if self.0.len() == Self::KEPT {
                 self.0.remove(0);
             }
-            self.0.push((part.number, part.segment.reader()));
+            self.0.push((part.segment.clone(), part.segment.reader()));
             self.0.len() - 1
         });
         &mut self.0[index].1

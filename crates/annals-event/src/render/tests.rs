@@ -16,6 +16,7 @@ fn members_of_annals_follow_the_ones_sent() {
         tenant: None,
         ledger_seq: None,
         kind: None,
+        erased: &[],
     };
     let show = |extra: &Extra<'_>| {
         let mut out = Vec::new();
@@ -25,7 +26,13 @@ fn members_of_annals_follow_the_ones_sent() {
     };
     expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z"}"#]]
         .assert_eq(&show(&extra));
+    extra.erased = &[3, 41];
+    expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z","derived":{"erased":[3,41]}}"#]]
+        .assert_eq(&show(&extra));
     extra.derived_operation = Some(Operation::Update);
+    expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z","derived":{"erased":[3,41],"operation":"update"}}"#]]
+        .assert_eq(&show(&extra));
+    extra.erased = &[];
     expect![[r#"{"action":"a","position":0,"received_at":"2026-11-21T10:00:59.000000Z","derived":{"operation":"update"}}"#]]
         .assert_eq(&show(&extra));
     extra.position = Position(u64::MAX);

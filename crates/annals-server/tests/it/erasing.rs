@@ -83,6 +83,7 @@ async fn who_is_erased_is_read_by_nobody_and_every_step_is_answered() {
     let event = site.ask("GET /v1/events/e0", "acme", b"").await.json();
     assert!(event["actor"]["id"].as_str().unwrap().starts_with("erased-"), "{event}");
     assert_eq!((&event["actor"]["email"], &event["context"]), (&Value::Null, &Value::Null), "{event}");
+    assert_eq!(event["derived"]["erased"].as_array().unwrap().len(), 1, "{event}");
     let by_vendor = site.ask("GET /v1/audit_logs/e0", "acme", b"").await.json();
     assert_eq!(by_vendor["actor"]["id"], event["actor"]["id"], "{by_vendor}");
     assert_eq!(site.ask("GET /v1/log/tile/entries/000.p/40", "acme", b"").await.body, checkpoint);
