@@ -35,7 +35,7 @@ fn event(number: u64) -> Value {
     json!({
         "tenant": TENANT, "id": format!("e{number}"), "occurred_at": super::at(number, 0), "action": "update",
         "actor": {"type": "user", "id": (number % 5).to_string(), "name": "Eva"}, "description": format!("change {number}."),
-        "targets": [{"type": if number % 2 == 0 { "event" } else { "document" }, "id": number.to_string()}],
+        "targets": [{"type": if number.is_multiple_of(2) { "event" } else { "document" }, "id": number.to_string()}],
     })
 }
 

@@ -33,14 +33,43 @@ fn settings_are_shown_with_where_they_come_from() {
         # log.name is not set
         tenants.create = "on-write"  # default
         access.strict = "true"  # annals.toml:3:10
+        dialects.bigpanda.time = "occurred"  # default
+        dialects.bigpanda.envelope = "data"  # default
+        # dialects.bigpanda.depth is not set
+        # dialects.bigpanda.operations is not set
+        # dialects.bigpanda.resource_types is not set
+        # dialects.bigpanda.actor_types is not set
+        # dialects.bigpanda.window_days is not set
+        dialects.bigpanda.limits = "ours"  # default
+        dialects.frameio.time = "occurred"  # default
+        # dialects.frameio.page_size is not set
+        # dialects.frameio.window_days is not set
+        dialects.frameio.limits = "ours"  # default
         dialects.nirvana.time = "occurred"  # default
         dialects.nirvana.actor_type_other = "as_sent"  # default
+        # dialects.nirvana.window_days is not set
+        dialects.nirvana.limits = "ours"  # default
+        dialects.panda.time = "occurred"  # default
+        # dialects.panda.paths is not set
+        dialects.panda.envelope = "logs"  # default
+        # dialects.panda.date_names is not set
+        # dialects.panda.operations is not set
+        # dialects.panda.categories is not set
+        # dialects.panda.window_days is not set
+        dialects.panda.limits = "ours"  # default
+        dialects.plandocket.time = "occurred"  # default
+        # dialects.plandocket.per_page is not set
+        dialects.plandocket.timestamps = "iso"  # default
+        # dialects.plandocket.window_days is not set
+        dialects.plandocket.limits = "ours"  # default
+        # dialects.mounts is not set
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
         segments.cache = "64MiB"  # default
         segments.seal_records = "[NUMBER]"  # default
         segments.seal_bytes = "48MiB"  # default
         segments.seal_age = "1h"  # default
         registry.every = "1h"  # default
+        erasure.approvals = "2"  # default
         scrub.rate = "[NUMBER]"  # default
         scrub.every = "1d"  # default
         # signer.url is not set
