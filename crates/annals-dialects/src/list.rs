@@ -83,6 +83,12 @@ pub struct Page<'a> {
 }
 
 impl PageSize {
+    /// The same bounds, and this size where a request says nothing; none leaves it.
+    #[must_use]
+    pub fn or(self, default: Option<usize>) -> Self {
+        Self { default: default.unwrap_or(self.default), ..self }
+    }
+
     /// Reads the size that a parameter asks for, brought within the bounds.
     ///
     /// # Errors

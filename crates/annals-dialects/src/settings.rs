@@ -1,6 +1,7 @@
 //! What an operator may set about vendors' APIs. Each vendor lists its settings; the program reads them from its file and its
 //! environment, and hands back what was given.
 
+use crate::list::PageSize;
 use crate::time::Time;
 
 /// Most days of a window, some hundred years.
@@ -53,6 +54,12 @@ impl Setting {
         const ABOUT: &str =
             "Entries older than so many days are not shown, 1 to 36500. They stay in the log.";
         Self { key, default: None, example: "30", about: ABOUT, is_list: false }
+    }
+
+    /// How many entries a page has that does not say: see [`Given::page_size`].
+    #[must_use]
+    pub const fn page_size(key: &'static str, about: &'static str) -> Self {
+        Self { key, default: None, example: "20", about, is_list: false }
     }
 
     /// Whose limits hold: see [`Bounds`].
@@ -131,6 +138,20 @@ impl<'a> Given<'a> {
     /// It is none.
     pub fn time(&self, key: &str) -> Result<Time, Wrong> {
         self.one_of(key, Time::WORDS)
+    }
+
+    /// How many entries a page has that does not say; none for what `sizes` say.
+    ///
+    /// # Errors
+    ///
+    /// It is out of the page's bounds.
+    pub fn page_size(&self, key: &str, sizes: PageSize) -> Result<Option<usize>, Wrong> {
+        let within = |text: String| {
+            let size = text.parse().ok().filter(|size| (sizes.min..=sizes.max).contains(size));
+            let problem = || format!("must be a number, {} to {}", sizes.min, sizes.max);
+            size.ok_or_else(|| Wrong::new(key, &text, problem()))
+        };
+        self.text(key).map(within).transpose()
     }
 
     /// A list of `ours=theirs`.

@@ -6,7 +6,7 @@ use annals_event::filter::{Condition, Subject};
 use annals_event::json::{Kind, Value};
 
 use super::names::{self, snake};
-use super::v2::bare_array;
+use super::v2::{PAGE_SIZE, bare_array};
 use super::{Frameio, VENDOR, exactly, read_target, target, view};
 use crate::json::{at, first_target, object, text_at, text_if_at as text};
 use crate::list::{AS_OF, List, PAGE, PageNumber, PageSize};
@@ -16,8 +16,6 @@ use crate::{Api, Envelope, Shown, Time, Vendor, known};
 /// The list of events of the second version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FrameioEvents(pub Frameio);
-
-const PAGE_SIZE: PageSize = PageSize { default: 50, min: 1, max: 500 };
 
 /// The parameter that says the size of a page.
 const SIZE: &str = "page_size";
@@ -54,7 +52,7 @@ impl Api for FrameioEvents {
     }
 
     fn page_size(&self) -> PageSize {
-        PAGE_SIZE
+        PAGE_SIZE.or(self.0.page_size)
     }
 
     fn size_parameter(&self) -> &'static str {

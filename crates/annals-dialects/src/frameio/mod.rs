@@ -41,6 +41,10 @@ pub const VENDOR: Vendor = Vendor {
 /// What can be set.
 const SETTINGS: &[Setting] = &[
     Setting::time("dialects.frameio.time"),
+    Setting::page_size(
+        "dialects.frameio.page_size",
+        "Entries of a page of Frame.io's V2 when a request does not say, 1 to 500. Not set it is 50; the vendor documents no number.",
+    ),
     Setting::window_days("dialects.frameio.window_days"),
     Setting::limits("dialects.frameio.limits"),
 ];
@@ -50,6 +54,8 @@ const SETTINGS: &[Setting] = &[
 pub struct Frameio {
     /// What `inserted_at` is.
     pub time: Time,
+    /// Entries of a page of the second version that does not say; none for 50.
+    pub page_size: Option<usize>,
 }
 
 impl Frameio {
@@ -59,7 +65,10 @@ impl Frameio {
     ///
     /// A value that does not fit.
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
-        Ok(Self { time: given.time("dialects.frameio.time")? })
+        Ok(Self {
+            time: given.time("dialects.frameio.time")?,
+            page_size: given.page_size("dialects.frameio.page_size", v2::PAGE_SIZE)?,
+        })
     }
 }
 

@@ -6,9 +6,9 @@ use super::*;
 use crate::testing::{collected, entry, event_with, events, finds, keeps, read, with_record};
 use crate::{Address, Api, Envelope, List, PageNumber, Refused, Shown};
 
-const V2: FrameioV2 = FrameioV2(Frameio { time: Time::Occurred });
-const V4: FrameioV4 = FrameioV4(Frameio { time: Time::Occurred });
-const EVENTS: FrameioEvents = FrameioEvents(Frameio { time: Time::Occurred });
+const V2: FrameioV2 = FrameioV2(Frameio { time: Time::Occurred, page_size: None });
+const V4: FrameioV4 = FrameioV4(Frameio { time: Time::Occurred, page_size: None });
+const EVENTS: FrameioEvents = FrameioEvents(Frameio { time: Time::Occurred, page_size: None });
 
 const FULL: &str = r#"{"id":"0f9c","occurred_at":"2026-11-21T10:00:59.123456Z","action":"asset.created",
     "actor":{"type":"user","id":"b72b","name":"Jo","email":"jo@example.com"},
@@ -257,6 +257,16 @@ fn sizes_of_pages_are_brought_within_their_bounds() {
         assert_eq!(read(&V4, query).unwrap().limit, four, "{query}");
     }
     assert_eq!((V2.page_size().default, V4.page_size().default), (50, 50));
+    let with = |text: &'static str| {
+        let given = move |key: &str| (key == "dialects.frameio.page_size").then(|| vec![text.to_owned()]);
+        Frameio::configured(&Given::new(&given))
+    };
+    let set = with("20").unwrap();
+    let sizes = [FrameioV2(set).page_size(), FrameioEvents(set).page_size(), FrameioV4(set).page_size()];
+    assert_eq!(sizes.map(|size| (size.default, size.max)), [(20, 500), (20, 500), (50, 100)]);
+    for wrong in ["0", "501", "many"] {
+        assert_eq!(with(wrong).unwrap_err().problem, "must be a number, 1 to 500");
+    }
     assert_eq!(read(&V2, "page=3&as_of=9").unwrap().number, Some(PageNumber { page: 3, as_of: Some(9) }));
     let four = read(&V4, "after=c&include=user&include_total_count=true").unwrap();
     assert_eq!((four.cursor.as_deref(), four.count, four.number), (Some("c"), true, None));

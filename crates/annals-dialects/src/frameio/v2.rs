@@ -62,7 +62,7 @@ impl Api for FrameioV2 {
     }
 
     fn page_size(&self) -> PageSize {
-        PAGE_SIZE
+        PAGE_SIZE.or(self.0.page_size)
     }
 
     fn size_parameter(&self) -> &'static str {
@@ -149,7 +149,7 @@ impl Api for FrameioV2 {
     }
 }
 
-const PAGE_SIZE: PageSize = PageSize { default: 50, min: 1, max: 500 };
+pub(super) const PAGE_SIZE: PageSize = PageSize { default: 50, min: 1, max: 500 };
 
 /// The parameter that says the size of a page.
 const SIZE: &str = "page_size";

@@ -61,6 +61,8 @@ pub struct PlanDocket {
     pub time: Time,
     /// How it is written.
     pub timestamps: Timestamps,
+    /// Entries of a page that does not say; none for 50.
+    pub per_page: Option<usize>,
 }
 
 /// How times are written.
@@ -76,6 +78,10 @@ pub enum Timestamps {
 /// What can be set.
 const SETTINGS: &[Setting] = &[
     Setting::time("dialects.plandocket.time"),
+    Setting::page_size(
+        "dialects.plandocket.per_page",
+        "Entries of a page of PlanDocket when a request does not say, 1 to 100. Not set it is 50; the vendor documents no pages.",
+    ),
     Setting::one(
         "dialects.plandocket.timestamps",
         "iso",
@@ -98,6 +104,7 @@ impl PlanDocket {
         Ok(Self {
             time: given.time("dialects.plandocket.time")?,
             timestamps: given.one_of("dialects.plandocket.timestamps", &forms)?,
+            per_page: given.page_size("dialects.plandocket.per_page", PAGE_SIZE)?,
         })
     }
 
@@ -141,7 +148,7 @@ impl Api for PlanDocket {
     }
 
     fn page_size(&self) -> PageSize {
-        PAGE_SIZE
+        PAGE_SIZE.or(self.per_page)
     }
 
     fn size_parameter(&self) -> &'static str {

@@ -5,8 +5,9 @@ use super::*;
 use crate::testing::{collected, entry, event_with, events, finds, keeps, read, with_record};
 use crate::{Address, Params, Time};
 
-const ISO: PlanDocket = PlanDocket { time: Time::Occurred, timestamps: Timestamps::Iso };
-const EPOCH: PlanDocket = PlanDocket { time: Time::Received, timestamps: Timestamps::Epoch };
+const ISO: PlanDocket = PlanDocket { time: Time::Occurred, timestamps: Timestamps::Iso, per_page: None };
+const EPOCH: PlanDocket =
+    PlanDocket { time: Time::Received, timestamps: Timestamps::Epoch, per_page: Some(20) };
 
 const FULL: &str = r#"{"id":"e1","occurred_at":"2026-11-21T10:00:00.750000Z","action":"update","description":"Changed the Title",
     "actor":{"type":"user","id":"3","name":"Eva"},"targets":[{"type":"event","id":"12","name":"Spring Fair"}],
@@ -124,6 +125,10 @@ fn pages_and_order_are_read() {
     assert!(!list.asked.to_query().contains("secret"));
     let list = read(&EPOCH, "limit=1000").unwrap();
     assert_eq!((list.limit, list.order), (Some(100), vec![(Time::Received.sort_key(), Direction::Falling)]));
+    assert_eq!(
+        (ISO.page_size().default, EPOCH.page_size()),
+        (50, PageSize { default: 20, min: 1, max: 100 })
+    );
     assert_eq!(read(&ISO, "order=desc").unwrap().order, [(Time::Occurred.sort_key(), Direction::Falling)]);
     for (query, parameter) in [
         ("page=x", "page"),
