@@ -41,20 +41,30 @@ pub(crate) enum Subject {
     All,
 }
 
-/// What is asked of the subject, in the words of the access log; each needs the scope of the same name.
+/// What is asked of the subject, in the words of the access log; each needs the scope of the same name, but for the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     Read,
     Export,
     Verify,
+    /// Records are looked through for somebody who is to be erased.
+    Erase,
 }
 
 impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            _ => self.scope().as_str(),
+        }
+    }
+
     fn scope(self) -> Scope {
         match self {
             Self::Read => Scope::Read,
             Self::Export => Scope::Export,
             Self::Verify => Scope::Verify,
+            Self::Erase => Scope::Admin,
         }
     }
 }
@@ -226,7 +236,7 @@ impl AccessLog {
             return Ok(false);
         }
         let caller = &asker.caller;
-        let what = refused.map_or(verb.scope().as_str(), |_| "refused");
+        let what = refused.map_or(verb.as_str(), |_| "refused");
         let told = format!("{what} {} {}", subject_text(subject), Value::Object(filter.clone()));
         let mark = self.mark(&caller.key_id.0, &asker.call, told);
         let unlisted = match self.look(&mark, !self.strict) {

@@ -88,14 +88,14 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/retention", row(For::Tenant("admin", 400), 200)),
         ("PUT /v1/retention", Row { body: r#"{"rules":[]}"#, ..row(For::Tenant("admin", 400), 200) }),
         ("GET /v1/retention/preview", Row { query: "at=2030-01-01", ..row(For::Tenant("admin", 400), 200) }),
-        ("GET /v1/erasures", row(For::Own("admin"), 200)),
+        ("GET /v1/erasures", row(For::Tenant("admin", 200), 200)),
         (
             "POST /v1/erasures",
             Row { body: r#"{"values":["nobody"],"dry_run":true}"#, ..row(For::Tenant("admin", 400), 200) },
         ),
-        ("GET /v1/erasures/{case}", Row { path: "none", ..row(For::Own("admin"), 404) }),
-        ("POST /v1/erasures/{case}/approve", Row { path: "none", ..row(For::Own("admin"), 404) }),
-        ("POST /v1/erasures/{case}/withdraw", Row { path: "none", ..row(For::Own("admin"), 404) }),
+        ("GET /v1/erasures/{case}", Row { path: "none", ..row(For::Tenant("admin", 404), 404) }),
+        ("POST /v1/erasures/{case}/approve", Row { path: "none", ..row(For::Tenant("admin", 404), 404) }),
+        ("POST /v1/erasures/{case}/withdraw", Row { path: "none", ..row(For::Tenant("admin", 404), 404) }),
         ("GET /v1/holds", row(For::Tenant("admin", 400), 200)),
         // Far fewer keys may than there may be holds.
         (
