@@ -5,7 +5,7 @@ about every other case is turned: to what exists, to a tenant that does not, to 
 write and nothing else. A case about the run's own key is turned to another one.
 
 ANNALS_RUN names a JSON file: `keys`, ids of the keys that must live; `write_key`, a secret; `tenant`, `event`, `size` of a
-log that exists. Which statuses each operation answered is written beside it, with `.answers` behind its name.
+log that exists; `cases` of erasure, one to approve and one to withdraw; `leaving`, a tenant to end. Which statuses each operation answered is written beside it, with `.answers` behind its name.
 """
 
 import json
@@ -19,8 +19,15 @@ FILE = os.environ["ANNALS_RUN"]
 with open(FILE, encoding="utf-8") as file:
     RUN = json.load(file)
 
-REAL_QUERY = {"position": 0, "size": RUN["size"], "from": 1, "to": RUN["size"]}
+REAL_QUERY = {"position": 0, "size": RUN["size"], "from": 1, "to": RUN["size"], "at": "2030-01-01"}
 REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id": RUN["tenant"]}
+
+# Bodies that are taken.
+REAL_BODY = {
+    "POST /v1/erasures": {"values": ["u3"], "dry_run": True},
+    "POST /v1/holds": {"tenant": RUN["tenant"], "filter": 'action eq "none.such"', "reason": "a case", "owner": "legal"},
+    "PUT /v1/retention": {"rules": [{"name": "all", "keep": "90d"}]},
+}
 
 # Of this one's entries the id is a place in the log.
 BY_PLACE = "/api/v1/audit-log/"
@@ -30,6 +37,7 @@ SEARCH_PARAMETERS_MIN = 8
 
 turns = random.Random(1)
 keys_made = []
+holds_made = []
 answers = {}
 lock = threading.Lock()
 
@@ -47,7 +55,17 @@ def turn_to_what_exists(case, path, query, tenant):
         query["tenant"] = RUN["tenant"] if stores else tenant
     if stores:
         case.body = {"action": "video.read", "actor": {"type": "user", "id": "u1"}}
-    if not case.operation.path.startswith("/v1/keys/"):
+    operation = f"{case.operation.method.upper()} {case.operation.path}"
+    if operation in REAL_BODY:
+        case.body = REAL_BODY[operation]
+    if "case" in path:
+        path["case"] = RUN["cases"][operation.endswith("/withdraw")]
+    if operation == "DELETE /v1/holds/{id}":
+        if holds_made:
+            path["id"] = holds_made.pop()
+    elif operation == "POST /v1/tenants/{id}/end":
+        path["id"] = RUN["leaving"]
+    elif not case.operation.path.startswith("/v1/keys/"):
         path.update((name, value) for name, value in REAL_PATH.items() if name in path)
         if case.operation.path.startswith(BY_PLACE):
             path["id"] = "1"
@@ -84,6 +102,8 @@ def after_call(context, case, response):
     with lock:
         if operation == "POST /v1/keys" and response.status_code == 201:
             keys_made.append(response.json()["id"])
+        if operation == "POST /v1/holds" and response.status_code == 201:
+            holds_made.append(response.json()["id"])
         statuses = answers.setdefault(operation, [])
         if response.status_code not in statuses:
             statuses.append(response.status_code)

@@ -39,6 +39,9 @@ const DOCUMENT: &str = "/openapi.json";
 const TENANT: &str = "acme";
 const EVENTS: u64 = 25;
 
+/// A tenant that is there to be ended.
+const LEAVING: &str = "leaving";
+
 /// Sends requests: a fixed set for each operation, and up to so many random examples.
 pub(crate) fn run(binary: &Binary, examples: u64) -> Result<Tally> {
     let programs = virtual_environment("schemathesis", &["install", "--quiet", PACKAGE])?;
@@ -47,7 +50,7 @@ pub(crate) fn run(binary: &Binary, examples: u64) -> Result<Tally> {
     let mut client = server.client();
     store(&mut client)?;
     let plan = folder.path().join("run.json");
-    fs::write(&plan, describe(&mut client)?.to_string()).while_doing(plan.display())?;
+    fs::write(&plan, describe(&server, &mut client)?.to_string()).while_doing(plan.display())?;
     let mut passed = 0;
     let held = Tool::new(programs.join("schemathesis"))
         .args(["run", &format!("{}{DOCUMENT}", server.url()), "--seed", "1"])
@@ -87,7 +90,7 @@ fn store(client: &mut Client) -> Result<()> {
 }
 
 /// What the hooks must know of the server.
-fn describe(client: &mut Client) -> Result<Value> {
+fn describe(server: &Instance, client: &mut Client) -> Result<Value> {
     let own = client.get("/v1/keys").while_doing("GET /v1/keys")?;
     let own: Value = api::json("GET /v1/keys", &own)?;
     let own: Vec<&Value> = own["keys"].as_array().into_iter().flatten().map(|key| &key["id"]).collect();
@@ -95,8 +98,27 @@ fn describe(client: &mut Client) -> Result<Value> {
     let write = client.post("/v1/keys", write.as_bytes()).while_doing("POST /v1/keys")?;
     require!(write.status == 201, "POST /v1/keys: status {}: {}", write.status, write.text());
     let write: Value = serde_json::from_slice(&write.body).while_doing("POST /v1/keys")?;
+    // Whoever asks for a case of erasure has approved it, so somebody else asks for these.
+    let other = made(client, "/v1/keys", &json!({"scopes": ["admin"]}))?;
+    let mut other = Client::new(server.address(), other["key"].as_str().unwrap_or_default());
+    let mut case = |subject: &str| {
+        let body = json!({"values": [subject], "reason": "a request"});
+        Ok(made(&mut other, &format!("/v1/erasures?tenant={TENANT}"), &body)?["case"].clone())
+    };
+    let cases: Vec<Value> = [case("u1"), case("u2")].into_iter().collect::<Result<_>>()?;
+    made(client, "/v1/tenants", &json!({"id": LEAVING}))?;
     let keys: Vec<&Value> = own.into_iter().chain([&write["id"]]).collect();
-    Ok(json!({"keys": keys, "write_key": write["key"], "tenant": TENANT, "event": "e4", "size": EVENTS}))
+    Ok(json!({
+        "keys": keys, "write_key": write["key"], "tenant": TENANT, "event": "e4", "size": EVENTS, "cases": cases,
+        "leaving": LEAVING,
+    }))
+}
+
+/// What a request made.
+fn made(client: &mut Client, path: &str, body: &Value) -> Result<Value> {
+    let answer = client.post(path, body.to_string().as_bytes()).while_doing(path)?;
+    require!(answer.status == 201, "POST {path}: status {}: {}", answer.status, answer.text());
+    serde_json::from_slice(&answer.body).while_doing(path)
 }
 
 /// Reads `  3488 generated, 3488 passed`.

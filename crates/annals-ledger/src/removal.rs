@@ -464,6 +464,9 @@ mod tests {
         let left = without(ranges, &[0, 9, 21, 22, 40]);
         assert_eq!(left, [(1..9, 5), (10..12, 6), (20..21, 7), (23..30, 7)]);
         assert_eq!(joined(&left), [1..9, 10..12, 20..21, 23..30]);
-        assert_eq!((by(&left, 8), by(&left, 9), by(&left, 11), by(&left, 29)), (Some(5), None, Some(6), Some(7)));
+        assert_eq!(
+            (by(&left, 8), by(&left, 9), by(&left, 11), by(&left, 29)),
+            (Some(5), None, Some(6), Some(7))
+        );
     }
 }

@@ -629,13 +629,14 @@ impl Readers {
 
     fn of(&mut self, part: &Part) -> &mut Reader {
         // The same file may be seen through another veil by now.
-        let index = self.0.iter().position(|(kept, _)| Arc::ptr_eq(kept, &part.segment)).unwrap_or_else(|| {
-            if self.0.len() == Self::KEPT {
-                self.0.remove(0);
-            }
-            self.0.push((part.segment.clone(), part.segment.reader()));
-            self.0.len() - 1
-        });
+        let index =
+            self.0.iter().position(|(kept, _)| Arc::ptr_eq(kept, &part.segment)).unwrap_or_else(|| {
+                if self.0.len() == Self::KEPT {
+                    self.0.remove(0);
+                }
+                self.0.push((part.segment.clone(), part.segment.reader()));
+                self.0.len() - 1
+            });
         &mut self.0[index].1
     }
 }

@@ -208,7 +208,10 @@ async fn a_window_hides_what_is_older_and_the_time_of_receipt_may_be_shown() {
     assert_eq!((ids(&two.json()), two.header("total")), (vec!["young".to_owned()], "1"));
     let four = site.ask("GET /v4/accounts/acme/audit_logs?page_size=1", "acme", b"").await;
     let site = site
-        .restart_with(with(Dialects { frameio: Frameio { time: Time::Received, ..Frameio::default() }, ..Dialects::default() }))
+        .restart_with(with(Dialects {
+            frameio: Frameio { time: Time::Received, ..Frameio::default() },
+            ..Dialects::default()
+        }))
         .await;
     let received =
         site.ask("GET /v2/accounts/acme/audit_logs?filter[inserted_at][gte]=2026-11-21", "acme", b"").await;
