@@ -3,7 +3,6 @@
 use annals_event::filter::{Field, Literal, Path, Test};
 
 use super::*;
-use crate::control::ERASURE_REQUEST;
 use crate::erasure::{
     CaseError, ERASED_RECORDS_MAX, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText,
     NewErasure, Order, Subject, entry, hex, look_into,
@@ -45,6 +44,12 @@ pub enum EraseError {
     /// A stored event is no event.
     #[error("the record at position {0} is no event")]
     Event(u64),
+    /// A hold began or ended while the case was planned.
+    #[error("holds changed meanwhile; the case is planned anew")]
+    Held,
+    /// The ledger did not take an entry of the case.
+    #[error("an entry of the case was not taken")]
+    Refused,
     /// The case is not to be carried out.
     #[error(transparent)]
     Case(#[from] CaseError),
@@ -64,6 +69,8 @@ impl From<Damaged> for EraseError {
 pub struct ErasurePlan {
     case: ErasureCase,
     orders: Vec<(TenantLog, Order)>,
+    /// What held records then.
+    holds: Vec<String>,
     preview: ErasurePreview,
 }
 
@@ -150,30 +157,40 @@ impl Ledger {
     ///
     /// When the case's subject is not one: it was checked when the case began.
     pub fn plan_erasure(&self, case: &ErasureCase) -> Result<ErasurePlan, EraseError> {
+        self.plan(case, false)
+    }
+
+    /// `sealed_only` leaves out what is in a tail: an entry speaks of records that are sealed.
+    fn plan(&self, case: &ErasureCase, sealed_only: bool) -> Result<ErasurePlan, EraseError> {
         let subject = Subject::new(&case.values).expect("it was checked when the case began");
-        let mut plan =
-            ErasurePlan { case: case.clone(), orders: Vec::new(), preview: ErasurePreview::default() };
+        let mut plan = ErasurePlan {
+            case: case.clone(),
+            orders: Vec::new(),
+            holds: Vec::new(),
+            preview: ErasurePreview::default(),
+        };
         let Ok(tenant) = TenantId::from_stored(&case.tenant) else { return Ok(plan) };
+        plan.holds = self.hold_ids(&tenant);
         for kind in [LogKind::Tenant, LogKind::Access] {
             let log = TenantLog { tenant: tenant.clone(), kind };
             plan.preview.of += self.feed_size(&FeedScope::Log(log.clone())).unwrap_or(0);
-            self.plan_in(&mut plan, log, &subject, &subject.matcher())?;
+            self.plan_in(&mut plan, log, &subject, &subject.matcher(), sealed_only)?;
         }
         Ok(plan)
     }
 
-    /// Finds what the ledger's own logs say of the subject: the record that began the case, and reads by those who read all tenants.
+    /// Finds what the ledger's own log says of the subject: the record that began the case.
     fn plan_in_own(&self, plan: &mut ErasurePlan) -> Result<(), EraseError> {
+        // Only what began this very case: whoever asks for a tenant has no say in records of others.
         let subject = Subject::new(&plan.case.values).expect("it was checked when the case began");
-        let request = Test::In(vec![Literal::Text(ERASURE_REQUEST.into())]);
-        let request = Condition::Field(Field::Member(Path::new(&["action"])), request);
-        let mentions = subject.matcher();
-        let begun = Condition::All(vec![request, mentions.condition().clone()]);
-        let log = |kind| TenantLog { tenant: TenantId::annals(), kind };
+        let names_it = Test::In(vec![Literal::Text(plan.case.case.as_str().into())]);
+        let names_it =
+            Condition::Field(Field::Member(Path::new(&["metadata", "control", "erasure", "case"])), names_it);
+        let begun = Condition::All(vec![names_it, subject.matcher().condition().clone()]);
+        let log = TenantLog { tenant: TenantId::annals(), kind: LogKind::Tenant };
         // What it takes of these is not of the tenant's records, which the numbers speak of.
         let preview = plan.preview.clone();
-        self.plan_in(plan, log(LogKind::Tenant), &subject, &Arc::new(Matcher::new(begun)))?;
-        self.plan_in(plan, log(LogKind::Access), &subject, &mentions)?;
+        self.plan_in(plan, log, &subject, &Arc::new(Matcher::new(begun)), true)?;
         plan.preview = preview;
         Ok(())
     }
@@ -184,8 +201,10 @@ impl Ledger {
         log: TenantLog,
         subject: &Subject,
         matcher: &Arc<Matcher>,
+        sealed_only: bool,
     ) -> Result<(), EraseError> {
         let scope = FeedScope::Log(log.clone());
+        let end = if sealed_only { self.state().sealed_end(&log) } else { u64::MAX };
         let holds = self.hold_matchers(&log);
         let (mut order, mut from) = (Order::default(), 0);
         let mut document = annals_event::json::Document::default();
@@ -193,7 +212,7 @@ impl Ledger {
             let page = self.feed_matching(&scope, from, RECORDS_AT_ONCE, matcher, TURN_US_MAX)?;
             let Some(page) = page else { break };
             for record in &page.records {
-                if record.stated.is_some() {
+                if record.stated.is_some() || record.position.0 >= end {
                     continue;
                 }
                 let hits =
@@ -258,11 +277,19 @@ impl Ledger {
     pub async fn order_erasure(&self, mut plan: ErasurePlan) -> Result<(), EraseError> {
         let orders = std::mem::take(&mut plan.orders);
         let case = plan.case.clone();
-        let pseudonym = format!("erased-{:08x}", u32::from_be_bytes(random(&*self.shared.entropy)));
+        let pseudonym = self.pseudonym(&case);
+        if let Ok(tenant) = TenantId::from_stored(&case.tenant)
+            && self.hold_ids(&tenant) != plan.holds
+        {
+            return Err(EraseError::Held);
+        }
         let approvers = self.approvers(&case);
         for (log, order) in orders {
             for entries in order.entries(&case, &pseudonym, &approvers).chunks(ENTRIES_AT_ONCE) {
-                self.state_in(&log, EntryKind::Erasure, entries).await?;
+                let stated = self.state_in(&log, EntryKind::Erasure, entries).await?;
+                if stated.len() != entries.len() {
+                    return Err(EraseError::Refused);
+                }
             }
         }
         let (records, units) = self.state().removals_of(&case.case, &case.tenant);
@@ -277,9 +304,21 @@ impl Ledger {
     ///
     /// [`EraseError`].
     pub fn plan_order(&self, case: &ErasureCase) -> Result<ErasurePlan, EraseError> {
-        let mut plan = self.plan_erasure(case)?;
+        let mut plan = self.plan(case, true)?;
         self.plan_in_own(&mut plan)?;
         Ok(plan)
+    }
+
+    fn hold_ids(&self, tenant: &TenantId) -> Vec<String> {
+        self.holds(tenant).into_iter().map(|(hold, _)| hold.id).collect()
+    }
+
+    /// What reads in the place of the subject: the same for all of a case, and nothing follows from it.
+    fn pseudonym(&self, case: &ErasureCase) -> String {
+        use sha2::{Digest as _, Sha256};
+        let hash = Sha256::new_with_prefix(b"annals pseudonym").chain_update(self.shared.cursor_key);
+        let hash: [u8; 32] = hash.chain_update(&case.case).finalize().into();
+        format!("erased-{}", hex(&hash[..4]))
     }
 
     /// Who approved, as a keyed hash: whoever has the ledger can show it, and nobody can try names out.

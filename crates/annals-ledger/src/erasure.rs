@@ -203,11 +203,12 @@ impl Erasures {
         if case.approved_by.iter().any(|other| other == by) { Err(CaseError::ApprovedBefore) } else { Ok(()) }
     }
 
-    /// Whether a case may be withdrawn.
+    /// Whether a case may be withdrawn: until it is ordered.
     pub(crate) fn may_withdraw(&self, case: &str) -> Result<(), CaseError> {
         let case = self.by_name.get(case).ok_or(CaseError::Missing)?;
         match case.stage {
-            ErasureStage::Requested => Ok(()),
+            // One that is approved may fail to be ordered; nobody has to live with it.
+            ErasureStage::Requested | ErasureStage::Approved => Ok(()),
             _ => Err(CaseError::Closed),
         }
     }
@@ -456,7 +457,7 @@ pub(crate) fn look_into(subject: &Subject, record: &Record, document: &mut Docum
     for (number, name, value) in &parts {
         let parsed = document.parse(value.as_bytes(), LIMITS).ok()?;
         let is_scalar = matches!(parsed.kind(), Kind::String | Kind::Number);
-        let mention = subject.in_value(parsed).max(subject.in_text(last_of(name)));
+        let mention = subject.in_value(parsed).max(subject.in_text(&last_of(name)));
         let class = match (name.as_str(), mention) {
             (_, Mention::No) => continue,
             ("", _) => HitClass::Envelope,
@@ -496,8 +497,8 @@ pub(crate) fn look_into(subject: &Subject, record: &Record, document: &mut Docum
 const ACTOR_NAMES: [&str; 3] = ["/actor/email", "/actor/id", "/actor/name"];
 
 /// The last part of a pointer, read: the name of a member that a client chose may speak of somebody.
-fn last_of(name: &str) -> &str {
-    name.rsplit_once('/').map_or("", |(_, last)| last)
+fn last_of(name: &str) -> String {
+    name.rsplit_once('/').map_or(String::new(), |(_, last)| last.replace("~1", "/").replace("~0", "~"))
 }
 
 /// A pointer as a preview tells it: all targets as one.

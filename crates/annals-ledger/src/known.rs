@@ -60,6 +60,8 @@ impl Known {
     /// Why an all-or-nothing batch with this item cannot be stored, if that is for this record.
     pub(crate) fn conflict(self, item: &Item, event: &[u8]) -> Result<Option<Refusal>, Damaged> {
         let differs = match (self.record, item.prior) {
+            // When it was looked for, it was there whole and another one.
+            (Ok((_, Stored::Removed)), Prior::Known) => true,
             (Ok((_, stored)), _) => !stored.is(event),
             (Err(_), Prior::Same) => false,
             (Err(_), Prior::Known) => true,

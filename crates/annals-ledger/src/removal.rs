@@ -151,6 +151,11 @@ impl Removal {
         erased.iter().flat_map(|group| group.runs.iter().copied()).chain(expired.iter().copied())
     }
 
+    /// The first position after all that it speaks of.
+    pub(crate) fn end(&self) -> u64 {
+        self.runs().map(|(_, last)| last + 1).max().unwrap_or(0)
+    }
+
     /// Whether it takes units, and with them the secrets of events.
     pub(crate) fn erases(&self) -> bool {
         matches!(self.what, What::Erase(_))
@@ -184,6 +189,8 @@ struct Going {
     expired: Vec<(Range<u32>, u64)>,
     /// Rows of which units go, none of them one that goes whole: index of the removal, and of its group.
     erased: BTreeMap<u32, Vec<(usize, usize)>>,
+    /// Removals of units of rows that go whole.
+    overshadowed: BTreeSet<usize>,
 }
 
 impl Going {
@@ -230,8 +237,14 @@ impl Going {
         }
         going.expired = without(std::mem::take(&mut going.expired), &done);
         // What goes whole takes its units along.
-        let Self { expired, erased } = &mut going;
-        erased.retain(|row, _| by(expired, *row).is_none());
+        let Self { expired, erased, overshadowed } = &mut going;
+        erased.retain(|row, acts| {
+            let goes_whole = by(expired, *row).is_some();
+            if goes_whole {
+                overshadowed.extend(acts.iter().map(|(removal, _)| *removal));
+            }
+            !goes_whole
+        });
         Ok(going)
     }
 
@@ -369,12 +382,18 @@ impl Change {
         (self.going.expired.iter().map(|(rows, _)| rows.len() as u64).sum(), since)
     }
 
+    /// Whether units were to go of rows that go whole: that is not to wait as long as those may.
+    pub(crate) fn is_overshadowed(&self) -> bool {
+        !self.going.overshadowed.is_empty()
+    }
+
     /// Whether anything here goes because of a removal.
     pub(crate) fn is_of(&self, removal: &Removal) -> bool {
         let is_it = |other: &Arc<Removal>| other.log == removal.log && other.at == removal.at;
         let Some(index) = self.removals.iter().position(is_it) else { return false };
         if removal.erases() {
-            self.going.erased.values().flatten().any(|(of, _)| *of == index)
+            let mut acts = self.going.erased.values().flatten();
+            self.going.overshadowed.contains(&index) || acts.any(|(of, _)| *of == index)
         } else {
             // Positions are those of a log, and rows of several logs may be gone by entries at the same one: rather too often.
             self.going.expired.iter().any(|(_, at)| *at == removal.at)

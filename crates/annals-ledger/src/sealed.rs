@@ -36,6 +36,8 @@ pub(crate) struct Part {
     pub(crate) segment: Arc<Segment>,
     /// What that is.
     pub(crate) change: Option<Arc<Change>>,
+    /// What that is could not be told.
+    pub(crate) is_unknown: bool,
     /// Over the ids of its events, while there is room for it in memory.
     filter: Option<Arc<LoadedFilter>>,
     /// Ledger numbers of its records.
@@ -74,6 +76,7 @@ impl Part {
             rows: u64::from(segment.rows()),
             bytes,
             change: None,
+            is_unknown: false,
             segment,
         })
     }

@@ -618,9 +618,14 @@ impl Background {
     /// Rewrites what something is to go of, and else merges.
     fn tidy(&self) -> Result<Done, SealError> {
         let now = self.shared.clock.now().as_micros();
-        match self.merge(|sealer| sealer.rewrite(now))? {
-            Done::Nothing => self.merge(Sealer::merge),
-            done => Ok(done),
+        match self.merge(|sealer| sealer.rewrite(now)) {
+            Ok(Done::Nothing) => self.merge(Sealer::merge),
+            Ok(done) => Ok(done),
+            Err(error) => {
+                // Segments are to be merged all the same.
+                while self.timed(|| self.sealer.merge())? != Done::Nothing {}
+                Err(error)
+            }
         }
     }
 

@@ -441,7 +441,7 @@ pub(crate) async fn approve(
     case_of(&app, &asker, &case).map(|case| Json(case.into()))
 }
 
-/// Gives a case up that is not approved yet.
+/// Gives a case up that is not ordered yet.
 #[utoipa::path(
     post, path = "/v1/erasures/{case}/withdraw", tag = "control",
     params(
@@ -495,15 +495,24 @@ impl Eraser {
         }
     }
 
+    async fn order(&self, case: ErasureCase) -> Result<(), EraseError> {
+        let ledger = self.ledger.clone();
+        let plan = blocking(move || {
+            ledger.prepare_erasure()?;
+            ledger.plan_order(&case)
+        });
+        self.ledger.order_erasure(plan.await?).await
+    }
+
     async fn turn(&self) -> Result<(), EraseError> {
+        let mut failed = None;
         for case in self.ledger.erasures() {
-            if case.stage == ErasureStage::Approved {
-                let ledger = self.ledger.clone();
-                let plan = blocking(move || {
-                    ledger.prepare_erasure()?;
-                    ledger.plan_order(&case)
-                });
-                self.ledger.order_erasure(plan.await?).await?;
+            // One that fails keeps none of the others from being carried out.
+            if case.stage == ErasureStage::Approved
+                && let Err(error) = self.order(case.clone()).await
+            {
+                tracing::error!(case = case.case, %error, "a case of erasure cannot be ordered yet");
+                failed.get_or_insert(error);
             }
         }
         let gone = if self.ledger.has_rewritten() {
@@ -512,7 +521,8 @@ impl Eraser {
         } else {
             Vec::new()
         };
-        self.ledger.finish_removals(gone).await
+        self.ledger.finish_removals(gone).await?;
+        failed.map_or(Ok(()), Err)
     }
 }
 

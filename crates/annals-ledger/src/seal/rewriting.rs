@@ -42,19 +42,38 @@ impl Sealer {
         if removals.is_empty() {
             return Ok(Done::Nothing);
         }
+        if parts.iter().any(|part| part.is_unknown) {
+            self.state.write().expect("the ledger's thread does not panic while it writes").veil_unknown();
+            return Ok(Done::Nothing);
+        }
         let erases = removals.iter().any(|removal| removal.erases());
         let forgotten = if erases { forgotten(&parts)? } else { Forgotten::default() };
+        // One that cannot be rewritten keeps nothing of the others from it.
+        let mut failed = None;
         for part in parts.iter() {
-            if self.is_due(part, &forgotten, now)? {
-                let rewritten = self.make_rewritten(part, &forgotten)?;
-                return match self.put_merged(rewritten)? {
-                    Done::Merged(rows) => Ok(Done::Rewritten(rows)),
-                    done => Ok(done),
-                };
+            let rewritten = self.is_due(part, &forgotten, now).and_then(|is_due| {
+                if is_due { self.make_rewritten(part, &forgotten).map(Some) } else { Ok(None) }
+            });
+            match rewritten {
+                Ok(None) => {}
+                Ok(Some(rewritten)) => {
+                    return match self.put_merged(rewritten)? {
+                        Done::Merged(rows) => Ok(Done::Rewritten(rows)),
+                        done => Ok(done),
+                    };
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
             }
         }
-        self.note_rewritten(&removals, &parts, &forgotten);
-        Ok(Done::Nothing)
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                self.note_rewritten(&removals, &parts, &forgotten);
+                Ok(Done::Nothing)
+            }
+        }
     }
 
     /// Whether a segment is to be rewritten now.
@@ -62,7 +81,11 @@ impl Sealer {
         if let Some(change) = &part.change {
             let (expired, since) = change.expired();
             let is_old = since.is_some_and(|since| now.saturating_sub(since) >= EXPIRED_US_MAX);
-            if change.erased().next().is_some() || is_old || expired * EXPIRED_PART >= part.rows {
+            if change.erased().next().is_some()
+                || change.is_overshadowed()
+                || is_old
+                || expired * EXPIRED_PART >= part.rows
+            {
                 return Ok(true);
             }
         }
@@ -136,12 +159,17 @@ impl Sealer {
     }
 
     /// Says of removals that they are in no segment any more. Where a secret that goes still stands in a tail, that is sealed first.
-    fn note_rewritten(&self, removals: &[Arc<Removal>], parts: &Parts, forgotten: &Forgotten) {
+    fn note_rewritten(&self, removals: &[Arc<Removal>], parts: &Arc<Parts>, forgotten: &Forgotten) {
         let in_tail = {
             let state = read(&self.state);
+            if !Arc::ptr_eq(&state.sealed, parts) {
+                // What was in a tail may be in a segment by now that was not looked at.
+                return;
+            }
             let holds = |seed: &[u8; 32]| forgotten.contains_key(&SecretRoot::from_bytes(*seed).name());
             let held = !forgotten.is_empty() && state.tails().any(|tail| tail.roots.seeds.iter().any(holds));
-            held.then(|| state.next().0)
+            let reaches = |removal: &Arc<Removal>| removal.end() > state.sealed_end(&removal.log);
+            (held || removals.iter().any(reaches)).then(|| state.next().0)
         };
         if let Some(next) = in_tail {
             self.wanted.fetch_max(next, Ordering::AcqRel);
@@ -149,7 +177,7 @@ impl Sealer {
         for removal in removals.iter().filter(|removal| !removal.is_rewritten()) {
             let is_left =
                 parts.iter().any(|part| part.change.as_ref().is_some_and(|change| change.is_of(removal)));
-            if !is_left && (in_tail.is_none() || !removal.erases()) {
+            if !is_left && in_tail.is_none() {
                 removal.set_rewritten();
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use annals_event::Position;
 use annals_segment::Damaged;
+use annals_segment::segment::{Sealed as SealedRow, Veil};
 use annals_tree::EntryKind;
 
 use super::{Refusal, State};
@@ -64,6 +65,18 @@ impl State {
         self.epoch += 1;
     }
 
+    /// Tries again what could not be told of segments.
+    pub(crate) fn veil_unknown(&mut self) {
+        self.veil(|part| part.is_unknown);
+    }
+
+    /// One more than the last position of a log that is in a segment.
+    pub(crate) fn sealed_end(&self, log: &TenantLog) -> u64 {
+        let Some(index) = self.log_index(log) else { return 0 };
+        let in_tails = self.tails().filter_map(|tail| Some(tail.stretches.get(&index)?.first())).min();
+        in_tails.unwrap_or_else(|| self.logs()[index as usize].size())
+    }
+
     /// Puts segments in the place of those there are. They were those of `epoch`, but for the one with this number, which is new.
     pub(crate) fn put(&mut self, mut parts: Parts, epoch: u64, number: u64) {
         // Since then something may have been taken away, of any of them.
@@ -84,9 +97,17 @@ impl State {
                 part.segment =
                     change.as_ref().map_or_else(|| part.segment.unveiled(), |change| change.veil());
                 part.change = change;
+                part.is_unknown = false;
             }
-            // Nobody reads where it stands, whatever it is; and the scrubber tells of it.
-            Err(damaged) => tracing::error!(%damaged, "what is to go of a segment cannot be told"),
+            Err(damaged) => {
+                // Rather nothing of it is read than what was to go; it is tried again.
+                tracing::error!(%damaged, "what is to go of a segment cannot be told; it is not read until then");
+                let rows: Vec<u32> = (0..part.segment.rows()).collect();
+                let refuse = Box::new(move |_: u32, _: &mut SealedRow| Err(damaged.clone()));
+                part.segment = part.segment.unveiled().veiled(Veil::new(Vec::new(), rows, refuse));
+                part.change = None;
+                part.is_unknown = true;
+            }
         }
         part
     }
@@ -111,8 +132,14 @@ impl State {
     pub(crate) fn cases_of(&self, names: &[RemovalAt]) -> Vec<(String, TenantLog)> {
         let names: BTreeSet<&RemovalAt> = names.iter().collect();
         let mut cases: Vec<(String, TenantLog)> = Vec::new();
+        let is_left = |case: &String, log: &TenantLog| {
+            let mut others = self.removals.iter().filter(|other| !names.contains(&other.name()));
+            others.any(|other| other.case.as_ref() == Some(case) && other.log == *log)
+        };
         for removal in self.removals.iter().filter(|removal| names.contains(&removal.name())) {
-            let Some(case) = &removal.case else { continue };
+            let Some(case) = removal.case.as_ref().filter(|case| !is_left(case, &removal.log)) else {
+                continue;
+            };
             if !cases.iter().any(|(other, log)| other == case && *log == removal.log) {
                 cases.push((case.clone(), removal.log.clone()));
             }

@@ -147,7 +147,7 @@ fn count(ledger: &Ledger, filter: &str) -> usize {
 
 /// What the service does in the background, until a case is as far as that.
 async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureCase {
-    for _ in 0..1_000 {
+    for _ in 0..2_500 {
         let found = ledger.erasure(case).unwrap();
         if found.stage == until {
             return found;
@@ -162,7 +162,7 @@ async fn carry_out(ledger: &Ledger, case: &str, until: ErasureStage) -> ErasureC
         ledger.finish_removals(gone).await.unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("{:?} is not {until:?}", ledger.erasure(case));
+    panic!("{:?} is not {until:?}: {:?}", ledger.erasure(case), ledger.health());
 }
 
 /// Whether a secret can be had from any file.
@@ -268,6 +268,28 @@ async fn who_is_erased_is_out_of_reach_at_once_and_in_no_file_at_last_and_every_
 fn count_of(ledger: &Ledger, name: &str, text: &str) -> usize {
     let log = events_of(name);
     reads(ledger, &log).iter().filter(|(_, event)| event.contains(&format!("\"{text}\""))).count()
+}
+
+#[tokio::test]
+async fn what_comes_while_a_case_is_ordered_stays_until_the_next() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..150).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    send(&ledger, "acme", 700..701).await;
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    ledger.order_erasure(plan).await.unwrap();
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    let check = |ledger: &Ledger| {
+        assert_eq!(count(ledger, r#"actor.id eq "usr_17""#), 1, "it came later");
+        assert_eq!(count(ledger, r#"actor.id sw "erased-""#), 22);
+        ledger.stop();
+    };
+    check(&ledger);
+    check(&disks.open());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `annals erase`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -152,7 +152,7 @@ async fn begin(new: &New, output: Output) -> Result<(), Failure> {
     if new.dry_run {
         return Ok(());
     }
-    if !new.yes && !confirmed()? {
+    if !new.yes && !confirmed(output)? {
         return Err(Failure::new(
             Exit::Invalid,
             "nothing was erased; say `--yes` to go on without being asked",
@@ -202,12 +202,11 @@ fn show(preview: &Value, output: Output) -> Result<(), Failure> {
     )
 }
 
-fn confirmed() -> Result<bool, Failure> {
+fn confirmed(output: Output) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprint!("Erase this for ever? Type yes: ");
-    std::io::stderr().flush().map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    output.note("erase this for ever? type yes");
     let mut line = String::new();
     std::io::stdin()
         .read_line(&mut line)
