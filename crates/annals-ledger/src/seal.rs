@@ -189,7 +189,7 @@ impl Sealer {
     ) -> Result<Self, StoreError> {
         let next_segment = store.next_segment()?;
         let making = BTreeSet::new();
-        let tidied = store.tidy(&making)?;
+        let tidied = store.tidy(BTreeSet::new)?;
         let is_twofold = tidied.is_twofold;
         let stated_to = newest.as_ref().map_or(0, |head| head.place.0);
         Ok(Self {
@@ -470,8 +470,8 @@ impl Sealer {
 
     /// Removes what is not needed any more. When that fails it is tried again once there is nothing else to do.
     fn tidy(&self, shelf: &mut Shelf) -> Result<(), SealError> {
-        let making = self.numbers().making.clone();
-        let tidied = self.store.tidy(&making)?;
+        // The shelf is held: what is being made is not named meanwhile.
+        let tidied = self.store.tidy(|| self.numbers().making.clone())?;
         if let Some(place) = tidied.place {
             self.trim_to.fetch_max(place.0, Ordering::AcqRel);
         }

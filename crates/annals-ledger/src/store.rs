@@ -183,9 +183,12 @@ impl Store {
         Ok(numbers.max().map_or(0, |number| number + 1))
     }
 
-    /// Removes all but the newest manifests, what none of these names, and what was never finished. The segments `making`, which are
-    /// being made, stay whatever names them.
-    pub(crate) fn tidy(&self, making: &BTreeSet<u64>) -> Result<Tidied, StoreError> {
+    /// Removes all but the newest manifests, what none of these names, and what was never finished. Segments that are being made stay
+    /// whatever names them: `making` says which, and is asked when the folder has been looked at. What is begun after that was not
+    /// seen, and what was seen was begun before; asked the other way round, a file begun in between would be taken for a leftover.
+    pub(crate) fn tidy(&self, making: impl FnOnce() -> BTreeSet<u64>) -> Result<Tidied, StoreError> {
+        let listed = self.disk.list()?;
+        let making = making();
         let mut manifests = self.manifests()?;
         let old = manifests.len().saturating_sub(MANIFESTS_KEPT);
         let old: Vec<String> = manifests.drain(..old).map(|(_, name)| name).collect();
@@ -218,7 +221,7 @@ impl Store {
                 || (all_are_known && number_of(name, SEGMENT, ".seg").is_some() && !kept.contains(name))
                 || old.contains(name)
         };
-        for name in self.disk.list()?.iter().filter(|name| is_needless(name) && !is_spared(name)) {
+        for name in listed.iter().filter(|name| is_needless(name) && !is_spared(name)) {
             self.disk.remove(name)?;
         }
         Ok(Tidied { place: place.filter(|_| all_are_known), is_twofold })
@@ -282,5 +285,30 @@ impl ReadAt for Opened {
 
     fn bytes(&self) -> io::Result<u64> {
         self.0.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_journal::sim::SimDisk;
+
+    use super::*;
+
+    #[test]
+    fn what_is_begun_while_the_folder_is_tidied_stays() {
+        let disk = SimDisk::new(1);
+        let store = Store::new(Arc::new(disk.clone()), 1 << 20);
+        let (left, made, begun) = (segment_name(4), segment_name(5), segment_name(6));
+        disk.put(&left, vec![1]);
+        disk.put(&format!("{made}{TEMPORARY}"), vec![1]);
+        store
+            .tidy(|| {
+                // Somebody begins another one right after he said what he is at.
+                disk.put(&format!("{begun}{TEMPORARY}"), vec![1]);
+                BTreeSet::from([5])
+            })
+            .expect("nothing is wrong with the disk");
+        let names = disk.list().expect("nothing is wrong with the disk");
+        assert_eq!(names, [format!("{made}{TEMPORARY}"), format!("{begun}{TEMPORARY}")]);
     }
 }
