@@ -621,11 +621,8 @@ impl Background {
         match self.merge(|sealer| sealer.rewrite(now)) {
             Ok(Done::Nothing) => self.merge(Sealer::merge),
             Ok(done) => Ok(done),
-            Err(error) => {
-                // Segments are to be merged all the same.
-                while self.timed(|| self.sealer.merge())? != Done::Nothing {}
-                Err(error)
-            }
+            // Segments are to be merged all the same.
+            Err(error) => self.merge(Sealer::merge).and(Err(error)),
         }
     }
 
