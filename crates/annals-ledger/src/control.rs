@@ -10,9 +10,6 @@ use crate::keys::{KeyId, KeyRecord};
 use crate::policy::{Hold, RedactionRule, RetentionRule};
 use crate::removal::RemovalAt;
 
-/// The action of the record that begins a case of erasure.
-pub(crate) const ERASURE_REQUEST: &str = "annals.erasure.request";
-
 /// One change, as it stands under `/metadata/control` of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -196,7 +193,7 @@ impl Control {
             Self::HoldBegan { .. } => "annals.hold.begin",
             Self::HoldEnded { .. } => "annals.hold.end",
             Self::TenantEnded { .. } => "annals.tenant.end",
-            Self::ErasureRequested { .. } => ERASURE_REQUEST,
+            Self::ErasureRequested { .. } => "annals.erasure.request",
             Self::ErasureApproved { .. } => "annals.erasure.approve",
             Self::ErasureWithdrawn { .. } => "annals.erasure.withdraw",
             Self::ErasureOrdered { .. } => "annals.erasure.order",

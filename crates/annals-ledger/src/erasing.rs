@@ -277,6 +277,10 @@ impl Ledger {
     pub async fn order_erasure(&self, mut plan: ErasurePlan) -> Result<(), EraseError> {
         let orders = std::mem::take(&mut plan.orders);
         let case = plan.case.clone();
+        // Planning takes its time, and somebody may have thought better of it.
+        if self.erasure(&case.case).is_none_or(|now| now.stage != ErasureStage::Approved) {
+            return Err(CaseError::Closed.into());
+        }
         let pseudonym = self.pseudonym(&case);
         if let Ok(tenant) = TenantId::from_stored(&case.tenant)
             && self.hold_ids(&tenant) != plan.holds

@@ -578,7 +578,6 @@ impl Background {
     /// Takes turns until the service stops, and pauses for some ticks after one that failed.
     fn run(&self, niceness: i32, ticks: u32, turn: impl Fn(&Self) -> Result<Done, SealError>) {
         let _watched = Watched(self.shared.clone());
-        // What is left undone meanwhile is bounded by two tails.
         lower_priority(niceness);
         while !self.shared.stopping.load(Ordering::Acquire) {
             let turns = self.shared.sealing.turns();
@@ -621,8 +620,11 @@ impl Background {
         match self.merge(|sealer| sealer.rewrite(now)) {
             Ok(Done::Nothing) => self.merge(Sealer::merge),
             Ok(done) => Ok(done),
-            // Segments are to be merged all the same.
-            Err(error) => self.merge(Sealer::merge).and(Err(error)),
+            Err(error) => {
+                drop(self.merge(Sealer::merge));
+                self.shared.health().merging = Some(error.to_string());
+                Err(error)
+            }
         }
     }
 

@@ -293,6 +293,24 @@ async fn what_comes_while_a_case_is_ordered_stays_until_the_next() {
 }
 
 #[tokio::test]
+async fn a_case_that_is_withdrawn_while_it_is_planned_takes_nothing() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    ledger.withdraw_erasure(&case, &Author::System).await.unwrap();
+    let refused = ledger.order_erasure(plan).await.unwrap_err();
+    assert!(refused.to_string().contains("withdrawn"), "{refused}");
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 8);
+    assert_eq!(ledger.erasure(&case).unwrap().stage, ErasureStage::Withdrawn);
+    ledger.stop();
+}
+
+#[tokio::test]
 async fn a_case_goes_on_wherever_the_service_ended() {
     let mut disks = Disks::new();
     let ledger = disks.open();
