@@ -44,6 +44,7 @@ use crate::signing::{JournalMemory, SignError, Signatory, Signing, SigningServic
 use crate::state::{Applied, Outcome, State};
 use crate::store::{Store, StoreError};
 use crate::summary::{Counts, Summary, Tally};
+use crate::ticket;
 
 #[path = "erasing.rs"]
 mod erasing;
@@ -648,6 +649,19 @@ impl Ledger {
     #[must_use]
     pub fn write_cursor(&self, cursor: &Cursor) -> Option<String> {
         cursor.to_text(&self.shared.cursor_key)
+    }
+
+    /// A text that only this ledger can write, with this content for this purpose, for somebody to show again. It is signed, not
+    /// encrypted. None where the content is longer than [`TICKET_BYTES_MAX`](crate::TICKET_BYTES_MAX).
+    #[must_use]
+    pub fn write_ticket(&self, purpose: &'static str, content: &[u8]) -> Option<String> {
+        ticket::write(&self.shared.cursor_key, purpose, content)
+    }
+
+    /// The content of a ticket that this ledger wrote for this purpose, whenever that was; none of anything else.
+    #[must_use]
+    pub fn read_ticket(&self, purpose: &'static str, text: &str) -> Option<Vec<u8>> {
+        ticket::read(&self.shared.cursor_key, purpose, text)
     }
 
     /// Reads a cursor that this ledger wrote, whenever that was.

@@ -63,6 +63,7 @@ pub mod store;
 pub mod summary;
 mod system;
 mod tail;
+mod ticket;
 mod times;
 
 pub use accept::{AcceptOptions, Draft, ItemError, Sealed};
@@ -105,3 +106,4 @@ pub use signing::{KeyedSigner, ProveError, SignError, SigningService};
 pub use state::{Outcome, State};
 pub use store::{Store, StoreError};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};
+pub use ticket::{TICKET_BYTES_MAX, TICKET_TEXT_BYTES_MAX};
