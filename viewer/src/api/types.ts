@@ -46,14 +46,24 @@ export interface AuditEvent {
   metadata?: Record<string, Json>;
   position: number;
   received_at: string;
-  derived: {
-    /** When it occurred, or where the client did not say, was received. */
-    occurred_at: string;
-    operation: string;
+  /** What annals fills in where the client said nothing; see `occurredAt` and `operationOf`. */
+  derived?: {
+    occurred_at?: string;
+    operation?: string;
     /** Positions of the entries that erased something of it. */
     erased?: number[];
     [name: string]: Json | undefined;
   };
+}
+
+/** When it occurred by the client's clock, or where the client did not say, was received. */
+export function occurredAt(event: AuditEvent): string {
+  return event.occurred_at ?? event.derived?.occurred_at ?? event.received_at;
+}
+
+/** What kind of action it was, as sent or derived. */
+export function operationOf(event: AuditEvent): string {
+  return event.operation ?? event.derived?.operation ?? "other";
 }
 
 /** A page of `GET /v1/events`. */

@@ -5,7 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { common } from "../text/common.js";
 import { base } from "../theme.js";
 import { type Scalar, type Term, withTerm } from "../view/view.js";
-import { type Viewer, Watch } from "../viewer.js";
+import type { Viewer } from "../viewer.js";
 
 /**
  * `<annals-value .viewer .path="actor.id" .value="u1">Ana</annals-value>`: a button that opens a menu to filter by the value, leave
@@ -20,15 +20,16 @@ export class ValueElement extends LitElement {
   @property({ attribute: false }) type: string | null = null;
   /** What is shown; the value itself when left out. */
   @property() label = "";
+  /** Whether the Tab key comes by: not in rows of a table, through which nobody could tab. */
+  @property({ attribute: false }) reachable = true;
   @state() private open = false;
-  protected readonly watch = new Watch(this);
 
   static override styles = [
     base,
     css`
-      :host { position: relative; display: inline-flex; min-width: 0; max-width: 100%; }
+      :host { position: relative; display: inline-flex; min-width: 0; max-width: 100%; margin-inline-start: -3px; }
       .value {
-        display: inline-block; min-height: 0; max-width: 100%; padding: 0 3px; margin: 0 -3px; border: 0; border-radius: 4px; background: none;
+        display: inline-block; min-height: 0; max-width: 100%; padding: 0 3px; border: 0; border-radius: 4px; background: none;
         overflow: hidden; text-overflow: ellipsis; white-space: inherit; overflow-wrap: anywhere; font: inherit; color: inherit;
       }
       .value:hover { background: var(--ground-3); }
@@ -43,17 +44,19 @@ export class ValueElement extends LitElement {
   ];
 
   override render() {
+    return html`<button class="value" part="value" dir="auto" tabindex=${this.reachable ? 0 : -1} aria-haspopup="menu" aria-expanded=${this.open} @click=${this.#toggle}>${this.label || String(this.value)}</button>
+      ${this.open ? this.#menu() : nothing}`;
+  }
+
+  #menu() {
     const t = common(this.viewer.language);
-    return html`<button class="value" part="value" dir="auto" aria-haspopup="menu" aria-expanded=${this.open} @click=${this.#toggle}>${this.label || String(this.value)}</button>
-      <div popover role="menu" @toggle=${this.#toggled} @keydown=${this.#key} @click=${(event: Event) => event.stopPropagation()}>
-        ${this.open
-          ? html`<div class="what mono quiet" dir="auto">${this.path} = ${this.value}</div>
-              ${this.#item(t.onlyThis, () => this.#filter("is"))} ${this.#item(t.exclude, () => this.#filter("not"))}
-              ${this.viewer.can.pages && this.path === "actor.id" ? this.#item(t.actorPage, () => this.#page("actor")) : nothing}
-              ${this.viewer.can.pages && this.path === "targets.id" ? this.#item(t.targetPage, () => this.#page("target")) : nothing}
-              ${this.#item(t.copyValue, () => void navigator.clipboard?.writeText(String(this.value)))}`
-          : nothing}
-      </div>`;
+    return html`<div popover role="menu" @toggle=${this.#toggled} @keydown=${this.#key} @click=${(event: Event) => event.stopPropagation()}>
+      <div class="what mono quiet" dir="auto">${this.path} = ${this.value}</div>
+      ${this.#item(t.onlyThis, () => this.#filter("is"))} ${this.#item(t.exclude, () => this.#filter("not"))}
+      ${this.viewer.can.pages && this.path === "actor.id" ? this.#item(t.actorPage, () => this.#page("actor")) : nothing}
+      ${this.viewer.can.pages && this.path === "targets.id" ? this.#item(t.targetPage, () => this.#page("target")) : nothing}
+      ${this.#item(t.copyValue, () => void navigator.clipboard?.writeText(String(this.value)))}
+    </div>`;
   }
 
   #item(label: string, run: () => void) {
