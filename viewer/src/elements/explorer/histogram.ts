@@ -26,7 +26,13 @@ interface Layer {
   counts: number[];
 }
 
-const RESULT_COLOURS: Record<string, string> = { success: "--bar-1", failure: "--bar-bad", denied: "--bar-warn", unknown: "--bar-5" };
+/** What always has the same colour. */
+const FIXED_COLOURS: Record<Split, Record<string, string>> = {
+  "outcome.result": { success: "--bar-1", failure: "--bar-bad", denied: "--bar-warn", unknown: "--bar-5" },
+  operation: {
+    create: "--bar-6", read: "--bar-1", update: "--bar-2", delete: "--bar-bad", access: "--bar-3", authentication: "--bar-4", snapshot: "--bar-7", other: "--bar-8",
+  },
+};
 const COLOURS = ["--bar-1", "--bar-2", "--bar-3", "--bar-4", "--bar-6", "--bar-7", "--bar-8", "--bar-5"];
 const HEIGHT = 132;
 
@@ -107,7 +113,7 @@ export class HistogramElement extends LitElement {
     const label = (value: Json) => (split === "outcome.result" ? resultName(String(value), this.viewer.language) : String(value));
     const layers: Layer[] = histogram.series.map((series, index) => ({
       label: label(series.value),
-      colour: (split === "outcome.result" ? RESULT_COLOURS[String(series.value)] : undefined) ?? (COLOURS[index % COLOURS.length] as string),
+      colour: FIXED_COLOURS[split][String(series.value)] ?? (COLOURS[index % COLOURS.length] as string),
       counts: series.counts,
     }));
     if (histogram.other?.some((count) => count > 0)) layers.push({ label: t.others, colour: "--bar-8", counts: histogram.other });
@@ -169,7 +175,7 @@ export class HistogramElement extends LitElement {
         width: this.#chart.clientWidth || 600,
         height: HEIGHT,
         legend: { show: false },
-        padding: [6, 6, 0, 0],
+        padding: [6, 20, 0, 0],
         cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
         tzDate: (seconds) => (this.viewer.zone === "utc" ? uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC") : new Date(seconds * 1e3)),
         scales: { x: { time: true, range: () => [from, Math.max(last, from + 60)] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.06)] } },
