@@ -28,8 +28,8 @@ use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, operate, prove,
-    redaction, registry, retention, search, summary, tenants,
+    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
+    prove, redaction, registry, retention, search, summary, tenants,
 };
 
 /// Shared by all requests.
@@ -193,6 +193,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bundle::head))
         .routes(routes!(bundle::log))
         .routes(routes!(prove::event_proof))
+        .routes(routes!(opening::opening))
         .routes(routes!(prove::checkpoint))
         .routes(routes!(registry::proof))
         .routes(routes!(prove::inclusion))
