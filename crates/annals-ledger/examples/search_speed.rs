@@ -158,7 +158,8 @@ fn main() {
         for (what, by, histogram) in counted {
             let by: Vec<Field> = by.iter().map(|name| parse_field(name).expect("a field")).collect();
             for (place, scope) in &scopes {
-                let summary = Summary { scope, matcher: &matcher, by: &by, values_max: 10, histogram };
+                let summary =
+                    Summary { scope, matcher: &matcher, by: &by, values_max: 10, histogram, size: None };
                 let times: Vec<u128> = (0..ROUNDS)
                     .map(|_| {
                         let began = Instant::now();

@@ -52,6 +52,8 @@ pub struct Summary<'a> {
     pub values_max: usize,
     /// By which stretches of time.
     pub histogram: Option<&'a Histogram>,
+    /// As of which size: only the first so many records, by position or ledger number. None is all there are by now.
+    pub size: Option<u64>,
 }
 
 /// How time is cut for counting.
@@ -173,7 +175,11 @@ struct Counter {
 
 impl<'a> Tally<'a> {
     pub(crate) fn new(state: &State, summary: &'a Summary<'a>) -> Result<Self, SearchError> {
-        let size = state.feed_size(summary.scope).ok_or(SearchError::TenantMissing)?;
+        let known = state.feed_size(summary.scope).ok_or(SearchError::TenantMissing)?;
+        let size = summary.size.unwrap_or(known);
+        if size > known {
+            return Err(SearchError::Beyond { size, known });
+        }
         let bounds = times_of(summary.matcher.condition(), &Field::OccurredAt);
         if let (Some(histogram), (Some(_), Some(_))) = (summary.histogram, bounds) {
             // Too many are better refused before all is counted.

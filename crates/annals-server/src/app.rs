@@ -30,8 +30,8 @@ use crate::session::{SESSION_MAX, Sessions, routes as session};
 use crate::viewer::Viewer;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
-    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, operate, prove,
-    redaction, registry, retention, search, summary, tenants, viewer,
+    bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
+    prove, redaction, registry, retention, search, summary, tenants, viewer,
 };
 
 /// Shared by all requests.
@@ -204,6 +204,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bundle::head))
         .routes(routes!(bundle::log))
         .routes(routes!(prove::event_proof))
+        .routes(routes!(opening::opening))
         .routes(routes!(prove::checkpoint))
         .routes(routes!(registry::proof))
         .routes(routes!(prove::inclusion))

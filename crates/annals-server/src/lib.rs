@@ -15,7 +15,7 @@
 //! | `bundle` | evidence that is verified elsewhere |
 //! | `docs` | pages: the API reference, and the one that verifies bundles |
 //! | `viewer` | the page for people, and the element that products embed |
-//! | `prove` | checkpoints, proofs, the C2SP tree |
+//! | `prove`, `opening` | checkpoints, proofs, the C2SP tree; what an event's commitment is made of |
 //! | `registry` | keeps the log over all logs up to date |
 //! | `erasures` | cases of erasure, from asking to done |
 //! | `retention`, `holds`, `expiry` | how long records are kept, and that they go |
@@ -47,6 +47,7 @@ mod listen;
 mod live;
 mod metrics;
 mod openapi;
+mod opening;
 mod operate;
 mod origin;
 mod page;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use annals_event::Position;
 use annals_ledger::TenantLog;
+use annals_tree::cosignature::WitnessKey;
 use annals_tree::tile::Tile;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -39,6 +40,21 @@ pub(crate) struct LogAnswer {
     public_key: String,
     /// Records in it.
     size: u64,
+    /// Who cosigns its checkpoints; left out where nobody is asked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<Vec<WitnessAnswer>>,
+    /// So many of them are enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum: Option<u64>,
+}
+
+/// A witness of a log.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct WitnessAnswer {
+    /// Its name, as on its signature lines.
+    name: String,
+    /// Verifies its cosignatures: a verifier key.
+    key: String,
 }
 
 /// That a record is in its log.
@@ -288,7 +304,7 @@ pub(crate) async fn consistency(
     Ok(axum::Json(ConsistencyAnswer { from, to, hashes: hashes.iter().map(ToString::to_string).collect() }))
 }
 
-/// Says what a log is called and how its checkpoints are verified.
+/// Says what a log is called, how its checkpoints are verified, and who cosigns them.
 #[utoipa::path(
     get, path = "/v1/log", tag = "prove",
     params(
@@ -307,10 +323,20 @@ pub(crate) async fn consistency(
 pub(crate) async fn log(State(app): State<Arc<App>>, asker: Asker) -> Result<axum::Json<LogAnswer>, Problem> {
     let log = enter(&app, &asker, &asker.params(&["tenant", "log"])?).await?;
     let ledger = app.ledger.clone();
+    let witnesses = app.witnesses.as_ref().filter(|witnesses| witnesses.sees(&log));
+    let quorum = witnesses.map(|witnesses| witnesses.quorum() as u64);
+    let witness = |key: &WitnessKey| WitnessAnswer { name: key.name().to_owned(), key: key.to_string() };
+    let witnesses = witnesses.map(|witnesses| witnesses.keys().map(witness).collect());
     let info = blocking(move || ledger.log_info(&log)).await;
     let info = info.ok_or_else(|| Problem::new(Code::TenantUnknown, "the tenant does not exist"))?;
-    let public_key = info.public_key.to_string();
-    Ok(axum::Json(LogAnswer { origin: info.origin, log_id: info.log_id, public_key, size: info.size }))
+    Ok(axum::Json(LogAnswer {
+        origin: info.origin,
+        log_id: info.log_id,
+        public_key: info.public_key.to_string(),
+        size: info.size,
+        witnesses,
+        quorum,
+    }))
 }
 
 /// Gives one tile of the C2SP tree.

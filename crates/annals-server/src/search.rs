@@ -33,7 +33,7 @@ const LINK_BYTES_MAX: usize = 4 << 10;
 const VIEW: &str = "v1";
 
 const PARAMETERS: Known<'_> = Known {
-    once: &["limit", "order", "cursor", "total", "partial", "tenant", "log"],
+    once: &["limit", "order", "cursor", "skip", "size", "total", "partial", "tenant", "log"],
     many: &[],
     conditions: true,
 };
@@ -170,7 +170,7 @@ impl Question {
 /// Newest first, by the time of occurrence, then by position; `order=asc` turns that round. A tenant's key searches its tenant;
 /// a platform key all tenants, or with `tenant=` that one. Conditions hold all together, and one that is repeated is any of
 /// its values. `next` is the cursor of the next page: alone it continues, as of the `size` of the first page, so later events
-/// move nothing. `Accept: application/x-ndjson` gives one event a line, and `next`, `size` and `total` as the headers
+/// move nothing. `skip` with that `size` gives any page in between. `Accept: application/x-ndjson` gives one event a line, and `next`, `size` and `total` as the headers
 /// `annals-next` (absent at the end), `annals-size` and `annals-total`.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
@@ -178,6 +178,8 @@ impl Question {
         ("limit" = Option<u64>, Query, description = "At most so many events; 100 by default, up to 1,000"),
         ("order" = Option<String>, Query, description = "`desc` (default): newest first; `asc`: oldest first"),
         ("cursor" = Option<String>, Query, description = "`next` of an earlier page: continues its question"),
+        ("skip" = Option<u64>, Query, description = "Begin with what follows so many events that match; not beside `cursor`"),
+        ("size" = Option<u64>, Query, description = "As of so many records, such as the `size` of an earlier page; all there are by default; not beside `cursor`"),
         ("total" = Option<bool>, Query, description = "Count all events that match"),
         ("partial" = Option<bool>, Query, description = "When the time is up, give a short page with `next` rather than none"),
         ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
@@ -203,6 +205,16 @@ pub(crate) async fn events(
     let params = asker.asked(&PARAMETERS)?;
     let cursor = params.text("cursor").map(|text| read_cursor(&app, text)).transpose()?;
     let question = Question::read(&params, cursor.as_ref())?;
+    let (skip, size) = (params.number("skip")?.unwrap_or(0), params.number("size")?);
+    for name in ["skip", "size"] {
+        if cursor.is_some() && params.text(name).is_some() {
+            return Err(value(
+                name,
+                "cannot stand beside `cursor`, which says where the page begins, and as of which size",
+            ));
+        }
+    }
+    let of_size = if cursor.is_some() { "cursor" } else { "size" };
     let matcher = question.conditions.matcher().map_err(|problem| match cursor {
         // The question was fine when the cursor was given.
         Some(_) => no_cursor(),
@@ -217,13 +229,13 @@ pub(crate) async fn events(
         matcher: Arc::new(matcher),
         order: question.order.order(),
         sent_only: false,
-        size: cursor.as_ref().map(|cursor| cursor.size),
-        start: cursor.map_or(Start::First, |cursor| cursor.start),
+        size: cursor.as_ref().map(|cursor| cursor.size).or(size),
+        start: cursor.map_or(Start::Skip(skip), |cursor| cursor.start),
         limit: question.limit,
         count: question.total && total.is_none(),
     };
     let mut page = searching::search(&app, asked).await.map_err(|problem| match problem.code() {
-        Code::OutOfRange => problem.in_parameter("cursor"),
+        Code::OutOfRange => problem.in_parameter(of_size),
         _ => problem,
     })?;
     page.total = page.total.or(total);

@@ -1,16 +1,20 @@
 //! Counting events: `GET /v1/summary`.
 
+mod split;
+
 use std::sync::Arc;
 
-use annals_event::filter::{self, Field, FilterError};
+use annals_event::filter::{self, Field, FilterError, Matcher};
 use annals_event::json::write_string;
-use annals_ledger::{Counted, Counts, Histogram, Interval, LogKind, SearchError, Summary};
+use annals_ledger::search::Effort;
+use annals_ledger::{Counted, Counts, FeedScope, Histogram, Interval, Ledger, LogKind, SearchError, Summary};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use self::split::{Rows, SPLIT_VALUES_LOOKED_AT};
 use crate::app::{self, App};
 use crate::auth::Asker;
 use crate::conditions::Conditions;
@@ -53,6 +57,22 @@ pub(crate) struct HistogramAnswer {
     tz: String,
     /// From the first to the last, without a hole; `since` and `until` are the first and last where they are given.
     buckets: Vec<BucketAnswer>,
+    /// With `split`: of each of the most frequent values of the field, up to 8, a count for each bucket.
+    series: Option<Vec<SeriesAnswer>>,
+    /// With `split`: for each bucket, events that have another value.
+    other: Option<Vec<u64>>,
+    /// With `split`: for each bucket, events that have none.
+    missing: Option<Vec<u64>>,
+}
+
+/// A row of a histogram that is split.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the answer, which is written without it")]
+pub(crate) struct SeriesAnswer {
+    /// The value.
+    value: Value,
+    /// How many events that have it are in each bucket.
+    counts: Vec<u64>,
 }
 
 /// One stretch of time.
@@ -73,6 +93,7 @@ struct Asked {
     /// As they were written.
     interval: String,
     zone: String,
+    split: Option<Field>,
     values_max: usize,
 }
 
@@ -80,7 +101,7 @@ impl Asked {
     fn read(params: &Params) -> Result<Self, Problem> {
         let mut by: Vec<(String, Field)> = Vec::new();
         for text in params.texts("by") {
-            let field = filter::parse_field(text).map_err(no_field)?;
+            let field = filter::parse_field(text).map_err(|error| no_field("by", &error))?;
             if by.iter().any(|(_, other)| *other == field) {
                 return Err(value("by", "names the same field twice"));
             }
@@ -98,12 +119,55 @@ impl Asked {
         let zone = zone(params.text("tz").unwrap_or("UTC"))?;
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
         let histogram = known.map(|interval| Histogram { interval, zone });
-        Ok(Self { by, histogram, interval, zone: name, values_max: params.limit(VALUES, VALUES_MAX)? })
+        let split = params.text("split").map(split_by).transpose()?;
+        if split.is_some() && histogram.is_none() {
+            return Err(value("split", "needs `interval`: it is the histogram that it splits"));
+        }
+        let values_max = params.limit(VALUES, VALUES_MAX)?;
+        Ok(Self { by, histogram, interval, zone: name, split, values_max })
+    }
+
+    /// All of what is counted, as of one size.
+    fn count(
+        &self,
+        ledger: &Ledger,
+        scope: &FeedScope,
+        matcher: &Arc<Matcher>,
+        effort: Effort<'_>,
+    ) -> Result<(Counts, Option<Rows>), SearchError> {
+        let until_us = ledger.clock().monotonic_us().saturating_add(effort.us_max);
+        let by: Vec<Field> = self.by.iter().map(|(_, field)| field).chain(&self.split).cloned().collect();
+        let values_max = match self.split {
+            Some(_) => self.values_max.max(SPLIT_VALUES_LOOKED_AT),
+            None => self.values_max,
+        };
+        let histogram = self.histogram.as_ref();
+        let summary = Summary { scope, matcher, by: &by, values_max, histogram, size: None };
+        let mut counts = ledger.summarise(&summary, effort)?;
+        let Some(field) = &self.split else { return Ok((counts, None)) };
+        let mut values = counts.fields.pop().expect("the field to split by was counted");
+        values.values.truncate(SPLIT_VALUES_LOOKED_AT);
+        for field in &mut counts.fields {
+            field.values.truncate(self.values_max);
+        }
+        let rows = split::rows(ledger, &summary, field, (&counts, &values), effort, until_us)?;
+        Ok((counts, Some(rows)))
     }
 }
 
-fn no_field(error: FilterError) -> Problem {
-    value("by", &format!("names no field: {error}"))
+fn no_field(parameter: &str, error: &FilterError) -> Problem {
+    value(parameter, &format!("names no field: {error}"))
+}
+
+/// The field that a histogram is split by.
+fn split_by(text: &str) -> Result<Field, Problem> {
+    let field = filter::parse_field(text).map_err(|error| no_field("split", &error))?;
+    match field {
+        Field::OccurredAt | Field::ReceivedAt | Field::Position => {
+            Err(value("split", "names a time or a place, which is another one for each event; name a member"))
+        }
+        field => Ok(field),
+    }
 }
 
 /// The time zone of this name.
@@ -116,12 +180,14 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
 ///
 /// By the values of fields (`by`), and by stretches of time (`interval`), or only how many match. An event counts once for each
 /// distinct value that it has: with `by=targets.id` an event with two targets counts under both. Values come by count, then by
-/// value; `distinct` says how many there are, `missing` how many events have none.
+/// value; `distinct` says how many there are, `missing` how many events have none. `split` splits the histogram by the values of a
+/// field, into rows that add up: there an event counts once, under the most frequent of its values.
 #[utoipa::path(
     get, path = "/v1/summary", tag = "events",
     params(
         ("by" = Option<Vec<String>>, Query, description = "A field, such as `actor.id` or `metadata.plan`; up to 10 of them"),
         ("interval" = Option<String>, Query, description = "`1m` `5m` `15m` `30m` `1h` `3h` `6h` `12h` `1d` `1w` `1mo`"),
+        ("split" = Option<String>, Query, description = "With `interval`: a field, such as `outcome.result`, by whose most frequent values the histogram is split"),
         ("tz" = Option<String>, Query, description = "Time zone whose days and hours are counted, such as `Europe/Berlin`; `UTC` by default"),
         ("limit" = Option<u64>, Query, description = "At most so many values of a field; 100 by default, up to 1,000"),
         ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
@@ -140,8 +206,11 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
     security(("key" = ["read"])),
 )]
 pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
-    let known =
-        Known { once: &["interval", "tz", "limit", "tenant", "log"], many: &["by"], conditions: true };
+    let known = Known {
+        once: &["interval", "split", "tz", "limit", "tenant", "log"],
+        many: &["by"],
+        conditions: true,
+    };
     let params = asker.asked(&known)?;
     let asked = Asked::read(&params)?;
     let matcher = Arc::new(params.conditions.matcher()?);
@@ -153,27 +222,26 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
     let reading = Reading::enter(&app, &asker, tenant, kind, params.conditions.on_record()).await?;
     let scope = reading.scope.clone();
     let counted = work(&app, move |ledger, effort| {
-        let by: Vec<Field> = asked.by.iter().map(|(_, field)| field.clone()).collect();
-        let summary = Summary {
-            scope: &scope,
-            matcher: &matcher,
-            by: &by,
-            values_max: asked.values_max,
-            histogram: asked.histogram.as_ref(),
-        };
-        (ledger.summarise(&summary, effort).map(|counts| (written(&counts, &asked), counts.total)), asked)
+        let counted = asked.count(ledger, &scope, &matcher, effort);
+        (counted.map(|(counts, rows)| (written(&counts, rows.as_ref(), &asked), counts.total)), asked)
     });
     let (counted, asked) = counted.await?;
     let (body, total) = match counted {
         // A key's own tenant may have no event yet.
-        Err(SearchError::TenantMissing) => (written(&nothing(&asked), &asked), 0),
+        Err(SearchError::TenantMissing) => {
+            (written(&nothing(&asked), asked.split.as_ref().map(|_| Rows::default()).as_ref(), &asked), 0)
+        }
         Err(SearchError::Busy) => {
             return Err(too_much_work(
                 "ask for a shorter time with `since` and `until`, or for fewer fields",
             ));
         }
         Err(error @ SearchError::TooMany { of, .. }) => {
-            let parameter = if of == Counted::Intervals { "interval" } else { "by" };
+            let parameter = match of {
+                Counted::Intervals => "interval",
+                _ if asked.by.is_empty() => "split",
+                _ => "by",
+            };
             return Err(Problem::from(error).in_parameter(parameter));
         }
         counted => counted?,
@@ -197,7 +265,7 @@ fn nothing(asked: &Asked) -> Counts {
 }
 
 /// The answer. What goes beyond the longest is left out, as all of it then is.
-fn written(counts: &Counts, asked: &Asked) -> Vec<u8> {
+fn written(counts: &Counts, rows: Option<&Rows>, asked: &Asked) -> Vec<u8> {
     let mut out = format!("{{\"size\":{},\"total\":{}", counts.size, counts.total).into_bytes();
     if !asked.by.is_empty() {
         out.extend_from_slice(b",\"counts\":{");
@@ -230,10 +298,39 @@ fn written(counts: &Counts, asked: &Asked) -> Vec<u8> {
             comma(index, &mut out);
             out.extend_from_slice(format!("{{\"start\":\"{start}\",\"count\":{count}}}").as_bytes());
         }
-        out.extend_from_slice(b"]}");
+        out.push(b']');
+        if let Some(rows) = rows {
+            write_rows(rows, &mut out);
+        }
+        out.push(b'}');
     }
     out.push(b'}');
     out
+}
+
+fn write_rows(rows: &Rows, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"series\":[");
+    for (index, (value, counts)) in rows.series.iter().enumerate() {
+        comma(index, out);
+        out.extend_from_slice(b"{\"value\":");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b",\"counts\":");
+        write_row(counts, out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"other\":");
+    write_row(&rows.other, out);
+    out.extend_from_slice(b",\"missing\":");
+    write_row(&rows.missing, out);
+}
+
+fn write_row(counts: &[u64], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, count) in counts.iter().enumerate() {
+        comma(index, out);
+        out.extend_from_slice(count.to_string().as_bytes());
+    }
+    out.push(b']');
 }
 
 fn comma(index: usize, out: &mut Vec<u8>) {
@@ -246,6 +343,7 @@ fn comma(index: usize, out: &mut Vec<u8>) {
 mod tests {
     use annals_ledger::summary::{DISTINCT_BYTES_MAX, DISTINCT_MAX, STRETCHES_MAX};
 
+    use super::split::SPLIT_VALUES;
     use super::*;
     use crate::searching::SEARCH_US_MAX;
 
@@ -265,6 +363,7 @@ mod tests {
             ),
             format!("| buckets | {} |", thousands(STRETCHES_MAX)),
             format!("| values told of each field | {} |", thousands(VALUES_MAX)),
+            format!("up to {SPLIT_VALUES} rows"),
             format!("| length of the answer | {} MiB |", ANSWER_BYTES_MAX >> 20),
             format!("| work | {} s |", SEARCH_US_MAX / 1_000_000),
         ] {

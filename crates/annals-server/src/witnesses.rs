@@ -253,6 +253,11 @@ impl Witnesses {
         self.settings.witnesses.iter().map(|witness| &witness.key)
     }
 
+    /// So many of them must cosign.
+    pub(crate) fn quorum(&self) -> usize {
+        self.settings.quorum
+    }
+
     /// Submits a log that somebody asks about, when that is due.
     async fn submit_asked(&self, log: &TenantLog) -> Option<Cosigned> {
         if !self.sees(log) {
@@ -275,7 +280,7 @@ impl Witnesses {
     }
 
     /// Whether witnesses see checkpoints of a log.
-    fn sees(&self, log: &TenantLog) -> bool {
+    pub(crate) fn sees(&self, log: &TenantLog) -> bool {
         match self.settings.registry_only {
             true => *log == registry_log(),
             false => log.kind == LogKind::Tenant,

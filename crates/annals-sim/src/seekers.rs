@@ -171,8 +171,14 @@ impl Walk {
         let scope = self.scope();
         let Some(size) = ledger.feed_size(&scope) else { return Ok(()) };
         let all = book.matching(log, size, self.holds);
-        let summary =
-            Summary { scope: &scope, matcher: &self.matcher, by: &[], values_max: 1, histogram: None };
+        let summary = Summary {
+            scope: &scope,
+            matcher: &self.matcher,
+            by: &[],
+            values_max: 1,
+            histogram: None,
+            size: None,
+        };
         let counts: Counts = readable(|| match ledger.summarise(&summary, NO_HURRY) {
             Ok(counts) => Ok(counts),
             Err(SearchError::Damaged(damaged)) => Err(*damaged),

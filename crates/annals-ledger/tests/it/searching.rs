@@ -246,9 +246,14 @@ impl Pair {
             by: &by.map(|name| parse_field(name).unwrap()),
             values_max,
             histogram: Some(&histogram),
+            size: None,
         };
         let counts = self.ledger.summarise(&summary, NO_HURRY).unwrap();
         assert_eq!(counts.total, matching.len() as u64, "{context}");
+        let size = rng.index(usize::try_from(counts.size).unwrap() + 1) as u64;
+        let early = self.ledger.summarise(&Summary { size: Some(size), ..summary }, NO_HURRY).unwrap();
+        let is_early = |known: &&&Known| known.number(scope) < size;
+        assert_eq!(early.total, matching.iter().filter(is_early).count() as u64, "{context}: as of {size}");
         for (name, field) in by.iter().zip(&counts.fields) {
             let (values, missing) = naive::count(&matching, name);
             assert_eq!(field.distinct, values.len() as u64, "{context}: by {name}");

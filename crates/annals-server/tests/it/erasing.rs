@@ -84,6 +84,13 @@ async fn who_is_erased_is_read_by_nobody_and_every_step_is_answered() {
     assert!(event["actor"]["id"].as_str().unwrap().starts_with("erased-"), "{event}");
     assert_eq!((&event["actor"]["email"], &event["context"]), (&Value::Null, &Value::Null), "{event}");
     assert_eq!(event["derived"]["erased"].as_array().unwrap().len(), 1, "{event}");
+    let opening = site.ask("GET /v1/events/e0/opening", "acme", b"").await.json();
+    let (leaf, rebuilt) = crate::prove::opened(&opening);
+    let proof = site.ask("GET /v1/proofs/inclusion?position=0", "acme", b"").await.json();
+    assert_eq!(proof["leaf"], leaf.to_string(), "{opening}");
+    assert_eq!(serde_json::from_slice::<Value>(&rebuilt).unwrap()["actor"], event["actor"], "{opening}");
+    let gone = opening["units"].as_array().unwrap().iter().find(|unit| unit["state"] == "erased").unwrap();
+    assert_eq!((&gone["by"], &gone["value"]), (&event["derived"]["erased"][0], &Value::Null), "{opening}");
     let by_vendor = site.ask("GET /v1/audit_logs/e0", "acme", b"").await.json();
     assert_eq!(by_vendor["actor"]["id"], event["actor"]["id"], "{by_vendor}");
     assert_eq!(site.ask("GET /v1/log/tile/entries/000.p/40", "acme", b"").await.body, checkpoint);

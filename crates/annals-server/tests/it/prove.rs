@@ -102,6 +102,102 @@ async fn an_events_proof_can_be_had_later_and_at_an_earlier_checkpoint() {
     }
 }
 
+/// The leaf that an answer of `…/opening` comes to, with what the shown units make of the event.
+pub(crate) fn opened(opening: &Value) -> (Hash, Vec<u8>) {
+    let mut digests = Vec::new();
+    let mut shown: Vec<(String, String)> = Vec::new();
+    for unit in opening["units"].as_array().unwrap() {
+        let text = |name: &str| unit[name].as_str().unwrap().to_owned();
+        if unit["state"] == "erased" {
+            digests.push(hash(&unit["digest"]));
+            if let Some(name) = unit["stands_in"]["name"].as_str() {
+                shown.push((name.to_owned(), unit["stands_in"]["value"].as_str().unwrap().to_owned()));
+            }
+            continue;
+        }
+        let (name, value) = (text("name"), text("value"));
+        let salt = bytes(&unit["salt"]).try_into().unwrap();
+        digests.push(annals_tree::unit_digest(&salt, name.as_bytes(), value.as_bytes()).unwrap());
+        shown.push((name, value));
+    }
+    let entry = bytes(&opening["entry"]);
+    let decoded = annals_tree::Entry::decode(&entry).unwrap();
+    assert_eq!(decoded.commitment, annals_tree::commitment::commitment(&digests), "{opening}");
+    let event = annals_event::rebuild(shown.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    (annals_tree::leaf_hash(&entry), event.unwrap())
+}
+
+fn bytes(hex: &Value) -> Vec<u8> {
+    let hex = hex.as_str().unwrap();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_an_event_comes_to_the_leaf_that_is_in_the_tree() {
+    // Some are sealed, some are not.
+    let site = Site::sealing_each(20).await;
+    let event = |id: &str, n: usize| {
+        format!(
+            r#"{{"id":"{id}","action":"video.update","actor":{{"id":"u{n}","name":"Ana \u00e9"}},"context":{{"ip":"203.0.113.9","zone":1}},"metadata":{{"n":1.50,"a/b":[{n},null]}},"changes":{{"before":{{"t":"x"}},"after":{{"t":"y"}}}},"targets":[{{"id":"v"}},{{"type":"t"}}]}}"#
+        )
+    };
+    for n in 0..30 {
+        site.post("acme", &event(&format!("e{n}"), n)).await;
+    }
+    let root = checkpoint(&site).await;
+    for id in [0, 7, 19, 20, 29] {
+        let opening = site.ask(&format!("GET /v1/events/e{id}/opening"), "acme", b"").await;
+        assert_eq!(opening.status, 200, "{}", opening.text());
+        let opening = opening.json();
+        assert_eq!(opening["position"], id);
+        let (leaf, rebuilt) = opened(&opening);
+        let proof = site.ask(&format!("GET /v1/proofs/inclusion?position={id}"), "acme", b"").await.json();
+        assert_eq!(hash(&proof["leaf"]), leaf);
+        verify_inclusion(&leaf, id, root.size, &hashes(&proof), &root.root).unwrap();
+        let rebuilt: Value = serde_json::from_slice(&rebuilt).unwrap();
+        let mut shown = site.ask(&format!("GET /v1/events/e{id}"), "acme", b"").await.json();
+        for added in ["position", "received_at", "derived"] {
+            shown.as_object_mut().unwrap().remove(added);
+        }
+        assert_eq!(rebuilt, shown, "what is opened is what was shown");
+        let mut changed = opening.clone();
+        changed["units"][1]["value"] = "\"u-other\"".into();
+        assert!(
+            std::panic::catch_unwind(|| opened(&changed)).is_err(),
+            "another value comes to another leaf"
+        );
+    }
+    let asked = "GET /v1/access?actor_type=api_key&request_path=/v1/events/%7Bid%7D/opening";
+    let seen = site
+        .until(asked, "acme", |answer| answer.json()["records"].as_array().unwrap().len() == 10)
+        .await
+        .json();
+    let actions: Vec<&str> =
+        seen["records"].as_array().unwrap().iter().map(|record| record["action"].as_str().unwrap()).collect();
+    assert_eq!(actions.iter().filter(|action| **action == "annals.access.verify").count(), 5, "{actions:?}");
+    assert_eq!(actions.iter().filter(|action| **action == "annals.access.read").count(), 5, "{actions:?}");
+    let missing = site.ask("GET /v1/events/none/opening", "acme", b"").await;
+    assert_eq!((missing.status.as_u16(), missing.code()), (404, "event_unknown".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_of_the_logs_own_is_opened_by_its_entry_alone() {
+    let site = Site::new().await;
+    site.post("acme", &event("e")).await;
+    let hold = br#"{"tenant":"acme","everything":true,"reason":"r","owner":"o"}"#;
+    assert_eq!(site.ask("POST /v1/holds", "acme", hold).await.status, 201);
+    let asked = "GET /v1/events?action=annals.hold.begin";
+    let found = site.until(asked, "acme", |answer| !answer.json()["events"][0].is_null()).await.json();
+    let id = found["events"][0]["id"].as_str().unwrap().to_owned();
+    let opening = site.ask(&format!("GET /v1/events/{id}/opening"), "acme", b"").await.json();
+    assert_eq!(opening["units"], serde_json::json!([]), "{opening}");
+    let entry = bytes(&opening["entry"]);
+    assert_eq!(annals_tree::Entry::decode(&entry).unwrap().kind.number(), 4);
+    let position = &opening["position"];
+    let proof = site.ask(&format!("GET /v1/proofs/inclusion?position={position}"), "acme", b"").await.json();
+    assert_eq!(hash(&proof["leaf"]), annals_tree::leaf_hash(&entry));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tiles_are_served_as_c2sp_has_them() {
     let site = Site::new().await;

@@ -117,6 +117,74 @@ async fn pages_hold_every_event_once_while_late_ones_arrive_and_the_server_resta
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_page_by_how_many_come_before_it_is_that_of_a_walk_while_events_arrive() {
+    // Some are sealed, some are not.
+    let site = Site::sealing_each(40).await;
+    let body: Vec<String> = (0..100).map(|id| at(&format!("m{id}"), id * 7 % 60)).collect();
+    for some in body.chunks(30) {
+        site.post("acme", &format!("[{}]", some.join(","))).await;
+    }
+    for question in ["order=desc", "order=asc", "actor_id=u1", "filter=id%20ne%20%22m7%22&order=asc"] {
+        let first = find(&site, "acme", &format!("{question}&limit=13&total=true")).await;
+        let size = first["size"].as_u64().unwrap();
+        let mut walked = ids(&first);
+        let mut next = first["next"].as_str().map(str::to_owned);
+        while let Some(cursor) = next {
+            let page = find(&site, "acme", &format!("cursor={cursor}")).await;
+            walked.extend(ids(&page));
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        assert_eq!(first["total"], walked.len());
+        for (turn, skip) in [0, 50, 3, walked.len() - 1, 17, walked.len(), 1_000_000].into_iter().enumerate()
+        {
+            // Before what is looked at, among it and after it.
+            let late: Vec<String> =
+                [0, 12, 59].iter().map(|m| at(&format!("late-{question}-{turn}-{m}"), *m)).collect();
+            site.post("acme", &format!("[{}]", late.join(","))).await;
+            let asked = format!("{question}&limit=9&skip={skip}&size={size}&total=true");
+            let page = find(&site, "acme", &asked).await;
+            let block: Vec<String> = walked.iter().skip(skip).take(9).cloned().collect();
+            assert_eq!((ids(&page), &page["size"]), (block, &size.into()), "{asked}");
+            assert_eq!(page["total"], walked.len(), "{asked}");
+            // From there it goes on as any page does.
+            if let Some(cursor) = page["next"].as_str() {
+                let following = find(&site, "acme", &format!("cursor={cursor}")).await;
+                let block: Vec<String> = walked.iter().skip(skip + 9).take(9).cloned().collect();
+                assert_eq!(ids(&following), block, "{asked}");
+            } else {
+                assert!(skip + 9 >= walked.len(), "{asked}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_beyond_what_there_is_or_beside_a_cursor_is_refused() {
+    let site = Site::new().await;
+    site.post("acme", &minutes(0..5)).await;
+    let next = find(&site, "acme", "limit=2").await["next"].as_str().unwrap().to_owned();
+    for (query, code, parameter) in [
+        ("size=6".to_owned(), "out_of_range", "size"),
+        ("skip=-1".to_owned(), "parameter_value", "skip"),
+        ("size=all".to_owned(), "parameter_value", "size"),
+        (format!("cursor={next}&skip=2"), "parameter_value", "skip"),
+        (format!("cursor={next}&size=5"), "parameter_value", "size"),
+    ] {
+        let refused = site.ask(&format!("GET /v1/events?{query}"), "acme", b"").await;
+        let told = refused.json();
+        assert_eq!(
+            (refused.status.as_u16(), &told["code"], &told["parameter"]),
+            (400, &code.into(), &parameter.into()),
+            "{query}"
+        );
+    }
+    assert_eq!(ids(&find(&site, "acme", "size=2").await), ["m1", "m0"]);
+    assert_eq!(ids(&find(&site, "acme", "size=0").await).len(), 0);
+    // The newest pages there are, without a size.
+    assert_eq!(ids(&find(&site, "acme", "skip=3").await), ["m1", "m0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_lead_to_the_next_and_to_the_first_page() {
     let site = Site::new().await;
     site.post("acme", &minutes(0..5)).await;

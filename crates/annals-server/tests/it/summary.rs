@@ -209,3 +209,152 @@ async fn what_cannot_be_counted_is_told() {
     );
     assert_eq!(site.ask("GET /v1/summary?by=metadata.text&limit=50", "acme", b"").await.status, 200);
 }
+
+/// The values of an event at a path of at most two names, as JSON, each once, arrays passed through.
+fn values_at(event: &Value, path: &str) -> Vec<String> {
+    fn below(value: &Value, names: &[&str], out: &mut Vec<String>) {
+        match (value, names) {
+            (Value::Array(items), _) => items.iter().for_each(|item| below(item, names, out)),
+            (Value::Null | Value::Object(_), []) => {}
+            (value, []) => out.push(value.to_string()),
+            (value, [name, rest @ ..]) => {
+                if let Some(member) = value.get(name) {
+                    below(member, rest, out);
+                }
+            }
+        }
+    }
+    let mut out = Vec::new();
+    below(event, &path.split('.').collect::<Vec<_>>(), &mut out);
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn counts(row: &Value) -> Vec<u64> {
+    row.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_histogram_that_is_split_has_in_each_row_what_a_plain_count_finds() {
+    // Some are sealed, some are not.
+    let site = Site::sealing_each(70).await;
+    let mut events: Vec<Value> = Vec::new();
+    for id in 0..200_u32 {
+        let mixed = id.wrapping_mul(2_654_435_761) >> 7;
+        let mut event = json!({
+            "id": format!("e{id}"), "action": format!("a.{}", mixed % 13), "actor": {"id": "u"},
+            "occurred_at": format!("2026-11-2{}T{:02}:00:00Z", mixed % 3, mixed % 24),
+            "targets": [{"type": "video", "id": format!("v{}", mixed % 3)}, {"type": "folder", "id": format!("v{}", id % 2)}],
+        });
+        if mixed % 4 > 0 {
+            let result = ["success", "failure", "denied"][(mixed % 3) as usize];
+            event["outcome"] = json!({"result": result});
+        }
+        event["metadata"] = match mixed % 5 {
+            0 => json!({"m": ""}),
+            1 => json!({"m": 1}),
+            2 => json!({"m": ["x", true, "x"]}),
+            3 => json!({"m": null}),
+            _ => json!({}),
+        };
+        events.push(event);
+    }
+    for some in events.chunks(50) {
+        site.post("acme", &Value::from(some).to_string()).await;
+    }
+    for (path, condition) in [
+        ("outcome.result", ""),
+        ("action", ""),
+        ("action", "&outcome_result=success&until=2026-11-22T00:00:00Z"),
+        ("targets.id", ""),
+        ("metadata.m", "&by=metadata.m&limit=1"),
+    ] {
+        let head = format!("GET /v1/summary?interval=6h&split={path}{condition}");
+        let answer = site.ask(&head, "acme", b"").await;
+        assert_eq!(answer.status, 200, "{head}: {}", answer.text());
+        let histogram = answer.json()["histogram"].clone();
+        let wanted: Vec<&Value> = events
+            .iter()
+            .filter(|event| {
+                !condition.contains("success")
+                    || event["outcome"]["result"] == "success"
+                        && event["occurred_at"].as_str().unwrap() < "2026-11-22"
+            })
+            .collect();
+        let buckets = histogram["buckets"].as_array().unwrap();
+        let mut most: Vec<(u64, String)> = Vec::new();
+        for value in wanted.iter().flat_map(|event| values_at(event, path)) {
+            match most.iter_mut().find(|(_, known)| *known == value) {
+                Some((count, _)) => *count += 1,
+                None => most.push((1, value)),
+            }
+        }
+        most.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
+        most.truncate(8);
+        let rows: Vec<String> =
+            histogram["series"].as_array().unwrap().iter().map(|row| row["value"].to_string()).collect();
+        assert_eq!(rows, most.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), "{head}");
+        for (index, bucket) in buckets.iter().enumerate() {
+            let from = bucket["start"].as_str().unwrap();
+            let to = buckets.get(index + 1).map_or("9", |next| next["start"].as_str().unwrap());
+            // As the answer writes times.
+            let at = |event: &Value| event["occurred_at"].as_str().unwrap().replace('Z', ".000000Z");
+            let here: Vec<_> =
+                wanted.iter().filter(|event| (from..to).contains(&at(event).as_str())).copied().collect();
+            let mut expected = vec![0; rows.len() + 2];
+            for event in &here {
+                let has = values_at(event, path);
+                let row = rows.iter().position(|value| has.contains(value));
+                expected[row.unwrap_or(rows.len() + usize::from(has.is_empty()))] += 1;
+            }
+            let series =
+                histogram["series"].as_array().unwrap().iter().map(|row| counts(&row["counts"])[index]);
+            let others = [&histogram["other"], &histogram["missing"]].map(|row| counts(row)[index]);
+            let found: Vec<u64> = series.chain(others).collect();
+            assert_eq!(found, expected, "{head}: {from}");
+            assert_eq!(found.iter().sum::<u64>(), bucket["count"].as_u64().unwrap(), "{head}: {from}");
+        }
+        if condition.contains("by=") {
+            assert_eq!(answer.json()["counts"]["metadata.m"]["values"].as_array().unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_a_filter_takes_for_one_are_one_row() {
+    let site = Site::new().await;
+    let numbers = ["1", "1.0", "1e0", "1", "2"].iter().enumerate();
+    let events: Vec<String> = numbers
+        .map(|(id, n)| format!(r#"{{"id":"{id}","action":"a","actor":{{"id":"u"}},"metadata":{{"n":{n}}}}}"#))
+        .collect();
+    site.post("acme", &format!("[{}]", events.join(","))).await;
+    let answer = site.ask("GET /v1/summary?split=metadata.n&interval=1d", "acme", b"").await.text();
+    let rows = r#""series":[{"value":1,"counts":[4]},{"value":2,"counts":[1]}],"other":[0],"missing":[0]"#;
+    assert!(answer.contains(rows), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_split_is_told_why() {
+    let mut site = filled().await;
+    for (query, detail) in [
+        ("split=action", "needs `interval`"),
+        ("split=occurred_at&interval=1d", "names a time or a place"),
+        ("split=position&interval=1d", "names a time or a place"),
+        ("split=colour&interval=1d", "names no field"),
+        ("split=action&split=id&interval=1d", "given twice"),
+    ] {
+        let refused = site.ask(&format!("GET /v1/summary?{query}"), "acme", b"").await.json();
+        assert_eq!(
+            (&refused["code"], &refused["parameter"]),
+            (&"parameter_value".into(), &"split".into()),
+            "{query}"
+        );
+        assert!(refused["detail"].as_str().unwrap().contains(detail), "{refused}");
+    }
+    site.make_key("new", r#"{"tenant": "new", "scopes": ["read"]}"#).await;
+    let nothing = site.ask("GET /v1/summary?split=action&interval=1d", "new", b"").await.json();
+    let rows =
+        json!({"interval": "1d", "tz": "UTC", "buckets": [], "series": [], "other": [], "missing": []});
+    assert_eq!(nothing["histogram"], rows);
+}

@@ -18,7 +18,7 @@ const SCOPES: [&str; 5] = ["write", "read", "export", "verify", "admin"];
 enum For {
     /// Anybody, without a key.
     All,
-    /// A key with the scope. Its tenant, or with a platform key the one that `tenant=` names; without it all, or a refusal with
+    /// A key with the scope, or with several where a `+` joins them. Its tenant, or with a platform key the one that `tenant=` names; without it all, or a refusal with
     /// this status.
     Tenant(&'static str, u16),
     /// A key with the scope `read` or this dialect, else as [`For::Tenant`]; that a platform key names none is a refusal.
@@ -59,6 +59,7 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/events", row(read, 200)),
         ("GET /v1/events/{id}", at_event(For::Tenant("read", 400))),
         ("GET /v1/events/{id}/proof", at_event(verify)),
+        ("GET /v1/events/{id}/opening", at_event(For::Tenant("read+verify", 400))),
         ("GET /v1/summary", Row { query: "by=actor.name&by=id&by=tenant&interval=1d", ..row(read, 200) }),
         ("GET /v1/export", row(For::Tenant("export", 200), 200)),
         ("GET /v1/feed", row(read, 200)),
@@ -181,7 +182,7 @@ impl For {
             Whose::Nobody => 401,
             // Without a tenant there is nothing to put a refusal on.
             Whose::Platform if named.is_none() && unnamed == 400 => 400,
-            _ if !key.scopes.contains(&scope) && !by_dialect => 403,
+            _ if !scope.split('+').all(|scope| key.scopes.contains(&scope)) && !by_dialect => 403,
             Whose::Tenant if matches!(self, Self::Platform(_)) || named == Some("globex") => 403,
             Whose::Platform if named.is_none() && unnamed >= 400 => unnamed,
             _ => good,

@@ -208,6 +208,12 @@ async fn a_log_that_grows_is_cosigned_by_all_and_the_newest_is_given() {
         (&status["witnesses"][1]["ok"], &status["witnesses"][1]["cosigned_at"]),
         (&true.into(), &1_795_255_200.into())
     );
+    let log = site.ask("GET /v1/log", "acme", b"").await.json();
+    let told: Vec<_> = [&a, &b]
+        .iter()
+        .map(|fake| serde_json::json!({"name": fake.key.name(), "key": fake.key.to_string()}))
+        .collect();
+    assert_eq!((&log["witnesses"], &log["quorum"]), (&told.into(), &2.into()), "{log}");
     let plain = site.ask("GET /v1/checkpoint", "acme", b"").await.text();
     assert_eq!(
         Note::parse(&plain).unwrap().signatures().len(),
@@ -388,6 +394,8 @@ async fn a_log_that_no_witness_sees_is_shown_by_the_registry_that_they_see() {
     };
     let site = Site::with(settings, Listening::default()).await;
     site.post("acme", &events("e", 20)).await;
+    let log = site.ask("GET /v1/log", "acme", b"").await.json();
+    assert_eq!((log.get("witnesses"), log.get("quorum")), (None, None), "{log}");
     // A registry that came to be a moment ago is given without cosignatures.
     let (head, key) = loop {
         let (head, key) = bundle_head(&site).await;
