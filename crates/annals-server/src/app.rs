@@ -29,7 +29,7 @@ use crate::searching::Turns;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
     bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
-    prove, redaction, registry, retention, search, summary, tenants,
+    prove, redaction, registry, retention, search, summary, tenants, viewer_tokens,
 };
 
 /// Shared by all requests.
@@ -212,6 +212,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(retention::preview))
         .routes(routes!(holds::list, holds::begin))
         .routes(routes!(holds::release))
+        .routes(routes!(viewer_tokens::create))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::end))

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
-use annals_ledger::{Author, KeyId, KeySecret, Scope};
+use annals_ledger::{Author, KeyId, KeySecret, LogKind, Scope};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 
+use crate::access::Subject;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Known, Params};
 use crate::request::RequestId;
+use crate::view::View;
+use crate::viewer_tokens::ViewerToken;
 
 /// The key that came with a request.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) scopes: Vec<Scope>,
     /// Vendors whose read permission it also grants.
     pub(crate) dialects: Vec<String>,
+    /// What all it may do is narrowed to, where a viewer token came in the key's place.
+    pub(crate) view: Option<Arc<View>>,
 }
 
 impl Caller {
@@ -70,6 +75,18 @@ impl Caller {
             Problem::new(Code::TenantRequired, "a platform key must name the tenant with `tenant=`")
                 .in_parameter("tenant")
         })
+    }
+
+    /// Refuses the holder of a viewer token whatever is not its tenant's events.
+    pub(crate) fn check_subject(&self, subject: &Subject) -> Result<(), Problem> {
+        let is_in_view = match subject {
+            Subject::Log(log) => log.kind == LogKind::Tenant && self.tenant.as_ref() == Some(&log.tenant),
+            Subject::All => false,
+        };
+        if self.view.is_none() || is_in_view {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ViewerDenied, "a viewer token reads its tenant's events, and no other log"))
     }
 
     /// The key, as approvals name it.
@@ -133,6 +150,9 @@ impl FromRequestParts<Arc<App>> for Asker {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if let Some(token) = ViewerToken::of(&parts.headers) {
+            return token.enter(app, parts).await;
+        }
         let call = Call::of(parts);
         match authenticate(app, &parts.headers) {
             Ok(caller) => Ok(Self { caller, call }),
@@ -178,12 +198,17 @@ pub(crate) fn authenticate_with(
         tenant: key.tenant_id(),
         scopes: key.scopes.clone(),
         dialects: key.dialects.clone(),
+        view: None,
     })
 }
 
 impl App {
     /// Whether a key that opened a stream is still good.
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
+        let now_us = self.ledger.clock().now().as_micros();
+        if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {
+            return false;
+        }
         let keys = self.ledger.keys();
         let keys = keys.read().expect("no holder of this lock panics");
         keys.live(&caller.key_id, self.ledger.clock().now()).is_some()

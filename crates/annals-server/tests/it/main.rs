@@ -29,4 +29,5 @@ mod stop;
 mod summary;
 mod tenants_apart;
 mod vendors;
+mod viewer_tokens;
 mod witnesses;
