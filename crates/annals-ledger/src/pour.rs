@@ -126,6 +126,17 @@ pub struct Poured<'p> {
 }
 
 impl Poured<'_> {
+    /// It, to be written otherwise.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn record(&mut self) -> Result<crate::Record, Damaged> {
+        let record = self.passed.record(self.readers)?;
+        self.bytes = record.event.len();
+        Ok(record)
+    }
+
     /// Appends it as [`Record::write_json`](crate::Record::write_json) does.
     ///
     /// # Errors

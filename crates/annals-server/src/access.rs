@@ -41,7 +41,7 @@ pub(crate) enum Subject {
     All,
 }
 
-/// What is asked of the subject, in the words of the access log; each needs the scope of the same name, but for the last.
+/// What is asked of the subject, in the words of the access log; the first three need the scope of the same name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     Read,
@@ -49,19 +49,22 @@ pub(crate) enum Verb {
     Verify,
     /// Records are looked through for somebody who is to be erased.
     Erase,
+    /// Somebody else is let read, by a viewer token.
+    Delegate,
 }
 
 impl Verb {
     fn as_str(self) -> &'static str {
         match self {
             Self::Erase => "erase",
+            Self::Delegate => "delegate",
             _ => self.scope().as_str(),
         }
     }
 
     fn scope(self) -> Scope {
         match self {
-            Self::Read => Scope::Read,
+            Self::Read | Self::Delegate => Scope::Read,
             Self::Export => Scope::Export,
             Self::Verify => Scope::Verify,
             Self::Erase => Scope::Admin,
@@ -175,6 +178,7 @@ impl App {
         filter: Map<String, Value>,
     ) -> Result<bool, Problem> {
         let allowed = asker.caller.require(verb.scope());
+        let allowed = allowed.and_then(|()| asker.caller.check_subject(subject));
         let on_record = self.access.note(asker, verb, subject, filter, allowed.as_ref().err()).await?;
         allowed.map(|()| on_record)
     }
@@ -220,7 +224,7 @@ impl AccessLog {
     }
 
     /// Records an attempt unless the same was recorded within the minute. False when the tenant does not exist.
-    async fn note(
+    pub(crate) async fn note(
         self: &Arc<Self>,
         asker: &Asker,
         verb: Verb,
@@ -238,7 +242,12 @@ impl AccessLog {
         let caller = &asker.caller;
         let what = refused.map_or(verb.as_str(), |_| "refused");
         let told = format!("{what} {} {}", subject_text(subject), Value::Object(filter.clone()));
-        let mark = self.mark(&caller.key_id.0, &asker.call, told);
+        // Holders of viewer tokens are told apart, also of one key.
+        let who = match &caller.view {
+            Some(view) => format!("{} {}", caller.key_id.0, view.marker),
+            None => caller.key_id.0.clone(),
+        };
+        let mark = self.mark(&who, &asker.call, told);
         let unlisted = match self.look(&mark, !self.strict) {
             Look::Recorded => return Ok(true),
             Look::New { unlisted } => unlisted,
@@ -258,6 +267,12 @@ impl AccessLog {
         let mut event = event(&format!("annals.access.{what}"), actor, &asker.call, refused);
         if let Subject::Log(log) = subject {
             event["targets"] = json!([{"type": log_name(log.kind), "id": log.tenant.as_str()}]);
+        }
+        if let Some(view) = &caller.view {
+            event["metadata"]["viewer_token"] = json!(view.marker);
+            if let (Some(viewer), false) = (&view.viewer, foreign) {
+                event["metadata"]["viewer"] = json!(viewer);
+            }
         }
         if unlisted {
             event["metadata"]["filters_unlisted"] = json!(true);

@@ -31,7 +31,7 @@ use crate::viewer::Viewer;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
     bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
-    prove, redaction, registry, retention, search, summary, tenants, viewer,
+    prove, redaction, registry, retention, search, summary, tenants, viewer, viewer_tokens,
 };
 
 /// Shared by all requests.
@@ -223,6 +223,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(retention::preview))
         .routes(routes!(holds::list, holds::begin))
         .routes(routes!(holds::release))
+        .routes(routes!(viewer_tokens::create))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::end))

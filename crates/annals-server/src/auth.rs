@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
-use annals_ledger::{Author, KeyId, KeyRecord, KeySecret, Scope};
+use annals_ledger::{Author, KeyId, KeyRecord, KeySecret, LogKind, Scope};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 use serde_json::{Value, json};
 
+use crate::access::Subject;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Known, Params};
 use crate::request::RequestId;
 use crate::session::Session;
+use crate::view::View;
+use crate::viewer_tokens::ViewerToken;
 
 /// The key that came with a request.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) dialects: Vec<String>,
     /// What the request showed instead of the key.
     pub(crate) session: Option<Arc<Session>>,
+    /// What all it may do is narrowed to, where a viewer token came in the key's place.
+    pub(crate) view: Option<Arc<View>>,
 }
 
 impl Caller {
@@ -42,6 +47,7 @@ impl Caller {
             scopes: key.scopes.clone(),
             dialects: key.dialects.clone(),
             session: None,
+            view: None,
         }
     }
 
@@ -95,6 +101,18 @@ impl Caller {
             actor["name"] = json!(name);
         }
         actor
+    }
+
+    /// Refuses the holder of a viewer token whatever is not its tenant's events.
+    pub(crate) fn check_subject(&self, subject: &Subject) -> Result<(), Problem> {
+        let is_in_view = match subject {
+            Subject::Log(log) => log.kind == LogKind::Tenant && self.tenant.as_ref() == Some(&log.tenant),
+            Subject::All => false,
+        };
+        if self.view.is_none() || is_in_view {
+            return Ok(());
+        }
+        Err(Problem::new(Code::ViewerDenied, "a viewer token reads its tenant's events, and no other log"))
     }
 
     /// The key, as approvals name it.
@@ -158,6 +176,9 @@ impl FromRequestParts<Arc<App>> for Asker {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if let Some(token) = ViewerToken::of(&parts.headers) {
+            return token.enter(app, parts).await;
+        }
         let call = Call::of(parts);
         match authenticate(app, parts) {
             Ok(caller) => Ok(Self { caller, call }),
@@ -212,6 +233,10 @@ impl App {
     /// Whether the key or session that opened a stream is still good.
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
         if caller.session.as_ref().is_some_and(|session| !self.is_in_time(session)) {
+            return false;
+        }
+        let now_us = self.ledger.clock().now().as_micros();
+        if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {
             return false;
         }
         let keys = self.ledger.keys();

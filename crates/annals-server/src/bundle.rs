@@ -130,7 +130,7 @@ impl Question {
         let patterns: Vec<&str> = params.texts("withhold").collect();
         let withheld = Withheld::new(patterns).map_err(|problem| value_of("withhold", problem))?;
         let conditions = params.conditions.clone();
-        let condition = conditions.matcher()?.condition().clone();
+        let condition = app.matcher(asker, &conditions).await?.condition().clone();
         let question = Self {
             mode,
             from: params.number("from")?,

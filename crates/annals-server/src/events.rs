@@ -14,6 +14,7 @@ use crate::app::{self, App};
 use crate::auth::Asker;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Params, PathText};
+use crate::view::Shape;
 
 /// Reads one event.
 ///
@@ -42,7 +43,7 @@ pub(crate) async fn event(
     let params = asker.params(&["tenant"])?;
     let (_, record) = find(&app, &asker, &params, Verb::Read, &id).await?;
     let mut out = Vec::with_capacity(record.event.len() + 160);
-    record.write_json(asker.caller.is_platform(), &mut out);
+    Shape::of(&asker.caller).write(&record, &mut out);
     Ok(app::json(StatusCode::OK, out))
 }
 
@@ -65,6 +66,7 @@ pub(crate) async fn find(
         Some(id) => app.by_id(&log, id).await?,
         None => None,
     };
+    let record = record.filter(|record| asker.caller.view.as_ref().is_none_or(|view| view.shows(record)));
     let record =
         record.ok_or_else(|| Problem::new(Code::EventUnknown, "the tenant has no event with this id"))?;
     Ok((log, record))

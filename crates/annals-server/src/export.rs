@@ -69,7 +69,7 @@ pub(crate) async fn export(State(app): State<Arc<App>>, asker: Asker) -> Result<
     let direction = Sort::read(&params)?.map_or(Direction::Rising, Sort::direction);
     let start = PourStart { size: params.number("size")?, after: params.number("after")? };
     let conditions = &params.conditions;
-    let matcher = Arc::new(conditions.matcher()?);
+    let matcher = Arc::new(app.matcher(&asker, conditions).await?);
     let (named, kind) = (params.tenant()?, params.log_kind()?);
     let tenant = match kind {
         LogKind::Tenant => asker.caller.tenant_or_all(named),
@@ -109,7 +109,7 @@ fn options(params: &Params) -> Result<Options, Problem> {
 async fn answer(app: Arc<App>, asker: Asker, reading: Reading, asked: Asked) -> Result<Response, Problem> {
     let let_in = app.turns.begin_export()?;
     let format = asked.options.format;
-    let job = Job::begin(&app, &reading.scope, reading.for_platform, asked).await?;
+    let job = Job::begin(&app, &reading.scope, reading.shape.clone(), asked).await?;
     let size = job.size();
     let name = file_name(&reading.scope, size, format);
     let body = job.stream(app, asker, reading, let_in).await?;

@@ -59,7 +59,11 @@ impl Feed {
     ) -> Result<Self, Problem> {
         let named = params.tenant()?;
         let conditions = &params.conditions;
-        let matcher = (!conditions.is_empty()).then(|| conditions.matcher().map(Arc::new)).transpose()?;
+        let takes_all = conditions.is_empty() && asker.caller.view.is_none();
+        let matcher = match takes_all {
+            true => None,
+            false => Some(Arc::new(app.matcher(asker, conditions).await?)),
+        };
         let tenant = match kind {
             LogKind::Tenant => asker.caller.tenant_or_all(named),
             LogKind::Access => asker.caller.one_tenant(named).map(Some),
@@ -257,7 +261,7 @@ async fn read(app: &App, asker: &Asker, headers: &HeaderMap, kind: LogKind) -> R
     let FeedPage { records, next, size } = page;
     let page = Page {
         records,
-        write: page::as_sent(feed.reading.for_platform),
+        write: page::as_sent(feed.reading.shape.clone()),
         lines: wants_lines(headers),
         opening: "{\"records\":[".into(),
         closing: format!("],\"next\":{next},\"size\":{size}}}").into_bytes(),

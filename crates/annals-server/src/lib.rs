@@ -21,6 +21,7 @@
 //! | `retention`, `holds`, `expiry` | how long records are kept, and that they go |
 //! | `scrub` | reads everything again in the background |
 //! | `witnesses` | has checkpoints cosigned by others |
+//! | `viewer_tokens`, `view`, `cors` | browsers of a product's users, and all that they may see |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
 //! | `problem` | every code, its kind, and the one place where a kind becomes a status |
 //! | `system` | the real clock and randomness |
@@ -33,6 +34,7 @@ mod auth;
 mod body;
 pub mod bundle;
 mod conditions;
+mod cors;
 mod dialects;
 mod docs;
 mod erasures;
@@ -69,7 +71,9 @@ mod summary;
 mod system;
 mod tenants;
 mod tls;
+mod view;
 mod viewer;
+mod viewer_tokens;
 mod witnesses;
 
 pub use access::FILTERS_A_MINUTE_MAX;

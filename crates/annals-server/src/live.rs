@@ -190,7 +190,7 @@ impl Live {
                 break;
             }
             out.extend_from_slice(format!("id: {number}\ndata: ").as_bytes());
-            record.write_json(self.client.feed.reading.for_platform, &mut out);
+            self.client.feed.reading.shape.write(record, &mut out);
             out.extend_from_slice(b"\n\n");
             self.told = number + 1;
         }

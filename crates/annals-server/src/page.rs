@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::problem::Problem;
+use crate::view::Shape;
 
 /// A page is written in pieces of about this size, each when the one before is on its way.
 const PIECE_BYTES: usize = 64 << 10;
@@ -35,10 +36,10 @@ struct Writer<W> {
     ended: bool,
 }
 
-/// Writes records as they were sent, with what annals knows of them; `for_platform` they name their tenant.
-pub(crate) fn as_sent(for_platform: bool) -> impl Fn(&Record, &mut Vec<u8>) -> Result<(), Problem> + Send {
+/// Writes records as they were sent, with what annals knows of them, and without what is hidden from who asks.
+pub(crate) fn as_sent(shape: Shape) -> impl Fn(&Record, &mut Vec<u8>) -> Result<(), Problem> + Send {
     move |record, out| {
-        record.write_json(for_platform, out);
+        shape.write(record, out);
         Ok(())
     }
 }

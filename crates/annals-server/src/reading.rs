@@ -8,6 +8,7 @@ use crate::access::{Subject, Verb};
 use crate::app::App;
 use crate::auth::Asker;
 use crate::problem::Problem;
+use crate::view::Shape;
 
 /// What a request was let in to read.
 pub(crate) struct Reading {
@@ -15,6 +16,8 @@ pub(crate) struct Reading {
     pub(crate) scope: FeedScope,
     /// Records name their tenant.
     pub(crate) for_platform: bool,
+    /// How they are written.
+    pub(crate) shape: Shape,
     /// What is asked of it.
     verb: Verb,
     /// What it narrows its question to.
@@ -50,7 +53,8 @@ impl Reading {
         let scope =
             tenant.clone().map_or(FeedScope::All, |tenant| FeedScope::Log(TenantLog { tenant, kind }));
         let for_platform = asker.caller.is_platform();
-        let mut reading = Self { scope, for_platform, verb, filter, on_record: false };
+        let mut reading =
+            Self { scope, for_platform, shape: Shape::of(&asker.caller), verb, filter, on_record: false };
         reading.on_record = reading.note(app, asker).await?;
         // A key's own tenant may have no event yet: it is empty, and can be waited on.
         if let Some(tenant) = tenant.as_ref().filter(|_| for_platform) {

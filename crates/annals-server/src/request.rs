@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use crate::app::App;
+use crate::cors;
 use crate::dialects::{self, Addressed};
 use crate::problem::{Code, Problem};
 
@@ -68,7 +69,12 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let trace_id = trace_id(request.headers());
     // No path, query, key or body: ids and names of people may stand in them.
     let span = tracing::info_span!("request", id = id.as_str(), %method, route, trace_id);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let preflight = cors::preflight(&request);
+    let reader = cors::reader(&app, request.headers());
+    let mut response = match preflight {
+        Some(response) => response,
+        None => next.run(request).instrument(span.clone()).await,
+    };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Problem>().is_none()
     {
         response = method_not_allowed(&method, &response);
@@ -90,6 +96,9 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
         dialects::tell_allowance(addressed, &mut response);
     }
     set_headers(response.headers_mut(), &id);
+    if let Some(origin) = reader {
+        cors::allow(origin, response.headers_mut());
+    }
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     let seconds = began.elapsed().as_secs_f64();
     app.metrics.answered(method_label(&method), &route, response.status().as_u16(), seconds);

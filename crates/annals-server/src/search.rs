@@ -203,7 +203,7 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = asker.asked(&PARAMETERS)?;
-    let cursor = params.text("cursor").map(|text| read_cursor(&app, text)).transpose()?;
+    let cursor = params.text("cursor").map(|text| read_cursor(&app, &asker, text)).transpose()?;
     let question = Question::read(&params, cursor.as_ref())?;
     let (skip, size) = (params.number("skip")?.unwrap_or(0), params.number("size")?);
     for name in ["skip", "size"] {
@@ -215,7 +215,7 @@ pub(crate) async fn events(
         }
     }
     let of_size = if cursor.is_some() { "cursor" } else { "size" };
-    let matcher = question.conditions.matcher().map_err(|problem| match cursor {
+    let matcher = app.matcher(&asker, &question.conditions).await.map_err(|problem| match cursor {
         // The question was fine when the cursor was given.
         Some(_) => no_cursor(),
         None => problem,
@@ -254,7 +254,7 @@ pub(crate) async fn events(
     }
     let next = page.next.clone().map(|place| {
         let cursor = Cursor {
-            view: VIEW.to_owned(),
+            view: view_of(&asker),
             scope: reading.scope.clone(),
             question: question.text(),
             size: page.size,
@@ -267,9 +267,18 @@ pub(crate) async fn events(
     answer(page, next, &question, &reading, &origin, wants_lines(&headers))
 }
 
-fn read_cursor(app: &App, text: &str) -> Result<Cursor, Problem> {
+fn read_cursor(app: &App, asker: &Asker, text: &str) -> Result<Cursor, Problem> {
     let cursor = app.ledger.read_cursor(text);
-    cursor.ok().filter(|cursor| cursor.view == VIEW).ok_or_else(no_cursor)
+    cursor.ok().filter(|cursor| cursor.view == view_of(asker)).ok_or_else(no_cursor)
+}
+
+/// What cursors that are given to this caller are for: a viewer token goes on only where one with the same view was, as a cursor
+/// may carry how many events match.
+fn view_of(asker: &Asker) -> String {
+    match &asker.caller.view {
+        Some(view) => format!("{VIEW} {}", view.name),
+        None => VIEW.to_owned(),
+    }
 }
 
 fn no_cursor() -> Problem {
@@ -364,7 +373,7 @@ fn answer(
     closing.push_str(if found.partial { ",\"partial\":true}" } else { "}" });
     let page = Page {
         records: found.records,
-        write: page::as_sent(reading.for_platform),
+        write: page::as_sent(reading.shape.clone()),
         lines,
         opening: "{\"events\":[".into(),
         closing: closing.into_bytes(),

@@ -213,7 +213,13 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
     };
     let params = asker.asked(&known)?;
     let asked = Asked::read(&params)?;
-    let matcher = Arc::new(params.conditions.matcher()?);
+    for (_, field) in &asked.by {
+        app.check_counted(&asker, "by", field).await?;
+    }
+    if let Some(field) = &asked.split {
+        app.check_counted(&asker, "split", field).await?;
+    }
+    let matcher = Arc::new(app.matcher(&asker, &params.conditions).await?);
     let (named, kind) = (params.tenant()?, params.log_kind()?);
     let tenant = match kind {
         LogKind::Tenant => asker.caller.tenant_or_all(named),

@@ -20,6 +20,7 @@ use crate::page::Page;
 use crate::problem::{Code, Problem};
 use crate::reading::Reading;
 use crate::searching::{self, Asked};
+use crate::viewer_tokens::ViewerToken;
 
 /// Actions that annals itself writes begin so. What it has written is no entry of a vendor's.
 const OWN_ACTIONS: &str = "annals.";
@@ -45,6 +46,10 @@ impl FromRequestParts<Arc<App>> for VendorCall {
                 "there is no such route; `/openapi.json` lists them all",
             ));
         };
+        if let Some(token) = ViewerToken::of(&parts.headers) {
+            token.enter(app, parts).await?;
+            return Err(Problem::new(Code::ViewerDenied, "a viewer token does not open a vendor's API"));
+        }
         let vendor = addressed.vendor;
         let mut call = Call::of(parts);
         let shown = shown_key(vendor, parts);

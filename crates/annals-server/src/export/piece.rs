@@ -25,6 +25,7 @@ use crate::auth::Asker;
 use crate::problem::{Code, Problem};
 use crate::reading::Reading;
 use crate::searching::export_work;
+use crate::view::Shape;
 
 /// Trailers.
 pub(super) const ROWS: HeaderName = HeaderName::from_static("annals-rows");
@@ -48,7 +49,7 @@ pub(super) struct Job {
     pour: Option<Pour>,
     exporter: Option<Exporter<Sink>>,
     sink: Sink,
-    for_platform: bool,
+    shape: Shape,
     rows: u64,
 }
 
@@ -99,7 +100,7 @@ impl Job {
     pub(super) async fn begin(
         app: &App,
         scope: &FeedScope,
-        for_platform: bool,
+        shape: Shape,
         asked: Asked,
     ) -> Result<Self, Problem> {
         let Asked { matcher, direction, start, options } = asked;
@@ -117,7 +118,7 @@ impl Job {
             Err(error @ SearchError::Beyond { .. }) => return Err(beyond(error, start)),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { pour, exporter: Some(exporter), sink, for_platform, rows: 0 })
+        Ok(Self { pour, exporter: Some(exporter), sink, shape, rows: 0 })
     }
 
     /// As of how many records.
@@ -140,10 +141,10 @@ impl Job {
         if let Some(pour) = &mut self.pour {
             let effort = Effort { us_max: effort.us_max.min(PIECE_US_MAX), ..effort };
             let mut failed = None;
-            let (sink, for_platform) = (&self.sink, self.for_platform);
+            let (sink, shape) = (&self.sink, &self.shape);
             ledger.pour_on(pour, effort, &mut |record| {
                 let mut read = Ok(());
-                let added = exporter.event_with(|line| read = record.write_json(for_platform, line));
+                let added = exporter.event_with(|line| read = shape.write_poured(record, line));
                 read?;
                 Ok(match added {
                     Ok(()) if sink.pile().bytes.len() < PIECE_BYTES => ControlFlow::Continue(()),

@@ -31,4 +31,5 @@ mod summary;
 mod tenants_apart;
 mod vendors;
 mod viewer;
+mod viewer_tokens;
 mod witnesses;

@@ -118,6 +118,7 @@ fn table() -> BTreeMap<&'static str, Row> {
             "POST /v1/keys",
             Row { body: r#"{"tenant":"acme","scopes":["admin"]}"#, ..row(For::Own("admin"), 201) },
         ),
+        ("POST /v1/viewer-tokens", Row { body: r#"{"tenant":"acme"}"#, ..row(For::Own("read"), 201) }),
         ("POST /v1/keys/{id}/rotate", Row { path: "key_none", body: "{}", ..row(For::Own("admin"), 404) }),
         ("DELETE /v1/keys/{id}", Row { path: "key_none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/clock/confirm", row(For::Platform("admin"), 200)),
