@@ -179,7 +179,7 @@ export class ChangeList extends LitElement {
     const t = eventText(this.viewer.language);
     if (value === undefined) {
       const unsaid = side === "added" && !this.complete && change.state === "removed";
-      return unsaid ? html`<div class="side both"><span class="sign" aria-hidden="true">+</span><span class="quiet">${t.after}: ${t.notSent}</span></div>` : nothing;
+      return unsaid ? html`<div class="side both"><span></span><span class="quiet">${t.after}: ${t.notSent}</span></div>` : nothing;
     }
     const names = ["changes", side === "added" ? "after" : "before", ...this.#namesOf(change)];
     return html`<div class="side ${side}"><span class="sign" aria-hidden="true">${SIGNS[side]}</span><div>

@@ -16,7 +16,7 @@ export const factStyles = css`
   dl { display: grid; grid-template-columns: minmax(84px, 28%) minmax(0, 1fr); gap: 4px 12px; margin: 0; }
   dt { color: var(--text-2); overflow-wrap: anywhere; }
   dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-  .behalf { margin: 0 0 6px; overflow-wrap: anywhere; }
+  dl + dl, dl + annals-json { margin-top: 4px; }
   ol.targets { list-style: none; margin: 0; padding: 0; display: grid; gap: 8px; }
   ol.targets > li { min-width: 0; overflow-wrap: anywhere; padding-inline-start: 10px; border-inline-start: 2px solid var(--line); }
   .line { display: flex; flex-wrap: wrap; column-gap: 10px; align-items: baseline; }
@@ -93,8 +93,9 @@ function behalf(viewer: Viewer, chain: NonNullable<Actor["chain"]>, actor: Actor
   const link = (one: NonNullable<Actor["chain"]>[number]) => one.id
     ? html`<annals-leaf .viewer=${viewer} path="actor.chain.id" .value=${one.id} .label=${one.name || one.id}></annals-leaf>`
     : html`<annals-leaf .viewer=${viewer} .path=${one.name ? "actor.chain.name" : "actor.chain.type"} .value=${one.name || one.type || ""}></annals-leaf>`;
-  return html`<dl class="behalf"><dt>${t.behalf}</dt><dd>${chain.map((one, at) => html`${at ? html` → ` : nothing}${link(one)}${one.type && (one.name || one.id)
-    ? html` <bdi class="tag">${one.type}</bdi>` : nothing}${rest(viewer, one, ["actor", "chain"], ["type", "id", "name"])}`)} → <bdi class="quiet">${actorName(actor)}</bdi></dd></dl>`;
+  return html`<dl><dt>${t.behalf}</dt><dd>${chain.map((one, at) => html`${at ? html` → ` : nothing}${link(one)}${one.type && (one.name || one.id)
+    ? html` <bdi class="tag">${one.type}</bdi>` : nothing}`)} → <bdi class="quiet">${actorName(actor)}</bdi>
+    ${chain.map((one) => rest(viewer, one, ["actor", "chain"], ["type", "id", "name"]))}</dd></dl>`;
 }
 
 export function targetFacts(viewer: Viewer, targets: readonly Target[], all: boolean, showAll: () => void) {

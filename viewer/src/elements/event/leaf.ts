@@ -30,6 +30,8 @@ export class LeafElement extends LitElement {
     base,
     css`
       :host { display: inline; min-width: 0; overflow-wrap: anywhere; white-space: pre-wrap; unicode-bidi: isolate; }
+      /* A value begins a little before its place; it may be as much wider. */
+      annals-value { max-width: calc(100% + 3px); }
       .nothing { color: var(--text-2); font-style: italic; }
       .show { min-height: 24px; padding: 0 6px; font-size: 12px; color: var(--accent); vertical-align: baseline; }
       .mark { margin-inline-start: 6px; padding: 0 6px; border-radius: 9px; background: var(--warn-ground); color: var(--warn); font-size: 12px; white-space: nowrap; }
