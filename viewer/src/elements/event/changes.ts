@@ -8,7 +8,7 @@ import { base } from "../../theme.js";
 import { quotedPath } from "../../view/fields.js";
 import { type Viewer, Watch } from "../../viewer.js";
 import { type Change, type Difference, compare, tally, textParts } from "./diff.js";
-import { isBranch, summaryOf } from "./json-tree.js";
+import { isBranch, size, summaryOf } from "./json-tree.js";
 
 /** Changes drawn before somebody asks for more. */
 const CHILDREN = 300;
@@ -183,7 +183,7 @@ export class ChangeList extends LitElement {
     }
     const names = ["changes", side === "added" ? "after" : "before", ...this.#namesOf(change)];
     return html`<div class="side ${side}"><span class="sign" aria-hidden="true">${SIGNS[side]}</span><div>
-      <span class="unseen">${side === "added" ? t.after : t.before}: </span>${isBranch(value)
+      <span class="unseen">${side === "added" ? t.after : t.before}: </span>${isBranch(value) && size(value) === 0 ? html`<span class="quiet">${summaryOf(value, this.viewer)}</span>` : isBranch(value)
         ? this.#fold(side === "added" ? change : this.#beforeOf(change), true, html`<span class="quiet">${summaryOf(value, this.viewer)}</span>`, () =>
             html`<annals-json .viewer=${this.viewer} .value=${value} .names=${names} .depth=${1}></annals-json>`)
         : html`<annals-leaf .viewer=${this.viewer} .path=${quotedPath(names)} .value=${value}></annals-leaf>`}</div></div>`;

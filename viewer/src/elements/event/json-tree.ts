@@ -64,6 +64,7 @@ export class JsonTree extends LitElement {
   #entry(name: string | number, value: Exact) {
     const names = this.names && (typeof name === "string" ? [...this.names, name] : this.names);
     const label = html`<bdi class="name">${typeof name === "string" ? name || "“”" : `[${name}]`}</bdi>`;
+    if (isBranch(value) && size(value) === 0) return html`<div class="plain-row">${label}<span class="quiet">${summaryOf(value, this.viewer)}</span></div>`;
     if (!isBranch(value)) {
       return html`<div class="plain-row">${label}<annals-leaf .viewer=${this.viewer} .path=${names ? quotedPath(names) : ""} .value=${value}></annals-leaf></div>`;
     }

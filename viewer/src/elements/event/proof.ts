@@ -37,10 +37,9 @@ export class ProofElement extends LitElement {
       :host { display: block; }
       ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 8px; }
       .line { display: grid; grid-template-columns: 22px minmax(0, 1fr) auto; gap: 2px 8px; padding: 8px 10px; border: 1px solid var(--line); border-radius: var(--radius); }
-      .line > svg { margin-top: 2px; }
       .line strong { font-weight: 600; overflow-wrap: anywhere; }
       .line p { grid-column: 2 / -1; margin: 0; color: var(--text-2); font-size: 13px; overflow-wrap: anywhere; }
-      .mark { display: inline-flex; padding-top: 2px; color: var(--text-2); }
+      .mark { display: inline-flex; align-self: start; justify-self: start; margin-top: 2px; color: var(--text-2); }
       .word { font-size: 12px; color: var(--text-2); padding-top: 2px; white-space: nowrap; }
       .good { border-color: color-mix(in srgb, var(--good) 45%, var(--ground)); background: var(--good-ground); }
       .good .mark, .good .word { color: var(--good); }
