@@ -5,10 +5,10 @@
  * apart, so that a value known only from the `before` of a later change is told as such, and two that differ show that a change is missing.
  */
 
-import type { AuditEvent, Json } from "../api/types.js";
+import { type AuditEvent, type Json, occurredAt } from "../api/types.js";
 import type { Subject } from "../view/view.js";
 import { type FieldKey, overlap, same } from "./flat.js";
-import { type Moment, type Step, occurredAt, stepOf } from "./step.js";
+import { type Moment, type Step, stepOf } from "./step.js";
 
 /** What is known of a field: its value, that it is not there, or nothing. */
 export type Known = { value: Json } | "absent" | null;
