@@ -115,6 +115,8 @@ test("consistency: every vector, and none with a hash less, more or different", 
       await refuses(() => check(old, root, path.filter((_, n) => n !== at)), "consistency");
       await refuses(() => check(old, root, path.map((hash, n) => (n === at ? flipped(hash, 9) : hash))), "consistency");
     }
+    // A tree of four times the size is higher: its proof would be longer.
+    if (from < to) await refuses(() => p.checkGrowth({ size: from, root: old }, { size: 4 * to, root }, path), "consistency");
     if (from < to) await refuses(() => p.checkGrowth({ size: to, root }, { size: from, root: old }, path), "consistency");
   }
 });
@@ -225,6 +227,7 @@ test("in the log: no flipped bit of what the server gives is good", async () => 
       }
     }
   }
+  assert.equal(await state(log.opening, log.receipt, { ...log.info, origin: "other.example/t/0" }), "bad");
   assert.equal(await state({ ...log.opening, position: 4 }, log.receipt, log.info), "bad");
   assert.equal(await state({ ...log.opening, units: [] }, log.receipt, log.info), "bad");
 });

@@ -104,10 +104,10 @@ export class ProofElement extends LitElement {
     }
   }
 
-  #line(state: State, title: string, texts: readonly (string | typeof nothing)[]) {
+  #line(state: State, title: string, texts: readonly (string | typeof nothing)[], word?: string) {
     const t = eventText(this.viewer.language);
     return html`<li class="line ${state}"><span class="mark">${MARKS[state]}</span><strong>${title}</strong>
-      <span class="word">${t[state]}</span><p>${texts.filter((text) => text !== nothing && text !== "").join(" ")}</p></li>`;
+      <span class="word">${word ?? t[state]}</span><p>${texts.filter((text) => text !== nothing && text !== "").join(" ")}</p></li>`;
   }
 
   #inLog() {
@@ -116,7 +116,8 @@ export class ProofElement extends LitElement {
     if (!line) return this.#line("checking", t.inLog, []);
     if (line.state !== "good") return this.#line(line.state, t.inLog, [this.#why(line)]);
     const { position, size, erased } = line as Proven["inLog"];
-    return this.#line("good", t.inLog, [t.inLogGood(this.#number(position), this.#number(size)), erased ? t.inLogErased(erased) : nothing]);
+    const [at, all] = [this.#number(position), this.#number(size)];
+    return this.#line("good", t.inLog, [erased ? t.inLogErased(at, all, erased) : t.inLogGood(at, all)]);
   }
 
   #sameLog() {
@@ -133,14 +134,14 @@ export class ProofElement extends LitElement {
     const t = eventText(this.viewer.language);
     const line = this.found.witnesses as Proven["witnesses"] | undefined;
     if (!line) return this.#line("checking", t.witnessesAny, []);
-    if (line.code === "none") return this.#line("neutral", t.noWitnesses, [t.noWitnessesHelp]);
+    if (line.code === "none") return this.#line("neutral", t.noWitnesses, [t.noWitnessesHelp], "");
     const title = line.of === undefined ? t.witnessesAny : t.witnesses(line.seen ?? 0, line.of);
     const gone = line.names && line.code !== "witness_changed" && line.code !== "witnesses_gone" ? t.whyWitnessesGone(line.names) : nothing;
     const text = {
       good: line.at ? t.witnessesGood(this.#when(line.at)) : t.witnessesGoodUndated,
       later: t.witnessesLater(this.#number(line.size)), few: t.witnessesFew(line.quorum ?? 0), unseen: t.witnessesUnseen,
     }[line.code];
-    return this.#line(line.state, title, [text ?? this.#why(line), gone]);
+    return this.#line(line.state, title, [text ?? this.#why(line), gone], line.state === "neutral" ? t.notYet : t[line.state]);
   }
 
   #why(line: { code: string; detail?: string; at?: string; size?: number; names?: string }): string {
