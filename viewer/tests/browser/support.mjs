@@ -279,6 +279,66 @@ export class ViewerPage {
   }
 }
 
+/** Most interactions that a usual question may take. */
+const INTERACTIONS_MAX = 3;
+
+/**
+ * Somebody with a question. Each click is an interaction, and so is each text typed and entered, in the search box or in a field. Reading is none,
+ * nor is scrolling, nor opening the viewer on the tenant that the question is about.
+ */
+class Asking {
+  #taken = 0;
+
+  /** @param {ViewerPage} viewer */
+  constructor(viewer) {
+    this.viewer = viewer;
+  }
+
+  #take() {
+    this.#taken += 1;
+    assert.ok(this.#taken <= INTERACTIONS_MAX, `more than ${INTERACTIONS_MAX} interactions`);
+  }
+
+  /** Types into the search box, and enters it. */
+  async types(text) {
+    this.#take();
+    await this.viewer.search(text);
+  }
+
+  /** Clicks something, and waits for what comes of it. @param {Locator} what */
+  async clicks(what) {
+    this.#take();
+    await what.click();
+    await this.viewer.settled();
+  }
+
+  /** Looks at another stretch of time: opens the choice and chooses, which are two clicks. */
+  async looksAt(preset) {
+    await this.clicks(this.viewer.page.locator("annals-time-range .shown"));
+    await this.clicks(this.viewer.page.locator("annals-time-range").getByRole("button", { name: preset, exact: true }));
+  }
+
+  /** Reads on a row, from 1, each of these texts. */
+  async readsInRow(number, ...texts) {
+    for (const text of texts) await this.viewer.row(number).getByText(text, { exact: true }).first().waitFor();
+  }
+
+  /** Reads in the open event each of these texts. */
+  async readsInEvent(...texts) {
+    for (const text of texts) await this.viewer.event.getByText(text).first().waitFor();
+  }
+}
+
+/** A question to one of the demo's companies, answered in at most three interactions. */
+export function question(words, tenant, body) {
+  viewerTest(words, { path: `/viewer?tenant=${tenant}` }, (viewer) => body(new Asking(viewer), viewer));
+}
+
+/** An instant as the table shows it to whoever looks. */
+export function shown(instant) {
+  return new Date(instant).toLocaleString("sv-SE", { timeZone: ZONE });
+}
+
 /** Waits until a condition over the API or the page holds, asking again and again. */
 export async function until(condition, what, patienceMs = 15_000) {
   const end = Date.now() + patienceMs;

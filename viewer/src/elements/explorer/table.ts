@@ -247,7 +247,8 @@ export class TableElement extends LitElement {
   #actor(event: AuditEvent) {
     const { id, name, email, type } = event.actor;
     if (id) return this.#value("actor.id", id, name ?? email ?? id);
-    return name ? this.#value("actor.name", name) : type ? this.#value("actor.type", type) : nothing;
+    if (name) return this.#value("actor.name", name);
+    return email ? this.#value("actor.email", email) : type ? this.#value("actor.type", type) : nothing;
   }
 
   #target(event: AuditEvent) {
