@@ -10,6 +10,7 @@
 import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { Api, ApiError, type Asking, type Params } from "./api/client.js";
+import { HIDDEN } from "./api/hidden.js";
 import { icons } from "./icons.js";
 import { embedText } from "./text/embed.js";
 import { type Language, languageFor } from "./text/words.js";
@@ -157,7 +158,10 @@ export class LogElement extends LitElement {
   }
 
   #begin(): void {
-    const failed = (error: ApiError) => this.#tell("annals-error", { code: error.code, status: error.status, message: error.message });
+    const failed = (error: ApiError) => {
+      if (error.code === HIDDEN) this.#hides();
+      else this.#tell("annals-error", { code: error.code, status: error.status, message: error.message });
+    };
     this.#api = new TokenApi(this.src ? new URL(this.src, location.href).origin : HOME, (reason) => this.#need(reason), failed);
     const viewer = new Viewer(this.#api, (view, replace) => this.#went(view, replace));
     viewer.can = { export: this.export, verify: false, access: false, views: false, pages: true, words: true };
@@ -173,19 +177,14 @@ export class LogElement extends LitElement {
     this.#api?.use(token);
     if (token === null) return;
     this.needed = null;
-    void this.#learnWords();
   }
 
   /** Where something is hidden, words cannot be asked for: they would look everywhere. */
-  async #learnWords(): Promise<void> {
+  #hides(): void {
     const { viewer } = this;
-    const asked = viewer?.api.url("/v1/summary", { q: "a", since: new Date(Date.now() - 1000).toISOString() });
-    if (!viewer || !asked) return;
-    const answer = await fetch(asked, { headers: { authorization: `Bearer ${this.token.trim()}` }, credentials: "omit", cache: "no-store" }).catch(() => null);
-    const words = !(answer && answer.status >= 400 && (await answer.json().catch(() => ({}))).code === "field_hidden");
-    if (viewer.can.words === words) return;
-    viewer.can = { ...viewer.can, words };
-    viewer.changed();
+    if (!viewer?.can.words) return;
+    viewer.can = { ...viewer.can, words: false };
+    viewer.patch({ q: "" }, true);
   }
 
   #start(): View {

@@ -3,6 +3,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { Params } from "../api/client.js";
+import { unlessHidden } from "../api/hidden.js";
 import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
 import { icons } from "../icons.js";
 import { fieldName } from "../text/fields.js";
@@ -32,8 +33,9 @@ interface About {
   latest: AuditEvent | null;
   first: AuditEvent | null;
   did: Summary;
-  doneTo: number;
-  onBehalf: number;
+  /** Null where it is hidden from whoever looks. */
+  doneTo: number | null;
+  onBehalf: number | null;
   days: Summary;
 }
 
@@ -77,7 +79,7 @@ export class ActorElement extends LitElement {
     // A range that moves with the clock asks the same until it is chosen anew.
     if (key !== this.#key) {
       this.#key = key;
-      this.#params = this.#around(subject.id);
+      this.#params = this.#around(subject.id, ["actor.id", "targets.id", "actor.chain.id"]);
       this.newest = null;
       this.total = null;
     }
@@ -145,7 +147,7 @@ export class ActorElement extends LitElement {
       ${this.#stats(about)}
       ${this.#about.error ? nothing : html`
         <section class="card days" aria-label=${t.days}><h3>${t.days}</h3><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
-        <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => this.#top(path, about?.did.counts?.[path] ?? null))}</section>`}
+        <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(path, about?.did.counts?.[path] ?? null)))}</section>`}
       <section aria-label=${t.timeline}>
         <h2>${t.timeline}</h2><div class="quiet">${t.everything}</div>
         <annals-timeline .viewer=${this.viewer} .params=${this.#params} .actor=${id} @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}
@@ -157,12 +159,12 @@ export class ActorElement extends LitElement {
     const t = pagesText(this.viewer.language);
     const { zone, language } = this.viewer;
     const number = (n: number | null | undefined) => (n == null ? "…" : n.toLocaleString(language));
+    const of = (title: string, n: number | null | undefined) => (about && n === null ? nothing : html`<div><dt>${title}</dt><dd>${number(n)}</dd></div>`);
     const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : "…");
     return html`<dl class="stats">
       <div><dt>${t.total}</dt><dd>${number(this.total)}</dd></div>
       <div><dt>${t.didCount}</dt><dd>${number(about?.did.total)}</dd></div>
-      <div><dt>${t.doneToCount}</dt><dd>${number(about?.doneTo)}</dd></div>
-      <div><dt>${t.onBehalfCount}</dt><dd>${number(about?.onBehalf)}</dd></div>
+      ${of(t.doneToCount, about?.doneTo)}${of(t.onBehalfCount, about?.onBehalf)}
       <div><dt>${t.firstSeen}</dt><dd class="when">${when(about?.first)}</dd></div>
       <div><dt>${t.lastSeen}</dt><dd class="when">${when(this.newest)}</dd></div>
     </dl>`;
@@ -196,31 +198,43 @@ export class ActorElement extends LitElement {
   }
 
   /** Everything done by, to, and on behalf of the actor. */
-  #around(id: string): URLSearchParams {
+  #around(id: string, paths: string[]): URLSearchParams {
     const params = this.#within();
-    params.set("filter", ["actor.id", "targets.id", "actor.chain.id"].map((path) => is(path, id)).join(" or "));
+    params.set("filter", paths.map((path) => is(path, id)).join(" or "));
     return params;
   }
 
   async #ask(id: string, signal: AbortSignal): Promise<About> {
     const { api } = this.viewer;
-    const all = this.#params;
     const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
     const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
     const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
-    const counted = within({ actor_id: id, limit: String(TOP_MAX) });
-    for (const path of [...TOPS, "actor.credential.id"]) counted.append("by", path);
-    const [latest, about, first, did, doneTo, onBehalf, days] = await Promise.all([
+    const [latest, did, doneTo, onBehalf] = await Promise.all([
       one(within({ actor_id: id, limit: "1" })),
-      one(new URLSearchParams([...all, ["limit", "1"]])),
-      one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
-      count(counted),
-      count(within({ targets_id: id })),
-      count(within({ actor_chain_id: id })),
-      count(this.#days()),
+      this.#did(id, count),
+      unlessHidden(count(within({ targets_id: id })), () => null),
+      unlessHidden(count(within({ actor_chain_id: id })), () => null),
     ]);
-    await this.#learn(did, signal);
-    return { latest: latest ?? about, first, did, doneTo: doneTo.total, onBehalf: onBehalf.total, days };
+    if (!doneTo || !onBehalf) this.#params = this.#around(id, ["actor.id", ...(doneTo ? ["targets.id"] : []), ...(onBehalf ? ["actor.chain.id"] : [])]);
+    const all = this.#params;
+    const [about, first, days] = await Promise.all([
+      latest ? null : one(new URLSearchParams([...all, ["limit", "1"]])),
+      one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
+      count(this.#days()),
+      this.#learn(did, signal),
+    ]);
+    return { latest: latest ?? about, first, did, doneTo: doneTo?.total ?? null, onBehalf: onBehalf?.total ?? null, days };
+  }
+
+  /** What the actor did, counted by the members that may be seen. */
+  async #did(id: string, count: (params: URLSearchParams) => Promise<Summary>): Promise<Summary> {
+    const by = (paths: readonly string[]) => new URLSearchParams([...this.#within(), ["actor_id", id], ["limit", String(TOP_MAX)], ...paths.map((path) => ["by", path])]);
+    const paths = [...TOPS, "actor.credential.id"];
+    return unlessHidden(count(by(paths)), async () => {
+      const each = await Promise.all(paths.map((path) => unlessHidden(count(by([path])), () => null)));
+      const whole = each.find((one) => one !== null) ?? (await count(by([])));
+      return { ...whole, counts: Object.assign({}, ...each.map((one) => one?.counts ?? {})) };
+    });
   }
 
   #days(): URLSearchParams {

@@ -154,7 +154,7 @@ export class TargetHistoryElement extends LitElement {
     };
     switch (look.is) {
       case "not_created": return this.#note("", sentence(t.notCreated, look.created));
-      case "deleted": return this.#note("bad", sentence(t.deletedAt, look.deleted));
+      case "deleted": return this.#note("bad", sentence(this.viewer.view.at === null ? t.deletedNow : t.deletedAt, look.deleted));
       case "before": return look.first ? this.#note("warn", sentence(t.tooEarly, look.first)) : nothing;
       case "there": {
         const whole = look.whole;
@@ -256,8 +256,7 @@ export class TargetHistoryElement extends LitElement {
     const found = span.start === null && span.end !== null;
     const lost = span.start !== null && span.end !== null && !equal(span.start, span.end);
     return html`<li class=${here ? "here" : ""} aria-current=${here ? "true" : nothing}>
-      <span class="value" dir="auto">${this.#known(found ? span.end : span.start)}
-        ${lost ? html`<div class="conflict">${icons.warn}<span>${t.foundAs} ${this.#known(span.end)}</span></div>` : nothing}</span>
+      <span class="value" dir="auto">${this.#known(found ? span.end : span.start)}${lost ? html`<div class="conflict">${icons.warn}<span>${t.foundAs} ${this.#known(span.end)}</span></div>` : nothing}</span>
       <span class="since">${found && span.to ? t.wasUntil(moment(span.to.at, this.viewer.zone, true)) : span.from ? this.#told(span.from, span.set) : t.notTold}</span>
     </li>`;
   }
@@ -281,7 +280,8 @@ function lastFields(life: Life): FieldState[] {
     const span = spans.findLast((span) => span.to?.event === life.deleted?.event) ?? spans.at(-1);
     if (!span) continue;
     const known = span.end ?? span.start;
-    if (known !== null && known !== "absent") fields.push({ key, span, is: "value", value: known.value });
+    if (known === null || known === "absent") continue;
+    fields.push({ key, span, is: span.start === null ? "until" : "value", value: known.value });
   }
   return fields;
 }

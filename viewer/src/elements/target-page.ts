@@ -36,6 +36,7 @@ export class TargetElement extends LitElement {
     base,
     layout,
     css`
+      .deleted { color: var(--bad); font-weight: 600; }
       .columns { display: grid; gap: 24px; grid-template-columns: minmax(0, 1fr); align-items: start; }
       @container (min-width: 1240px) { .columns.wide { grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); } }
     `,
@@ -99,14 +100,14 @@ export class TargetElement extends LitElement {
         <span class="face">${icons.target}</span>
         <div class="names">
           <h1 dir="auto">${name ?? viewer.nameOf("targets.id", id) ?? id}</h1>
-          <div class="about"><span>${t.target}${type ? html` · <span dir="auto">${type}</span>` : nothing}</span><span class="mono" dir="auto">${id}</span></div>
+          <div class="about"><span>${t.target}${type ? html` · <span dir="auto">${type}</span>` : nothing}</span><span class="mono" dir="auto">${id}</span>
+            ${deleted ? html`<span class="deleted">${t.deletedNow(moment(deleted.at, viewer.zone))}</span>` : nothing}</div>
         </div>
         <div class="tools">
           <annals-time-range .viewer=${viewer}></annals-time-range>
           <button @click=${this.#explore}>${icons.search}${t.inExplorer}</button>
         </div>
       </header>
-      ${deleted ? html`<div class="note bad">${icons.warn}<span>${t.deletedNow(moment(deleted.at, viewer.zone, true))}</span></div>` : nothing}
       <dl class="stats" ?hidden=${this.total === 0}>
         <div><dt>${t.total}</dt><dd>${this.total === null ? "…" : this.total.toLocaleString(viewer.language)}</dd></div>
         <div><dt>${t.firstSeen}</dt><dd class="when">${when(this.#first.value)}</dd></div>

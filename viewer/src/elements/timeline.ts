@@ -42,6 +42,7 @@ export class TimelineElement extends LitElement {
   #asking: AbortController | null = null;
   #seen: IntersectionObserver | null = null;
   #active = 0;
+  #opened: string | null = null;
 
   static override styles = [
     base,
@@ -98,6 +99,11 @@ export class TimelineElement extends LitElement {
     this.#seen.disconnect();
     const sentinel = this.renderRoot.querySelector(".more");
     if (sentinel) this.#seen.observe(sentinel);
+    const { event } = this.viewer.view;
+    if (event === this.#opened) return;
+    this.#opened = event;
+    // The open event takes room beside the page: what was picked stays in sight.
+    if (event !== null) requestAnimationFrame(() => this.renderRoot.querySelector(".open")?.scrollIntoView({ block: "nearest" }));
   }
 
   #begin(asked: string): void {

@@ -1,6 +1,7 @@
 /** Reads the events that a target's history is folded from. */
 
 import type { Api } from "../api/client.js";
+import { unlessHidden } from "../api/hidden.js";
 import type { AuditEvent, EventsPage } from "../api/types.js";
 import type { Subject } from "../view/view.js";
 import { type History, fold } from "./fold.js";
@@ -22,7 +23,24 @@ export interface Loaded {
 
 /** The history of a target within `params` (time, tenant); `read` hears how many events were read so far. */
 export async function load(api: Api, subject: Subject, params: URLSearchParams, signal: AbortSignal, read: (count: number) => void, max = CHANGES_MAX): Promise<Loaded> {
-  const asked = new URLSearchParams([...params, ...ofTarget(subject), ["filter", `changes pr or ${CHANGING}`], ["limit", String(PAGE)]]);
+  const asked = (filter: string | null) => readAll(api, new URLSearchParams([...params, ...ofTarget(subject), ...(filter ? [["filter", filter]] : [])]), signal, read, max);
+  const done = ({ events, cut }: Read, hidden: boolean): Loaded => ({
+    history: fold(events, subject, { hidden }),
+    events: new Map(events.map((event) => [event.id, event])),
+    cut,
+  });
+  // Where a part of the changes is hidden, no event can be asked for by them, and none tells a whole state.
+  const other = async () => done(await unlessHidden(asked(CHANGING), () => asked(null)), true);
+  return unlessHidden(asked(`changes pr or ${CHANGING}`).then((all) => done(all, false)), other);
+}
+
+interface Read {
+  events: AuditEvent[];
+  cut: boolean;
+}
+
+async function readAll(api: Api, asked: URLSearchParams, signal: AbortSignal, read: (count: number) => void, max: number): Promise<Read> {
+  asked.set("limit", String(PAGE));
   const events: AuditEvent[] = [];
   let next: string | null = null;
   do {
@@ -32,7 +50,7 @@ export async function load(api: Api, subject: Subject, params: URLSearchParams, 
     next = page.next;
     read(events.length);
   } while (next !== null && events.length < max);
-  return { history: fold(events, subject), events: new Map(events.map((event) => [event.id, event])), cut: next !== null };
+  return { events, cut: next !== null };
 }
 
 /** The conditions for one target. */
