@@ -7,9 +7,13 @@
 // Every test fails when the page says an error or a warning to the console, throws, asks another host, or breaks its own policy.
 
 import assert from "node:assert/strict";
-import { accessSync, constants } from "node:fs";
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { chromium } from "playwright-core";
 
@@ -61,6 +65,96 @@ export async function events(params, how) {
 /** How many events a question has. */
 export async function count(params, how) {
   return (await api("/v1/events", { limit: 1, total: true, ...params }, how)).total;
+}
+
+/** Stores events, as a program of a tenant does. */
+export function send(list, how) {
+  return api("/v1/events", {}, { method: "POST", body: list, ...how });
+}
+
+// ---- servers of a test's own --------------------------------------------------------------------------------------------------------
+
+/** The program that is tested. */
+export const binary = process.env["ANNALS_TESTS_BINARY"] ?? "annals";
+
+/** A folder that goes with the tests of this file. */
+export function folder() {
+  const path = mkdtempSync(join(tmpdir(), "annals-viewer-"));
+  after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** What the developer's own shell says to `annals` does not reach what is tested. */
+const surroundings = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ANNALS_")));
+
+/** Runs the program to its end; gives its exit code and all it said. */
+export function run(args, settings = {}) {
+  return new Promise((done, failed) => {
+    const child = spawn(binary, args, { env: { ...surroundings, ...settings }, stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    child.stdout.on("data", (text) => (said += text));
+    child.stderr.on("data", (text) => (said += text));
+    child.on("error", failed);
+    child.on("close", (code) => done({ code, said }));
+  });
+}
+
+/** A server that a test may stop; started again with the same data it listens where it did. */
+export class Served {
+  /** @type {string} */ url = "";
+  /** @type {string} */ operator_key = "";
+  tenants = [];
+  #child;
+
+  constructor(data = join(folder(), "data")) {
+    this.data = data;
+  }
+
+  static async start() {
+    const served = new Served();
+    await served.start();
+    after(() => served.kill());
+    return served;
+  }
+
+  async start() {
+    const listen = this.url ? new URL(this.url).host : "127.0.0.1:0";
+    this.#child = spawn(binary, ["serve", "--json", "--listen", listen, "--data", this.data], { env: surroundings, stdio: ["ignore", "pipe", "ignore"] });
+    const lines = createInterface({ input: this.#child.stdout });
+    const [line] = await Promise.race([
+      new Promise((heard) => lines.once("line", (...line) => heard(line))),
+      new Promise((_, failed) => this.#child.once("close", (code) => failed(new Error(`annals serve ended with ${code}`)))),
+    ]);
+    const first = JSON.parse(line);
+    assert.ok(first.url, line);
+    this.url = first.url.replace(/\/$/, "");
+    this.operator_key = first.operator_key ?? this.operator_key;
+  }
+
+  /** Ends it as a power cut would. */
+  async kill() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = new Promise((done) => this.#child.once("close", done));
+    this.#child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** How the API is asked as the operator. */
+  get how() {
+    return { url: this.url, key: this.operator_key };
+  }
+}
+
+/** A page of somebody else's on another port: `pages` has what to answer by path. */
+export async function elsewhere(pages) {
+  const server = createServer((asked, answer) => {
+    const page = pages[new URL(asked.url, "http://elsewhere").pathname];
+    answer.writeHead(page === undefined ? 404 : 200, { "content-type": "text/html; charset=utf-8" });
+    answer.end(page ?? "");
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
 // ---- the browser --------------------------------------------------------------------------------------------------------------------
@@ -362,7 +456,7 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** What axe finds wrong with a page, all of its rules; the shadows of elements are looked into. */
 export async function axe(page) {
   // The page's policy allows no script from elsewhere: it is put there by the debugger.
-  await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
+  await page.evaluate(readFileSync(AXE, "utf8"));
   // What moves has no colour of its own until it stands.
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.effect?.getTiming().iterations === Infinity ? null : animation.finished.catch(() => {}))));
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
