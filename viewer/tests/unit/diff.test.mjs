@@ -99,7 +99,7 @@ test("large states take no longer than somebody waits", () => {
   textParts(Array.from({ length: 3_000 }, (_, n) => n * 7).join(" ").slice(0, 9_900), Array.from({ length: 3_000 }, (_, n) => n * 11).join(" ").slice(0, 9_900));
   compare(Array.from({ length: 40_000 }, (_, n) => n), Array.from({ length: 40_000 }, (_, n) => n * 3));
   textParts(words(1), words(2));
-  assert.ok(performance.now() - started < 2_000, `${performance.now() - started} ms`);
+  assert.ok(performance.now() - started < 5_000, `${performance.now() - started} ms`);
 });
 
 test("what is said of a whole: how many came, went and changed", () => {

@@ -165,7 +165,7 @@ export class ChangeList extends LitElement {
     const types = state === "changed" && typeOf(before) !== typeOf(after);
     if (name === null) return html``;
     return html`<span class="head"><span class="sign ${state}" aria-hidden="true">${SIGNS[state]}</span>
-      <bdi class="name">${typeof name === "number" ? `[${name}]` : name || "“”"}</bdi>
+      <bdi class="name">${typeof name === "number" ? `[${name}]` : name || "“”"}</bdi>${typeof name === "number" && change.children.length ? html`<bdi class="quiet">${calledOf(after)}</bdi>` : nothing}
       <span class="word ${state}">${word}${change.reordered ? `, ${t.reordered}` : ""}</span>
       ${types ? html`<span class="type">${this.#type(before)} → ${this.#type(after)}</span>` : nothing}</span>`;
   }
@@ -203,6 +203,16 @@ export class ChangeList extends LitElement {
           ? html`<ins><span class="unseen"> [${t.added}: </span>${part.text}<span class="unseen">] </span></ins>`
           : html`<del><span class="unseen"> [${t.removed}: </span>${part.text}<span class="unseen">] </span></del>`)}</div></div>`;
   }
+}
+
+/** Characters of what an item is called. */
+const CALLED_CHARACTERS = 60;
+
+/** What people call an item of a list. */
+function calledOf(item: Exact | undefined): string {
+  if (!isObject(item)) return "";
+  const called = ["name", "title", "id", "key"].map((name) => item[name]).find((value) => typeof value === "string" || typeof value === "number");
+  return called === undefined ? "" : String(called).slice(0, CALLED_CHARACTERS);
 }
 
 /** Changes one by one, and runs of what is the same. */

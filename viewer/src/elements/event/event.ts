@@ -25,6 +25,9 @@ import "./proof.js";
 const TABS = ["overview", "json"] as const;
 type Tab = (typeof TABS)[number];
 
+/** Characters of the sentence before somebody asks for the rest. */
+const SENTENCE_CHARACTERS = 400;
+
 /** Entries that erased something whose dates are asked for. */
 const ERASURES_MAX = 5;
 
@@ -45,6 +48,7 @@ export class EventElement extends LitElement {
   @state() private failed: ApiError | null = null;
   @state() private tab: Tab = "overview";
   @state() private allTargets = false;
+  @state() private allText = false;
   @state() private copying = false;
   @state() private said = "";
   /** When each entry that erased something was recorded. */
@@ -66,7 +70,6 @@ export class EventElement extends LitElement {
       .menu button:hover, .menu button:focus-visible { background: var(--ground-3); }
       header { padding: 14px 16px 12px; }
       h2 { font-size: 17px; line-height: 1.35; font-weight: 600; overflow-wrap: anywhere; text-wrap: pretty; outline-offset: 4px; }
-      h2.long { display: -webkit-box; -webkit-line-clamp: 8; -webkit-box-orient: vertical; overflow: hidden; }
       .under { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center; margin-top: 8px; }
       .action { min-width: 0; }
       details.times { min-width: 0; }
@@ -109,11 +112,17 @@ export class EventElement extends LitElement {
     this.loaded = null;
     this.failed = null;
     this.allTargets = false;
+    this.allText = false;
     this.copying = false;
     this.said = "";
     this.erasedAt = new Map();
     this.scrollTop = 0;
     void this.#load();
+  }
+
+  override connectedCallback() {
+    super.connectedCallback();
+    if (this.hasUpdated && !this.loaded) void this.#load();
   }
 
   override disconnectedCallback() {
@@ -209,9 +218,12 @@ export class EventElement extends LitElement {
   }
 
   #header(event: AuditEvent) {
+    const t = eventText(this.viewer.language);
     const said = sentence(event, this.viewer.language);
+    const long = said.length > SENTENCE_CHARACTERS;
     return html`<header>
-      <h2 tabindex="-1" dir="auto" class=${said.length > 600 ? "long" : ""}>${said}</h2>
+      <h2 tabindex="-1" dir="auto">${long && !this.allText ? `${said.slice(0, SENTENCE_CHARACTERS)}…` : said}</h2>
+      ${long ? html`<button class="plain" aria-expanded=${this.allText} @click=${() => (this.allText = !this.allText)}>${this.allText ? t.showLess : t.showText(said.length)}</button>` : nothing}
       <div class="under">${this.#badge(event)}
         <span class="action mono"><annals-leaf .viewer=${this.viewer} path="action" .value=${event.action}></annals-leaf></span>
         ${this.#times(event)}</div>
@@ -258,8 +270,8 @@ export class EventElement extends LitElement {
     const { changes } = event as { changes?: { before?: Exact; after?: Exact; complete?: boolean } };
     const states = changes && (changes.before !== undefined || changes.after !== undefined);
     return html`
-      ${section(t.actor, actorFacts(viewer, event.actor))}
-      ${section(targets.length > 1 ? t.targetCount(targets.length) : t.targets, targetFacts(viewer, targets, this.allTargets, () => (this.allTargets = true)))}
+      ${section(t.actor, actorFacts(viewer, event))}
+      ${section(targets.length > 1 ? t.targetCount(targets.length) : t.targets, targetFacts(viewer, event, this.allTargets, () => (this.allTargets = true)))}
       ${section(t.changes, states ? html`<annals-changes .viewer=${viewer} .changes=${changes}></annals-changes>` : null)}
       ${section(t.outcome, outcomeFacts(viewer, event))}
       ${section(t.from, contextFacts(viewer, event.context))}

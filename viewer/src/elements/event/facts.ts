@@ -13,7 +13,7 @@ import "./leaf.js";
 export const factStyles = css`
   section { padding: 12px 16px; border-top: 1px solid var(--line); min-width: 0; }
   section > h3 { font-size: 12px; letter-spacing: 0.03em; color: var(--text-2); margin-bottom: 6px; font-weight: 600; }
-  dl { display: grid; grid-template-columns: minmax(84px, 28%) minmax(0, 1fr); gap: 4px 12px; margin: 0; }
+  dl { display: grid; grid-template-columns: minmax(84px, min(28%, 170px)) minmax(0, 1fr); gap: 4px 12px; margin: 0; }
   dt { color: var(--text-2); overflow-wrap: anywhere; }
   dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
   dl + dl, dl + annals-json { margin-top: 4px; }
@@ -33,7 +33,7 @@ const MODEL = [
   "outcome", "changes", "scope", "source", "metadata", "position", "received_at", "derived", "ledger_seq", "kind",
 ];
 
-type Row = [path: string, value: Json | Digits | undefined, name?: string, more?: { label?: string | undefined; type?: string | null; note?: string }];
+type Row = [path: string, value: Json | Digits | undefined, name?: string, more?: { note?: string; erased?: boolean }];
 
 export function section(title: string, body: TemplateResult | typeof nothing | null) {
   return body === nothing || body === null ? nothing : html`<section><h3>${title}</h3>${body}</section>`;
@@ -68,23 +68,28 @@ function whole(viewer: Viewer, object: object | undefined, names: readonly strin
 /** A scalar, or a tree. */
 function any(viewer: Viewer, value: Exact, path: string, more: Row[3] = {}) {
   if (isBranch(value)) return tree(viewer, value, path.split("."));
-  return html`<annals-leaf .viewer=${viewer} .path=${path} .value=${value} .label=${more.label ?? ""} .type=${more.type ?? null}></annals-leaf>`;
+  return html`<annals-leaf .viewer=${viewer} .path=${path} .value=${value} .erased=${more.erased ?? false}></annals-leaf>`;
 }
 
 function tree(viewer: Viewer, value: Exact, names: readonly string[]) {
   return html`<annals-json .viewer=${viewer} .value=${value} .names=${names}></annals-json>`;
 }
 
-export function actorFacts(viewer: Viewer, actor: Actor | undefined) {
+export function actorFacts(viewer: Viewer, event: AuditEvent) {
+  const { actor } = event as { actor?: Actor };
   if (!actor) return null;
   const t = eventText(viewer.language);
   const chain = (actor.chain ?? []).filter(isObject) as NonNullable<Actor["chain"]>;
   const rows = whole(viewer, actor, ["actor"], [
-    ["actor.name", actor.name, t.name], ["actor.email", actor.email, t.email], ["actor.id", actor.id, t.id], ["actor.type", actor.type, t.type],
+    ["actor.name", actor.name, t.name], ["actor.email", actor.email, t.email], ["actor.id", actor.id, t.id, { erased: isErased(event) }], ["actor.type", actor.type, t.type],
     ["actor.credential.id", actor.credential?.id], ["actor.credential.type", actor.credential?.type],
     ["actor.metadata", actor.metadata as Json | undefined, t.metadata],
   ], ["chain"]);
   return html`${rows}${chain.length ? behalf(viewer, chain, actor) : nothing}`;
+}
+
+function isErased(event: AuditEvent): boolean {
+  return (event.derived?.erased ?? []).length > 0;
 }
 
 /** The chain as one line, outermost first: who wanted it, through whom, and who did it. */
@@ -98,21 +103,23 @@ function behalf(viewer: Viewer, chain: NonNullable<Actor["chain"]>, actor: Actor
     ${chain.map((one) => rest(viewer, one, ["actor", "chain"], ["type", "id", "name"]))}</dd></dl>`;
 }
 
-export function targetFacts(viewer: Viewer, targets: readonly Target[], all: boolean, showAll: () => void) {
+export function targetFacts(viewer: Viewer, event: AuditEvent, all: boolean, showAll: () => void) {
   const t = eventText(viewer.language);
+  const targets: readonly Target[] = event.targets ?? [];
+  const erased = isErased(event);
   if (!targets.length) return null;
   const shown = all ? targets : targets.slice(0, TARGETS_SHOWN);
   return html`<ol class="targets">${shown.map((target) => html`<li>
       <div class="line">${target.name && target.name !== target.id ? leaf(viewer, "targets.name", target.name) : nothing}
         ${target.type ? html`<span class="tag">${leaf(viewer, "targets.type", target.type)}</span>` : nothing}</div>
-      ${target.id ? html`<div class="mono">${leaf(viewer, "targets.id", target.id, target.type ?? null)}</div>` : nothing}
+      ${target.id ? html`<div class="mono">${leaf(viewer, "targets.id", target.id, target.type ?? null, erased)}</div>` : nothing}
       ${target.metadata ? tree(viewer, target.metadata as Exact, ["targets", "metadata"]) : nothing}
       ${rest(viewer, target, ["targets"], ["type", "id", "name", "metadata"])}</li>`)}</ol>
     ${targets.length > shown.length ? html`<p><button @click=${showAll}>${t.showAll(targets.length)}</button></p>` : nothing}`;
 }
 
-function leaf(viewer: Viewer, path: string, value: string, type: string | null = null) {
-  return html`<annals-leaf .viewer=${viewer} .path=${path} .value=${value} .type=${type}></annals-leaf>`;
+function leaf(viewer: Viewer, path: string, value: string, type: string | null = null, erased = false) {
+  return html`<annals-leaf .viewer=${viewer} .path=${path} .value=${value} .type=${type} .erased=${erased}></annals-leaf>`;
 }
 
 export function contextFacts(viewer: Viewer, context: AuditEvent["context"]) {

@@ -12,7 +12,7 @@ import "../value.js";
 const TEXT_CHARACTERS = 400;
 
 /** What reads in the place of an id that was erased. */
-export const PSEUDONYM = /^erased-[0-9a-f]{8}$/;
+const PSEUDONYM = /^erased-[0-9a-f]{8}$/;
 
 /** `<annals-leaf .viewer path="metadata.plan" .value=${"pro"}>`; without a path it is only shown. */
 @customElement("annals-leaf")
@@ -23,6 +23,8 @@ export class LeafElement extends LitElement {
   /** The target's type, for the link to its page. */
   @property({ attribute: false }) type: string | null = null;
   @property() label = "";
+  /** Something of the event was erased: what looks like a pseudonym is one. */
+  @property({ type: Boolean }) erased = false;
   @state() private whole = false;
   protected readonly watch = new Watch(this);
 
@@ -55,7 +57,7 @@ export class LeafElement extends LitElement {
       ? html`<annals-value .viewer=${this.viewer} .path=${this.path} .value=${value} .type=${this.type} .label=${shown}></annals-value>`
       : html`<span dir="auto" class=${value === "" ? "nothing" : ""}>${shown}</span>`}${long
       ? html`<button class="plain show" aria-expanded=${this.whole} @click=${() => (this.whole = !this.whole)}>${this.whole ? t.showLess : t.showText(text.length)}</button>`
-      : nothing}${typeof value === "string" && PSEUDONYM.test(value) ? html`<span class="mark">${t.erasedMark}</span>` : nothing}`;
+      : nothing}${this.erased && typeof value === "string" && PSEUDONYM.test(value) ? html`<span class="mark">${t.erasedMark}</span>` : nothing}`;
   }
 }
 
