@@ -17,6 +17,8 @@ import "./explorer/time-range.js";
 import { Asked, failure } from "./pages/asked.js";
 import "./pages/days.js";
 import { is, layout, moment, open, openEvent } from "./pages/layout.js";
+import { isOfAllTenants } from "./pages/which-tenant.js";
+import "./pages/which-tenant.js";
 import type { TimelineElement } from "./timeline.js";
 import "./timeline.js";
 import "./value.js";
@@ -83,6 +85,7 @@ export class ActorElement extends LitElement {
       this.newest = null;
       this.total = null;
     }
+    if (isOfAllTenants(this.viewer)) return;
     this.#about.ask(`${key}${this.viewer.zone}`, (signal) => this.#ask(subject.id, signal));
   }
 
@@ -91,6 +94,9 @@ export class ActorElement extends LitElement {
     if (!subject) return nothing;
     const { id } = subject;
     const t = pagesText(this.viewer.language);
+    if (isOfAllTenants(this.viewer)) {
+      return html`<div class="page"><div class="inner">${this.#head(id)}<annals-which-tenant .viewer=${this.viewer} .params=${this.#params}></annals-which-tenant></div></div>`;
+    }
     const missing = this.total === 0 && this.#about.value?.latest == null && !this.#about.loading;
     return html`<div class="page"><div class="inner">
         ${this.#head(id)}

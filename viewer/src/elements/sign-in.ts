@@ -13,11 +13,14 @@ import { type Viewer, Watch } from "../viewer.js";
 /** `GET /v1/session/ways`. */
 interface Ways {
   key: boolean;
-  oidc?: boolean | { name?: string | null } | null;
+  oidc: { label: string; path: string } | null;
 }
 
-/** What the identity provider's way back says in the address, where it failed. */
-const FAILED = "error";
+/** Longest place to be led back to that the server takes, bytes. */
+const RETURN_BYTES_MAX = 1_024;
+
+const EYE = html`<svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" aria-hidden="true">
+  <path d="M1.5 8C3 5 5.3 3.6 8 3.6S13 5 14.5 8C13 11 10.7 12.4 8 12.4S3 11 1.5 8z"/><circle cx="8" cy="8" r="2"/></svg>`;
 
 /** `<annals-sign-in .viewer>`; fires `signed-in`. */
 @customElement("annals-sign-in")
@@ -63,19 +66,15 @@ export class SignInElement extends LitElement {
     await this.updateComplete;
     const address = new URL(location.href);
     const ticket = address.searchParams.get("ticket");
-    const failed = address.searchParams.get(FAILED);
     if (ticket !== null) {
       // The ticket stays in no history, whatever becomes of it.
       address.searchParams.delete("ticket");
       history.replaceState(null, "", address.pathname + address.search);
       await this.#enter({ ticket });
-    } else if (failed !== null && this.#linked) {
-      const t = sessionText(this.viewer.language);
-      this.error = { denied: t.refused, forbidden: t.refused, cancelled: t.cancelled, expired: t.cancelled }[failed] ?? `${common(this.viewer.language).failed}: ${failed}`;
     }
     this.ways = await this.viewer.api.json<Ways>("/v1/session/ways").catch(() => null);
     await this.updateComplete;
-    this.renderRoot.querySelector<HTMLElement>("input")?.focus();
+    this.renderRoot.querySelector<HTMLElement>("#key")?.focus();
   }
 
   /** The address is that of signing in, not of something to be seen afterwards. */
@@ -92,16 +91,16 @@ export class SignInElement extends LitElement {
   }
 
   #failed() {
-    return html`<div role="alert">${this.error === null ? nothing : html`<div class="error">${icons.warn}<span>${this.error}</span></div>`}</div>`;
+    return this.error === null ? nothing : html`<div class="error" role="alert">${icons.warn}<span>${this.error}</span></div>`;
   }
 
   #oidc() {
-    const { oidc } = this.ways ?? {};
+    const oidc = this.ways?.oidc;
     if (!oidc) return nothing;
     const t = sessionText(this.viewer.language);
-    const name = typeof oidc === "object" ? oidc.name : null;
-    const back = this.#linked ? "/viewer" : location.pathname + location.search;
-    return html`<a class="oidc" href=${this.viewer.api.url("/v1/session/oidc", { return_to: back })} dir="auto">${t.oidc(name || t.oidcName)}</a><div class="or">${t.or}</div>`;
+    const here = location.pathname + location.search;
+    const back = this.#linked || here.length > RETURN_BYTES_MAX ? "/viewer" : here;
+    return html`<a class="oidc" href=${this.viewer.api.url(oidc.path, { return_to: back })} dir="auto">${t.oidc(oidc.label)}</a><div class="or">${t.or}</div>`;
   }
 
   #form() {
@@ -112,7 +111,7 @@ export class SignInElement extends LitElement {
       <div class="input">
         <input id="key" name="key" type=${this.shown ? "text" : "password"} autocomplete="current-password" spellcheck="false" autocapitalize="off" required aria-describedby="hint"
           aria-invalid=${this.error === null ? "false" : "true"} />
-        <button type="button" aria-pressed=${this.shown} aria-label=${t.show} title=${t.show} class="icon" @click=${() => (this.shown = !this.shown)}>${icons.search}</button>
+        <button type="button" aria-pressed=${this.shown} aria-label=${t.show} title=${t.show} class="icon" @click=${() => (this.shown = !this.shown)}>${EYE}</button>
       </div>
       <span id="hint" class="hint">${t.keyHint}</span>
       <button class="primary" ?disabled=${this.busy}>${this.busy ? t.signingIn : t.signIn}</button>

@@ -14,6 +14,8 @@ import "./event/event.js";
 import "./explorer/time-range.js";
 import { Asked, failure } from "./pages/asked.js";
 import { layout, moment, open, openEvent } from "./pages/layout.js";
+import { isOfAllTenants } from "./pages/which-tenant.js";
+import "./pages/which-tenant.js";
 import "./target-history.js";
 import type { TimelineElement } from "./timeline.js";
 import "./timeline.js";
@@ -55,6 +57,7 @@ export class TargetElement extends LitElement {
     this.newest = null;
     this.total = null;
     this.read = 0;
+    if (isOfAllTenants(this.viewer)) return;
     const { api } = this.viewer;
     this.#history.ask(key, (signal) => load(api, subject, within, signal, (count) => (this.read = count)));
     this.#first.ask(key, async (signal) => {
@@ -67,6 +70,9 @@ export class TargetElement extends LitElement {
     const { viewer } = this;
     if (!viewer.view.subject) return nothing;
     const t = pagesText(viewer.language);
+    if (isOfAllTenants(viewer)) {
+      return html`<div class="page"><div class="inner">${this.#head()}<annals-which-tenant .viewer=${viewer} .params=${this.#params}></annals-which-tenant></div></div>`;
+    }
     const columns = viewer.view.event === null ? "columns wide" : "columns";
     return html`<div class="page"><div class="inner">
         ${this.#head()}
