@@ -59,7 +59,7 @@ export class ActorElement extends LitElement {
     css`
       .tops { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(230px, 100%), 1fr)); gap: 12px; }
       .top { padding: 12px 14px; min-width: 0; }
-      .top h3 { font-size: 13px; margin-bottom: 6px; }
+      .top h2 { font-size: 13px; margin-bottom: 6px; }
       .top ol { list-style: none; margin: 0 -6px; padding: 0; }
       .top button { position: relative; display: flex; width: 100%; min-height: 28px; padding: 2px 6px; border: 0; gap: 10px; background: none; font-size: 13px; overflow: hidden; }
       .top button:hover { background: var(--ground-3) !important; }
@@ -68,7 +68,7 @@ export class ActorElement extends LitElement {
       .bar { position: absolute; inset-block: 3px; inset-inline-start: 0; border-radius: 3px; background: var(--accent-ground); z-index: 0; }
       .top .name, .top .count { position: relative; z-index: 1; }
       .days { padding: 12px 14px; }
-      .days h3 { font-size: 13px; margin-bottom: 8px; }
+      .days h2 { font-size: 13px; margin-bottom: 8px; }
       .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; }
     `,
   ];
@@ -152,7 +152,7 @@ export class ActorElement extends LitElement {
     return html`
       ${this.#stats(about)}
       ${this.#about.error ? nothing : html`
-        <section class="card days" aria-label=${t.days}><h3>${t.days}</h3><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
+        <section class="card days" aria-label=${t.days}><h2>${t.days}</h2><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
         <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(path, about?.did.counts?.[path] ?? null)))}</section>`}
       <section aria-label=${t.timeline}>
         <h2>${t.timeline}</h2><div class="quiet">${t.everything}</div>
@@ -181,13 +181,13 @@ export class ActorElement extends LitElement {
     const { language } = this.viewer;
     const title = { action: t.topActions, "targets.id": t.topTargets, "context.ip": t.topAddresses, "context.session_id": t.topSessions }[path];
     const most = counts?.values[0]?.count ?? 1;
-    return html`<div class="card top"><h3 title=${fieldName(path, language)}>${title}</h3>
+    return html`<div class="card top"><h2 title=${fieldName(path, language)}>${title}</h2>
       ${counts === null ? Array.from({ length: 4 }, () => html`<p class="skeleton"></p>`) : nothing}
       ${counts?.values.length === 0 ? html`<span class="quiet">${t.nothingHere}</span>` : nothing}
       <ol>${counts?.values.map(({ value, count }) => {
         const text = typeof value === "string" ? value : JSON.stringify(value);
         const name = this.viewer.nameOf(path, value) ?? text;
-        return html`<li><button title=${text} aria-label=${t.onlyThese(name, count)} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
+        return html`<li><button title=${text} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
           <span class="bar" .style=${`width: ${Math.max(1, (count / most) * 100)}%`}></span>
           <span class="name cut ${name === text && path !== "action" ? "mono" : ""}" dir="auto">${name}</span><span class="count">${count.toLocaleString(language)}</span></button></li>`;
       })}</ol>

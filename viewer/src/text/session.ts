@@ -37,7 +37,6 @@ export const sessionText = words({
     saved: (name: string) => `Saved as “${name}”.`,
     removed: (name: string) => `“${name}” is deleted.`,
     renamed: (name: string) => `Renamed to “${name}”.`,
-    failed: "The saved views could not be read.",
     current: "This is what is shown",
   },
   pt: {
@@ -74,7 +73,6 @@ export const sessionText = words({
     saved: (name: string) => `Salva como “${name}”.`,
     removed: (name: string) => `“${name}” foi excluída.`,
     renamed: (name: string) => `Renomeada para “${name}”.`,
-    failed: "Não foi possível ler as visões salvas.",
     current: "É isto que se vê",
   },
 });
