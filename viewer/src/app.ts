@@ -51,7 +51,7 @@ export class AppElement extends LitElement {
       .end { margin-inline-start: auto; display: flex; flex-wrap: wrap; gap: 4px; align-items: center; }
       .end select { border-color: transparent; background: none; }
       main { flex: 1; min-height: 0; display: flex; flex-direction: column; }
-      main > * { flex: 1; min-height: 0; }
+      main > :not(h1) { flex: 1; min-height: 0; }
       .state { display: grid; place-content: center; gap: 10px; text-align: center; padding: 20px; }
       .who { max-width: 22ch; color: var(--text-2); font-size: 13px; }
       .skip { position: absolute; inset-inline-start: 8px; top: -60px; z-index: 50; background: var(--ground); padding: 8px 12px; border: 1px solid var(--line); border-radius: var(--radius); }
@@ -95,7 +95,7 @@ export class AppElement extends LitElement {
     if (this.error) return this.#failed(this.error);
     if (this.session === undefined) return html`<div class="state quiet" role="status">${common(this.viewer.language).loading}</div>`;
     if (this.session === null || this.#signingIn) return html`<main><annals-sign-in .viewer=${this.viewer} @signed-in=${this.#signedIn}></annals-sign-in></main>`;
-    return html`${this.#header(this.session)}<main id="main">${this.#page()}</main>`;
+    return html`${this.#header(this.session)}<main>${this.#page()}</main>`;
   }
 
   /** A one-time link was followed. */
@@ -111,16 +111,23 @@ export class AppElement extends LitElement {
       case "target":
         return html`<annals-target .viewer=${viewer}></annals-target>`;
       default:
-        return html`<annals-explorer .viewer=${viewer}></annals-explorer>`;
+        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer}></annals-explorer>`;
     }
+  }
+
+  /** What the page is about, for whoever does not see it. */
+  #title(): string {
+    const t = explorer(this.viewer.language);
+    const { page, tenant } = this.viewer.view;
+    return `${page === "access" ? t.access : t.events}: ${tenant ?? this.session?.tenant ?? t.allTenants}`;
   }
 
   #header(session: Session) {
     const { viewer } = this;
     const t = explorer(viewer.language);
     const { view } = viewer;
-    return html`<a class="skip" href="#main" @click=${this.#skip}>${t.skip}</a>
-      <header>
+    return html`<header>
+        <button class="skip" @click=${this.#skip}>${t.skip}</button>
         <a class="brand" aria-label="annals" href=${BASE} @click=${(event: MouseEvent) => this.#link(event, this.#fresh("events"))}><img src="/viewer/assets/icon.svg" alt="" /><span>annals</span></a>
         ${session.tenant === null ? this.#tenantChoice() : html`<span class="quiet cut">${session.tenant}</span>`}
         <nav>
@@ -238,8 +245,7 @@ export class AppElement extends LitElement {
     this.viewer.go(view);
   }
 
-  #skip = (event: Event) => {
-    event.preventDefault();
+  #skip = () => {
     this.renderRoot.querySelector("annals-explorer")?.renderRoot.querySelector("annals-table")?.focus();
   };
 
