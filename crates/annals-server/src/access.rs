@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::auth::{Asker, Call};
+use crate::auth::{Asker, Call, Caller};
 use crate::problem::{Code, Problem};
 
 /// Filters of one key and route that are told apart within a minute; the rest is one record that says so.
@@ -257,12 +257,12 @@ impl AccessLog {
                 return Ok(true);
             }
         };
-        let mut actor = json!({"type": "api_key", "id": caller.key_id});
+        let mut actor = caller.actor();
         // Another tenant's people are nobody's business.
         let foreign =
             matches!((subject, &caller.tenant), (Subject::Log(log), Some(own)) if log.tenant != *own);
-        if let (Some(name), false) = (&caller.name, foreign) {
-            actor["name"] = json!(name);
+        if let (Some(actor), true) = (actor.as_object_mut(), foreign) {
+            actor.retain(|name, _| matches!(name.as_str(), "type" | "id"));
         }
         let mut event = event(&format!("annals.access.{what}"), actor, &asker.call, refused);
         if let Subject::Log(log) = subject {
@@ -288,18 +288,30 @@ impl AccessLog {
         Ok(true)
     }
 
-    /// Records that somebody came without a valid key.
-    pub(crate) fn unknown_key(self: &Arc<Self>, call: &Call) {
-        let mark = self.mark("", call, "unauthenticated".to_owned());
+    /// Records that somebody came without a valid key or session.
+    pub(crate) fn unknown(self: &Arc<Self>, call: &Call, problem: &Problem) {
+        let mark = self.mark("", call, problem.code().as_str().to_owned());
         match self.look(&mark, true) {
             Look::Recorded => return,
             Look::Full => return self.forgo(),
             Look::New { .. } => {}
         }
-        let problem = Problem::new(Code::Unauthenticated, "");
-        let event = event("annals.access.refused", json!({"type": "unknown"}), call, Some(&problem));
+        let event = event("annals.access.refused", json!({"type": "unknown"}), call, Some(problem));
         // Not waited for even with `strict`: the request is refused whether or not this can be written.
         self.record(Access { tenant: TenantId::annals(), event });
+    }
+
+    /// Records that somebody signed in or out: in the access log of the tenant that it is for, else in that of `_annals`.
+    pub(crate) fn signed(self: &Arc<Self>, caller: &Caller, call: &Call, action: &str) {
+        let mark = self.mark(&caller.key_id.0, call, action.to_owned());
+        match self.look(&mark, true) {
+            Look::Recorded => return,
+            Look::Full => return self.forgo(),
+            Look::New { .. } => {}
+        }
+        let tenant = caller.tenant.clone().filter(|tenant| self.ledger.knows(tenant));
+        let tenant = tenant.unwrap_or_else(TenantId::annals);
+        self.record(Access { tenant, event: event(action, caller.actor(), call, None) });
     }
 
     /// Writes a record while the request goes on.

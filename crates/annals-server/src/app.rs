@@ -26,10 +26,12 @@ use crate::problem::Problem;
 use crate::request::{self, RequestIds};
 use crate::scrub::{Scrubber, Scrubbing};
 use crate::searching::Turns;
+use crate::session::{SESSION_MAX, Sessions, routes as session};
+use crate::viewer::Viewer;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
     bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
-    prove, redaction, registry, retention, search, summary, tenants, viewer_tokens,
+    prove, redaction, registry, retention, search, summary, tenants, viewer, viewer_tokens,
 };
 
 /// Shared by all requests.
@@ -47,6 +49,8 @@ pub(crate) struct App {
     pub(crate) turns: Turns,
     pub(crate) request_ids: RequestIds,
     pub(crate) origin: Origin,
+    /// Of people with browsers.
+    pub(crate) sessions: Sessions,
     /// Who cosigns checkpoints, if anybody.
     pub(crate) witnesses: Option<Arc<Witnesses>>,
     /// Carries out what was approved.
@@ -96,6 +100,10 @@ pub struct Settings {
     pub scrubbing: Option<Scrubbing>,
     /// What `/verify` shows.
     pub verify_page: Option<VerifyPage>,
+    /// What `/viewer` shows.
+    pub viewer: Option<Viewer>,
+    /// How long a session lasts.
+    pub session_max: Duration,
 }
 
 impl Default for Settings {
@@ -111,6 +119,8 @@ impl Default for Settings {
             erasure_approvals: ERASURE_APPROVALS,
             scrubbing: None,
             verify_page: None,
+            viewer: None,
+            session_max: SESSION_MAX,
         }
     }
 }
@@ -139,6 +149,7 @@ impl App {
             metrics,
             places: settings.dialects.places(),
             allowances: Mutex::default(),
+            sessions: Sessions::new(settings.session_max),
             settings,
             stage: watch::Sender::new(Stage::Serving),
             bodies: Arc::default(),
@@ -223,6 +234,13 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::readyz))
         .routes(routes!(operate::metrics))
         .routes(routes!(operate::openapi))
+        .routes(routes!(session::begin, session::show, session::end))
+        .routes(routes!(session::ways))
+        .routes(routes!(session::link))
+        .routes(routes!(viewer::page))
+        .routes(routes!(viewer::page_in_folder))
+        .routes(routes!(viewer::page_at))
+        .routes(routes!(viewer::asset))
         .routes(routes!(docs::root))
         .routes(routes!(docs::page))
         .routes(routes!(docs::script))

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use annals_event::TenantId;
-use annals_ledger::{Author, KeyId, KeySecret, LogKind, Scope};
+use annals_ledger::{Author, KeyId, KeyRecord, KeySecret, LogKind, Scope};
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
+use serde_json::{Value, json};
 
 use crate::access::Subject;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Known, Params};
 use crate::request::RequestId;
+use crate::session::Session;
 use crate::view::View;
 use crate::viewer_tokens::ViewerToken;
 
@@ -31,9 +33,24 @@ pub(crate) struct Caller {
     pub(crate) dialects: Vec<String>,
     /// What all it may do is narrowed to, where a viewer token came in the key's place.
     pub(crate) view: Option<Arc<View>>,
+    /// What the request showed instead of the key.
+    pub(crate) session: Option<Arc<Session>>,
 }
 
 impl Caller {
+    /// Who shows this key.
+    pub(crate) fn of(key: &KeyRecord) -> Self {
+        Self {
+            key_id: key.id.clone(),
+            name: key.name.clone(),
+            tenant: key.tenant_id(),
+            scopes: key.scopes.clone(),
+            dialects: key.dialects.clone(),
+            view: None,
+            session: None,
+        }
+    }
+
     /// Whether the key may act for all tenants.
     pub(crate) fn is_platform(&self) -> bool {
         self.tenant.is_none()
@@ -87,6 +104,15 @@ impl Caller {
             return Ok(());
         }
         Err(Problem::new(Code::ViewerDenied, "a viewer token reads its tenant's events, and no other log"))
+    }
+
+    /// Who it is, as the access log has it.
+    pub(crate) fn actor(&self) -> Value {
+        let mut actor = json!({"type": "api_key", "id": self.key_id});
+        if let Some(name) = &self.name {
+            actor["name"] = json!(name);
+        }
+        actor
     }
 
     /// The key, as approvals name it.
@@ -154,22 +180,27 @@ impl FromRequestParts<Arc<App>> for Asker {
             return token.enter(app, parts).await;
         }
         let call = Call::of(parts);
-        match authenticate(app, &parts.headers) {
+        match authenticate(app, parts) {
             Ok(caller) => Ok(Self { caller, call }),
             Err(problem) => {
-                app.access.unknown_key(&call);
+                app.access.unknown(&call, &problem);
                 Err(problem)
             }
         }
     }
 }
 
-/// Finds the key that a request shows.
-pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
-    authenticate_with(app, headers, None)
+/// Finds who sends a request, by the key or the session that it shows; a key goes first.
+pub(crate) fn authenticate(app: &App, parts: &Parts) -> Result<Caller, Problem> {
+    if !parts.headers.contains_key(header::AUTHORIZATION)
+        && let Some(caller) = app.session_caller(parts)?
+    {
+        return Ok(caller);
+    }
+    authenticate_with(app, &parts.headers, None)
 }
 
-/// As [`authenticate`], of a request that may also show its key elsewhere.
+/// Finds the key that a request shows, which it may also show elsewhere than in the header. No session counts here.
 pub(crate) fn authenticate_with(
     app: &App,
     headers: &HeaderMap,
@@ -180,33 +211,32 @@ pub(crate) fn authenticate_with(
     let shown = shown.or(elsewhere);
     let shown =
         shown.ok_or_else(|| refuse("send a key in the header `Authorization: Bearer annals_…`"))?.trim();
-    let secret = match shown.split_once(' ') {
-        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
-        Some(_) => return Err(refuse("the header `Authorization` must be `Bearer annals_…`")),
-        None => shown,
-    };
+    match shown.split_once(' ') {
+        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => by_key(app, secret.trim()),
+        Some(_) => Err(refuse("the header `Authorization` must be `Bearer annals_…`")),
+        None => by_key(app, shown),
+    }
+}
+
+/// Finds the key with this secret.
+pub(crate) fn by_key(app: &App, secret: &str) -> Result<Caller, Problem> {
+    let refuse = |detail: &'static str| Problem::new(Code::Unauthenticated, detail);
     let secret = KeySecret::parse(secret)
         .ok_or_else(|| refuse("the key is not well-formed; it may have been cut or mistyped"))?;
     let keys = app.ledger.keys();
     let keys = keys.read().expect("no holder of this lock panics");
-    let key = keys
-        .find(&secret, app.ledger.clock().now())
-        .ok_or_else(|| refuse("the key is unknown, ended or expired"))?;
-    Ok(Caller {
-        key_id: key.id.clone(),
-        name: key.name.clone(),
-        tenant: key.tenant_id(),
-        scopes: key.scopes.clone(),
-        dialects: key.dialects.clone(),
-        view: None,
-    })
+    let key = keys.find(&secret, app.ledger.clock().now());
+    key.map(Caller::of).ok_or_else(|| refuse("the key is unknown, ended or expired"))
 }
 
 impl App {
-    /// Whether a key that opened a stream is still good.
+    /// Whether the key or session that opened a stream is still good.
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
         let now_us = self.ledger.clock().now().as_micros();
         if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {
+            return false;
+        }
+        if caller.session.as_ref().is_some_and(|session| !self.is_in_time(session)) {
             return false;
         }
         let keys = self.ledger.keys();

@@ -53,14 +53,15 @@ pub(crate) async fn verify(State(app): State<Arc<App>>) -> Result<Response, Prob
     }
 }
 
-/// Leads to the API reference.
+/// Leads to the viewer, or without it to the API reference.
 #[utoipa::path(
     get, path = "/", tag = "operate",
-    responses((status = 303, description = "`/docs`")),
+    responses((status = 303, description = "`/viewer` or `/docs`")),
     security(()),
 )]
-pub(crate) async fn root() -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static("/docs"))]).into_response()
+pub(crate) async fn root(State(app): State<Arc<App>>) -> Response {
+    let place = if app.settings.viewer.is_some() { "/viewer" } else { "/docs" };
+    (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(place))]).into_response()
 }
 
 /// Shows this API reference.

@@ -58,7 +58,7 @@ pub(crate) struct NewKey {
 #[derive(utoipa::ToSchema)]
 #[schema(as = Scope, rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes what the ledger's own type reads and writes")]
-enum ScopeName {
+pub(crate) enum ScopeName {
     Write,
     Read,
     Export,

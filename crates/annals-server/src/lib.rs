@@ -6,6 +6,7 @@
 //! | `app` | the routes; none exists without its description in `/openapi.json` |
 //! | `request` | what every request passes through: id, span, count, headers |
 //! | `auth`, `access` | who may ask, and the record that they did |
+//! | `session` | who signed in with a browser |
 //! | `ingest`, `body` | the way in: `POST /v1/events` |
 //! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
 //! | `dialects` | vendors' APIs, for their clients |
@@ -13,6 +14,7 @@
 //! | `export` | everything that matches, as one file |
 //! | `bundle` | evidence that is verified elsewhere |
 //! | `docs` | pages: the API reference, and the one that verifies bundles |
+//! | `viewer` | the page for people, and the element that products embed |
 //! | `prove`, `opening` | checkpoints, proofs, the C2SP tree; what an event's commitment is made of |
 //! | `registry` | keeps the log over all logs up to date |
 //! | `erasures` | cases of erasure, from asking to done |
@@ -63,12 +65,14 @@ mod scrub;
 mod search;
 mod searching;
 mod server;
+mod session;
 mod standalone;
 mod summary;
 mod system;
 mod tenants;
 mod tls;
 mod view;
+mod viewer;
 mod viewer_tokens;
 mod witnesses;
 
@@ -86,7 +90,10 @@ pub use registry::REGISTER_EVERY;
 pub use scrub::{SCRUB_EVERY, SCRUB_RECORDS_PER_SECOND, Scrubbing};
 pub use searching::{EXPORTS_MAX, SEARCH_US_MAX, SEARCHES_WAITING_MAX};
 pub use server::{Handle, Server};
+pub use session::SESSION_MAX;
+pub use session::link::SIGN_IN_LINK_MAX;
 pub use standalone::{Door, Standalone};
 pub use system::{SystemClock, SystemEntropy};
 pub use tls::{TlsError, TlsFiles};
+pub use viewer::Viewer;
 pub use witnesses::{WITNESS_ANSWER_MAX, WITNESS_ASKED_EVERY, WitnessAddress, Witnessing};

@@ -16,6 +16,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         (name = "dialects", description = "Vendors' APIs, for clients that were written for them; affiliated with none"),
         (name = "prove", description = "Checkpoints and proofs"),
         (name = "control", description = "Tenants and keys"),
+        (name = "viewer", description = "The page for people, and signing in to it"),
         (name = "operate", description = "Health and metrics"),
     )
 )]
@@ -28,7 +29,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("annals_…")
-        .description(Some("An API key; the scopes named at a route are what the key needs."))
+        .description(Some("An API key; the scopes named at a route are what the key needs. The cookie of `POST /v1/session` stands for the key it was made with."))
         .build();
     document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(scheme));
     document

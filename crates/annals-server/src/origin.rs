@@ -24,21 +24,28 @@ impl Origin {
     /// Scheme and host, such as `https://annals.example.com`; empty where the request does not name a host, which leaves links
     /// relative. Headers that proxies set are believed of a proxy alone.
     pub(crate) fn text(self, uri: &Uri, headers: &HeaderMap) -> String {
-        let forwarded = |name, header| {
-            let told = || first(headers, header).or_else(|| forwarded(headers, name));
-            self.behind_proxy.then(told).flatten()
-        };
-        let host = forwarded("host", "x-forwarded-host")
+        let host = self
+            .forwarded(headers, "host", "x-forwarded-host")
             .or_else(|| uri.authority().map(|authority| authority.as_str().to_owned()))
             .or_else(|| first(headers, header::HOST.as_str()))
             .filter(|host| is_host(host));
-        let scheme = match forwarded("proto", "x-forwarded-proto") {
-            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
-            // Keys do not travel in clear to a proxy that says nothing.
-            _ if self.tls || self.behind_proxy => "https",
-            _ => "http",
-        };
+        let scheme = if self.is_https(headers) { "https" } else { "http" };
         host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
+    }
+
+    /// Whether the client came over HTTPS.
+    pub(crate) fn is_https(self, headers: &HeaderMap) -> bool {
+        match self.forwarded(headers, "proto", "x-forwarded-proto") {
+            Some(scheme) if scheme.eq_ignore_ascii_case("http") => false,
+            // Keys do not travel in clear to a proxy that says nothing.
+            _ => self.tls || self.behind_proxy,
+        }
+    }
+
+    /// What the proxy, if there is one, says of how the client came.
+    fn forwarded(self, headers: &HeaderMap, name: &str, header: &str) -> Option<String> {
+        let told = || first(headers, header).or_else(|| forwarded(headers, name));
+        self.behind_proxy.then(told).flatten()
     }
 }
 

@@ -108,8 +108,8 @@ fn kept(asked: &HeaderMap, kind: &'static str, keeping: &'static str, body: Vec<
     let headers: [(HeaderName, HeaderValue); 3] = [
         (header::ETAG, HeaderValue::from_str(&tag).expect("hexadecimal digits in quotes")),
         (header::CACHE_CONTROL, HeaderValue::from_static(keeping)),
-        // The same address is another tenant's with another key.
-        (header::VARY, HeaderValue::from_static("authorization")),
+        // The same address is another tenant's with another key or session.
+        (header::VARY, HeaderValue::from_static("authorization, cookie")),
     ];
     if has_it {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -118,7 +118,7 @@ fn kept(asked: &HeaderMap, kind: &'static str, keeping: &'static str, body: Vec<
 }
 
 /// Whether a list of tags, as `If-None-Match` has it, names this one, or all.
-fn names(tags: &HeaderValue, tag: &str) -> bool {
+pub(crate) fn names(tags: &HeaderValue, tag: &str) -> bool {
     let mut tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
     tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }

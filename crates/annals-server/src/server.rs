@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use annals_ledger::Ledger;
+use annals_ledger::{KeyId, Ledger};
 use tokio::net::TcpListener;
 
 use crate::app::{App, Settings, Stage, router};
@@ -12,6 +12,7 @@ use crate::listen::{Connections, Listening};
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::registry::Registrar;
+use crate::session::Who;
 use crate::tls::{Tls, TlsError};
 
 /// A server that is ready to take connections.
@@ -40,6 +41,14 @@ impl Server {
         let app = App::new(ledger, metrics.clone(), settings, Origin::of(&listening));
         let connections = Connections::new(router(app.clone()), metrics, tls, listening);
         Ok(Self { app, connections })
+    }
+
+    /// Path and query of a link that signs a browser in to the viewer with the key of this name, once, within
+    /// [`SIGN_IN_LINK_MAX`](crate::SIGN_IN_LINK_MAX). None without a viewer.
+    #[must_use]
+    pub fn sign_in_link(&self, key: &KeyId) -> Option<String> {
+        let _viewer = self.app.settings.viewer.as_ref()?;
+        self.app.sign_in_link(Who::Key(key.clone()), None).ok().map(|(link, _)| link)
     }
 
     /// What can be asked of it while it runs.

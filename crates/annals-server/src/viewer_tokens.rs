@@ -359,7 +359,7 @@ impl<'a> ViewerToken<'a> {
         let caller = match self.caller(app) {
             Ok(caller) => caller,
             Err(problem) => {
-                app.access.unknown_key(&call);
+                app.access.unknown(&call, &problem);
                 return Err(problem);
             }
         };
@@ -400,6 +400,7 @@ impl<'a> ViewerToken<'a> {
             scopes: scopes.map(|(scope, _)| scope).collect(),
             dialects: Vec::new(),
             view: Some(Arc::new(view)),
+            session: None,
         })
     }
 

@@ -24,4 +24,5 @@ pub(crate) mod tail;
 pub(crate) mod tenant;
 pub(crate) mod verify;
 pub(crate) mod verify_page;
+pub(crate) mod viewer;
 pub(crate) mod witness;

@@ -5,6 +5,7 @@
 
 mod file;
 pub(crate) mod quantity;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -130,6 +131,12 @@ const OWN: &[Setting] = &[
         default: Some("false"),
         example: "false",
         about: "Refuse reads whose access record cannot be written, instead of recording the gap later.",
+    },
+    Setting {
+        key: "viewer.session",
+        default: Some("12h"),
+        example: "\"12h\"",
+        about: "How long who signed in to the viewer stays signed in, 5m to 30d. A session ends with its key, too.",
     },
     Setting {
         key: "limits.event",
@@ -297,6 +304,8 @@ pub(crate) struct Config {
     /// How many keys must approve a case of erasure.
     pub(crate) erasure_approvals: u32,
     pub(crate) scrubbing: Option<annals_server::Scrubbing>,
+    /// How long a session of the viewer lasts.
+    pub(crate) session_max: Duration,
 }
 
 /// Where certificate and key are.
@@ -461,6 +470,7 @@ impl Config {
             register_every: values.register_every()?,
             erasure_approvals: values.erasure_approvals()?,
             scrubbing: values.scrubbing()?,
+            session_max: values.session_max()?,
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
             let failure =

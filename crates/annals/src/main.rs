@@ -9,6 +9,7 @@
 //! | `key_file` | the file with the key that signs |
 //! | `standing` | what `witness` and `signer` share: a folder with a key and a memory, a door |
 //! | `verify` | checking logs |
+//! | `viewer` | the page for people that the server shows |
 //! | `api`, `client` | asking a server, sending to one |
 //! | `exit`, `output` | how a command ends, and what it says |
 //! | `show` | texts, instants, tables and events as people see them |
@@ -32,6 +33,7 @@ mod signer;
 mod standing;
 mod tls;
 mod verify;
+mod viewer;
 
 use std::process::ExitCode;
 
@@ -80,6 +82,7 @@ enum Command {
     Send(commands::send::Args),
     Verify(commands::verify::Args),
     VerifyPage(commands::verify_page::Args),
+    Viewer(commands::viewer::Args),
     Publish(commands::publish::Args),
     Witness(commands::witness::Args),
     Signer(commands::signer::Args),
@@ -164,6 +167,7 @@ fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
             Command::Send(args) => commands::send::run(&args, output).await,
             Command::Verify(args) => commands::verify::run(&args, output).await,
             Command::VerifyPage(args) => commands::verify_page::run(&args, output),
+            Command::Viewer(args) => commands::viewer::run(&args, output).await,
             Command::Publish(args) => commands::publish::run(&args, output).await,
             Command::Witness(args) => commands::witness::run(&args, output).await,
             Command::Signer(args) => commands::signer::run(&args, output).await,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use annals_ledger::{KeySecret, Ledger, Opened};
+use annals_ledger::{KeyId, KeySecret, Ledger, Opened};
 use annals_server::{Handle, Limits, Listening, Metrics, Server, Settings, TlsFiles, VerifyPage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +17,7 @@ use crate::data_folder::{DataFolder, LedgerOptions};
 use crate::exit::{Exit, Failure};
 use crate::tls;
 use crate::verify::page::page;
+use crate::viewer::viewer;
 
 /// A server that is bound and has its ledger open, but takes no connections yet.
 pub(crate) struct Running {
@@ -32,6 +33,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Where the viewer is, if there is one; with a live key, a link that signs in with it once.
+    pub(crate) fn viewer_url(&self, key: Option<&KeyId>) -> Option<String> {
+        let _viewer = viewer()?;
+        let link = key.and_then(|key| self.server.sign_in_link(key));
+        Some(format!("{}{}", self.url, link.as_deref().unwrap_or("/viewer")))
+    }
+
     /// Binds, takes the folder, opens the ledger.
     ///
     /// # Errors
@@ -148,6 +156,8 @@ fn settings(config: &Config) -> Settings {
         erasure_approvals: config.erasure_approvals,
         scrubbing: config.scrubbing,
         verify_page: page().and_then(VerifyPage::new),
+        viewer: viewer(),
+        session_max: config.session_max,
     }
 }
 

@@ -56,7 +56,7 @@ impl FromRequestParts<Arc<App>> for VendorCall {
         let caller = match auth::authenticate_with(app, &parts.headers, shown.as_deref()) {
             Ok(caller) => caller,
             Err(problem) => {
-                app.access.unknown_key(&call);
+                app.access.unknown(&call, &problem);
                 return Err(problem);
             }
         };

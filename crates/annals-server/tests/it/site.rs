@@ -103,12 +103,23 @@ impl Store {
     }
 }
 
+/// A viewer; `viewer.js` stands beside what it is when compressed, as far as anybody here looks.
+pub(crate) const VIEWER: &[(&str, &[u8])] = &[
+    ("index.html", b"<!doctype html><script type=\"module\" src=\"/viewer/assets/viewer.js\"></script>"),
+    ("viewer.js", b"console.log(1)"),
+    ("viewer.js.gz", b"compressed"),
+    ("viewer.css", b"body{}"),
+    ("chunk-2YK6QR3A.js", b"export{}"),
+    ("annals-log.js", b"import './chunk-2YK6QR3A.js'"),
+];
+
 /// Settings of a server, unless a test says otherwise.
 pub(crate) fn settings() -> Settings {
     let page = b"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-AA=='\">";
     Settings {
         version: "1.2.3".to_owned(),
         verify_page: annals_server::VerifyPage::new(page),
+        viewer: annals_server::Viewer::new(VIEWER),
         ..Settings::default()
     }
 }

@@ -29,6 +29,8 @@ enum For {
     Own(&'static str),
     /// A platform key with the scope.
     Platform(&'static str),
+    /// Any key, which learns of itself.
+    Each,
 }
 
 /// One request of the table.
@@ -121,6 +123,12 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("DELETE /v1/keys/{id}", Row { path: "key_none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/clock/confirm", row(For::Platform("admin"), 200)),
         ("GET /v1/status", row(For::Platform("read"), 200)),
+        ("POST /v1/session", Row { body: r#"{"key":"annals_x"}"#, ..row(For::All, 401) }),
+        ("GET /v1/session", row(For::Each, 200)),
+        ("DELETE /v1/session", row(For::All, 204)),
+        ("POST /v1/session/links", row(For::Each, 201)),
+        ("GET /viewer/{path}", Row { path: "actor", ..row(For::All, 200) }),
+        ("GET /viewer/assets/{file}", Row { path: "viewer.js", ..row(For::All, 200) }),
     ]);
     for open in [
         "/healthz",
@@ -132,6 +140,9 @@ fn table() -> BTreeMap<&'static str, Row> {
         "/docs/page.js",
         "/docs/page.css",
         "/verify",
+        "/v1/session/ways",
+        "/viewer",
+        "/viewer/",
     ] {
         let name: &'static str = format!("GET {open}").leak();
         table.insert(name, row(For::All, 200));
@@ -164,6 +175,7 @@ impl For {
             Self::Tenant(scope, unnamed) => (scope, unnamed),
             Self::Vendor(_) | Self::Account(_) => ("read", 403),
             Self::Own(scope) | Self::Platform(scope) => (scope, good),
+            Self::Each => return if key.whose == Whose::Nobody { 401 } else { good },
         };
         let by_dialect =
             matches!(self, Self::Vendor(vendor) | Self::Account(vendor) if key.dialect == Some(vendor));
@@ -278,6 +290,7 @@ async fn no_route_tells_a_key_of_another_tenant() {
                     named.iter().flat_map(|tenant| forms.iter().map(move |form| (tenant, form)))
                 {
                     let filled = path.replace("{id}", row.path).replace("{path}", row.path);
+                    let filled = filled.replace("{file}", row.path);
                     let filled = filled.replace("{account_id}", tenant.unwrap_or_default());
                     let tenant_is = tenant
                         .filter(|_| takes_tenant)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use annals_event::Timestamp;
-use annals_ledger::{Author, Control, KeyRecord, Ledger, Scope};
+use annals_ledger::{Author, Control, KeyId, KeyRecord, Ledger, Scope};
 
 use super::serve::{FirstLine, key};
 use crate::config::SettingFlags;
@@ -76,8 +76,11 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
             return Ok(code);
         }
     };
+    let operator = operator(&running.ledger);
     let first = FirstLine {
         url: running.url.clone(),
+        viewer: running.viewer_url(operator.as_ref()),
+        signs_in: operator.is_some(),
         operator_key: key(&running),
         tenants: keys.clone().unwrap_or_default(),
     };
@@ -141,6 +144,15 @@ async fn prepare(ledger: &Ledger, new: bool, events: u64, output: Output) -> Res
         keys.push((tenant.to_owned(), secret.reveal().to_owned()));
     }
     Ok(Some(keys))
+}
+
+/// The operator key's name: whoever can run a demo on a folder may look around in it.
+fn operator(ledger: &Ledger) -> Option<KeyId> {
+    let now = ledger.clock().now();
+    let keys = ledger.keys();
+    let keys = keys.read().expect("no holder of this lock panics");
+    let operator = keys.iter().find(|key| key.operator && keys.live(&key.id, now).is_some());
+    operator.map(|key| key.id.clone())
 }
 
 fn keys_are_made(ledger: &Ledger) -> bool {

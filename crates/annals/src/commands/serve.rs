@@ -9,6 +9,7 @@ use crate::diagnostics;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::running::Running;
+use crate::viewer::ABSENT;
 
 /// Run the server
 ///
@@ -33,7 +34,14 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<ExitCode, Failure
     let config = args.settings.config()?;
     diagnostics::start()?;
     let running = Running::open(&config).await?;
-    let first = FirstLine { url: running.url.clone(), operator_key: key(&running), tenants: Vec::new() };
+    let operator = running.operator_key.as_ref().map(|secret| secret.hash().key_id());
+    let first = FirstLine {
+        url: running.url.clone(),
+        viewer: running.viewer_url(operator.as_ref()),
+        signs_in: operator.is_some(),
+        operator_key: key(&running),
+        tenants: Vec::new(),
+    };
     running
         .serve(async |_| {
             first.print(&config, output)?;
@@ -52,6 +60,10 @@ pub(super) fn key(running: &Running) -> Option<String> {
 /// What is said once the server is ready.
 pub(super) struct FirstLine {
     pub(super) url: String,
+    /// The viewer's address, if there is one.
+    pub(super) viewer: Option<String>,
+    /// Whether that signs in, once.
+    pub(super) signs_in: bool,
     pub(super) operator_key: Option<String>,
     /// Ids and keys.
     pub(super) tenants: Vec<(String, String)>,
@@ -65,6 +77,11 @@ impl FirstLine {
         let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
         output.text(&format!("listening on   {}", self.url))?;
         output.text(&format!("data folder    {}", data.display()))?;
+        let once = if self.signs_in { "  (once, within 10 minutes)" } else { "" };
+        match &self.viewer {
+            Some(viewer) => output.text(&format!("viewer         {viewer}{once}"))?,
+            None => output.text(&format!("viewer         none: {ABSENT}"))?,
+        }
         if let Some(key) = &self.operator_key {
             output.text(&format!("operator key   {key}"))?;
             output.text("               keep it: it is shown this once; `annals key reset` replaces it")?;
@@ -73,7 +90,7 @@ impl FirstLine {
     }
 
     fn to_json(&self) -> Value {
-        let mut line = json!({"url": self.url, "viewer_url": null});
+        let mut line = json!({"url": self.url, "viewer_url": self.viewer});
         if let Some(key) = &self.operator_key {
             line["operator_key"] = json!(key);
         }

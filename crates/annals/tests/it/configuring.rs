@@ -33,6 +33,7 @@ fn settings_are_shown_with_where_they_come_from() {
         # log.name is not set
         tenants.create = "on-write"  # default
         access.strict = "true"  # annals.toml:3:10
+        viewer.session = "12h"  # default
         dialects.bigpanda.time = "occurred"  # default
         dialects.bigpanda.envelope = "data"  # default
         # dialects.bigpanda.depth is not set

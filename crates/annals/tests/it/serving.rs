@@ -12,10 +12,7 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
     let world = World::new();
     let server = world.serve(&[]);
     let key = server.operator_key();
-    assert!(
-        server.first_line["viewer_url"].is_null()
-            && server.first_line["tenants"].as_array().unwrap().is_empty()
-    );
+    assert_eq!(server.first_line["tenants"], serde_json::json!([]));
     server.post(&key, 0, 3).await;
     server.stop();
 
@@ -30,6 +27,43 @@ async fn the_first_start_prints_the_operator_key_and_the_second_does_not() {
 
     assert_eq!((mode("data"), mode("data/signing.key")), (0o700, 0o600));
     assert!(!world.path("data/control.sock").exists(), "a stopped server leaves no socket");
+}
+
+#[tokio::test]
+async fn the_first_starts_link_signs_in_once_and_the_command_makes_more() {
+    let world = World::new();
+    let server = world.serve(&[]);
+    let Some(link) = server.first_line["viewer_url"].as_str() else {
+        let (status, page) = server.get("/viewer", "").await;
+        assert_eq!((status, &page["code"]), (404, &"route_unknown".into()), "it goes without, and says so");
+        return;
+    };
+    let client = reqwest::Client::new();
+    let sign_in = async |link: &str| {
+        assert!(link.starts_with(&format!("{}/viewer/sign-in?ticket=", server.url())), "{link}");
+        assert!(client.get(link).send().await.unwrap().text().await.unwrap().contains("<html"), "{link}");
+        let body = serde_json::json!({"ticket": link.split_once("ticket=").unwrap().1}).to_string();
+        let answer = client.post(format!("{}/v1/session", server.url())).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, session) = sign_in(link).await;
+    assert!(status == 200 && session.contains("\"admin\""), "{session}");
+    assert_eq!(sign_in(link).await.0, 401);
+    let made =
+        world.run(&["viewer", "--json", "--url", server.url(), "--key", &server.operator_key()]).result();
+    assert_eq!(sign_in(made["url"].as_str().unwrap()).await.0, 200);
+    let text = world.run(&["viewer", "--url", server.url(), "--key", &server.operator_key()]).stdout;
+    assert_eq!(sign_in(text.trim()).await.0, 200);
+    let (url, key) = (server.url().to_owned(), server.operator_key());
+    server.stop();
+    let server = world.serve(&[]);
+    assert_eq!(
+        server.first_line["viewer_url"],
+        format!("{}/viewer", server.url()),
+        "there is no key to sign in with"
+    );
+    server.stop();
+    assert_eq!(world.run(&["viewer", "--url", &url, "--key", &key]).code, Some(7));
 }
 
 #[tokio::test]
@@ -97,11 +131,25 @@ fn people_are_told_where_what_and_how() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    // Whether there is a viewer depends on the machine that annals was built on.
+    let (before, rest) = said.stdout.split_once("\nviewer         ").unwrap();
+    let (viewer, after) = rest.split_once("\noperator key").unwrap();
+    let has_one = viewer.starts_with("http") && viewer.contains("/viewer/sign-in?ticket=");
+    assert!(
+        viewer.ends_with(if has_one {
+            "  (once, within 10 minutes)"
+        } else {
+            "Node 20 or newer on the PATH"
+        }),
+        "{viewer}"
+    );
+    said.stdout = format!("{before}\nviewer         [VIEWER]\noperator key{after}");
     expect![[r#"
         exit 0
         --- stdout
         listening on   http://127.0.0.1:[NUMBER]
         data folder    [WORLD]/data
+        viewer         [VIEWER]
         operator key   [KEY]
                        keep it: it is shown this once; `annals key reset` replaces it
 

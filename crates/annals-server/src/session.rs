@@ -1,0 +1,184 @@
+//! Sessions: who signed in to the viewer asks by a cookie what their key would ask by a header.
+//!
+//! A session is a ticket that the browser carries. It names the key, or whom an identity provider vouched for, and is looked at anew with
+//! each request: once the key ends, or no role of the configuration fits any more, so does the session. What the server remembers of
+//! sessions is only which were signed out of, and links that wait to be used.
+
+pub(crate) mod link;
+mod origin;
+pub(crate) mod routes;
+mod spent;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use annals_event::Timestamp;
+use annals_ledger::KeyId;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::{Code, Problem};
+use link::Links;
+use spent::Spent;
+
+/// How long a session lasts when nobody says otherwise.
+pub const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// Sessions that were signed out of and would last yet; further ones only leave the browser.
+const ENDED_MAX: usize = 10_000;
+
+/// The cookie over HTTPS; browsers take one of this name only from the host itself and only over HTTPS.
+const COOKIE_HTTPS: &str = "__Host-annals_session";
+/// The cookie over HTTP, which is on this machine or between it and a proxy.
+const COOKIE_HTTP: &str = "annals_session";
+
+/// What sessions' tickets are for.
+const PURPOSE: &str = "session";
+
+/// A session, as its ticket has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Session {
+    /// Tells it from all others.
+    pub(crate) id: String,
+    /// Who signed in.
+    pub(crate) who: Who,
+    /// From this instant on it is none, µs since 1970.
+    pub(crate) ends_at_us: i64,
+}
+
+/// Who signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Who {
+    /// Who has a key.
+    Key(KeyId),
+}
+
+/// What the server knows of sessions.
+pub(crate) struct Sessions {
+    life_us: i64,
+    links: Mutex<Links>,
+    ended: Mutex<Spent>,
+}
+
+impl Sessions {
+    pub(crate) fn new(life: Duration) -> Self {
+        Self {
+            life_us: i64::try_from(life.as_micros()).unwrap_or(i64::MAX),
+            links: Mutex::default(),
+            ended: Mutex::new(Spent::new(ENDED_MAX)),
+        }
+    }
+}
+
+/// A text that nobody can guess.
+fn random() -> Result<String, Problem> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "no random bytes for a session");
+        Problem::new(Code::Bug, "the system gives no random bytes")
+    })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl App {
+    /// A session of this one, that ends at this instant at the latest.
+    pub(crate) fn new_session(&self, who: Who, until_us: Option<i64>) -> Result<Session, Problem> {
+        let ends_at_us = self.ledger.clock().now().as_micros().saturating_add(self.sessions.life_us);
+        let ends_at_us = until_us.map_or(ends_at_us, |until_us| ends_at_us.min(until_us));
+        Ok(Session { id: random()?, who, ends_at_us })
+    }
+
+    /// The session that a request shows: none where it shows no cookie.
+    ///
+    /// # Errors
+    ///
+    /// The cookie is no session of this ledger, or one that has ended.
+    pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+        let Some(text) = cookie(headers, self.cookie_name(headers)) else { return Ok(None) };
+        let content = self.ledger.read_ticket(PURPOSE, text);
+        let session: Option<Session> = content.and_then(|content| serde_json::from_slice(&content).ok());
+        let session = session.filter(|session| self.is_in_time(session));
+        let ended = || Problem::new(Code::Unauthenticated, "the session has ended; sign in again");
+        session.map(Some).ok_or_else(ended)
+    }
+
+    /// Whether a session has not ended by itself.
+    pub(crate) fn is_in_time(&self, session: &Session) -> bool {
+        let ended = self.sessions.ended.lock().expect("no holder of this lock panics");
+        self.ledger.clock().now().as_micros() < session.ends_at_us && !ended.has(&session.id)
+    }
+
+    /// The caller that a request's session is of; none where it shows no session.
+    ///
+    /// # Errors
+    ///
+    /// The session or what it stands on has ended, or a page of elsewhere sends the request.
+    pub(crate) fn session_caller(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
+        let Some(session) = self.session(&parts.headers)? else { return Ok(None) };
+        origin::check_change(self, parts)?;
+        self.caller_of(session).map(Some)
+    }
+
+    /// Who a session is of, as of now.
+    pub(crate) fn caller_of(&self, session: Session) -> Result<Caller, Problem> {
+        let caller = match &session.who {
+            Who::Key(id) => {
+                let keys = self.ledger.keys();
+                let keys = keys.read().expect("no holder of this lock panics");
+                keys.live(id, self.ledger.clock().now()).map(Caller::of).ok_or_else(|| {
+                    Problem::new(Code::Unauthenticated, "the key behind the session has ended; sign in again")
+                })?
+            }
+        };
+        Ok(Caller { session: Some(Arc::new(session)), ..caller })
+    }
+
+    /// Takes a session of nobody any more.
+    fn end_session(&self, session: &Session) {
+        let now_us = self.ledger.clock().now().as_micros();
+        let mut ended = self.sessions.ended.lock().expect("no holder of this lock panics");
+        if !ended.add(&session.id, session.ends_at_us, now_us) {
+            tracing::warn!(
+                "too many sessions were signed out of to remember all; one of them ends with its time"
+            );
+        }
+    }
+
+    /// The header that gives a session to a browser.
+    fn session_cookie(&self, session: &Session, headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+        let content = serde_json::to_vec(session).expect("texts and numbers serialise");
+        let too_long = || Problem::new(Code::Bug, "the session does not fit into a cookie");
+        let ticket = self.ledger.write_ticket(PURPOSE, &content).ok_or_else(too_long)?;
+        let left_us = session.ends_at_us.saturating_sub(self.ledger.clock().now().as_micros());
+        Ok(self.cookie(headers, self.cookie_name(headers), &ticket, "/", left_us))
+    }
+
+    /// A cookie that scripts cannot read and that other sites' requests do not carry, for a time; it is gone at once when that is none.
+    fn cookie(&self, headers: &HeaderMap, name: &str, value: &str, path: &str, left_us: i64) -> HeaderValue {
+        let secure = if self.origin.is_https(headers) { "; Secure" } else { "" };
+        let seconds = left_us.max(0) / 1_000_000;
+        let text = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        HeaderValue::try_from(text).expect("base64 and names of our own")
+    }
+
+    fn cookie_name(&self, headers: &HeaderMap) -> &'static str {
+        if self.origin.is_https(headers) { COOKIE_HTTPS } else { COOKIE_HTTP }
+    }
+}
+
+/// The value of a request's cookie.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// An instant as answers have it.
+fn instant(at_us: i64) -> Option<String> {
+    Timestamp::from_micros(at_us).map(|at| at.to_string())
+}

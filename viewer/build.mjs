@@ -1,0 +1,83 @@
+// Builds the viewer: `node build.mjs --out DIR [--watch]`. Writes flat files that the program embeds, each text also pressed.
+//
+// `index.html`, `viewer.js` and `viewer.css` are the built-in viewer; `annals-log.js` is the element that products embed.
+
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { constants, gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Longest that what a page loads may be, pressed: a phone on a slow line waits for it. */
+const PRESSED_BYTES_MAX = 150 * 1024;
+
+const options = {
+  absWorkingDir: here,
+  entryPoints: { viewer: "src/app.ts", "annals-log": "src/embed.ts" },
+  bundle: true,
+  format: "esm",
+  target: ["chrome123", "firefox120", "safari17.5"],
+  minify: true,
+  legalComments: "none",
+  loader: { ".css": "text" },
+  define: { "process.env.NODE_ENV": '"production"' },
+  logLevel: "warning",
+};
+
+const args = process.argv.slice(2);
+const out = args[args.indexOf("--out") + 1];
+if (!args.includes("--out") || !out) {
+  console.error("usage: node build.mjs --out DIR [--watch]");
+  process.exit(2);
+}
+
+if (args.includes("--watch")) {
+  const finish = { name: "finish", setup: (build) => build.onEnd(() => copyStatic()) };
+  const context = await esbuild.context({ ...options, outdir: out, minify: false, sourcemap: "inline", plugins: [finish] });
+  await context.watch();
+} else {
+  rmSync(out, { recursive: true, force: true });
+  await esbuild.build({ ...options, outdir: out });
+  copyStatic();
+  press();
+}
+
+/** Copies what is used as it stands, with the licences of what was built in. */
+function copyStatic() {
+  mkdirSync(out, { recursive: true });
+  for (const name of readdirSync(join(here, "static"))) {
+    writeFileSync(join(out, name), readFileSync(join(here, "static", name)));
+  }
+  writeFileSync(join(out, "licences.txt"), licences());
+}
+
+/** The licences of the libraries that the built files hold. */
+function licences() {
+  const named = Object.keys(JSON.parse(readFileSync(join(here, "package.json"), "utf8")).dependencies);
+  const used = named.filter((name) => name !== "esbuild");
+  const of = (name) => {
+    const folder = join(here, "node_modules", name);
+    const file = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+    const about = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const text = file ? readFileSync(join(folder, file), "utf8") : `Licence: ${about.license}`;
+    return `${name} ${about.version}\n\n${text.trim()}\n`;
+  };
+  const all = [...used, "lit-html", "lit-element", "@lit/reactive-element"];
+  return all.map(of).join(`\n${"-".repeat(72)}\n\n`);
+}
+
+/** Writes each file pressed beside it, and refuses a page that has grown too large. */
+function press() {
+  let page = 0;
+  for (const name of readdirSync(out)) {
+    const pressed = gzipSync(readFileSync(join(out, name)), { level: constants.Z_BEST_COMPRESSION });
+    writeFileSync(join(out, `${name}.gz`), pressed);
+    if (name.startsWith("viewer.") || name === "index.html") page += pressed.length;
+  }
+  if (page > PRESSED_BYTES_MAX) {
+    console.error(`the viewer has ${page} bytes pressed, more than ${PRESSED_BYTES_MAX}`);
+    process.exit(1);
+  }
+}

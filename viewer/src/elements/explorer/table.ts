@@ -1,0 +1,326 @@
+/** The events found, one a row, through millions of them. */
+
+import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "@tanstack/virtual-core";
+import { LitElement, type PropertyValues, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
+import { type AuditEvent, occurredAt, operationOf } from "../../api/types.js";
+import type { Rows } from "../../explorer/rows.js";
+import { explorer, resultName } from "../../text/explorer.js";
+import { base } from "../../theme.js";
+import { instant } from "../../view/time.js";
+import { type Viewer, Watch } from "../../viewer.js";
+import "../value.js";
+import { Window } from "./scroll.js";
+
+const ROW_PX = 36;
+const CARD_PX = 60;
+
+/** Narrower than so, an event is a card of two lines. */
+const CARD_BELOW_PX = 620;
+
+/**
+ * `<annals-table .viewer .rows .fresh .version>`: `fresh` stand above the rows, newest first; `version` tells that something changed. Fires `pick`
+ * with an event that was opened.
+ */
+@customElement("annals-table")
+export class TableElement extends LitElement {
+  @property({ attribute: false }) viewer!: Viewer;
+  @property({ attribute: false }) rows: Rows | null = null;
+  @property({ attribute: false }) fresh: readonly AuditEvent[] = [];
+  @property({ attribute: false }) version = 0;
+  @property({ type: Boolean }) busy = false;
+  @state() private active = -1;
+  @state() private cards = false;
+  protected readonly watch = new Watch(this);
+  readonly #window = new Window();
+  #virtual: Virtualizer<HTMLElement, HTMLElement> | null = null;
+  #unmount: (() => void) | null = null;
+  #sized: ResizeObserver | null = null;
+  #known: Rows | null = null;
+  #freshBefore = 0;
+
+  static override styles = [
+    base,
+    css`
+      :host { display: flex; flex-direction: column; min-height: 0; min-width: 0; height: 100%; }
+      .scroller { flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; contain: strict; outline-offset: -2px; scrollbar-gutter: stable; }
+      .all { position: relative; width: 100%; }
+      .row {
+        position: absolute; inset-inline: 0; top: 0; display: grid; align-items: center; gap: 12px; padding: 0 12px; cursor: pointer; border-bottom: 1px solid var(--line);
+        grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; height: ${ROW_PX}px; font-size: 13px;
+      }
+      .row.tenants { grid-template-columns: 146px minmax(80px, 0.8fr) minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; }
+      .row > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding-inline-start: 3px; }
+      .row annals-value { white-space: nowrap; }
+      .row:hover { background: var(--ground-2); }
+      .row.active { box-shadow: inset 3px 0 0 var(--accent); background: var(--ground-2); }
+      .row.open { background: var(--accent-ground); }
+      .head { position: static; height: 30px; font-size: 12px; color: var(--text-2); cursor: default; border-bottom: 1px solid var(--line); background: var(--ground); padding-inline-end: 26px; }
+      .head:hover { background: var(--ground); }
+      .head button { border: 0; background: none; min-height: 26px; padding: 0; color: inherit; }
+      .time { font-variant-numeric: tabular-nums; color: var(--text-2); }
+      .badge { display: inline-block; padding: 0 7px; border-radius: 99px; font-size: 12px; line-height: 20px; width: fit-content; max-width: 100%; }
+      .success { color: var(--good); } .failure { color: var(--bad); background: var(--bad-ground); } .denied { color: var(--warn); background: var(--warn-ground); }
+      .unknown { color: var(--text-2); }
+      .delete { color: var(--bad); }
+      .targets { display: flex; gap: 5px; }
+      .targets > .quiet { flex: none; max-width: 45%; }
+      .skeleton { height: 12px; border-radius: 4px; background: var(--ground-3); width: 70%; }
+      .busy { opacity: 0.55; transition: opacity 0.2s 0.15s; }
+      .cards .row { height: ${CARD_PX}px; grid-template-columns: 1fr auto; grid-template-rows: 1fr 1fr; gap: 0 8px; padding: 6px 10px; }
+      .cards .who { grid-row: 1; grid-column: 1; display: flex; gap: 6px; }
+      .cards .time { grid-row: 1; grid-column: 2; font-size: 12px; }
+      .cards .targets { grid-row: 2; grid-column: 1; }
+      .cards .row > :last-child { grid-row: 2; grid-column: 2; justify-self: end; }
+      .new { animation: new 2.4s ease-out; }
+      @keyframes new { from { background: var(--good-ground); } }
+      @media (forced-colors: active) { .row.open, .row.active { outline: 2px solid Highlight; outline-offset: -2px; } }
+    `,
+  ];
+
+  get #count(): number {
+    return this.fresh.length + (this.rows?.total ?? 0);
+  }
+
+  get #rowPx(): number {
+    return this.cards ? CARD_PX : ROW_PX;
+  }
+
+  /** The event at a place, fresh ones first. */
+  at(index: number): AuditEvent | null {
+    return index < this.fresh.length ? (this.fresh[index] ?? null) : (this.rows?.at(index - this.fresh.length) ?? null);
+  }
+
+  /** Where an event is, among those that are there; -1 for none. */
+  indexOf(id: string, tenant: string | null): number {
+    const fresh = this.fresh.findIndex((event) => event.id === id);
+    if (fresh >= 0) return fresh;
+    const at = this.rows?.indexOf(id, tenant) ?? -1;
+    return at < 0 ? -1 : at + this.fresh.length;
+  }
+
+  /** Goes to a row; opens it where asked. */
+  goTo(index: number, open = false): void {
+    if (this.#count === 0) return;
+    this.active = Math.max(0, Math.min(index, this.#count - 1));
+    const place = this.#window.bring(this.active);
+    this.#measure();
+    this.#virtual?.scrollToIndex(place, { align: "auto" });
+    if (open) this.#pick(this.active);
+  }
+
+  override focus(): void {
+    this.renderRoot.querySelector<HTMLElement>(".scroller")?.focus();
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (changed.has("rows") && this.rows !== this.#known) {
+      this.#known = this.rows;
+      this.active = -1;
+      this.#window.first = 0;
+      this.#freshBefore = this.fresh.length;
+    }
+    // Who reads on stays where he is while new ones come above.
+    const grown = this.fresh.length - this.#freshBefore;
+    this.#freshBefore = this.fresh.length;
+    if (grown > 0 && this.active >= 0) this.active += grown;
+    this.#window.resize(this.#count);
+    this.#measure();
+    if (grown > 0 && this.#virtual && (this.#virtual.scrollOffset ?? 0) > 2 * this.#rowPx) {
+      this.#virtual.scrollToOffset((this.#virtual.scrollOffset ?? 0) + grown * this.#rowPx);
+    }
+  }
+
+  #measure(): void {
+    if (!this.#virtual) return;
+    const { options } = this.#virtual;
+    const px = this.#rowPx;
+    if (options.count === this.#window.rows && options.estimateSize(0) === px) return;
+    const resized = options.estimateSize(0) !== px;
+    this.#virtual.setOptions({ ...options, count: this.#window.rows, estimateSize: () => px });
+    if (resized) this.#virtual.measure();
+  }
+
+  override firstUpdated(): void {
+    const scroller = this.renderRoot.querySelector<HTMLElement>(".scroller") as HTMLElement;
+    this.#virtual = new Virtualizer<HTMLElement, HTMLElement>({
+      count: this.#window.rows,
+      getScrollElement: () => scroller,
+      estimateSize: () => this.#rowPx,
+      overscan: 12,
+      observeElementRect,
+      observeElementOffset,
+      scrollToFn: elementScroll,
+      onChange: () => this.requestUpdate(),
+    });
+    this.#unmount = this.#virtual._didMount();
+    this.#virtual._willUpdate();
+    this.#sized = new ResizeObserver(([entry]) => {
+      this.cards = (entry?.contentRect.width ?? 1000) < CARD_BELOW_PX;
+    });
+    this.#sized.observe(this);
+    this.requestUpdate();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.hasUpdated) this.firstUpdated();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#unmount?.();
+    this.#sized?.disconnect();
+    this.#virtual = null;
+  }
+
+  override updated(): void {
+    this.#virtual?._willUpdate();
+    const items = this.#virtual?.getVirtualItems() ?? [];
+    const [first, last] = [items[0], items.at(-1)];
+    if (!first || !last || !this.rows) return;
+    const above = this.#window.first - this.fresh.length;
+    this.rows.want(above + first.index, above + last.index);
+  }
+
+  override render() {
+    const t = explorer(this.viewer.language);
+    const items = this.#virtual?.getVirtualItems() ?? [];
+    const height = this.#virtual?.getTotalSize() ?? 0;
+    const active = this.active >= 0 ? `row-${this.active}` : nothing;
+    return html`
+      ${this.cards ? nothing : this.#head()}
+      <div class="scroller ${this.cards ? "cards" : ""} ${this.busy ? "busy" : ""}" tabindex="0" role="grid" aria-label=${t.table} aria-rowcount=${this.rows?.open ? -1 : this.#count}
+        aria-activedescendant=${active} aria-busy=${this.busy} @keydown=${this.#key} @scroll=${this.#scroll}>
+        <div class="all" role="rowgroup" .style=${`height: ${height}px`}>
+          ${repeat(items, (item) => item.index + this.#window.first, (item) => this.#row(item.index + this.#window.first, item.start))}
+        </div>
+      </div>`;
+  }
+
+  get #tenants(): boolean {
+    return this.viewer.session !== null && this.viewer.session.tenant === null && this.viewer.view.tenant === null;
+  }
+
+  #head() {
+    const t = explorer(this.viewer.language);
+    const { order } = this.viewer.view;
+    return html`<div class="row head ${this.#tenants ? "tenants" : ""}">
+      <span><button title=${order === "desc" ? t.newest : t.oldest} @click=${() => this.viewer.patch({ order: order === "desc" ? "asc" : "desc", live: false })}>${t.time} ${order === "desc" ? "↓" : "↑"}</button></span>
+      ${this.#tenants ? html`<span>${t.tenant}</span>` : nothing}
+      <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span><span>${t.address}</span><span>${t.result}</span></div>`;
+  }
+
+  #row(index: number, top: number) {
+    const event = this.at(index);
+    const open = event !== null && this.viewer.view.event !== null && this.viewer.view.event === reference(this.viewer, event);
+    const classes = `row ${this.#tenants ? "tenants" : ""} ${index === this.active ? "active" : ""} ${open ? "open" : ""} ${index < this.fresh.length ? "new" : ""}`;
+    return html`<div id=${`row-${index}`} role="row" aria-rowindex=${index + 1} aria-selected=${open} class=${classes} .style=${`transform: translateY(${top}px)`} @click=${() => this.#clicked(index)}>
+      ${event ? (this.cards ? this.#card(event) : this.#cells(event)) : this.#waiting()}
+    </div>`;
+  }
+
+  #waiting() {
+    return Array.from({ length: this.cards ? 2 : 6 }, () => html`<span role="gridcell"><div class="skeleton"></div></span>`);
+  }
+
+  #cells(event: AuditEvent) {
+    return html`
+      <span role="gridcell" class="time">${instant(occurredAt(event), this.viewer.zone)}</span>
+      ${this.#tenants ? html`<span role="gridcell">${event.tenant}</span>` : nothing}
+      <span role="gridcell">${this.#actor(event)}</span>
+      <span role="gridcell" class=${operationOf(event) === "delete" ? "delete" : ""}>${this.#value("action", event.action)}</span>
+      <span role="gridcell" class="targets">${this.#target(event)}</span>
+      <span role="gridcell" class="quiet">${event.context?.ip === undefined ? nothing : this.#value("context.ip", event.context.ip)}</span>
+      <span role="gridcell">${this.#result(event)}</span>`;
+  }
+
+  #card(event: AuditEvent) {
+    return html`
+      <span role="gridcell" class="who">${this.#actor(event)} <span class="quiet cut" dir="auto">${event.action}</span></span>
+      <span role="gridcell" class="time">${instant(occurredAt(event), this.viewer.zone).slice(5, 16)}</span>
+      <span role="gridcell" class="targets">${this.#target(event)}</span>
+      <span role="gridcell">${this.#result(event)}</span>`;
+  }
+
+  #actor(event: AuditEvent) {
+    const { id, name, email, type } = event.actor;
+    if (id) return this.#value("actor.id", id, name ?? email ?? id);
+    return name ? this.#value("actor.name", name) : type ? this.#value("actor.type", type) : nothing;
+  }
+
+  #target(event: AuditEvent) {
+    const [target, ...more] = event.targets ?? [];
+    if (!target) return nothing;
+    const label = target.name ?? target.id ?? target.type ?? "";
+    return html`${target.type && target.id ? html`<span class="quiet cut" dir="auto">${target.type}</span>` : nothing}
+      ${target.id ? this.#value("targets.id", target.id, label, target.type ?? null) : html`<span class="cut" dir="auto">${label}</span>`}
+      ${more.length ? html`<span class="quiet">${explorer(this.viewer.language).moreTargets(more.length)}</span>` : nothing}`;
+  }
+
+  #result(event: AuditEvent) {
+    const result = event.outcome?.result;
+    return result ? html`<span class="badge ${result}">${resultName(result, this.viewer.language)}</span>` : nothing;
+  }
+
+  /** A value that the mouse can use; for the keyboard the values stand in the open event. */
+  #value(path: string, value: string, label = value, type: string | null = null) {
+    return html`<annals-value .viewer=${this.viewer} .path=${path} .value=${value} .label=${label} .type=${type} .reachable=${false}></annals-value>`;
+  }
+
+  #clicked(index: number): void {
+    this.active = index;
+    this.#pick(index);
+  }
+
+  #pick(index: number): void {
+    const event = this.at(index);
+    if (event) this.dispatchEvent(new CustomEvent("pick", { detail: event }));
+  }
+
+  readonly #scroll = (event: Event) => {
+    const scroller = event.target as HTMLElement;
+    const first = this.#window.first;
+    const to = this.#window.scrolled(scroller.scrollTop, scroller.clientHeight, this.#rowPx);
+    if (to !== null) scroller.scrollTop = to;
+    if (this.#window.first !== first) this.requestUpdate();
+  };
+
+  #key = (event: KeyboardEvent) => {
+    const page = Math.max(1, Math.floor((this.#virtual?.scrollRect?.height ?? 360) / this.#rowPx) - 1);
+    const to = {
+      ArrowDown: this.active + 1, j: this.active + 1, ArrowUp: this.active - 1, k: this.active - 1,
+      PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.#count - 1,
+    }[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (to !== undefined) {
+      event.preventDefault();
+      // With an event open, moving on opens the next.
+      this.goTo(Math.max(0, to), this.viewer.view.event !== null);
+    } else if ((event.key === "Enter" || event.key === " ") && this.active >= 0) {
+      event.preventDefault();
+      this.#pick(this.active);
+    }
+  };
+}
+
+/** How a view names an open event: its id, and over all tenants its tenant before it. */
+export function reference(viewer: Viewer, event: AuditEvent): string {
+  const all = viewer.view.tenant === null && viewer.session?.tenant === null && event.tenant !== undefined;
+  return all ? `${event.tenant}/${event.id}` : event.id;
+}
+
+/** The tenant and id of the event that a view has open. */
+export function referred(viewer: Viewer): { tenant: string | null; id: string } | null {
+  const { event, tenant } = viewer.view;
+  if (event === null) return null;
+  const slash = viewer.session?.tenant === null && tenant === null ? event.indexOf("/") : -1;
+  return slash < 0 ? { tenant, id: event } : { tenant: event.slice(0, slash), id: event.slice(slash + 1) };
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "annals-table": TableElement;
+  }
+}

@@ -1,0 +1,411 @@
+// What the reader's browser checks, against the known answers in `corpus/vectors`: `node --test tests/unit/`.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { source } from "./source.mjs";
+
+const p = await source("proof/bytes.ts", "proof/json.ts", "proof/merkle.ts", "proof/note.ts", "proof/commitment.ts", "proof/check.ts");
+
+const vectors = (name) => JSON.parse(readFileSync(new URL(`../../../corpus/vectors/${name}.json`, import.meta.url), "utf8"));
+const bytes = (text) => p.fromHex(text, null, "test");
+const refuses = (run, code) => assert.rejects(async () => run(), (error) => error instanceof p.Refused && (!code || error.code === code));
+const opened = (units) => units.map(({ name, value, salt }) => ({ name, value, salt }));
+
+for (const { name, event, units, commitment } of vectors("commitment").cases) {
+  test(`commitment: ${name}`, async () => {
+    for (const unit of units) assert.equal(p.hex(await p.digestOf(unit.digest === undefined ? unit : opened([unit])[0])), unit.digest);
+    assert.equal(p.hex(await p.commitmentOf(opened(units))), commitment);
+    assert.equal(p.canonical(p.rebuild(opened(units))), event);
+    const last = units.at(-1);
+    const erased = [...opened(units.slice(0, -1)), { state: "erased", digest: last.digest, by: 9 }];
+    if (units.length > 1) assert.equal(p.hex(await p.commitmentOf(erased)), commitment);
+  });
+}
+
+test("units in another order, twice, without an envelope or with a place that is none are refused", async () => {
+  const units = opened(vectors("commitment").cases[0].units);
+  await refuses(() => p.commitmentOf([units[1], units[0], ...units.slice(2)]), "opening");
+  await refuses(() => p.commitmentOf([units[0], units[1], units[1]]), "opening");
+  await refuses(() => p.commitmentOf(units.slice(1)), "opening");
+  await refuses(() => p.commitmentOf([]), "opening");
+  const salt = "00".repeat(16);
+  const places = ["/actor", "/changes", "/targets", "/targets/3", "/targets/00", "/id", "/actor/a/b", "/changes/x", "/context/location", "/x~2", "actor/id"];
+  for (const name of places) await refuses(() => p.rebuild([...units, { name, value: "{}", salt }]), "opening");
+  const repeated = [["/actor/id", '"a"'], ["/targets/0", '{"type":"x"}'], ["/outcome", '{"result":"failure"}'], ["/context", '{"ip":"1"}'], ["/metadata", '{"big":1}']];
+  for (const [name, value] of repeated) await refuses(() => p.rebuild([...units, { name, value, salt }]), "opening");
+  for (const value of ['{"b":1,"a":2}', '{"a":1,"a":2}', " 1", '"\\u0061"', "1.0e", "01"]) {
+    await refuses(() => p.rebuild([...units, { name: "/zone", value, salt }]), "opening");
+  }
+});
+
+test("numbers keep their digits, and no text of an event is taken for one", () => {
+  const text = '{"a":9007199254740993,"b":1.50,"c":-0,"d":1e400,"e":"7","f":[12,"1.50",1.5],"__proto__":{"x":1}}';
+  const value = p.parseExact(text);
+  assert.equal(p.canonical(value), '{"__proto__":{"x":1},"a":9007199254740993,"b":1.50,"c":-0,"d":1e400,"e":"7","f":[12,"1.50",1.5]}');
+  assert.equal(value.f[0], 12);
+  assert.ok(value.b instanceof p.Digits);
+  assert.equal(JSON.stringify(JSON.parse(p.pretty(value))), JSON.stringify(JSON.parse(text)));
+  for (const wrong of ["01", "1.", "-", "+1", "NaN", "[1,]", '{"a":1e}']) assert.throws(() => p.parseExact(wrong), SyntaxError);
+});
+
+for (const one of vectors("entry").cases) {
+  test(`entry: ${one.name}`, async () => {
+    const body = one.body ?? " ".repeat(one.body_spaces);
+    const whole = one.entry ?? `01040000000001a20070c9f0${one.commitment}${p.hex(p.utf8(body))}`;
+    const entry = await p.readEntry(bytes(whole));
+    assert.deepEqual([entry.kind, entry.class, String(entry.receivedAtMs), p.hex(entry.commitment)], [one.kind, one.class, one.received_at_ms, one.commitment]);
+    assert.equal(p.hex(await p.leafHash(bytes(whole))), one.leaf);
+    assert.equal(entry.body, body);
+    await refuses(() => p.readEntry(bytes(`02${whole.slice(2)}`)), "entry");
+    await refuses(() => p.readEntry(bytes(`0107${whole.slice(4)}`)), "entry");
+    await refuses(() => p.readEntry(bytes(whole.slice(0, 86))), "entry");
+    await refuses(() => p.readEntry(bytes(`${whole}00`)), "entry");
+  });
+}
+
+const tree = vectors("tree");
+const numbered = async (n) => p.leafHash(p.uint(n, 8));
+const numberedRoot = async (from, to) => {
+  if (to - from === 1) return numbered(from);
+  const middle = from + split(to - from);
+  return p.sha256(Uint8Array.of(1), await numberedRoot(from, middle), await numberedRoot(middle, to));
+};
+
+test("inclusion: every vector, and none with a hash less, more or different, or at another place", async () => {
+  const cases = [
+    ...(await Promise.all(tree.inclusion.map(async (c) => ({ ...c, leaf: await p.leafHash(bytes(tree.entries[c.position])), root: bytes(tree.roots[c.size]) })))),
+    ...(await Promise.all(tree.numbered.inclusion.map(async (c) => ({ ...c, leaf: await numbered(c.position), root: await numberedRoot(0, c.size) })))),
+  ];
+  for (const { position, size, proof, leaf, root } of cases) {
+    const path = proof.map(bytes);
+    assert.deepEqual(await p.rootOf(leaf, position, size, path), root);
+    const holds = async (...args) => {
+      try {
+        return p.equal(await p.rootOf(...args), root);
+      } catch (error) {
+        assert.ok(error instanceof p.Refused);
+        return false;
+      }
+    };
+    assert.equal(await holds(leaf, position, size, [...path, root]), false);
+    if (path.length) assert.equal(await holds(leaf, position, size, path.slice(1)), false);
+    if (path.length) assert.equal(await holds(leaf, position, size, path.slice(0, -1)), false);
+    for (let at = 0; at < path.length; at++) assert.equal(await holds(leaf, position, size, path.map((hash, n) => (n === at ? flipped(hash, 5) : hash))), false);
+    for (const other of [position - 1, position + 1, size, -1, 0.5]) assert.equal(await holds(leaf, other, size, path), false);
+    assert.equal(await holds(flipped(leaf, 0), position, size, path), false);
+  }
+});
+
+test("consistency: every vector, and none with a hash less, more or different", async () => {
+  for (const { size, root } of tree.numbered.roots) assert.equal(p.hex(await numberedRoot(0, size)), root);
+  const cases = [
+    ...tree.consistency.map((c) => ({ ...c, old: bytes(tree.roots[c.from]), root: bytes(tree.roots[c.to]) })),
+    ...(await Promise.all(tree.numbered.consistency.map(async (c) => ({ ...c, old: await numberedRoot(0, c.from), root: await numberedRoot(0, c.to) })))),
+  ];
+  for (const { from, to, proof, old, root } of cases) {
+    const path = proof.map(bytes);
+    const check = (older, newer, hashes) => p.checkGrowth({ size: from, root: older }, { size: to, root: newer }, hashes);
+    await check(old, root, path);
+    await refuses(() => check(flipped(old, 3), root, path), "consistency");
+    await refuses(() => check(old, flipped(root, 3), path), "consistency");
+    await refuses(() => check(old, root, [...path, root]), "consistency");
+    for (let at = 0; at < path.length; at++) {
+      await refuses(() => check(old, root, path.filter((_, n) => n !== at)), "consistency");
+      await refuses(() => check(old, root, path.map((hash, n) => (n === at ? flipped(hash, 9) : hash))), "consistency");
+    }
+    if (from < to) await refuses(() => p.checkGrowth({ size: to, root }, { size: from, root: old }, path), "consistency");
+  }
+});
+
+test("checkpoints: signed by the log's key, under its origin, as they are written", async () => {
+  const { checkpoints, verifier_key, ledger_key } = vectors("checkpoint");
+  const key = await p.readKey(verifier_key, "log");
+  for (const { size, root, note } of checkpoints) {
+    const checkpoint = await p.openCheckpoint(note, key);
+    assert.deepEqual([checkpoint.size, p.hex(checkpoint.root), checkpoint.origin], [size, root, key.name]);
+    await refuses(() => p.openCheckpoint(note, { ...key, public: flipped(key.public, 1) }), "signature");
+    await refuses(() => p.openCheckpoint(note, { ...key, id: flipped(key.id, 1) }), "signature");
+    for (const other of [note.slice(0, -1), note.replace("\n\n", "\n"), `${note}\n`, note.replace(/\n\d+\n/, (line) => `\n0${line.slice(1)}`), note.replaceAll("\n", "\r\n")]) {
+      await refuses(() => p.openCheckpoint(other, key));
+    }
+  }
+  await refuses(async () => p.openCheckpoint(checkpoints[0].note, await p.readKey(ledger_key, "log")), "origin");
+  for (const wrong of [verifier_key.replace(/\+[0-9a-f]{8}\+/, "+00000000+"), `${verifier_key}=`, verifier_key.slice(0, -4), "", "a+b+c"]) {
+    await refuses(() => p.readKey(wrong, "log"), "key");
+  }
+  await refuses(() => p.readKey(verifier_key, "witness"), "key");
+});
+
+test("receipts: every vector leads from its entry to the signed root", async () => {
+  const { cases, verifier_key } = vectors("tlog-proof");
+  const key = await p.readKey(verifier_key, "log");
+  for (const { entry, text } of cases) {
+    const receipt = p.parseReceipt(text);
+    const checkpoint = await p.openCheckpoint(receipt.checkpoint, key);
+    const root = await p.rootOf(await p.leafHash(bytes(entry)), receipt.position, checkpoint.size, receipt.path);
+    assert.deepEqual(root, checkpoint.root);
+    for (const wrong of [text.replace("@v1", "@v2"), text.replace("index ", "index 0"), text.replace("index ", "index -"), text.slice(text.indexOf("\n") + 1)]) {
+      await refuses(() => p.parseReceipt(wrong), "receipt");
+    }
+  }
+});
+
+const cosignatures = vectors("cosignature");
+
+test("cosignatures: both witnesses, no other key, no other time, no other text", async () => {
+  const key = await p.readKey(cosignatures.verifier_key, "log");
+  const cosigned = await p.openCheckpoint(cosignatures.cosigned, key);
+  const bare = await p.openCheckpoint(cosignatures.checkpoint, key);
+  for (const { witness_key, time } of cosignatures.witnesses) {
+    const witness = await p.readKey(witness_key, "witness");
+    assert.equal(await p.cosignedAt(cosigned, witness), time);
+    assert.equal(await p.cosignedAt(bare, witness), null);
+    await refuses(() => p.cosignedAt(cosigned, { ...witness, public: flipped(witness.public, 2) }), "cosignature");
+    const lines = cosigned.note.lines.map((line) => ({ ...line, rest: line.name === witness.name ? flipped(line.rest, 7) : line.rest }));
+    await refuses(() => p.cosignedAt({ ...cosigned, note: { ...cosigned.note, lines } }, witness), "cosignature");
+    await refuses(() => p.cosignedAt({ ...cosigned, note: { ...cosigned.note, text: cosigned.note.text.replace("1000", "1001") } }, witness), "cosignature");
+  }
+});
+
+// ── the three lines, over a log that is made here from a vector's event ─────────────────────────
+
+const example = vectors("commitment").cases[0];
+const log = await madeLog();
+
+test("in the log: the whole way from what is shown to the signed root", async () => {
+  const found = await p.checkInLog(log.event, log.opening, log.receipt, log.info);
+  assert.deepEqual([found.state, found.code, found.position, found.size, found.units, found.erased], ["good", "good", 3, 8, 16, 0]);
+});
+
+test("in the log: what was erased is said, and the rest is checked", async () => {
+  const units = log.opening.units.map((unit, at) => (at === 1 ? { state: "erased", digest: example.units[1].digest, by: 7 } : unit));
+  const event = structuredCloned(log.event);
+  delete event.actor.email;
+  const found = await p.checkInLog(event, { ...log.opening, units }, log.receipt, log.info);
+  assert.deepEqual([found.state, found.code, found.erased], ["good", "good_erased", 1]);
+  const shown = await p.checkInLog(log.event, { ...log.opening, units }, log.receipt, log.info);
+  assert.deepEqual([shown.state, shown.code], ["bad", "differs"]);
+});
+
+test("in the log: any value, digit, name or place that is shown otherwise is bad", async () => {
+  const change = (path, value) => {
+    const event = structuredCloned(log.event);
+    const last = path.at(-1);
+    const owner = path.slice(0, -1).reduce((object, name) => object[name], event);
+    if (value === undefined) delete owner[last];
+    else owner[last] = value;
+    return event;
+  };
+  const shown = [
+    [["actor", "name"], "Eva"], [["metadata", "price"], 1.5], [["metadata", "big"], 9007199254740992], [["metadata", "big"], "9007199254740993"],
+    [["metadata", "price"], undefined], [["metadata", "more"], null], [["targets", 1], undefined], [["x_other"], 1], [["outcome", "result"], "denied"],
+    [["changes", "complete"], false], [["x_legacy", 1, "b"], 0], [["leaf"], "x"],
+  ];
+  for (const [path, value] of shown) {
+    const found = await p.checkInLog(change(path, value), log.opening, log.receipt, log.info);
+    assert.equal(found.state, "bad", path.join("."));
+  }
+  assert.equal((await p.checkInLog(change(["position"], 4), log.opening, log.receipt, log.info)).code, "position");
+  assert.equal((await p.checkInLog(change(["received_at"], "2026-11-21T23:28:42Z"), log.opening, log.receipt, log.info)).code, "received");
+});
+
+test("in the log: no flipped bit of what the server gives is good", async () => {
+  const state = async (opening, receipt, info) => (await p.checkInLog(log.event, opening, receipt, info)).state;
+  for (const text of mutations(log.opening.entry)) assert.equal(await state({ ...log.opening, entry: text }, log.receipt, log.info), "bad");
+  for (const text of mutations(log.receipt)) assert.equal(await state(log.opening, text, log.info), "bad", text);
+  for (const text of mutations(log.info.public_key)) assert.equal(await state(log.opening, log.receipt, { ...log.info, public_key: text }), "bad");
+  for (const [at, unit] of log.opening.units.entries()) {
+    for (const member of ["name", "value", "salt"]) {
+      for (const text of mutations(unit[member])) {
+        const units = log.opening.units.with(at, { ...unit, [member]: text });
+        assert.equal(await state({ ...log.opening, units }, log.receipt, log.info), "bad", `${unit.name} ${member} ${text}`);
+      }
+    }
+  }
+  assert.equal(await state({ ...log.opening, position: 4 }, log.receipt, log.info), "bad");
+  assert.equal(await state({ ...log.opening, units: [] }, log.receipt, log.info), "bad");
+});
+
+test("in the log: a statement is its entry's body", async () => {
+  const body = '{"action":"annals.erasure.erase","actor":{"id":"annals","type":"system"},"id":"s1"}';
+  const made = await madeLog({ body });
+  const event = { ...p.parseExact(body), position: 3, received_at: log.event.received_at, derived: {}, kind: "erasure" };
+  assert.equal((await p.checkInLog(event, made.opening, made.receipt, made.info)).state, "good");
+  assert.equal((await p.checkInLog({ ...event, id: "s2" }, made.opening, made.receipt, made.info)).code, "differs");
+});
+
+const memoryOf = (from, size, extra = {}) => ({
+  origin: from.info.origin, publicKey: from.info.public_key, size, root: p.base64(from.roots[size]),
+  since: "2026-11-01T00:00:00Z", at: "2026-11-02T00:00:00Z", witnesses: {}, ...extra,
+});
+const none = async () => assert.fail("no proof is needed");
+
+test("same log: first seen, grown, the same, shorter, another root, another key, a wrong proof", async () => {
+  const check = (memory, consistency = none) => p.checkSameLog(memory, log.receipt, log.info, consistency);
+  const of = async (...args) => {
+    const { state, code } = await check(...args);
+    return `${state} ${code}`;
+  };
+  assert.deepEqual((await check(null)).tree, { size: 8, root: p.base64(log.roots[8]) });
+  assert.equal(await of(null), "neutral first");
+  assert.equal(await of(memoryOf(log, 8)), "good good");
+  const asked = [];
+  const proof = async (from, to) => asked.push([from, to]) && log.growth(from, to);
+  for (const size of [1, 2, 3, 4, 5, 6, 7]) assert.equal(await of(memoryOf(log, size), proof), "good good");
+  assert.deepEqual(asked[0], [1, 8]);
+  assert.equal(await of({ ...memoryOf(log, 8), size: 9 }), "bad shorter");
+  assert.equal(await of({ ...memoryOf(log, 8), root: p.base64(log.roots[7]) }), "bad consistency");
+  assert.equal(await of({ ...memoryOf(log, 5), root: p.base64(log.roots[7]) }, proof), "bad consistency");
+  assert.equal(await of({ ...memoryOf(log, 5), publicKey: "other" }, proof), "bad key_changed");
+  for (const wrong of [[], null, {}, ["00"], [...(await log.growth(5, 8)), "00".repeat(32)]]) {
+    assert.equal(await of(memoryOf(log, 5), async () => wrong), "bad consistency");
+  }
+  const hashes = await log.growth(5, 8);
+  for (const [at, hash] of hashes.entries()) {
+    for (const text of mutations(hash)) assert.equal(await of(memoryOf(log, 5), async () => hashes.with(at, text)), "bad consistency");
+  }
+});
+
+test("witnesses: enough, too few, none, another key, another log, an event they have not seen yet", async () => {
+  const witnesses = [await witness("w1.example", 11), await witness("w2.example", 12), await witness("w3.example", 13)];
+  const info = { ...log.info, witnesses: witnesses.map(({ name, key }) => ({ name, key })), quorum: 2 };
+  const note = async (size, seen, time = 1795303721) => {
+    const text = await log.checkpoint(size);
+    return text + (await Promise.all(seen.map((at) => witnesses[at].line(text, time + at)))).join("");
+  };
+  const check = (cosigned, { memory = null, info: given = info, growth = log.growth } = {}) => p.checkWitnesses(memory, log.receipt, cosigned, given, growth);
+  const of = async (...args) => {
+    const { state, code, seen, of: all } = await check(...args);
+    return [state, code, seen, all].filter((fact) => fact !== undefined).join(" ");
+  };
+  assert.equal(await of(await note(8, [0, 1, 2])), "good good 3 3");
+  assert.equal((await check(await note(8, [0, 1]))).at, new Date(1795303722000).toISOString());
+  assert.equal(await of(await note(5, [0, 2])), "good good 2 3");
+  assert.equal(await of(await note(8, [0])), "neutral few 1 3");
+  assert.equal(await of(await note(8, [])), "neutral unseen 0 3");
+  assert.equal(await of(await note(3, [0, 1, 2])), "neutral later 3 3");
+  assert.equal(await of(await note(8, [0, 1]), { info: { ...info, quorum: 0 } }), "neutral few 2 3");
+  assert.equal(await of("", { info: log.info }), "neutral none");
+  assert.equal(await of("", { info: log.info, memory: memoryOf(log, 8, { witnesses: { "w1.example": witnesses[0].key } }) }), "unchecked witnesses_gone");
+  const changed = memoryOf(log, 8, { witnesses: { "w1.example": witnesses[1].key } });
+  assert.equal(await of(await note(8, [0, 1, 2]), { memory: changed }), "bad witness_changed");
+  assert.equal(await of(await note(8, [0, 1, 2]), { info: { ...info, witnesses: [info.witnesses[0], info.witnesses[0], info.witnesses[0]] } }), "neutral few 1 1");
+  assert.equal(await of(await note(8, [0, 1]), { info: { ...info, witnesses: info.witnesses.map((one) => ({ ...one, name: "trusted.example" })) } }), "bad key");
+  const other = await madeLog({ salt: 99 });
+  const forked = await other.checkpoint(8);
+  assert.equal(await of(forked + (await witnesses[0].line(forked, 5)) + (await witnesses[1].line(forked, 5))), "bad consistency");
+  assert.equal(await of(await note(5, [0, 1]), { growth: other.growth }), "bad consistency");
+  for (const text of mutations(await note(8, [0, 1]))) assert.notEqual((await check(text)).state, "good", text);
+});
+
+test("without WebCrypto, or without Ed25519 in it, nothing is checked and nothing is green", async () => {
+  const { subtle } = globalThis.crypto;
+  const without = async (value) => {
+    Object.defineProperty(globalThis.crypto, "subtle", { value, configurable: true });
+    try {
+      const lines = [
+        p.checkInLog(log.event, log.opening, log.receipt, log.info),
+        p.checkSameLog(memoryOf(log, 8), log.receipt, log.info, none),
+        p.checkWitnesses(null, log.receipt, "", { ...log.info, witnesses: [{ name: "w", key: "w" }] }, none),
+      ];
+      return (await Promise.all(lines)).map(({ state, code }) => `${state} ${code}`);
+    } finally {
+      delete globalThis.crypto.subtle;
+    }
+  };
+  assert.deepEqual(await without(undefined), Array(3).fill("unchecked crypto"));
+  const old = { digest: subtle.digest.bind(subtle), importKey: async () => { throw new DOMException("", "NotSupportedError"); }, verify: () => true };
+  assert.deepEqual(await without(old), Array(3).fill("unchecked ed25519"));
+});
+
+// ── making logs ─────────────────────────────────────────────────────────────────────────────────
+
+function flipped(array, at) {
+  const other = array.slice();
+  other[at] ^= 1;
+  return other;
+}
+
+/** The text with each character replaced by its neighbour, and without it. */
+function* mutations(text) {
+  for (let at = 0; at < text.length; at++) {
+    yield text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
+    yield text.slice(0, at) + text.slice(at + 1);
+  }
+}
+
+function structuredCloned(event) {
+  const { derived, position, received_at, ...sent } = event;
+  return { ...p.parseExact(p.canonical(sent)), derived, position, received_at };
+}
+
+async function signer(seed) {
+  const head = bytes("302e020100300506032b657004220420");
+  const pkcs8 = p.concat(head, new Uint8Array(32).fill(seed));
+  const key = await crypto.subtle.importKey("pkcs8", pkcs8, { name: "Ed25519" }, true, ["sign"]);
+  const { x } = await crypto.subtle.exportKey("jwk", key);
+  const open = Uint8Array.from(Buffer.from(x, "base64url"));
+  return { open, sign: async (message) => new Uint8Array(await crypto.subtle.sign("Ed25519", key, message)) };
+}
+
+async function named(name, type, open) {
+  const typed = p.concat(Uint8Array.of(type), open);
+  const id = (await p.sha256(p.utf8(`${name}\n`), typed)).slice(0, 4);
+  return { id, key: `${name}+${p.hex(id)}+${p.base64(typed)}` };
+}
+
+async function witness(name, seed) {
+  const { open, sign } = await signer(seed);
+  const { id, key } = await named(name, 4, open);
+  const line = async (note, time) => {
+    const text = note.slice(0, note.indexOf("\n\n") + 1);
+    const signature = await sign(p.utf8(`cosignature/v1\ntime ${time}\n${text}`));
+    return `— ${name} ${p.base64(p.concat(id, p.uint(time, 8), signature))}\n`;
+  };
+  return { name, key, line };
+}
+
+/** A log of eight entries with the worked example, or a statement, at position 3. */
+async function madeLog({ body = "", salt = 1 } = {}) {
+  const origin = "made.example/t/000102030405060708090a0b0c0d0e0f";
+  const { open, sign } = await signer(7);
+  const { id, key } = await named(origin, 1, open);
+  const commitment = body ? await p.sha256(Uint8Array.of(2), p.utf8(body)) : bytes(example.commitment);
+  const entry = p.concat(Uint8Array.of(1, body ? 2 : 1, 0, 1), p.uint(1795303721456, 8), commitment, p.utf8(body));
+  const entries = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => (n === 3 ? entry : p.utf8(`entry ${salt} ${n}`)));
+  const leaves = await Promise.all(entries.map(p.leafHash));
+  const root = async (from, to) => {
+    if (to - from === 1) return leaves[from];
+    const middle = from + split(to - from);
+    return p.sha256(Uint8Array.of(1), await root(from, middle), await root(middle, to));
+  };
+  const path = async (at, from, to) => {
+    if (to - from === 1) return [];
+    const middle = from + split(to - from);
+    return at < middle ? [...(await path(at, from, middle)), await root(middle, to)] : [...(await path(at, middle, to)), await root(from, middle)];
+  };
+  const part = async (m, from, to, whole) => {
+    if (m === to - from) return whole ? [] : [await root(from, to)];
+    const k = split(to - from);
+    return m <= k ? [...(await part(m, from, from + k, whole)), await root(from + k, to)] : [...(await part(m - k, from + k, to, false)), await root(from, from + k)];
+  };
+  const roots = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((size) => (size ? root(0, size) : p.sha256())));
+  const checkpoint = async (size) => {
+    const text = `${origin}\n${size}\n${p.base64(roots[size])}\n`;
+    return `${text}\n— ${origin} ${p.base64(p.concat(id, await sign(p.utf8(text))))}\n`;
+  };
+  const hashes = (await path(3, 0, 8)).map((hash) => `${p.base64(hash)}\n`).join("");
+  const event = { ...p.parseExact(example.event), position: 3, received_at: "2026-11-21T23:28:41.456789Z", derived: {} };
+  return {
+    roots, checkpoint, event,
+    info: { origin, public_key: key, size: 8 },
+    opening: { position: 3, entry: p.hex(entry), units: body ? [] : opened(example.units) },
+    receipt: `c2sp.org/tlog-proof@v1\nindex 3\n${hashes}\n${await checkpoint(8)}`,
+    growth: async (from, to) => (await part(from, 0, to, true)).map(p.hex),
+  };
+}
+
+function split(n) {
+  return 2 ** Math.floor(Math.log2(n - 1));
+}
