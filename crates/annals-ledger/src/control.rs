@@ -157,7 +157,7 @@ pub enum Control {
     },
     /// A view was removed.
     ViewRemoved {
-        /// The tenant whose keys it was for; none for keys that are for all tenants.
+        /// The tenant that it was about; none where it was about all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
         /// Whose it was.

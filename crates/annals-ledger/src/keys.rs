@@ -290,19 +290,12 @@ impl Keys {
         self.views.end_tenant(tenant);
     }
 
-    /// The views of a key that is replaced go on with the new one.
-    pub(crate) fn hand_views_on(&mut self, old: &KeyId, new: &KeyId) {
-        if let Some(key) = self.by_id.get(old) {
-            self.views.replace_key(key.tenant.as_deref(), old, new);
-        }
-    }
-
     /// A key's end may come nearer, never recede.
     pub(crate) fn expire(&mut self, end: &KeyEnd, now: Timestamp) {
         if let Some(key) = self.by_id.get_mut(&end.key_id) {
             if end.expires_at_us <= now.as_micros() {
                 self.ended.insert(end.key_id.clone());
-                self.views.end_key(key.tenant.as_deref(), &end.key_id);
+                self.views.end_key(&end.key_id);
             }
             key.expires_at_us =
                 Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));

@@ -637,7 +637,7 @@ impl State {
                 let new = key.id.clone();
                 keys.insert_for(key, now);
                 for end in replaces {
-                    keys.hand_views_on(&end.key_id, &new);
+                    keys.views.replace_key(&end.key_id, &new);
                     keys.expire(&end, now);
                 }
             }

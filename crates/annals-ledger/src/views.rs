@@ -1,7 +1,7 @@
 //! Views that people saved under a name: a fold over the records of `_annals`, as the table of keys is.
 //!
-//! A view is what stands behind the `?` of the viewer's address. It belongs to the key that saved it, and goes on with the one
-//! that replaces that key; it may be shared with all keys of the same tenant.
+//! A view is what stands behind the `?` of the viewer's address, looking at one tenant or at all. It belongs to the key that saved
+//! it, and goes on with the one that replaces that key; it may be shared with all keys that look at the same.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::error::CommitError;
 use crate::keys::KeyId;
 use crate::ledger::Ledger;
 
-/// Most views of one key.
+/// Most views of one key about one tenant, or about all.
 pub const SAVED_VIEWS_MAX: usize = 100;
 
 /// Longest name of a view, bytes.
@@ -22,7 +22,7 @@ pub const SAVED_VIEW_NAME_BYTES_MAX: usize = 64;
 /// Longest query of a view, bytes.
 pub const SAVED_VIEW_QUERY_BYTES_MAX: usize = 4 << 10;
 
-/// All views of a tenant's keys, or of those for all tenants, with their names, bytes: they are in memory and in every manifest.
+/// All views about one tenant, or about all, with their names, bytes: they are in memory and in every manifest.
 pub const SAVED_VIEWS_BYTES_MAX: usize = 1 << 20;
 
 /// What a view takes beside its texts, about.
@@ -32,7 +32,7 @@ const VIEW_BYTES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedView {
-    /// The tenant whose keys it is for; none for keys that are for all tenants.
+    /// The tenant that it is about; none where it is about all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Whose it is: a key's public name, or that of somebody who has none.
@@ -41,7 +41,7 @@ pub struct SavedView {
     pub name: String,
     /// What it shows.
     pub query: String,
-    /// All keys of the tenant see it.
+    /// All keys that read the tenant see it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
     /// When it was saved, µs since 1970.
@@ -61,10 +61,8 @@ pub enum ViewError {
     /// The key has as many as it may have.
     #[error("the key has {SAVED_VIEWS_MAX} views already; remove one of them")]
     TooMany,
-    /// Those of all its tenant's keys are too much.
-    #[error(
-        "the views of the tenant's keys would have more than {SAVED_VIEWS_BYTES_MAX} bytes; remove some of them"
-    )]
+    /// Those about the tenant are too much.
+    #[error("the tenant's views would have more than {SAVED_VIEWS_BYTES_MAX} bytes; remove some of them")]
     TooMuch,
     /// There is none of this name.
     #[error("there is no view of this name")]
@@ -74,7 +72,7 @@ pub enum ViewError {
     Commit(#[from] CommitError),
 }
 
-/// All of them. By tenant, then owner, then name; keys for all tenants come under the empty text, which is no tenant's name.
+/// All of them. By tenant, then owner, then name; those about all tenants come under the empty text, which is no tenant's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<SavedView>", into = "Vec<SavedView>")]
 pub(crate) struct SavedViews {
@@ -153,28 +151,29 @@ impl SavedViews {
     }
 
     /// What only the key saw that ended goes with it; what it shared stays.
-    pub(crate) fn end_key(&mut self, tenant: Option<&str>, key: &KeyId) {
-        let own: Vec<String> = self
-            .of(tenant)
-            .filter(|view| view.owner == key.0 && !view.shared)
-            .map(|view| view.name.clone())
-            .collect();
-        own.iter().for_each(|name| self.remove(tenant, &key.0, name));
+    pub(crate) fn end_key(&mut self, key: &KeyId) {
+        for view in self.all_of(key).into_iter().filter(|view| !view.shared) {
+            self.remove(view.tenant.as_deref(), &key.0, &view.name);
+        }
     }
 
     /// The views of a key go on with the one that replaces it.
-    pub(crate) fn replace_key(&mut self, tenant: Option<&str>, old: &KeyId, new: &KeyId) {
-        let own: Vec<SavedView> = self.of(tenant).filter(|view| view.owner == old.0).cloned().collect();
-        for view in own {
-            self.remove(tenant, &old.0, &view.name);
+    pub(crate) fn replace_key(&mut self, old: &KeyId, new: &KeyId) {
+        for view in self.all_of(old) {
+            self.remove(view.tenant.as_deref(), &old.0, &view.name);
             self.save(SavedView { owner: new.0.clone(), ..view });
         }
+    }
+
+    /// A key for all tenants has some about each that it looked at.
+    fn all_of(&self, key: &KeyId) -> Vec<SavedView> {
+        let all = self.by_tenant.values().flat_map(BTreeMap::values);
+        all.filter(|view| view.owner == key.0).cloned().collect()
     }
 }
 
 impl Ledger {
-    /// The views that somebody sees among those of a tenant's keys, or of the keys for all tenants: his own by name, then those that
-    /// others share.
+    /// The views that somebody sees among those about a tenant, or about all: his own by name, then those that others share.
     #[must_use]
     pub fn saved_views(&self, tenant: Option<&TenantId>, owner: &str) -> Vec<SavedView> {
         let keys = self.keys();
@@ -295,11 +294,11 @@ mod tests {
         views.save(view(Some("acme"), "key_1", "mine", false));
         views.save(view(Some("acme"), "key_1", "ours", true));
         views.save(view(Some("acme"), "key_9", "theirs", false));
-        views.replace_key(Some("acme"), &key("key_1"), &key("key_2"));
+        views.replace_key(&key("key_1"), &key("key_2"));
         let of = |owner: &str, name: &str| (owner.to_owned(), name.to_owned());
         let theirs = of("key_9", "theirs");
         assert_eq!(names(&views, Some("acme")), [of("key_2", "mine"), of("key_2", "ours"), theirs.clone()]);
-        views.end_key(Some("acme"), &key("key_2"));
+        views.end_key(&key("key_2"));
         assert_eq!(names(&views, Some("acme")), [of("key_2", "ours"), theirs]);
     }
 }

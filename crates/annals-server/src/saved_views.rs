@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use annals_event::Timestamp;
-use annals_ledger::{SAVED_VIEW_NAME_BYTES_MAX, SAVED_VIEW_QUERY_BYTES_MAX, SavedView, Scope, ViewError};
+use annals_event::{TenantId, Timestamp};
+use annals_ledger::{
+    KeyId, SAVED_VIEW_NAME_BYTES_MAX, SAVED_VIEW_QUERY_BYTES_MAX, SavedView, Scope, ViewError,
+};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +16,7 @@ use crate::app::App;
 use crate::auth::{Asker, Caller};
 use crate::body;
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::query::PathText;
+use crate::query::{Params, PathText};
 
 /// A view to save.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -23,7 +25,7 @@ pub(crate) struct NewView {
     /// The viewer's query, up to 4 KiB.
     #[schema(example = "action=video.delete&last=30d")]
     query: String,
-    /// All keys of the same tenant see it.
+    /// All keys that read the same tenant see it.
     #[serde(default)]
     shared: bool,
 }
@@ -35,10 +37,12 @@ pub(crate) struct ViewBody {
     name: String,
     /// The viewer's query.
     query: String,
-    /// All keys of the same tenant see it.
+    /// All keys that read the same tenant see it.
     shared: bool,
     /// Whose it is: a key's public name.
     owner: String,
+    /// The note of that key, or its public name again.
+    by: String,
     /// It is the asker's own.
     own: bool,
     /// When it was saved.
@@ -53,8 +57,12 @@ pub(crate) struct ViewsBody {
 }
 
 impl ViewBody {
-    fn of(view: SavedView, caller: &Caller) -> Self {
+    fn of(app: &App, view: SavedView, caller: &Caller) -> Self {
+        let keys = app.ledger.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        let key = keys.by_id(&KeyId(view.owner.clone()));
         Self {
+            by: key.and_then(|key| key.name.clone()).unwrap_or_else(|| view.owner.clone()),
             own: view.owner == caller.key_id.0,
             name: view.name,
             query: view.query,
@@ -67,23 +75,24 @@ impl ViewBody {
 
 /// Lists saved views.
 ///
-/// The key's own, and those that other keys of the same tenant share; with a platform key those of platform keys.
+/// The key's own, and those that other keys share: about its tenant, or with a platform key that names none about all tenants.
 #[utoipa::path(
     get, path = "/v1/views", tag = "control",
+    params(("tenant" = Option<String>, Query, description = "With a platform key: views about this tenant")),
     responses(
         (status = 200, description = "The views", body = ViewsBody),
         (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The key lacks the scope `read`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `read`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<ViewsBody>, Problem> {
-    asker.caller.require(Scope::Read)?;
-    asker.params(&[])?;
     let caller = &asker.caller;
-    let views = app.ledger.saved_views(caller.tenant.as_ref(), &caller.key_id.0);
-    Ok(Json(ViewsBody { views: views.into_iter().map(|view| ViewBody::of(view, caller)).collect() }))
+    let tenant = about(&app, caller, &asker.params(&["tenant"])?)?;
+    let views = app.ledger.saved_views(tenant.as_ref(), &caller.key_id.0);
+    Ok(Json(ViewsBody { views: views.into_iter().map(|view| ViewBody::of(&app, view, caller)).collect() }))
 }
 
 /// Saves a view under a name.
@@ -91,12 +100,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Js
 /// In place of the key's view of this name, if there is one. A rotated key's views go on with the key that replaces it.
 #[utoipa::path(
     put, path = "/v1/views/{name}", tag = "control", request_body = NewView,
-    params(("name" = String, Path, description = "Up to 64 bytes, without control characters")),
+    params(
+        ("name" = String, Path, description = "Up to 64 bytes, without control characters"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: a view about this tenant"),
+    ),
     responses(
         (status = 200, description = "The view, as it is saved", body = ViewBody),
         (status = 400, description = "The name or a member is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The key lacks the scope `read`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `read`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "There are too many views", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -110,8 +123,7 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Json<ViewBody>, Problem> {
     let caller = &asker.caller;
-    caller.require(Scope::Read)?;
-    asker.params(&[])?;
+    let tenant = about(&app, caller, &asker.params(&["tenant"])?)?;
     check_name(&name)?;
     let new: NewView = body::small_json(&app, body, &headers).await?;
     if new.query.len() > SAVED_VIEW_QUERY_BYTES_MAX || new.query.chars().any(char::is_control) {
@@ -120,7 +132,7 @@ pub(crate) async fn put(
         return Err(Problem::new(Code::BodyValue, detail).at("/query"));
     }
     let view = SavedView {
-        tenant: caller.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
+        tenant: tenant.map(|tenant| tenant.as_str().to_owned()),
         owner: caller.key_id.0.clone(),
         name,
         query: new.query,
@@ -128,7 +140,7 @@ pub(crate) async fn put(
         saved_at_us: app.ledger.clock().now().as_micros(),
     };
     app.ledger.save_view(view.clone(), &caller.author()).await?;
-    Ok(Json(ViewBody::of(view, caller)))
+    Ok(Json(ViewBody::of(&app, view, caller)))
 }
 
 /// Removes a view.
@@ -138,13 +150,14 @@ pub(crate) async fn put(
     delete, path = "/v1/views/{name}", tag = "control",
     params(
         ("name" = String, Path, description = "Its name"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: a view about this tenant"),
         ("owner" = Option<String>, Query, description = "Whose it is, where it is another key's"),
     ),
     responses(
         (status = 204, description = "It is gone"),
         (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The key lacks the scope `read`, or for another key's view `admin`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `read`, or for another key's view `admin`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is no such view", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -156,19 +169,30 @@ pub(crate) async fn remove(
     PathText(name): PathText,
 ) -> Result<StatusCode, Problem> {
     let caller = &asker.caller;
-    caller.require(Scope::Read)?;
-    let params = asker.params(&["owner"])?;
+    let params = asker.params(&["owner", "tenant"])?;
+    let tenant = about(&app, caller, &params)?;
     let own = caller.key_id.0.as_str();
     let owner = params.text("owner").unwrap_or(own);
     if owner != own {
         caller.require(Scope::Admin)?;
-        let seen = app.ledger.saved_views(caller.tenant.as_ref(), own);
+        let seen = app.ledger.saved_views(tenant.as_ref(), own);
         if !seen.iter().any(|view| view.owner == owner && view.name == name) {
             return Err(ViewError::Missing.into());
         }
     }
-    app.ledger.remove_view(caller.tenant.as_ref(), owner, &name, &caller.author()).await?;
+    app.ledger.remove_view(tenant.as_ref(), owner, &name, &caller.author()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The tenant that views are about, none for all, once the caller may read it.
+fn about(app: &App, caller: &Caller, params: &Params) -> Result<Option<TenantId>, Problem> {
+    let tenant = caller.tenant_or_all(params.tenant()?)?;
+    caller.require(Scope::Read)?;
+    // A key's own tenant may have no event yet.
+    if let Some(tenant) = tenant.as_ref().filter(|_| caller.is_platform()) {
+        app.known(tenant)?;
+    }
+    Ok(tenant)
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -60,6 +60,24 @@ async fn views_are_the_keys_own_or_shared_with_its_tenant_and_stay_after_a_resta
     check(&site).await;
     let site = site.restart().await;
     check(&site).await;
+    // Who reads all tenants says about which one it is, and shares it with those who read that.
+    save(&site, "operator", "for%20acme?tenant=acme", "action=f", true).await;
+    assert_eq!(seen(&site, "acme").await[3], view("for acme", "action=f", false));
+    assert_eq!(seen(&site, "operator").await.len(), 1);
+    let about = site.ask("GET /v1/views?tenant=acme", "platform", b"").await.json();
+    let names: Vec<&Value> = about["views"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
+    assert_eq!(names, ["ours", "ours", "for acme"], "{about}");
+    assert_eq!(
+        about["views"].as_array().unwrap().iter().filter(|view| view["by"] == "Ana").count(),
+        1,
+        "{about}"
+    );
+    for (key, tenant, code) in [("acme", "globex", "tenant_denied"), ("operator", "nobody", "tenant_unknown")]
+    {
+        assert_eq!(site.ask(&format!("GET /v1/views?tenant={tenant}"), key, b"").await.code(), code);
+    }
+    let gone = site.ask("DELETE /v1/views/for%20acme?tenant=acme", "operator", b"").await;
+    assert_eq!(gone.status, 204);
     // In the place of one of the same name.
     save(&site, "acme", "mine", "action=z", true).await;
     assert_eq!(seen(&site, "acme").await[0], view("mine", "action=z", true));

@@ -119,14 +119,11 @@ fn table() -> BTreeMap<&'static str, Row> {
             Row { body: r#"{"tenant":"acme","scopes":["admin"]}"#, ..row(For::Own("admin"), 201) },
         ),
         ("POST /v1/viewer-tokens", Row { body: r#"{"tenant":"acme"}"#, ..row(For::Own("read"), 201) }),
-        ("GET /v1/views", row(For::Own("read"), 200)),
-        (
-            "PUT /v1/views/{name}",
-            Row { path: "mine", body: r#"{"query":"action=a"}"#, ..row(For::Own("read"), 200) },
-        ),
+        ("GET /v1/views", row(read, 200)),
+        ("PUT /v1/views/{name}", Row { path: "mine", body: r#"{"query":"action=a"}"#, ..row(read, 200) }),
         (
             "DELETE /v1/views/{name}",
-            Row { path: "none", query: "owner=key_none", ..row(For::Own("read+admin"), 404) },
+            Row { path: "none", query: "owner=key_none", ..row(For::Tenant("read+admin", 404), 404) },
         ),
         ("POST /v1/keys/{id}/rotate", Row { path: "key_none", body: "{}", ..row(For::Own("admin"), 404) }),
         ("DELETE /v1/keys/{id}", Row { path: "key_none", ..row(For::Own("admin"), 404) }),
