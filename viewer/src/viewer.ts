@@ -80,7 +80,8 @@ export class Viewer extends EventTarget {
   learn(events: readonly AuditEvent[]): void {
     for (const event of events) {
       const known = event.actor.id === undefined ? null : nameOf(event, "actor.id", event.actor.id);
-      if (known) this.#name("actor.id", event.actor.id as string, known);
+      // Who failed to sign in is told of by an address alone: a name that is known already says more.
+      if (known && (event.actor.name || !this.nameOf("actor.id", event.actor.id as string))) this.#name("actor.id", event.actor.id as string, known);
       for (const target of event.targets ?? []) {
         if (target.id !== undefined && target.name !== undefined) this.#name("targets.id", target.id, target.name);
       }

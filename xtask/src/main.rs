@@ -30,6 +30,7 @@ mod test;
 mod tidy;
 mod tool;
 mod verify_page;
+mod viewer;
 
 use std::process::ExitCode;
 
@@ -140,6 +141,8 @@ enum Command {
     },
     /// Have every bundle of the corpus checked by `annals verify`, by a browser, and by a program in Python
     Bundles,
+    /// Check the viewer's types, size and units, and have a real browser use it on a demo and on what real systems wrote
+    Viewer,
     /// Check logs that the real binary published with programs by others, in Go and Python, and read what it sealed
     Verifiers,
 }
@@ -200,6 +203,10 @@ fn run(command: Command) -> Result<()> {
         Command::Bundles => {
             let binary = Binary::build(false)?;
             stages.run("bundles", || bundles::run(&binary));
+        }
+        Command::Viewer => {
+            let binary = Binary::build(false)?;
+            stages.run("viewer", || viewer::run(&binary));
         }
         Command::Verifiers => {
             let binary = Binary::build(false)?;

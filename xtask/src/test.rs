@@ -4,7 +4,7 @@ use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
     adversary, backups, bundles, check, crash, dialects, exports, foreign, model, readme, real_data, relay,
-    schemathesis, sim, tidy, verify_page,
+    schemathesis, sim, tidy, verify_page, viewer,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
@@ -57,5 +57,6 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("schemathesis", || schemathesis::run(&binary, SCHEMATHESIS_EXAMPLES));
     stages.run("exports", || exports::run(&binary));
     stages.run("bundles", || bundles::run(&binary));
+    stages.run("viewer", || viewer::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));
 }

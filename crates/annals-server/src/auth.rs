@@ -31,10 +31,10 @@ pub(crate) struct Caller {
     pub(crate) scopes: Vec<Scope>,
     /// Vendors whose read permission it also grants.
     pub(crate) dialects: Vec<String>,
-    /// What all it may do is narrowed to, where a viewer token came in the key's place.
-    pub(crate) view: Option<Arc<View>>,
     /// What the request showed instead of the key.
     pub(crate) session: Option<Arc<Session>>,
+    /// What all it may do is narrowed to, where a viewer token came in the key's place.
+    pub(crate) view: Option<Arc<View>>,
 }
 
 impl Caller {
@@ -46,8 +46,8 @@ impl Caller {
             tenant: key.tenant_id(),
             scopes: key.scopes.clone(),
             dialects: key.dialects.clone(),
-            view: None,
             session: None,
+            view: None,
         }
     }
 
@@ -94,6 +94,15 @@ impl Caller {
         })
     }
 
+    /// Who it is, as the access log has it.
+    pub(crate) fn actor(&self) -> Value {
+        let mut actor = json!({"type": "api_key", "id": self.key_id});
+        if let Some(name) = &self.name {
+            actor["name"] = json!(name);
+        }
+        actor
+    }
+
     /// Refuses the holder of a viewer token whatever is not its tenant's events.
     pub(crate) fn check_subject(&self, subject: &Subject) -> Result<(), Problem> {
         let is_in_view = match subject {
@@ -104,15 +113,6 @@ impl Caller {
             return Ok(());
         }
         Err(Problem::new(Code::ViewerDenied, "a viewer token reads its tenant's events, and no other log"))
-    }
-
-    /// Who it is, as the access log has it.
-    pub(crate) fn actor(&self) -> Value {
-        let mut actor = json!({"type": "api_key", "id": self.key_id});
-        if let Some(name) = &self.name {
-            actor["name"] = json!(name);
-        }
-        actor
     }
 
     /// The key, as approvals name it.
@@ -232,11 +232,11 @@ pub(crate) fn by_key(app: &App, secret: &str) -> Result<Caller, Problem> {
 impl App {
     /// Whether the key or session that opened a stream is still good.
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
-        let now_us = self.ledger.clock().now().as_micros();
-        if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {
+        if caller.session.as_ref().is_some_and(|session| !self.is_in_time(session)) {
             return false;
         }
-        if caller.session.as_ref().is_some_and(|session| !self.is_in_time(session)) {
+        let now_us = self.ledger.clock().now().as_micros();
+        if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {
             return false;
         }
         let keys = self.ledger.keys();

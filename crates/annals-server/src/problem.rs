@@ -76,10 +76,10 @@ codes! {
     ScopeMissing = "scope", Denied, "the key lacks a scope";
     TenantDenied = "tenant_denied", Denied, "the key is for another tenant";
     PlatformOnly = "platform_only", Denied, "only a platform key may do this";
+    CrossOrigin = "cross_origin", Denied, "a page of elsewhere cannot act with a session";
     ViewerDenied = "viewer_denied", Denied, "a viewer token does not allow this";
     OriginDenied = "origin_denied", Denied, "the viewer token is for pages of other origins";
     FieldHidden = "field_hidden", Denied, "the viewer token hides the member";
-    CrossOrigin = "cross_origin", Denied, "a page of elsewhere cannot act with a session";
     RightsExceeded = "rights_exceeded", Denied, "a key cannot give what it does not have";
     RouteUnknown = "route_unknown", Missing, "there is no such route";
     Method = "method", Missing, "the route does not take this method";

@@ -399,6 +399,7 @@ impl<'a> ViewerToken<'a> {
             tenant: Some(tenant),
             scopes: scopes.map(|(scope, _)| scope).collect(),
             dialects: Vec::new(),
+            session: None,
             view: Some(Arc::new(view)),
             session: None,
         })

@@ -1,7 +1,7 @@
 /** Asks what a view asks, and holds what came back: events, counts, the histogram. A later question ends the one before. */
 
 import { type Api, ApiError } from "../api/client.js";
-import type { AuditEvent, FieldCounts, Summary } from "../api/types.js";
+import type { AuditEvent, EventsPage, FieldCounts, Summary } from "../api/types.js";
 import { FACETS } from "../view/fields.js";
 import { ALL_TIME, bounds, intervalFor, lengthMs, zoneName } from "../view/time.js";
 import { type View, question } from "../view/view.js";
@@ -141,14 +141,15 @@ export class Finder extends EventTarget {
     const ids = (this.facets["actor.id"]?.values ?? []).map((one) => one.value).filter((id) => typeof id === "string");
     const unknown = ids.filter((id) => id !== "" && this.viewer.nameOf("actor.id", id) === null);
     if (!unknown.length || view.page === "access") return;
-    const params = question({ ...view, terms: unknown.map((value) => ({ kind: "is", path: "actor.id", value })), q: "", filter: "" });
-    params.set("limit", String(100));
-    try {
-      this.viewer.learn((await this.#api.json<{ events: AuditEvent[] }>("/v1/events", params, { signal })).events);
-      this.#tell();
-    } catch {
-      // Ids do as well.
-    }
+    // Each is asked for by itself: a page of all of them may be full of the busiest.
+    const asked = unknown.map(async (id) => {
+      const params = question({ ...view, terms: [{ kind: "is", path: "actor.id", value: id }], q: "", filter: "" });
+      params.set("limit", "1");
+      this.viewer.learn((await this.#api.json<EventsPage>("/v1/events", params, { signal })).events);
+    });
+    // Where that fails, ids do as well.
+    await Promise.allSettled(asked);
+    this.#tell();
   }
 
   end(): void {

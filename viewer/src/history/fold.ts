@@ -5,10 +5,10 @@
  * apart, so that a value known only from the `before` of a later change is told as such, and two that differ show that a change is missing.
  */
 
-import type { AuditEvent, Json } from "../api/types.js";
+import { type AuditEvent, type Json, occurredAt } from "../api/types.js";
 import type { Subject } from "../view/view.js";
 import { type FieldKey, overlap, same } from "./flat.js";
-import { type Moment, type Step, occurredAt, stepOf } from "./step.js";
+import { type Moment, type Step, stepOf } from "./step.js";
 
 /** What is known of a field: its value, that it is not there, or nothing. */
 export type Known = { value: Json } | "absent" | null;
@@ -50,9 +50,13 @@ export interface History {
 /** Fields of one target that are told of. */
 export const FIELDS_MAX = 2_000;
 
-/** The history that these events of one target tell, in whatever order they are given. */
-export function fold(events: readonly AuditEvent[], subject: Subject, fieldsMax = FIELDS_MAX): History {
+/**
+ * The history that these events of one target tell, in whatever order they are given. Where something of them is `hidden`, none is
+ * taken to tell a whole state.
+ */
+export function fold(events: readonly AuditEvent[], subject: Subject, { fieldsMax = FIELDS_MAX, hidden = false } = {}): History {
   const steps = ordered(events).map((event) => stepOf(event, subject));
+  if (hidden) for (const step of steps) step.whole = false;
   const history: History = { lives: [], points: [], cut: false };
   for (const step of steps) {
     const speaks = step.before || step.after || step.creates || step.deletes;

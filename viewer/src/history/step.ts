@@ -1,6 +1,6 @@
 /** What one event says about the state of one target. Pure. */
 
-import type { Actor, AuditEvent, Json } from "../api/types.js";
+import { type Actor, type AuditEvent, type Json, occurredAt, operationOf } from "../api/types.js";
 import type { Subject } from "../view/view.js";
 import { type FieldKey, flatten } from "./flat.js";
 
@@ -28,22 +28,12 @@ export interface Step {
   silent: boolean;
 }
 
-/** When it occurred, or where the client did not say, was received. */
-export function occurredAt(event: AuditEvent): string {
-  return event.occurred_at ?? (event.derived as Partial<AuditEvent["derived"]> | undefined)?.occurred_at ?? event.received_at;
-}
-
-/** Its operation, sent or read from its action. */
-export function operationOf(event: AuditEvent): string {
-  return event.operation ?? (event.derived as Partial<AuditEvent["derived"]> | undefined)?.operation ?? "other";
-}
-
 export function stepOf(event: AuditEvent, subject: Subject): Step {
   const targets = event.targets ?? [];
   const operation = operationOf(event);
   // What did not succeed changed nothing.
   const happened = !["failure", "denied"].includes(event.outcome?.result ?? "");
-  const erased = (event.derived as Partial<AuditEvent["derived"]> | undefined)?.erased?.length ?? 0;
+  const erased = event.derived?.erased?.length ?? 0;
   const told = (state: Json | undefined) => (happened && state !== undefined && state !== null ? flatten(state) : null);
   let [before, after] = [told(event.changes?.before), told(event.changes?.after)];
   // A snapshot changes nothing: what is so after it was so before it.

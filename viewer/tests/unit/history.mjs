@@ -123,6 +123,11 @@ test("what was erased in part is no whole state any more", () => {
   assert.equal(lookAt(fold([erased], VIDEO), null).whole, null);
 });
 
+test("where something is hidden no state is whole", () => {
+  const history = fold([event(2, { after: { a: 1 }, complete: true })], VIDEO, { hidden: true });
+  assert.equal(lookAt(history, null).whole, null);
+});
+
 test("a value that is set again to the same keeps who set it first", () => {
   const events = [event(2, { after: { a: 1 } }), event(4, { after: { a: 1 } }), event(6, { before: { a: 1, b: 1 }, after: { a: 1, b: 2 }, complete: true })];
   assert.equal(setBy(events, "a", 8), "e2");
@@ -241,7 +246,7 @@ test("an empty history and a moment before all say so", () => {
 
 test("too many fields are cut, and it is said", () => {
   const many = Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`f${n}`, n]));
-  const history = fold([event(1, { after: many })], VIDEO, 3);
+  const history = fold([event(1, { after: many })], VIDEO, { fieldsMax: 3 });
   assert.equal(history.cut, true);
   assert.equal(history.lives[0].fields.size, 3);
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { flipped, maker, mutations, split } from "./proof-log.mjs";
 import { source } from "./source.mjs";
 
 const p = await source("proof/bytes.ts", "proof/json.ts", "proof/merkle.ts", "proof/note.ts", "proof/commitment.ts", "proof/check.ts");
@@ -114,6 +115,8 @@ test("consistency: every vector, and none with a hash less, more or different", 
       await refuses(() => check(old, root, path.filter((_, n) => n !== at)), "consistency");
       await refuses(() => check(old, root, path.map((hash, n) => (n === at ? flipped(hash, 9) : hash))), "consistency");
     }
+    // A tree of four times the size is higher: its proof would be longer.
+    if (from < to) await refuses(() => p.checkGrowth({ size: from, root: old }, { size: 4 * to, root }, path), "consistency");
     if (from < to) await refuses(() => p.checkGrowth({ size: to, root }, { size: from, root: old }, path), "consistency");
   }
 });
@@ -170,6 +173,7 @@ test("cosignatures: both witnesses, no other key, no other time, no other text",
 
 // ── the three lines, over a log that is made here from a vector's event ─────────────────────────
 
+const { madeLog, structuredCloned, witness } = maker(p, vectors("commitment").cases[0]);
 const example = vectors("commitment").cases[0];
 const log = await madeLog();
 
@@ -223,6 +227,7 @@ test("in the log: no flipped bit of what the server gives is good", async () => 
       }
     }
   }
+  assert.equal(await state(log.opening, log.receipt, { ...log.info, origin: "other.example/t/0" }), "bad");
   assert.equal(await state({ ...log.opening, position: 4 }, log.receipt, log.info), "bad");
   assert.equal(await state({ ...log.opening, units: [] }, log.receipt, log.info), "bad");
 });
@@ -318,94 +323,3 @@ test("without WebCrypto, or without Ed25519 in it, nothing is checked and nothin
   const old = { digest: subtle.digest.bind(subtle), importKey: async () => { throw new DOMException("", "NotSupportedError"); }, verify: () => true };
   assert.deepEqual(await without(old), Array(3).fill("unchecked ed25519"));
 });
-
-// ── making logs ─────────────────────────────────────────────────────────────────────────────────
-
-function flipped(array, at) {
-  const other = array.slice();
-  other[at] ^= 1;
-  return other;
-}
-
-/** The text with each character replaced by its neighbour, and without it. */
-function* mutations(text) {
-  for (let at = 0; at < text.length; at++) {
-    yield text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
-    yield text.slice(0, at) + text.slice(at + 1);
-  }
-}
-
-function structuredCloned(event) {
-  const { derived, position, received_at, ...sent } = event;
-  return { ...p.parseExact(p.canonical(sent)), derived, position, received_at };
-}
-
-async function signer(seed) {
-  const head = bytes("302e020100300506032b657004220420");
-  const pkcs8 = p.concat(head, new Uint8Array(32).fill(seed));
-  const key = await crypto.subtle.importKey("pkcs8", pkcs8, { name: "Ed25519" }, true, ["sign"]);
-  const { x } = await crypto.subtle.exportKey("jwk", key);
-  const open = Uint8Array.from(Buffer.from(x, "base64url"));
-  return { open, sign: async (message) => new Uint8Array(await crypto.subtle.sign("Ed25519", key, message)) };
-}
-
-async function named(name, type, open) {
-  const typed = p.concat(Uint8Array.of(type), open);
-  const id = (await p.sha256(p.utf8(`${name}\n`), typed)).slice(0, 4);
-  return { id, key: `${name}+${p.hex(id)}+${p.base64(typed)}` };
-}
-
-async function witness(name, seed) {
-  const { open, sign } = await signer(seed);
-  const { id, key } = await named(name, 4, open);
-  const line = async (note, time) => {
-    const text = note.slice(0, note.indexOf("\n\n") + 1);
-    const signature = await sign(p.utf8(`cosignature/v1\ntime ${time}\n${text}`));
-    return `— ${name} ${p.base64(p.concat(id, p.uint(time, 8), signature))}\n`;
-  };
-  return { name, key, line };
-}
-
-/** A log of eight entries with the worked example, or a statement, at position 3. */
-async function madeLog({ body = "", salt = 1 } = {}) {
-  const origin = "made.example/t/000102030405060708090a0b0c0d0e0f";
-  const { open, sign } = await signer(7);
-  const { id, key } = await named(origin, 1, open);
-  const commitment = body ? await p.sha256(Uint8Array.of(2), p.utf8(body)) : bytes(example.commitment);
-  const entry = p.concat(Uint8Array.of(1, body ? 2 : 1, 0, 1), p.uint(1795303721456, 8), commitment, p.utf8(body));
-  const entries = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => (n === 3 ? entry : p.utf8(`entry ${salt} ${n}`)));
-  const leaves = await Promise.all(entries.map(p.leafHash));
-  const root = async (from, to) => {
-    if (to - from === 1) return leaves[from];
-    const middle = from + split(to - from);
-    return p.sha256(Uint8Array.of(1), await root(from, middle), await root(middle, to));
-  };
-  const path = async (at, from, to) => {
-    if (to - from === 1) return [];
-    const middle = from + split(to - from);
-    return at < middle ? [...(await path(at, from, middle)), await root(middle, to)] : [...(await path(at, middle, to)), await root(from, middle)];
-  };
-  const part = async (m, from, to, whole) => {
-    if (m === to - from) return whole ? [] : [await root(from, to)];
-    const k = split(to - from);
-    return m <= k ? [...(await part(m, from, from + k, whole)), await root(from + k, to)] : [...(await part(m - k, from + k, to, false)), await root(from, from + k)];
-  };
-  const roots = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map((size) => (size ? root(0, size) : p.sha256())));
-  const checkpoint = async (size) => {
-    const text = `${origin}\n${size}\n${p.base64(roots[size])}\n`;
-    return `${text}\n— ${origin} ${p.base64(p.concat(id, await sign(p.utf8(text))))}\n`;
-  };
-  const hashes = (await path(3, 0, 8)).map((hash) => `${p.base64(hash)}\n`).join("");
-  const event = { ...p.parseExact(example.event), position: 3, received_at: "2026-11-21T23:28:41.456789Z", derived: {} };
-  return {
-    roots, checkpoint, event,
-    info: { origin, public_key: key, size: 8 },
-    opening: { position: 3, entry: p.hex(entry), units: body ? [] : opened(example.units) },
-    receipt: `c2sp.org/tlog-proof@v1\nindex 3\n${hashes}\n${await checkpoint(8)}`,
-    growth: async (from, to) => (await part(from, 0, to, true)).map(p.hex),
-  };
-}
-
-function split(n) {
-  return 2 ** Math.floor(Math.log2(n - 1));
-}

@@ -43,7 +43,7 @@ export class TableElement extends LitElement {
   static override styles = [
     base,
     css`
-      :host { display: flex; flex-direction: column; min-height: 0; min-width: 0; height: 100%; }
+      :host { display: flex; flex-direction: column; min-height: 0; min-width: 0; height: 100%; container-type: inline-size; }
       .scroller { flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; contain: strict; outline-offset: -2px; scrollbar-gutter: stable; }
       .all { position: relative; width: 100%; }
       .row {
@@ -75,6 +75,11 @@ export class TableElement extends LitElement {
       .cards .row > :last-child { grid-row: 2; grid-column: 2; justify-self: end; }
       .new { animation: new 2.4s ease-out; }
       @keyframes new { from { background: var(--good-ground); } }
+      @container (max-width: 860px) {
+        .where { display: none; }
+        .row { grid-template-columns: 146px minmax(70px, 1fr) minmax(90px, 1.1fr) minmax(90px, 1.4fr) 78px; gap: 10px; }
+        .row.tenants { grid-template-columns: 146px minmax(60px, 0.8fr) minmax(70px, 1fr) minmax(80px, 1fr) minmax(80px, 1.3fr) 78px; }
+      }
       @media (forced-colors: active) { .row.open, .row.active { outline: 2px solid Highlight; outline-offset: -2px; } }
     `,
   ];
@@ -209,7 +214,7 @@ export class TableElement extends LitElement {
     return html`<div class="row head ${this.#tenants ? "tenants" : ""}">
       <span><button title=${order === "desc" ? t.newest : t.oldest} @click=${() => this.viewer.patch({ order: order === "desc" ? "asc" : "desc", live: false })}>${t.time} ${order === "desc" ? "↓" : "↑"}</button></span>
       ${this.#tenants ? html`<span>${t.tenant}</span>` : nothing}
-      <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span><span>${t.address}</span><span>${t.result}</span></div>`;
+      <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span><span class="where">${t.address}</span><span>${t.result}</span></div>`;
   }
 
   #row(index: number, top: number) {
@@ -232,7 +237,7 @@ export class TableElement extends LitElement {
       <span role="gridcell">${this.#actor(event)}</span>
       <span role="gridcell" class=${operationOf(event) === "delete" ? "delete" : ""}>${this.#value("action", event.action)}</span>
       <span role="gridcell" class="targets">${this.#target(event)}</span>
-      <span role="gridcell" class="quiet">${event.context?.ip === undefined ? nothing : this.#value("context.ip", event.context.ip)}</span>
+      <span role="gridcell" class="where quiet">${event.context?.ip === undefined ? nothing : this.#value("context.ip", event.context.ip)}</span>
       <span role="gridcell">${this.#result(event)}</span>`;
   }
 
@@ -247,7 +252,8 @@ export class TableElement extends LitElement {
   #actor(event: AuditEvent) {
     const { id, name, email, type } = event.actor;
     if (id) return this.#value("actor.id", id, name ?? email ?? id);
-    return name ? this.#value("actor.name", name) : type ? this.#value("actor.type", type) : nothing;
+    if (name) return this.#value("actor.name", name);
+    return email ? this.#value("actor.email", email) : type ? this.#value("actor.type", type) : nothing;
   }
 
   #target(event: AuditEvent) {

@@ -1,0 +1,285 @@
+/** All about an actor: who it is, what it usually does, and everything it did and that was done to it. */
+
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import type { Params } from "../api/client.js";
+import { unlessHidden } from "../api/hidden.js";
+import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
+import { icons } from "../icons.js";
+import { fieldName } from "../text/fields.js";
+import { pagesText } from "../text/pages.js";
+import { base } from "../theme.js";
+import { bounds, zoneName } from "../view/time.js";
+import type { Scalar, Term } from "../view/view.js";
+import { type Viewer, Watch } from "../viewer.js";
+import "./event/event.js";
+import "./explorer/time-range.js";
+import { Asked, failure } from "./pages/asked.js";
+import "./pages/days.js";
+import { is, layout, moment, open, openEvent } from "./pages/layout.js";
+import type { TimelineElement } from "./timeline.js";
+import "./timeline.js";
+import "./value.js";
+
+/** What is counted of what an actor did, with how many values are told of each. */
+const TOPS = ["action", "targets.id", "context.ip", "context.session_id"] as const;
+const TOP_MAX = 6;
+const CREDENTIALS_MAX = 5;
+const DAYS = 90;
+
+/** What the head of the page says. */
+interface About {
+  /** The newest event by the actor, or where there is none, about it. */
+  latest: AuditEvent | null;
+  first: AuditEvent | null;
+  did: Summary;
+  /** Null where it is hidden from whoever looks. */
+  doneTo: number | null;
+  onBehalf: number | null;
+  days: Summary;
+}
+
+/** `<annals-actor .viewer>`: of `view.subject`. */
+@customElement("annals-actor")
+export class ActorElement extends LitElement {
+  @property({ attribute: false }) viewer!: Viewer;
+  @state() private newest: AuditEvent | null = null;
+  @state() private total: number | null = null;
+  @state() private opened: AuditEvent | null = null;
+  protected readonly watch = new Watch(this);
+  readonly #about = new Asked<About>(this);
+  #params = new URLSearchParams();
+  #key = "";
+
+  static override styles = [
+    base,
+    layout,
+    css`
+      .tops { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(230px, 100%), 1fr)); gap: 12px; }
+      .top { padding: 12px 14px; min-width: 0; }
+      .top h3 { font-size: 13px; margin-bottom: 6px; }
+      .top ol { list-style: none; margin: 0 -6px; padding: 0; }
+      .top button { position: relative; display: flex; width: 100%; min-height: 28px; padding: 2px 6px; border: 0; gap: 10px; background: none; font-size: 13px; overflow: hidden; }
+      .top button:hover { background: var(--ground-3) !important; }
+      .top .name { flex: 1; min-width: 0; }
+      .top .count { font-variant-numeric: tabular-nums; color: var(--text-2); }
+      .bar { position: absolute; inset-block: 3px; inset-inline-start: 0; border-radius: 3px; background: var(--accent-ground); z-index: 0; }
+      .top .name, .top .count { position: relative; z-index: 1; }
+      .days { padding: 12px 14px; }
+      .days h3 { font-size: 13px; margin-bottom: 8px; }
+      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; }
+    `,
+  ];
+
+  protected override willUpdate(): void {
+    const { subject, tenant, range, event } = this.viewer.view;
+    if (event === null) this.opened = null;
+    if (!subject) return;
+    const key = JSON.stringify([subject.id, tenant, range]);
+    // A range that moves with the clock asks the same until it is chosen anew.
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#params = this.#around(subject.id, ["actor.id", "targets.id", "actor.chain.id"]);
+      this.newest = null;
+      this.total = null;
+    }
+    this.#about.ask(`${key}${this.viewer.zone}`, (signal) => this.#ask(subject.id, signal));
+  }
+
+  override render() {
+    const { subject } = this.viewer.view;
+    if (!subject) return nothing;
+    const { id } = subject;
+    const t = pagesText(this.viewer.language);
+    const missing = this.total === 0 && this.#about.value?.latest == null && !this.#about.loading;
+    return html`<div class="page"><div class="inner">
+        ${this.#head(id)}
+        ${this.#about.error ? failure(this.#about.error, this.viewer.language, () => this.#about.again()) : nothing}
+        ${missing ? html`<div class="empty"><strong>${t.noActor}</strong><span>${t.noneHelp}</span></div>` : this.#body(id)}
+      </div></div>
+      ${openEvent(this.viewer, this.opened, this.#close, (by) => this.#timeline?.step(by))}`;
+  }
+
+  #head(id: string) {
+    const { viewer } = this;
+    const t = pagesText(viewer.language);
+    const who = this.#who(id);
+    return html`<header class="subject">
+      <span class="face">${icons.user}</span>
+      <div class="names">
+        <h1 dir="auto">${who.name ?? id}</h1>
+        <div class="about">
+          <span>${t.actor}${who.type ? html` · <span dir="auto">${who.type}</span>` : nothing}</span>
+          <span class="mono" dir="auto">${id}</span>
+          ${who.email ? html`<span dir="auto">${who.email}</span>` : nothing}
+        </div>
+        ${this.#credentials()}
+      </div>
+      <div class="tools">
+        <annals-time-range .viewer=${viewer}></annals-time-range>
+        <button @click=${() => this.#explore([])}>${icons.search}${t.inExplorer}</button>
+      </div>
+    </header>`;
+  }
+
+  #who(id: string): { name?: string | undefined; email?: string | undefined; type?: string | undefined } {
+    const latest = this.#about.value?.latest;
+    if (!latest) return { name: this.viewer.nameOf("actor.id", id) ?? undefined };
+    if (latest.actor.id === id) return latest.actor;
+    const behalf = latest.actor.chain?.find((link) => link.id === id);
+    return latest.targets?.find((target) => target.id === id) ?? behalf ?? {};
+  }
+
+  #credentials() {
+    const counts = this.#about.value?.did.counts?.["actor.credential.id"];
+    if (!counts?.values.length) return nothing;
+    const t = pagesText(this.viewer.language);
+    const shown = counts.values.slice(0, CREDENTIALS_MAX);
+    return html`<div class="credentials"><span class="quiet">${t.credentials}:</span>
+      ${shown.map(({ value }) => html`<annals-value class="mono" .viewer=${this.viewer} .path=${"actor.credential.id"} .value=${value as Scalar}></annals-value>`)}
+      ${counts.distinct > shown.length ? html`<span class="quiet">${t.others(counts.distinct - shown.length)}</span>` : nothing}</div>`;
+  }
+
+  #body(id: string) {
+    const t = pagesText(this.viewer.language);
+    const about = this.#about.value;
+    return html`
+      ${this.#stats(about)}
+      ${this.#about.error ? nothing : html`
+        <section class="card days" aria-label=${t.days}><h3>${t.days}</h3><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
+        <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(path, about?.did.counts?.[path] ?? null)))}</section>`}
+      <section aria-label=${t.timeline}>
+        <h2>${t.timeline}</h2><div class="quiet">${t.everything}</div>
+        <annals-timeline .viewer=${this.viewer} .params=${this.#params} .actor=${id} @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}
+          @first=${(event: CustomEvent<{ event: AuditEvent | null; total: number | null }>) => ({ event: this.newest, total: this.total } = event.detail)}></annals-timeline>
+      </section>`;
+  }
+
+  #stats(about: About | null) {
+    const t = pagesText(this.viewer.language);
+    const { zone, language } = this.viewer;
+    const number = (n: number | null | undefined) => (n == null ? "…" : n.toLocaleString(language));
+    const of = (title: string, n: number | null | undefined) => (about && n === null ? nothing : html`<div><dt>${title}</dt><dd>${number(n)}</dd></div>`);
+    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : "…");
+    return html`<dl class="stats">
+      <div><dt>${t.total}</dt><dd>${number(this.total)}</dd></div>
+      <div><dt>${t.didCount}</dt><dd>${number(about?.did.total)}</dd></div>
+      ${of(t.doneToCount, about?.doneTo)}${of(t.onBehalfCount, about?.onBehalf)}
+      <div><dt>${t.firstSeen}</dt><dd class="when">${when(about?.first)}</dd></div>
+      <div><dt>${t.lastSeen}</dt><dd class="when">${when(this.newest)}</dd></div>
+    </dl>`;
+  }
+
+  #top(path: (typeof TOPS)[number], counts: FieldCounts | null) {
+    const t = pagesText(this.viewer.language);
+    const { language } = this.viewer;
+    const title = { action: t.topActions, "targets.id": t.topTargets, "context.ip": t.topAddresses, "context.session_id": t.topSessions }[path];
+    const most = counts?.values[0]?.count ?? 1;
+    return html`<div class="card top"><h3 title=${fieldName(path, language)}>${title}</h3>
+      ${counts === null ? Array.from({ length: 4 }, () => html`<p class="skeleton"></p>`) : nothing}
+      ${counts?.values.length === 0 ? html`<span class="quiet">${t.nothingHere}</span>` : nothing}
+      <ol>${counts?.values.map(({ value, count }) => {
+        const text = typeof value === "string" ? value : JSON.stringify(value);
+        const name = this.viewer.nameOf(path, value) ?? text;
+        return html`<li><button title=${text} aria-label=${t.onlyThese(name, count)} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
+          <span class="bar" .style=${`width: ${Math.max(1, (count / most) * 100)}%`}></span>
+          <span class="name cut ${name === text && path !== "action" ? "mono" : ""}" dir="auto">${name}</span><span class="count">${count.toLocaleString(language)}</span></button></li>`;
+      })}</ol>
+      ${counts && counts.distinct > counts.values.length ? html`<span class="quiet">${t.others(counts.distinct - counts.values.length)}</span>` : nothing}
+    </div>`;
+  }
+
+  /** What the page asks: time and tenant as the view has them. */
+  #within(): URLSearchParams {
+    const { view } = this.viewer;
+    const { since, until } = bounds(view.range);
+    const given = Object.entries({ tenant: view.tenant, since, until }).filter(([, value]) => value !== null);
+    return new URLSearchParams(given as [string, string][]);
+  }
+
+  /** Everything done by, to, and on behalf of the actor. */
+  #around(id: string, paths: string[]): URLSearchParams {
+    const params = this.#within();
+    params.set("filter", paths.map((path) => is(path, id)).join(" or "));
+    return params;
+  }
+
+  async #ask(id: string, signal: AbortSignal): Promise<About> {
+    const { api } = this.viewer;
+    const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
+    const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
+    const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
+    const [latest, did, doneTo, onBehalf] = await Promise.all([
+      one(within({ actor_id: id, limit: "1" })),
+      this.#did(id, count),
+      unlessHidden(count(within({ targets_id: id })), () => null),
+      unlessHidden(count(within({ actor_chain_id: id })), () => null),
+    ]);
+    if (!doneTo || !onBehalf) this.#params = this.#around(id, ["actor.id", ...(doneTo ? ["targets.id"] : []), ...(onBehalf ? ["actor.chain.id"] : [])]);
+    const all = this.#params;
+    const [about, first, days] = await Promise.all([
+      latest ? null : one(new URLSearchParams([...all, ["limit", "1"]])),
+      one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
+      count(this.#days()),
+      this.#learn(did, signal),
+    ]);
+    return { latest: latest ?? about, first, did, doneTo: doneTo?.total ?? null, onBehalf: onBehalf?.total ?? null, days };
+  }
+
+  /** What the actor did, counted by the members that may be seen. */
+  async #did(id: string, count: (params: URLSearchParams) => Promise<Summary>): Promise<Summary> {
+    const by = (paths: readonly string[]) => new URLSearchParams([...this.#within(), ["actor_id", id], ["limit", String(TOP_MAX)], ...paths.map((path) => ["by", path])]);
+    const paths = [...TOPS, "actor.credential.id"];
+    return unlessHidden(count(by(paths)), async () => {
+      const each = await Promise.all(paths.map((path) => unlessHidden(count(by([path])), () => null)));
+      const whole = each.find((one) => one !== null) ?? (await count(by([])));
+      return { ...whole, counts: Object.assign({}, ...each.map((one) => one?.counts ?? {})) };
+    });
+  }
+
+  #days(): URLSearchParams {
+    const params = new URLSearchParams(this.#params);
+    params.set("since", new Date(Date.now() - (DAYS - 1) * 86_400_000).toISOString());
+    params.set("until", new Date().toISOString());
+    params.set("interval", "1d");
+    params.set("tz", zoneName(this.viewer.zone));
+    return params;
+  }
+
+  /** Learns the names of the targets that are named, from the newest events about them. */
+  async #learn(did: Summary, signal: AbortSignal): Promise<void> {
+    const unknown = (did.counts?.["targets.id"]?.values ?? []).map(({ value }: { value: Json }) => value).filter((value) => !this.viewer.nameOf("targets.id", value));
+    if (!unknown.length) return;
+    const params = this.#within();
+    for (const value of unknown) params.append("targets_id", String(value));
+    params.set("limit", "200");
+    const page = await this.viewer.api.json<EventsPage>("/v1/events", params, { signal }).catch(() => null);
+    this.viewer.learn([...(page?.events ?? [])].reverse());
+  }
+
+  #explore(terms: Term[]): void {
+    const { view } = this.viewer;
+    const id = view.subject?.id ?? "";
+    this.viewer.go({ ...view, page: "events", subject: null, event: null, at: null, q: "", filter: "", terms: [{ kind: "is", path: "actor.id", value: id }, ...terms] });
+  }
+
+  #open(event: AuditEvent): void {
+    this.opened = event;
+    open(this.viewer, event);
+  }
+
+  readonly #close = () => {
+    this.viewer.patch({ event: null });
+    this.#timeline?.focus();
+  };
+
+  get #timeline(): TimelineElement | null {
+    return this.renderRoot.querySelector("annals-timeline");
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "annals-actor": ActorElement;
+  }
+}
