@@ -401,7 +401,6 @@ impl<'a> ViewerToken<'a> {
             dialects: Vec::new(),
             session: None,
             view: Some(Arc::new(view)),
-            session: None,
         })
     }
 
