@@ -173,16 +173,19 @@ impl SavedViews {
 }
 
 impl Ledger {
-    /// The views that somebody sees among those about a tenant, or about all: his own by name, then those that others share.
+    /// The views that somebody sees among those about a tenant, or about all: his own, then those that others share, each by name.
     #[must_use]
     pub fn saved_views(&self, tenant: Option<&TenantId>, owner: &str) -> Vec<SavedView> {
         let keys = self.keys();
         let keys = keys.read().expect("no holder of this lock panics");
-        let of = |own: bool| {
-            let all = keys.views.of(tenant.map(TenantId::as_str));
-            all.filter(move |view| (view.owner == owner) == own && (own || view.shared)).cloned()
-        };
-        of(true).chain(of(false)).collect()
+        let all = keys.views.of(tenant.map(TenantId::as_str));
+        let mut seen: Vec<SavedView> =
+            all.filter(|view| view.shared || view.owner == owner).cloned().collect();
+        seen.sort_by(|one, other| {
+            let place = |view: &SavedView| (view.owner != owner, view.name.clone(), view.owner.clone());
+            place(one).cmp(&place(other))
+        });
+        seen
     }
 
     /// Saves a view, in place of one of the same owner and name.
