@@ -197,6 +197,9 @@ after(async () => {
 /** Where whoever looks lives: three hours behind UTC all year, so that the two are never the same. */
 export const ZONE = "America/Sao_Paulo";
 
+/** A test that hangs is ended, so that the others are heard of. */
+const TEST_MS_MAX = 120_000;
+
 const sessions = new Map();
 
 /** The cookies of somebody who signed in with a key, by `POST /v1/session`. */
@@ -220,7 +223,7 @@ async function session(context, url, key) {
  * @param {(viewer: ViewerPage, page: Page, t: import("node:test").TestContext) => Promise<void>} body
  */
 export function viewerTest(name, options, body) {
-  test(name, { skip: options.skip }, async (t) => {
+  test(name, { skip: options.skip, timeout: TEST_MS_MAX }, async (t) => {
     const server = options.server ?? demo;
     const context = await (await browser()).newContext({
       viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
@@ -292,8 +295,14 @@ export class ViewerPage {
     return this.page.locator("annals-search-box").getByRole("combobox");
   }
 
+  /** The conditions, without what drops them all. */
   get chips() {
-    return this.page.locator("annals-chips li");
+    return this.page.locator("annals-chips li:not(.all)");
+  }
+
+  /** Opens the menu in the head of the page. */
+  async menu() {
+    await this.page.locator("annals-app details.menu summary").click();
   }
 
   /** The open event. */
@@ -451,16 +460,24 @@ export async function until(condition, what, patienceMs = 15_000) {
 
 // ---- what everyone must be able to use ----------------------------------------------------------------------------------------------
 
+/** The document and the shadows of all elements in it. Runs in the page. */
+export function roots() {
+  const found = [document];
+  for (const root of found) for (const element of root.querySelectorAll("*")) if (element.shadowRoot) found.push(element.shadowRoot);
+  return found;
+}
+
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-/** What axe finds wrong with a page, all of its rules; the shadows of elements are looked into. */
-export async function axe(page) {
+/** Axe finds nothing wrong with a page, by any of its rules; the shadows of elements are looked into. */
+export async function passesAxe(page) {
   // The page's policy allows no script from elsewhere: it is put there by the debugger.
   await page.evaluate(readFileSync(AXE, "utf8"));
   // What moves has no colour of its own until it stands.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.effect?.getTiming().iterations === Infinity ? null : animation.finished.catch(() => {}))));
+  await page.waitForFunction(`(${roots})().flatMap((root) => root.getAnimations()).every((one) => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)`);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return violations.map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}\n  ${nodes.slice(0, 5).map((node) => `${node.target.flat().join(" ")}: ${node.failureSummary}`).join("\n  ")}`);
+  const told = violations.map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}\n  ${nodes.slice(0, 5).map((node) => node.target.flat().join(" ")).join("\n  ")}`);
+  assert.ok(told.length === 0, `axe: ${told.join("\n")}`);
 }
 
 /** How many pixels the page is wider than what is seen of it; 0 where nobody has to scroll sideways. */
