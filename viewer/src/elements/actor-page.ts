@@ -74,9 +74,10 @@ export class ActorElement extends LitElement {
   ];
 
   protected override willUpdate(): void {
-    const { subject, tenant, range, event } = this.viewer.view;
+    const { page, subject, tenant, range, event } = this.viewer.view;
     if (event === null) this.opened = null;
-    if (!subject) return;
+    // Another page may be on its way in its place.
+    if (page !== "actor" || !subject) return;
     const key = JSON.stringify([subject.id, tenant, range]);
     // A range that moves with the clock asks the same until it is chosen anew.
     if (key !== this.#key) {
@@ -90,8 +91,8 @@ export class ActorElement extends LitElement {
   }
 
   override render() {
-    const { subject } = this.viewer.view;
-    if (!subject) return nothing;
+    const { page, subject } = this.viewer.view;
+    if (page !== "actor" || !subject) return nothing;
     const { id } = subject;
     const t = pagesText(this.viewer.language);
     if (isOfAllTenants(this.viewer)) {

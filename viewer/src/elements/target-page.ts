@@ -45,9 +45,10 @@ export class TargetElement extends LitElement {
   ];
 
   protected override willUpdate(): void {
-    const { subject, tenant, range, event } = this.viewer.view;
+    const { page, subject, tenant, range, event } = this.viewer.view;
     if (event === null) this.opened = null;
-    if (!subject) return;
+    // Another page may be on its way in its place.
+    if (page !== "target" || !subject) return;
     const key = JSON.stringify([subject, tenant, range]);
     if (key === this.#key) return;
     this.#key = key;
@@ -68,7 +69,7 @@ export class TargetElement extends LitElement {
 
   override render() {
     const { viewer } = this;
-    if (!viewer.view.subject) return nothing;
+    if (viewer.view.page !== "target" || !viewer.view.subject) return nothing;
     const t = pagesText(viewer.language);
     if (isOfAllTenants(viewer)) {
       return html`<div class="page"><div class="inner">${this.#head()}<annals-which-tenant .viewer=${viewer} .params=${this.#params}></annals-which-tenant></div></div>`;

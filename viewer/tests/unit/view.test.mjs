@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bundled } from "./bundled.mjs";
+import { source } from "./source.mjs";
 
-const { START, parseView, formatView, question, withTerm, readTyped, termOf, fieldsLike, intervalFor, lengthMs, fieldAt, Window } = await bundled(
-  "src/view/view.ts", "src/view/complete.ts", "src/view/time.ts", "src/elements/explorer/scroll.ts",
+const { START, parseView, formatView, question, withTerm, readTyped, termOf, fieldsLike, intervalFor, lengthMs, fieldAt, Window } = await source(
+  "view/view.ts", "view/complete.ts", "view/time.ts", "elements/explorer/scroll.ts",
 );
 
 const read = (address) => {

@@ -15,7 +15,7 @@ export const layout = css`
   .subject { display: flex; flex-wrap: wrap; gap: 10px 16px; align-items: flex-start; }
   .subject .face { flex: none; display: grid; place-content: center; width: 44px; height: 44px; border-radius: 12px; background: var(--accent-ground); color: var(--accent); }
   .subject .face svg { width: 22px; height: 22px; }
-  .subject .names { flex: 1 1 260px; min-width: 0; }
+  .subject .names { flex: 1 1 200px; min-width: 0; }
   .subject h1 { font-size: 21px; line-height: 1.25; letter-spacing: -0.01em; overflow-wrap: anywhere; }
   .subject .about { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--text-2); overflow-wrap: anywhere; }
   .subject .tools { display: flex; flex-wrap: wrap; gap: 6px; }

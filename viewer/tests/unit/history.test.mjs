@@ -1,11 +1,11 @@
-// Histories of a target, folded by hand: `node --test tests/unit/history.mjs`.
+// Histories of a target, folded by hand: `node --test tests/unit/history.test.mjs`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bundled } from "./bundled.mjs";
+import { source } from "./source.mjs";
 
-const { flatten, fold, labelOf, lookAt, stepOf } = await bundled(
-  "src/history/flat.ts", "src/history/fold.ts", "src/history/moment.ts", "src/history/step.ts",
+const { flatten, fold, labelOf, lookAt, stepOf } = await source(
+  "history/flat.ts", "history/fold.ts", "history/moment.ts", "history/step.ts",
 );
 
 const VIDEO = { type: "video", id: "v9" };
