@@ -114,6 +114,8 @@ export class ExplorerElement extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
+    // Whoever signed out is asked for no more.
+    if (!this.isConnected) return;
     if (changed.has("viewer") && this.viewer) this.#begin();
     const { view, zone } = this.viewer;
     const asked = questionOf(view);
