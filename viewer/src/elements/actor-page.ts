@@ -114,7 +114,7 @@ export class ActorElement extends LitElement {
     return html`<header class="subject">
       <span class="face">${icons.user}</span>
       <div class="names">
-        <h1 dir="auto">${who.name ?? id}</h1>
+        <h1><bdi>${who.name ?? id}</bdi></h1>
         <div class="about">
           <span>${t.actor}${who.type ? html` · <span dir="auto">${who.type}</span>` : nothing}</span>
           <span class="mono" dir="auto">${id}</span>

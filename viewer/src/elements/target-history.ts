@@ -147,7 +147,7 @@ export class TargetHistoryElement extends LitElement {
   /** On what the picture stands. */
   #basis(look: Look) {
     const t = pagesText(this.viewer.language);
-    const at = (moment: Moment) => html`<button class="text" @click=${() => this.#pick(moment)}>${instant(moment.at, this.viewer.zone)}</button> ${t.by(who(moment))}`;
+    const at = (moment: Moment) => html`<button class="text" @click=${() => this.#pick(moment)}>${instant(moment.at, this.viewer.zone)}</button> <bdi>${t.by(who(moment))}</bdi>`;
     const sentence = (text: (time: string) => string, moment: Moment) => {
       const [start, end] = text("\0").split("\0");
       return html`${start}${at(moment)}${end}`;

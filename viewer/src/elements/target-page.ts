@@ -106,7 +106,7 @@ export class TargetElement extends LitElement {
     return html`<header class="subject">
         <span class="face">${icons.target}</span>
         <div class="names">
-          <h1 dir="auto">${name ?? viewer.nameOf("targets.id", id) ?? id}</h1>
+          <h1><bdi>${name ?? viewer.nameOf("targets.id", id) ?? id}</bdi></h1>
           <div class="about"><span>${t.target}${type ? html` · <span dir="auto">${type}</span>` : nothing}</span><span class="mono" dir="auto">${id}</span>
             ${deleted ? html`<span class="deleted">${t.deletedNow(moment(deleted.at, viewer.zone))}</span>` : nothing}</div>
         </div>

@@ -111,6 +111,13 @@ test("a whole state ends what it does not name, and names what it did not set", 
   assert.equal(setBy(events, "c", 5), null);
 });
 
+test("who set what a first whole state names is not known; what the next one has otherwise is its doing", () => {
+  const events = [event(2, { after: { a: 1, b: 1 }, complete: true }), event(4, { after: { a: 2, b: 1 }, complete: true })];
+  assert.equal(setBy(events, "a", 3), null);
+  assert.equal(setBy(events, "a", 4), "e4");
+  assert.equal(setBy(events, "b", 4), null);
+});
+
 test("a whole state that tells only what was leaves unknown what is", () => {
   const events = [event(2, { after: { a: 1 }, complete: true }), event(4, { before: { a: 1 }, complete: true })];
   assert.equal(lookAt(fold(events, VIDEO), day(3)).whole.event, "e2");
