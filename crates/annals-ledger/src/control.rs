@@ -9,6 +9,7 @@ use crate::erasure::{ErasureCounts, NewErasure};
 use crate::keys::{KeyId, KeyRecord};
 use crate::policy::{Hold, RedactionRule, RetentionRule};
 use crate::removal::RemovalAt;
+use crate::views::SavedView;
 
 /// One change, as it stands under `/metadata/control` of its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +150,21 @@ pub enum Control {
         /// Which entries.
         entries: Vec<RemovalAt>,
     },
+    /// A view was saved, in place of one of the same owner and name.
+    ViewSaved {
+        /// The view.
+        view: SavedView,
+    },
+    /// A view was removed.
+    ViewRemoved {
+        /// The tenant that it was about; none where it was about all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<String>,
+        /// Whose it was.
+        owner: String,
+        /// Its name.
+        name: String,
+    },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
         /// How far it had jumped, µs.
@@ -206,6 +222,8 @@ impl Control {
             Self::ErasureOrdered { .. } => "annals.erasure.order",
             Self::ErasureDone { .. } => "annals.erasure.finish",
             Self::RemovalsDone { .. } => "annals.removal.finish",
+            Self::ViewSaved { .. } => "annals.view.save",
+            Self::ViewRemoved { .. } => "annals.view.remove",
             Self::ClockConfirmed { .. } => "annals.clock.confirm",
         }
     }
@@ -213,8 +231,11 @@ impl Control {
     fn operation(&self) -> &'static str {
         match self {
             Self::TenantCreated { .. } | Self::KeyCreated { .. } | Self::HoldBegan { .. } => "create",
-            Self::KeyEnded { .. } | Self::HoldEnded { .. } | Self::TenantEnded { .. } => "delete",
-            Self::RedactionSet { .. } | Self::RetentionSet { .. } => "update",
+            Self::KeyEnded { .. }
+            | Self::HoldEnded { .. }
+            | Self::TenantEnded { .. }
+            | Self::ViewRemoved { .. } => "delete",
+            Self::RedactionSet { .. } | Self::RetentionSet { .. } | Self::ViewSaved { .. } => "update",
             _ => "other",
         }
     }
@@ -228,6 +249,8 @@ impl Control {
             | Self::ErasureOrdered { case, .. }
             | Self::ErasureDone { case } => Some(("erasure", case)),
             _ if self.policy_of().is_some() => self.policy_of().map(|tenant| ("tenant", tenant)),
+            Self::ViewSaved { view } => Some(("view", &view.name)),
+            Self::ViewRemoved { name, .. } => Some(("view", name)),
             Self::KeyCreated { key, .. } => Some(("key", &key.id.0)),
             Self::KeyEnded { end } => Some(("key", &end.key_id.0)),
             _ => None,

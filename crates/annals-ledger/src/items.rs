@@ -65,6 +65,7 @@ pub(super) fn item_status(outcome: Outcome) -> ItemStatus {
             | Refusal::Told
             | Refusal::Policy
             | Refusal::Case
+            | Refusal::View
             | Refusal::Outdated => ItemError::atomic(),
         }),
     }

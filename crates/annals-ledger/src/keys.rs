@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use crate::control::KeyEnd;
 use crate::policy::Policies;
 use crate::rotation::Rotations;
+use crate::views::SavedViews;
 
 const PREFIX: &str = "annals_";
 const SECRET_CHARS: usize = 43;
@@ -226,6 +227,9 @@ pub struct Keys {
     /// What was decided about tenants' events, which goes with these into manifests, too.
     #[serde(default, skip_serializing_if = "Policies::is_empty")]
     pub(crate) policies: Policies,
+    /// Views that were saved with them.
+    #[serde(default, skip_serializing_if = "SavedViews::is_empty")]
+    pub(crate) views: SavedViews,
 }
 
 impl Keys {
@@ -283,6 +287,7 @@ impl Keys {
         let ends: Vec<_> =
             own.map(|key| KeyEnd { key_id: key.id.clone(), expires_at_us: now.as_micros() }).collect();
         ends.iter().for_each(|end| self.expire(end, now));
+        self.views.end_tenant(tenant);
     }
 
     /// A key's end may come nearer, never recede.
@@ -290,6 +295,7 @@ impl Keys {
         if let Some(key) = self.by_id.get_mut(&end.key_id) {
             if end.expires_at_us <= now.as_micros() {
                 self.ended.insert(end.key_id.clone());
+                self.views.end_key(&end.key_id);
             }
             key.expires_at_us =
                 Some(key.expires_at_us.map_or(end.expires_at_us, |at| at.min(end.expires_at_us)));

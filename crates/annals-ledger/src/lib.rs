@@ -9,7 +9,7 @@
 //! | [`search`], [`summary`], [`cursor`] | finds records, counts them, remembers where a search goes on |
 //! | [`seal`], [`store`] | moves records from the tail in memory into segments, and these into larger ones |
 //! | [`archive`] | reads all of a ledger that may be running, for a backup |
-//! | [`control`], [`keys`] | the control plane, itself an audited log |
+//! | [`control`], [`keys`], [`views`] | the control plane, itself an audited log |
 //! | `registry`, `rotation` | statements: heads of all logs, keys that follow one another |
 //!
 //! The state of a ledger is the newest manifest and the journal after its place. Records before that place are in segments, those
@@ -65,6 +65,7 @@ mod system;
 mod tail;
 mod ticket;
 mod times;
+pub mod views;
 
 pub use accept::{AcceptOptions, Draft, ItemError, Sealed};
 pub use annals_segment::Damaged;
@@ -107,3 +108,7 @@ pub use state::{Outcome, State};
 pub use store::{Store, StoreError};
 pub use summary::{Counts, FieldCounts, Histogram, Summary};
 pub use ticket::{TICKET_BYTES_MAX, TICKET_TEXT_BYTES_MAX};
+pub use views::{
+    SAVED_VIEW_NAME_BYTES_MAX, SAVED_VIEW_QUERY_BYTES_MAX, SAVED_VIEWS_BYTES_MAX, SAVED_VIEWS_MAX, SavedView,
+    ViewError,
+};

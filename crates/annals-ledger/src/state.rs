@@ -97,6 +97,8 @@ pub enum Refusal {
     Policy,
     /// A case of erasure is not where it would have to be.
     Case,
+    /// There is no room for a saved view, or none to be removed.
+    View,
     /// A statement was made under policies that are not in force any more.
     Outdated,
 }
@@ -609,6 +611,14 @@ impl State {
                 let keys = self.keys.read().expect("no holder of this lock panics");
                 keys.by_id(&end.key_id).is_none().then_some(Refusal::KeyMissing)
             }
+            Control::ViewSaved { view } => {
+                let keys = self.keys.read().expect("no holder of this lock panics");
+                keys.views.may_save(view).is_err().then_some(Refusal::View)
+            }
+            Control::ViewRemoved { tenant, owner, name } => {
+                let keys = self.keys.read().expect("no holder of this lock panics");
+                (!keys.views.has(tenant.as_deref(), owner, name)).then_some(Refusal::View)
+            }
             Control::ErasureRequested { erasure } => self.refuse_case(|cases| cases.may_begin(erasure)),
             Control::ErasureApproved { case, by } => self.refuse_case(|cases| cases.may_approve(case, by)),
             Control::ErasureWithdrawn { case } => self.refuse_case(|cases| cases.may_withdraw(case)),
@@ -624,8 +634,10 @@ impl State {
                 if key.operator && replaces.is_empty() {
                     keys.end_operator(now);
                 }
+                let new = key.id.clone();
                 keys.insert_for(key, now);
                 for end in replaces {
+                    keys.views.replace_key(&end.key_id, &new);
                     keys.expire(&end, now);
                 }
             }
@@ -647,6 +659,10 @@ impl State {
             }
             Control::ErasureDone { case } => {
                 keys.policies.erasures.finish(&case, now.as_micros());
+            }
+            Control::ViewSaved { view } => keys.views.save(view),
+            Control::ViewRemoved { tenant, owner, name } => {
+                keys.views.remove(tenant.as_deref(), &owner, &name);
             }
             Control::RemovalsDone { entries } => {
                 drop(keys);

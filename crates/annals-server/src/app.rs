@@ -32,7 +32,7 @@ use crate::viewer::Viewer;
 use crate::witnesses::{Witnesses, Witnessing};
 use crate::{
     bundle, docs, erasures, events, export, feed, holds, ingest, keys, live, openapi, opening, operate,
-    prove, redaction, registry, retention, search, summary, tenants, viewer, viewer_tokens,
+    prove, redaction, registry, retention, saved_views, search, summary, tenants, viewer, viewer_tokens,
 };
 
 /// Shared by all requests.
@@ -232,6 +232,8 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(holds::list, holds::begin))
         .routes(routes!(holds::release))
         .routes(routes!(viewer_tokens::create))
+        .routes(routes!(saved_views::list))
+        .routes(routes!(saved_views::put, saved_views::remove))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::end))

@@ -21,6 +21,7 @@
 //! | `retention`, `holds`, `expiry` | how long records are kept, and that they go |
 //! | `scrub` | reads everything again in the background |
 //! | `witnesses` | has checkpoints cosigned by others |
+//! | `saved_views` | what people saved in the viewer |
 //! | `viewer_tokens`, `view`, `cors` | browsers of a product's users, and all that they may see |
 //! | `tenants`, `keys`, `operate` | the control plane and what an operator looks at |
 //! | `problem` | every code, its kind, and the one place where a kind becomes a status |
@@ -62,6 +63,7 @@ mod redaction;
 mod registry;
 mod request;
 mod retention;
+mod saved_views;
 mod scrub;
 mod search;
 mod searching;

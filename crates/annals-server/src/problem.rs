@@ -89,6 +89,7 @@ codes! {
     EventUnknown = "event_unknown", Missing, "the event does not exist";
     KeyUnknown = "key_unknown", Missing, "the key does not exist";
     HoldUnknown = "hold_unknown", Missing, "there is no such hold";
+    ViewUnknown = "view_unknown", Missing, "there is no such saved view";
     ErasureUnknown = "erasure_unknown", Missing, "there is no such case of erasure";
     CheckpointUnknown = "checkpoint_unknown", Missing, "no checkpoint of that size is kept";
     TileUnknown = "tile_unknown", Missing, "there is no such tile";
@@ -96,6 +97,7 @@ codes! {
     TenantEnded = "tenant_ended", Conflict, "the tenant has ended";
     TenantHeld = "tenant_held", Conflict, "a hold stands on the tenant";
     TenantOwn = "tenant_own", Conflict, "the tenant is annals' own";
+    ViewsMany = "views_many", Conflict, "there are too many saved views";
     PolicyChanged = "policy_changed", Conflict, "somebody else changed the tenant's policies";
     Busy = "busy", Busy, "too much is waiting";
     ErasureState = "erasure_state", Conflict, "the case of erasure is not where it would have to be";

@@ -23,6 +23,7 @@ mod redaction;
 mod registry;
 mod replay;
 mod retention;
+mod saved_views;
 mod sealed;
 mod searching;
 mod sessions;

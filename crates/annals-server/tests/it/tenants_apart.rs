@@ -119,6 +119,12 @@ fn table() -> BTreeMap<&'static str, Row> {
             Row { body: r#"{"tenant":"acme","scopes":["admin"]}"#, ..row(For::Own("admin"), 201) },
         ),
         ("POST /v1/viewer-tokens", Row { body: r#"{"tenant":"acme"}"#, ..row(For::Own("read"), 201) }),
+        ("GET /v1/views", row(read, 200)),
+        ("PUT /v1/views/{name}", Row { path: "mine", body: r#"{"query":"action=a"}"#, ..row(read, 200) }),
+        (
+            "DELETE /v1/views/{name}",
+            Row { path: "none", query: "owner=key_none", ..row(For::Tenant("read+admin", 404), 404) },
+        ),
         ("POST /v1/keys/{id}/rotate", Row { path: "key_none", body: "{}", ..row(For::Own("admin"), 404) }),
         ("DELETE /v1/keys/{id}", Row { path: "key_none", ..row(For::Own("admin"), 404) }),
         ("POST /v1/clock/confirm", row(For::Platform("admin"), 200)),
@@ -291,7 +297,10 @@ async fn no_route_tells_a_key_of_another_tenant() {
                 for (tenant, form) in
                     named.iter().flat_map(|tenant| forms.iter().map(move |form| (tenant, form)))
                 {
-                    let filled = path.replace("{id}", row.path).replace("{path}", row.path);
+                    let filled = path
+                        .replace("{id}", row.path)
+                        .replace("{path}", row.path)
+                        .replace("{name}", row.path);
                     let filled = filled.replace("{file}", row.path);
                     let filled = filled.replace("{account_id}", tenant.unwrap_or_default());
                     let tenant_is = tenant
