@@ -30,7 +30,7 @@ export class FacetsElement extends LitElement {
       summary { display: flex; align-items: baseline; gap: 6px; padding: 7px 6px; cursor: pointer; list-style: none; border-radius: 4px; }
       summary::-webkit-details-marker { display: none; }
       summary:hover { background: var(--ground-2); }
-      summary h3 { font-size: 12px; color: var(--text-2); letter-spacing: 0.01em; }
+      summary h2 { font-size: 12px; color: var(--text-2); letter-spacing: 0.01em; }
       summary .quiet { margin-inline-start: auto; font-size: 11px; }
       ul { list-style: none; margin: 0 0 8px; padding: 0; }
       li { display: flex; align-items: center; border-radius: 4px; position: relative; }
@@ -58,7 +58,7 @@ export class FacetsElement extends LitElement {
     const counts = this.counts[path];
     const most = counts?.values[0]?.count ?? 1;
     return html`<details open>
-      <summary><h3>${fieldName(path, this.viewer.language)}</h3>
+      <summary><h2>${fieldName(path, this.viewer.language)}</h2>
         ${counts && counts.distinct > counts.values.length ? html`<span class="quiet">${t.distinct(counts.distinct)}</span>` : nothing}</summary>
       <ul>
         ${counts
