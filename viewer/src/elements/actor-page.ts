@@ -69,7 +69,7 @@ export class ActorElement extends LitElement {
       .top .name, .top .count { position: relative; z-index: 1; }
       .days { padding: 12px 14px; }
       .days h2 { font-size: 13px; margin-bottom: 8px; }
-      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; }
+      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; white-space: nowrap; }
     `,
   ];
 
@@ -165,9 +165,10 @@ export class ActorElement extends LitElement {
   #stats(about: About | null) {
     const t = pagesText(this.viewer.language);
     const { zone, language } = this.viewer;
-    const number = (n: number | null | undefined) => (n == null ? "…" : n.toLocaleString(language));
+    const none = this.#about.error ? "–" : "…";
+    const number = (n: number | null | undefined) => (n == null ? none : n.toLocaleString(language));
     const of = (title: string, n: number | null | undefined) => (about && n === null ? nothing : html`<div><dt>${title}</dt><dd>${number(n)}</dd></div>`);
-    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : "…");
+    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : none);
     return html`<dl class="stats">
       <div><dt>${t.total}</dt><dd>${number(this.total)}</dd></div>
       <div><dt>${t.didCount}</dt><dd>${number(about?.did.total)}</dd></div>

@@ -11,7 +11,7 @@ import { reference, referred } from "../explorer/table.js";
 export const layout = css`
   :host { display: flex; min-height: 0; height: 100%; container-type: inline-size; }
   .page { flex: 1; min-width: 0; overflow: auto; overscroll-behavior: contain; }
-  .inner { max-width: 1480px; margin: 0 auto; padding: 18px 20px 40px; display: grid; gap: 20px; }
+  .inner { max-width: 1480px; margin: 0 auto; padding: 18px 20px 40px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 20px; }
   .subject { display: flex; flex-wrap: wrap; gap: 10px 16px; align-items: flex-start; }
   .subject .face { flex: none; display: grid; place-content: center; width: 44px; height: 44px; border-radius: 12px; background: var(--accent-ground); color: var(--accent); }
   .subject .face svg { width: 22px; height: 22px; }
