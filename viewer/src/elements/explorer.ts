@@ -87,7 +87,9 @@ export class ExplorerElement extends LitElement {
         .main, .main.with-event { grid-template-columns: minmax(0, 1fr); position: relative; }
         annals-facets { display: none; }
         .facets-button { display: inline-flex; }
-        .main.facets-shown annals-facets { display: block; position: absolute; inset: 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
+        .count { height: 48px; }
+        /* Below the line with the button that hides them again. */
+        .main.facets-shown annals-facets { display: block; position: absolute; inset: 48px 0 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
         .main.with-event annals-event { position: fixed; inset: 0; z-index: 30; border: 0; }
         .bar { padding: 8px; }
         annals-chips { padding-inline: 8px; }
