@@ -9,7 +9,7 @@ const BYTES_PER_SECOND = 400_000;
 
 /** Rows that are scrolled through, a stretch at a time. */
 const ROWS = 100_000;
-const STRETCH = 2_000;
+const STRETCH = 4_000;
 
 viewerTest("on a slow phone behind a bad line rows appear, and the keyboard answers", { width: 390, height: 844, patience: 60_000 }, async (viewer, page, t) => {
   const devtools = await page.context().newCDPSession(page);

@@ -8,14 +8,15 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { chromium } from "playwright-core";
+import { installed } from "./installed.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {import("playwright-core").Locator} Locator */
@@ -158,26 +159,6 @@ export async function elsewhere(pages) {
 }
 
 // ---- the browser --------------------------------------------------------------------------------------------------------------------
-
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-
-/** Where the installed browser is. */
-export function installed() {
-  const named = process.env["ANNALS_TESTS_BROWSER"];
-  for (const name of named ? [named] : NAMES) {
-    for (const folder of ["", ...(process.env["PATH"] ?? "").split(delimiter)]) {
-      const file = join(folder, name);
-      if (!file.includes("/")) continue;
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // It may be in the next folder.
-      }
-    }
-  }
-  throw new Error("there is no Chromium");
-}
 
 // Its sandbox cannot be had by root, nor in most containers; what it opens is ours.
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"];
