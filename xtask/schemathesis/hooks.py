@@ -24,6 +24,7 @@ REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id":
 
 # Bodies that are taken.
 REAL_BODY = {
+    "POST /v1/session": {"key": RUN["write_key"]},
     "POST /v1/erasures": {"values": ["u3"], "dry_run": True},
     "POST /v1/holds": {"tenant": RUN["tenant"], "filter": 'action eq "none.such"', "reason": "a case", "owner": "legal"},
     "POST /v1/viewer-tokens": {"tenant": RUN["tenant"], "filter": {"actor_id": ["u1"]}, "hide": ["context.ip"], "origin": "https://app.example.com"},
