@@ -10,7 +10,7 @@
 import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { Api, ApiError, type Asking, type Params } from "./api/client.js";
-import { HIDDEN } from "./api/hidden.js";
+import { type Terms, termsOf } from "./api/token.js";
 import { icons } from "./icons.js";
 import { embedText } from "./text/embed.js";
 import { type Language, languageFor } from "./text/words.js";
@@ -106,15 +106,16 @@ export class LogElement extends LitElement {
   @property() view = "";
   /** `light` or `dark`; the reader's preference when left out. */
   @property({ reflect: true }) scheme = "";
-  /** The token lets its holder export. */
+  /** Its holder may export; left out, what the token itself says. */
   @property({ type: Boolean }) export = false;
-  /** When the token ends, RFC 3339: another one is asked for before. */
+  /** When the token ends, RFC 3339, and another one is asked for before; left out, what the token itself says. */
   @property({ attribute: "expires-at" }) expiresAt = "";
   @state() private viewer: Viewer | null = null;
   @state() private needed: Reason | null = null;
   protected readonly watch = new Watch(this as unknown as LitElement & { viewer: Viewer });
   #api: TokenApi | null = null;
   #shown: View | null = null;
+  #terms: Terms = termsOf("");
   #back: View[] = [];
   #ending: ReturnType<typeof setTimeout> | undefined;
 
@@ -134,8 +135,6 @@ export class LogElement extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#remind();
-    // Taken out of the page and put back: what waits is asked for again.
-    if (this.needed !== null) this.#need(this.needed);
   }
 
   override disconnectedCallback(): void {
@@ -148,20 +147,14 @@ export class LogElement extends LitElement {
     if (!this.viewer || changed.has("src")) this.#begin();
     const viewer = this.viewer as Viewer;
     if (viewer.language !== language) viewer.language = language;
-    if (changed.has("export") && viewer.can.export !== this.export) {
-      viewer.can = { ...viewer.can, export: this.export };
-      viewer.changed();
-    }
+    if (changed.has("export") && !changed.has("token")) this.#use();
     if ((changed.has("view") || changed.has("last")) && this.hasUpdated) viewer.go(this.#start());
     if (changed.has("token")) this.#use();
     if (changed.has("expiresAt") || changed.has("token")) this.#remind();
   }
 
   #begin(): void {
-    const failed = (error: ApiError) => {
-      if (error.code === HIDDEN) this.#hides();
-      else this.#tell("annals-error", { code: error.code, status: error.status, message: error.message });
-    };
+    const failed = (error: ApiError) => this.#tell("annals-error", { code: error.code, status: error.status, message: error.message });
     this.#api = new TokenApi(this.src ? new URL(this.src, location.href).origin : HOME, (reason) => this.#need(reason), failed);
     const viewer = new Viewer(this.#api, (view, replace) => this.#went(view, replace));
     viewer.can = { export: this.export, verify: false, access: false, views: false, pages: true, words: true };
@@ -174,17 +167,16 @@ export class LogElement extends LitElement {
 
   #use(): void {
     const token = this.token.trim() || null;
-    this.#api?.use(token);
-    if (token === null) return;
-    this.needed = null;
-  }
-
-  /** Where something is hidden, words cannot be asked for: they would look everywhere. */
-  #hides(): void {
+    this.#terms = termsOf(token ?? "");
     const { viewer } = this;
-    if (!viewer?.can.words) return;
-    viewer.can = { ...viewer.can, words: false };
-    viewer.patch({ q: "" }, true);
+    if (viewer) {
+      viewer.hidden = this.#terms.hide;
+      // Where something is hidden, words cannot be asked for: they would look everywhere.
+      viewer.can = { ...viewer.can, export: this.export || this.#terms.export, words: this.#terms.hide.length === 0 };
+      viewer.changed();
+    }
+    this.#api?.use(token);
+    if (token !== null) this.needed = null;
   }
 
   #start(): View {
@@ -214,7 +206,7 @@ export class LogElement extends LitElement {
   /** Asks for another token in good time. */
   #remind(): void {
     clearTimeout(this.#ending);
-    const ends = Date.parse(this.expiresAt);
+    const ends = this.expiresAt ? Date.parse(this.expiresAt) : (this.#terms.untilMs ?? Number.NaN);
     if (Number.isNaN(ends) || !this.isConnected) return;
     const ms = Math.max(0, ends - EARLY_MS - Date.now());
     if (ms <= TIMER_MS_MAX) this.#ending = setTimeout(() => this.#tell("annals-token-needed", { reason: "expires" }), ms);

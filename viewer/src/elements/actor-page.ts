@@ -3,7 +3,6 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { Params } from "../api/client.js";
-import { unlessHidden } from "../api/hidden.js";
 import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
 import { icons } from "../icons.js";
 import { fieldName } from "../text/fields.js";
@@ -82,7 +81,7 @@ export class ActorElement extends LitElement {
     // A range that moves with the clock asks the same until it is chosen anew.
     if (key !== this.#key) {
       this.#key = key;
-      this.#params = this.#around(subject.id, ["actor.id", "targets.id", "actor.chain.id"]);
+      this.#params = this.#around(subject.id);
       this.newest = null;
       this.total = null;
     }
@@ -206,8 +205,9 @@ export class ActorElement extends LitElement {
   }
 
   /** Everything done by, to, and on behalf of the actor. */
-  #around(id: string, paths: string[]): URLSearchParams {
+  #around(id: string): URLSearchParams {
     const params = this.#within();
+    const paths = ["actor.id", "targets.id", "actor.chain.id"].filter((path) => !this.viewer.hides(path));
     params.set("filter", paths.map((path) => is(path, id)).join(" or "));
     return params;
   }
@@ -217,32 +217,20 @@ export class ActorElement extends LitElement {
     const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
     const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
     const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
-    const [latest, did, doneTo, onBehalf] = await Promise.all([
-      one(within({ actor_id: id, limit: "1" })),
-      this.#did(id, count),
-      unlessHidden(count(within({ targets_id: id })), () => null),
-      unlessHidden(count(within({ actor_chain_id: id })), () => null),
-    ]);
-    if (!doneTo || !onBehalf) this.#params = this.#around(id, ["actor.id", ...(doneTo ? ["targets.id"] : []), ...(onBehalf ? ["actor.chain.id"] : [])]);
+    const counted = (path: string, param: string) => (this.viewer.hides(path) ? null : count(within({ [param]: id })));
     const all = this.#params;
-    const [about, first, days] = await Promise.all([
-      latest ? null : one(new URLSearchParams([...all, ["limit", "1"]])),
+    const by = [...TOPS, "actor.credential.id"].filter((path) => !this.viewer.hides(path)).map((path) => ["by", path]);
+    const [latest, about, first, did, doneTo, onBehalf, days] = await Promise.all([
+      one(within({ actor_id: id, limit: "1" })),
+      one(new URLSearchParams([...all, ["limit", "1"]])),
       one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
+      count(new URLSearchParams([...within({ actor_id: id, limit: String(TOP_MAX) }), ...by])),
+      counted("targets.id", "targets_id"),
+      counted("actor.chain.id", "actor_chain_id"),
       count(this.#days()),
-      this.#learn(did, signal),
     ]);
+    await this.#learn(did, signal);
     return { latest: latest ?? about, first, did, doneTo: doneTo?.total ?? null, onBehalf: onBehalf?.total ?? null, days };
-  }
-
-  /** What the actor did, counted by the members that may be seen. */
-  async #did(id: string, count: (params: URLSearchParams) => Promise<Summary>): Promise<Summary> {
-    const by = (paths: readonly string[]) => new URLSearchParams([...this.#within(), ["actor_id", id], ["limit", String(TOP_MAX)], ...paths.map((path) => ["by", path])]);
-    const paths = [...TOPS, "actor.credential.id"];
-    return unlessHidden(count(by(paths)), async () => {
-      const each = await Promise.all(paths.map((path) => unlessHidden(count(by([path])), () => null)));
-      const whole = each.find((one) => one !== null) ?? (await count(by([])));
-      return { ...whole, counts: Object.assign({}, ...each.map((one) => one?.counts ?? {})) };
-    });
   }
 
   #days(): URLSearchParams {

@@ -59,8 +59,8 @@ export class TargetElement extends LitElement {
     this.total = null;
     this.read = 0;
     if (isOfAllTenants(this.viewer)) return;
-    const { api } = this.viewer;
-    this.#history.ask(key, (signal) => load(api, subject, within, signal, (count) => (this.read = count)));
+    const { api, hidden } = this.viewer;
+    this.#history.ask(key, (signal) => load(api, subject, within, hidden, signal, (count) => (this.read = count)));
     this.#first.ask(key, async (signal) => {
       const params = new URLSearchParams([...this.#params, ["order", "asc"], ["limit", "1"]]);
       return (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
@@ -100,7 +100,8 @@ export class TargetElement extends LitElement {
     const { viewer } = this;
     const t = pagesText(viewer.language);
     const { type, id } = this.#named();
-    const when = (event: AuditEvent | null) => (event ? moment(occurredAt(event), viewer.zone) : "…");
+    const none = this.#first.error ? "–" : "…";
+    const when = (event: AuditEvent | null) => (event ? moment(occurredAt(event), viewer.zone) : none);
     const name = this.newest?.targets?.find((target) => target.id === id && (type === null || target.type === type))?.name;
     const deleted = this.#history.value?.history.lives.at(-1)?.deleted;
     return html`<header class="subject">
@@ -116,7 +117,7 @@ export class TargetElement extends LitElement {
         </div>
       </header>
       <dl class="stats" ?hidden=${this.total === 0}>
-        <div><dt>${t.total}</dt><dd>${this.total === null ? "…" : this.total.toLocaleString(viewer.language)}</dd></div>
+        <div><dt>${t.total}</dt><dd>${this.total === null ? none : this.total.toLocaleString(viewer.language)}</dd></div>
         <div><dt>${t.firstSeen}</dt><dd class="when">${when(this.#first.value)}</dd></div>
         <div><dt>${t.lastSeen}</dt><dd class="when">${when(this.newest)}</dd></div>
       </dl>`;

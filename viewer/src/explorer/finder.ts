@@ -2,7 +2,7 @@
 
 import { type Api, ApiError } from "../api/client.js";
 import type { AuditEvent, EventsPage, FieldCounts, Summary } from "../api/types.js";
-import { FACETS } from "../view/fields.js";
+import { FACETS, SPLITS } from "../view/fields.js";
 import { ALL_TIME, bounds, intervalFor, lengthMs, zoneName } from "../view/time.js";
 import { type View, question } from "../view/view.js";
 import type { Viewer } from "../viewer.js";
@@ -100,10 +100,12 @@ export class Finder extends EventTarget {
     const params = question(view);
     params.set("interval", intervalFor(span.to - span.from));
     params.set("tz", zoneName(this.viewer.zone));
-    params.set("split", view.split);
+    const split = [view.split, ...SPLITS].find((path) => !this.viewer.hides(path));
+    if (split) params.set("split", split);
     params.set("limit", String(FACET_VALUES));
-    for (const path of FACETS) params.append("by", path);
-    const chosen = FACETS.filter((path) => view.terms.some((term) => term.path === path));
+    const facets = FACETS.filter((path) => !this.viewer.hides(path));
+    for (const path of facets) params.append("by", path);
+    const chosen = facets.filter((path) => view.terms.some((term) => term.path === path));
     const asked = [this.#api.json<Summary>("/v1/summary", params, { signal })];
     // A facet of which a value was chosen goes on showing the others.
     for (const path of chosen) {

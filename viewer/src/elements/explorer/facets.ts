@@ -50,7 +50,7 @@ export class FacetsElement extends LitElement {
   ];
 
   override render() {
-    return html`<div class=${this.busy ? "busy" : ""}>${FACETS.map((path) => this.#facet(path))}</div>`;
+    return html`<div class=${this.busy ? "busy" : ""}>${FACETS.filter((path) => !this.viewer.hides(path)).map((path) => this.#facet(path))}</div>`;
   }
 
   #facet(path: string) {
