@@ -98,7 +98,7 @@ export class LogElement extends LitElement {
   @property() src = "";
   /** A viewer token of that server. Setting another goes on with it. */
   @property() token = "";
-  /** `en` or `pt`; what the browser prefers when left out. */
+  /** `en` or `pt`; the page's language when left out, and where it has none, what the browser prefers. */
   @property() override lang = "";
   /** The stretch of time to begin with, `30d`. */
   @property() last = "";
@@ -143,7 +143,8 @@ export class LogElement extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    const language = languageFor(this.lang ? [this.lang] : navigator.languages);
+    const told = this.lang || this.parentElement?.closest<HTMLElement>("[lang]")?.lang;
+    const language = languageFor(told ? [told] : navigator.languages);
     if (!this.viewer || changed.has("src")) this.#begin();
     const viewer = this.viewer as Viewer;
     if (viewer.language !== language) viewer.language = language;
