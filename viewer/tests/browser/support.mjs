@@ -465,3 +465,8 @@ export async function passesAxe(page) {
 export function tooWide(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
+
+/** How many pixels the page is higher than what is seen of it; 0 where only its parts scroll. */
+export function tooHigh(page) {
+  return page.evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight);
+}
