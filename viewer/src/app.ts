@@ -68,7 +68,7 @@ export class AppElement extends LitElement {
       .menu a { padding: 4px 0; }
       .menu .who { max-width: none; overflow-wrap: anywhere; }
       .brand span { display: inline; }
-      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 7px; } header > select { max-width: 34vw; } }
+      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { min-width: 0; width: 32vw; } }
     `,
   ];
 
@@ -135,13 +135,15 @@ export class AppElement extends LitElement {
             aria-current=${(view.page === "access") === (page === "access") ? "page" : nothing} @click=${(event: MouseEvent) => this.#link(event, this.#fresh(page))}>${t[page]}</a>`))}
         </nav>
         <div class="end">
-          <button class="plain icon" aria-label=${t.scheme} title=${`${t.scheme}: ${this.scheme}`} @click=${this.#turnScheme}>${icons.sun}</button>
           <details class="menu" @keydown=${this.#closeMenu} @focusout=${this.#leaveMenu}>
             <summary aria-label=${t.menu} title=${t.menu}>${icons.user}</summary>
             <div>
               <span class="who">${t.signedInAs} ${session.email ?? session.name ?? session.key_id}</span>
               <label>${t.language}<select .value=${viewer.language} @change=${(event: Event) => this.#speak((event.target as HTMLSelectElement).value as Language)}>
                 ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === viewer.language}>${name}</option>`)}
+              </select></label>
+              <label>${t.scheme}<select @change=${(event: Event) => this.#paint((event.target as HTMLSelectElement).value as Scheme)}>
+                ${(["auto", "light", "dark"] as const).map((scheme) => html`<option value=${scheme} ?selected=${scheme === this.scheme}>${t[scheme]}</option>`)}
               </select></label>
               <a href="/docs">${t.apiDocs}</a>
               <a href="/verify">${t.verifyPage}</a>
@@ -253,10 +255,10 @@ export class AppElement extends LitElement {
     this.viewer.language = language;
   }
 
-  #turnScheme = () => {
-    this.scheme = ({ auto: "light", light: "dark", dark: "auto" } as const)[this.scheme];
-    remember("scheme", this.scheme);
-  };
+  #paint(scheme: Scheme): void {
+    this.scheme = scheme;
+    remember("scheme", scheme);
+  }
 
   readonly #read = () => {
     this.viewer.view = parseView(location.pathname, new URLSearchParams(location.search));

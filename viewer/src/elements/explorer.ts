@@ -95,7 +95,7 @@ export class ExplorerElement extends LitElement {
         annals-chips { padding-inline: 8px; }
         .histogram { padding-inline: 8px; }
       }
-      @container (max-width: 420px) { .tools { width: 100%; } }
+      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
       @media (max-height: 560px) { .histogram { display: none; } }
     `,
   ];
