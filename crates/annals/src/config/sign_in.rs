@@ -153,6 +153,7 @@ fn role(text: &str) -> Result<Role, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Given, Layers, Origin};
 
     #[test]
     fn a_role_is_a_value_a_tenant_and_scopes() {
@@ -175,6 +176,68 @@ mod tests {
         ] {
             assert!(role(wrong).unwrap_err().contains(why), "{wrong}");
         }
+    }
+
+    /// What is wrong with settings, or the provider that they say.
+    fn checked(given: &[(&'static str, &str)]) -> Result<Option<Oidc>, String> {
+        let defaults = [("oidc.label", "SSO"), ("oidc.scopes", "openid"), ("oidc.claim", "groups")];
+        let mut layers = Layers::new();
+        for (key, value) in defaults.iter().chain(given) {
+            let is_list = *key == "oidc.roles";
+            layers.insert(key, Given { is_list, ..Given::one(*value, Origin::Default) });
+        }
+        Values(&layers).oidc().map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_provider_is_whole_or_there_is_none() {
+        let whole = [
+            ("oidc.issuer", "https://id.example"),
+            ("oidc.client_id", "annals"),
+            ("oidc.roles", "a acme read"),
+        ];
+        assert!(checked(&[]).unwrap().is_none() && checked(&whole).unwrap().is_some());
+        for missing in 0..whole.len() {
+            let mut given = whole.to_vec();
+            let (key, _) = given.remove(missing);
+            let wrong = checked(&given).unwrap_err();
+            assert!(
+                wrong.contains("stands alone") && wrong.contains(&format!("`{key}` is missing")),
+                "{wrong}"
+            );
+        }
+        for (key, value) in [
+            ("oidc.issuer", "http://id.example"),
+            ("oidc.client_id", ""),
+            ("oidc.roles", "a acme"),
+            ("oidc.scopes", "email"),
+            ("oidc.label", ""),
+            ("oidc.claim", ""),
+        ] {
+            let wrong = checked(&[whole.as_slice(), &[(key, value)]].concat()).unwrap_err();
+            assert!(wrong.contains(&format!("`{key}`")), "{key}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_from_its_file_and_printed_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let path = file.to_str().unwrap();
+        let given = [
+            ("oidc.issuer", "https://id.example"),
+            ("oidc.client_id", "annals"),
+            ("oidc.roles", "a acme read"),
+            ("oidc.client_secret_file", path),
+        ];
+        let oidc = checked(&given).unwrap().unwrap();
+        assert!(oidc.read().unwrap_err().message.contains(path));
+        for (text, read) in [(" s3cret\n", Some(" s3cret")), ("s3cret\r\n", Some("s3cret")), ("\n", None)] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(oidc.read().ok().and_then(|settings| settings.client_secret).as_deref(), read);
+        }
+        std::fs::write(&file, "s3cret").unwrap();
+        assert!(!format!("{:?}", oidc.read().unwrap()).contains("s3cret"));
     }
 
     #[test]
