@@ -146,7 +146,7 @@ viewerTest("every control that the keyboard comes to shows that it has the focus
 });
 
 viewerTest("it says everything in Portuguese where Portuguese is spoken, and changes when asked", { path: LIST, language: "pt-BR" }, async (viewer, page) => {
-  await page.getByRole("link", { name: "Registro de acessos" }).waitFor();
+  await page.getByRole("link", { name: "Acessos" }).waitFor();
   await viewer.menu();
   await page.getByRole("button", { name: "Sair" }).waitFor();
   await page.getByRole("combobox", { name: "Idioma" }).selectOption("en");
