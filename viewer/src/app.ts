@@ -33,6 +33,8 @@ export class AppElement extends LitElement {
   @state() private session: Session | null | undefined;
   @state() private tenants: string[] = [];
   @state() private error: ApiError | null = null;
+  /** Why nobody could be signed out. */
+  @state() private stuck: ApiError | null = null;
   @state() private scheme: Scheme = (remembered("scheme") as Scheme | null) ?? "auto";
   protected readonly watch = new Watch(this);
 
@@ -53,6 +55,8 @@ export class AppElement extends LitElement {
       main { flex: 1; min-height: 0; display: flex; flex-direction: column; }
       main > :not(h1) { flex: 1; min-height: 0; }
       .state { display: grid; place-content: center; gap: 10px; text-align: center; padding: 20px; }
+      .stuck { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px 12px; background: var(--bad-ground); border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+      .stuck svg { flex: none; color: var(--bad); }
       .who { max-width: 22ch; color: var(--text-2); font-size: 13px; }
       .skip { position: absolute; inset-inline-start: 8px; top: -60px; z-index: 50; background: var(--ground); padding: 8px 12px; border: 1px solid var(--line); border-radius: var(--radius); }
       .skip:focus { top: 6px; }
@@ -95,7 +99,7 @@ export class AppElement extends LitElement {
     if (this.error) return this.#failed(this.error);
     if (this.session === undefined) return html`<div class="state quiet" role="status">${common(this.viewer.language).loading}</div>`;
     if (this.session === null || this.#signingIn) return html`<main><annals-sign-in .viewer=${this.viewer} @signed-in=${this.#signedIn}></annals-sign-in></main>`;
-    return html`${this.#header(this.session)}<main>${this.#page()}</main>`;
+    return html`${this.#header(this.session)}${this.#stillSignedIn()}<main>${this.#page()}</main>`;
   }
 
   /** A one-time link was followed. */
@@ -127,7 +131,7 @@ export class AppElement extends LitElement {
     const t = explorer(viewer.language);
     const { view } = viewer;
     return html`<header>
-        <button class="skip" @click=${this.#skip}>${t.skip}</button>
+        <button class="skip" @click=${this.#skip}>${view.subject ? t.skipToPage : t.skip}</button>
         <a class="brand" aria-label="annals" href=${BASE} @click=${(event: MouseEvent) => this.#link(event, this.#fresh("events"))}><img src="/viewer/assets/icon.svg" alt="" /><span>annals</span></a>
         ${session.tenant === null ? this.#tenantChoice() : html`<span class="quiet cut">${session.tenant}</span>`}
         <nav>
@@ -153,6 +157,14 @@ export class AppElement extends LitElement {
           </details>
         </div>
       </header>`;
+  }
+
+  #stillSignedIn() {
+    if (this.stuck === null) return nothing;
+    const t = explorer(this.viewer.language);
+    const c = common(this.viewer.language);
+    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} ${this.stuck.status === 0 ? c.unreachable : this.stuck.message}.</span>
+      <button @click=${this.#signOut}>${t.signOutAgain}</button></div>`;
   }
 
   #tenantChoice() {
@@ -182,6 +194,7 @@ export class AppElement extends LitElement {
   }
 
   #enter(session: Session): void {
+    this.stuck = null;
     this.session = session;
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
@@ -212,7 +225,16 @@ export class AppElement extends LitElement {
   };
 
   #signOut = async () => {
-    await this.viewer.api.json("/v1/session", {}, { method: "DELETE" }).catch(() => {});
+    this.stuck = null;
+    try {
+      await this.viewer.api.json("/v1/session", {}, { method: "DELETE" });
+    } catch (error) {
+      // Whoever is not signed in any more is signed out.
+      if (!(error instanceof ApiError && error.status === 401)) {
+        this.stuck = asApiError(error);
+        return;
+      }
+    }
     this.session = null;
   };
 
@@ -248,7 +270,14 @@ export class AppElement extends LitElement {
   }
 
   #skip = () => {
-    this.renderRoot.querySelector("annals-explorer")?.renderRoot.querySelector("annals-table")?.focus();
+    const page = this.renderRoot.querySelector<LitElement>("main > annals-explorer, main > annals-actor, main > annals-target");
+    const table = page?.renderRoot.querySelector<HTMLElement>("annals-table");
+    if (table) return table.focus();
+    // What takes no focus by itself takes it this once: what is read next follows it.
+    const beginning = page?.renderRoot.querySelector<HTMLElement>("h1, .found");
+    if (!beginning) return;
+    beginning.tabIndex = -1;
+    beginning.focus();
   };
 
   #speak(language: Language): void {

@@ -83,6 +83,8 @@ test("what is typed is words, a value of a field, or a filter", () => {
   assert.deepEqual(termOf({ path: "metadata.n", not: false, text: "5" }).value, 5);
   assert.deepEqual(termOf({ path: "actor.id", not: false, text: "5" }).value, "5");
   assert.equal(fieldsLike("targ", (path) => path)[0], "targets.type");
+  assert.ok(fieldsLike("context.ip", (path) => path).includes("context.ip"));
+  assert.deepEqual(fieldsLike("context.ip", (path) => path, (path) => path === "context.ip"), []);
 });
 
 test("bars are neither too many nor of a length that the API does not know", () => {
