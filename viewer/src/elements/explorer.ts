@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
 import { Finder, questionOf } from "../explorer/finder.js";
+import { BLOCK_ROWS } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { LiveTail } from "../live.js";
 import { common } from "../text/common.js";
@@ -227,7 +228,7 @@ export class ExplorerElement extends LitElement {
     const rows = finder?.rows;
     const total = rows ? rows.total + this.fresh.length : null;
     return html`<div class="count">
-      <strong role="status">${total === null ? nothing : rows?.open ? t.atLeast(rows.total - 100) : t.total(total)}</strong>
+      <strong role="status">${total === null || (rows?.open && finder?.counting) ? "…" : rows?.open ? t.atLeast(rows.total - BLOCK_ROWS) : t.total(total)}</strong>
       ${this.#zoomed.length ? html`<button class="plain" @click=${this.#zoomOut}>${t.zoomOut}</button>` : nothing}
       <span class="end">
         <button class="facets-button" aria-expanded=${this.facetsShown} @click=${() => (this.facetsShown = !this.facetsShown)}>${icons.filter} ${t.showFacets}</button>

@@ -2,7 +2,8 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
-import type { FieldCounts, Json } from "../../api/types.js";
+import type { Json } from "../../api/types.js";
+import type { Facet } from "../../explorer/finder.js";
 import { explorer, resultName } from "../../text/explorer.js";
 import { fieldName } from "../../text/fields.js";
 import { icons } from "../../icons.js";
@@ -15,7 +16,7 @@ import { type Viewer, Watch } from "../../viewer.js";
 @customElement("annals-facets")
 export class FacetsElement extends LitElement {
   @property({ attribute: false }) viewer!: Viewer;
-  @property({ attribute: false }) counts: Record<string, FieldCounts> = {};
+  @property({ attribute: false }) counts: Record<string, Facet> = {};
   /** Tells that names of values may be known now. */
   @property({ attribute: false }) version = 0;
   @property({ type: Boolean }) busy = false;
@@ -43,6 +44,7 @@ export class FacetsElement extends LitElement {
       .minus { position: absolute; inset-inline-end: 0; min-width: 26px; padding: 0; opacity: 0; background: var(--ground-3) !important; }
       li:hover .minus, .minus:focus-visible { opacity: 1; }
       .bar { position: absolute; inset-inline-start: 6px; bottom: 0; height: 2px; border-radius: 1px; background: color-mix(in srgb, var(--accent) 45%, transparent); pointer-events: none; }
+      .much { padding: 2px 6px; font-style: italic; }
       .busy { opacity: 0.6; transition: opacity 0.2s 0.15s; }
       .skeleton { height: 14px; margin: 7px 6px; border-radius: 4px; background: var(--ground-3); }
       @media (pointer: coarse) { .minus { opacity: 1; position: static; } }
@@ -55,7 +57,8 @@ export class FacetsElement extends LitElement {
 
   #facet(path: string) {
     const t = explorer(this.viewer.language);
-    const counts = this.counts[path];
+    const facet = this.counts[path];
+    const counts = facet === "too many" ? { values: [], distinct: 0, missing: 0 } : facet;
     const most = counts?.values[0]?.count ?? 1;
     return html`<details open>
       <summary><h2>${fieldName(path, this.viewer.language)}</h2>
@@ -64,6 +67,7 @@ export class FacetsElement extends LitElement {
         ${counts
           ? counts.values.map((one) => this.#value(path, one.value, one.count, most))
           : [70, 55, 40].map((width) => html`<li><div class="skeleton" .style=${`width: ${width}%`}></div></li>`)}
+        ${facet === "too many" ? html`<li class="quiet much">${t.tooMany}</li>` : nothing}
         ${counts && counts.missing > 0 ? this.#missing(path, counts.missing) : nothing}
       </ul>
     </details>`;
