@@ -3,7 +3,6 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { Params } from "../api/client.js";
-import { unlessHidden } from "../api/hidden.js";
 import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
 import { icons } from "../icons.js";
 import { fieldName } from "../text/fields.js";
@@ -69,19 +68,20 @@ export class ActorElement extends LitElement {
       .top .name, .top .count { position: relative; z-index: 1; }
       .days { padding: 12px 14px; }
       .days h2 { font-size: 13px; margin-bottom: 8px; }
-      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; }
+      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; white-space: nowrap; }
     `,
   ];
 
   protected override willUpdate(): void {
-    const { subject, tenant, range, event } = this.viewer.view;
+    const { page, subject, tenant, range, event } = this.viewer.view;
     if (event === null) this.opened = null;
-    if (!subject) return;
+    // Another page may be on its way in its place.
+    if (page !== "actor" || !subject) return;
     const key = JSON.stringify([subject.id, tenant, range]);
     // A range that moves with the clock asks the same until it is chosen anew.
     if (key !== this.#key) {
       this.#key = key;
-      this.#params = this.#around(subject.id, ["actor.id", "targets.id", "actor.chain.id"]);
+      this.#params = this.#around(subject.id);
       this.newest = null;
       this.total = null;
     }
@@ -90,8 +90,8 @@ export class ActorElement extends LitElement {
   }
 
   override render() {
-    const { subject } = this.viewer.view;
-    if (!subject) return nothing;
+    const { page, subject } = this.viewer.view;
+    if (page !== "actor" || !subject) return nothing;
     const { id } = subject;
     const t = pagesText(this.viewer.language);
     if (isOfAllTenants(this.viewer)) {
@@ -113,7 +113,7 @@ export class ActorElement extends LitElement {
     return html`<header class="subject">
       <span class="face">${icons.user}</span>
       <div class="names">
-        <h1 dir="auto">${who.name ?? id}</h1>
+        <h1><bdi>${who.name ?? id}</bdi></h1>
         <div class="about">
           <span>${t.actor}${who.type ? html` · <span dir="auto">${who.type}</span>` : nothing}</span>
           <span class="mono" dir="auto">${id}</span>
@@ -164,9 +164,10 @@ export class ActorElement extends LitElement {
   #stats(about: About | null) {
     const t = pagesText(this.viewer.language);
     const { zone, language } = this.viewer;
-    const number = (n: number | null | undefined) => (n == null ? "…" : n.toLocaleString(language));
+    const none = this.#about.error ? "–" : "…";
+    const number = (n: number | null | undefined) => (n == null ? none : n.toLocaleString(language));
     const of = (title: string, n: number | null | undefined) => (about && n === null ? nothing : html`<div><dt>${title}</dt><dd>${number(n)}</dd></div>`);
-    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : "…");
+    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : none);
     return html`<dl class="stats">
       <div><dt>${t.total}</dt><dd>${number(this.total)}</dd></div>
       <div><dt>${t.didCount}</dt><dd>${number(about?.did.total)}</dd></div>
@@ -204,8 +205,9 @@ export class ActorElement extends LitElement {
   }
 
   /** Everything done by, to, and on behalf of the actor. */
-  #around(id: string, paths: string[]): URLSearchParams {
+  #around(id: string): URLSearchParams {
     const params = this.#within();
+    const paths = ["actor.id", "targets.id", "actor.chain.id"].filter((path) => !this.viewer.hides(path));
     params.set("filter", paths.map((path) => is(path, id)).join(" or "));
     return params;
   }
@@ -215,32 +217,20 @@ export class ActorElement extends LitElement {
     const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
     const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
     const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
-    const [latest, did, doneTo, onBehalf] = await Promise.all([
-      one(within({ actor_id: id, limit: "1" })),
-      this.#did(id, count),
-      unlessHidden(count(within({ targets_id: id })), () => null),
-      unlessHidden(count(within({ actor_chain_id: id })), () => null),
-    ]);
-    if (!doneTo || !onBehalf) this.#params = this.#around(id, ["actor.id", ...(doneTo ? ["targets.id"] : []), ...(onBehalf ? ["actor.chain.id"] : [])]);
+    const counted = (path: string, param: string) => (this.viewer.hides(path) ? null : count(within({ [param]: id })));
     const all = this.#params;
-    const [about, first, days] = await Promise.all([
-      latest ? null : one(new URLSearchParams([...all, ["limit", "1"]])),
+    const by = [...TOPS, "actor.credential.id"].filter((path) => !this.viewer.hides(path)).map((path) => ["by", path]);
+    const [latest, about, first, did, doneTo, onBehalf, days] = await Promise.all([
+      one(within({ actor_id: id, limit: "1" })),
+      one(new URLSearchParams([...all, ["limit", "1"]])),
       one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
+      count(new URLSearchParams([...within({ actor_id: id, limit: String(TOP_MAX) }), ...by])),
+      counted("targets.id", "targets_id"),
+      counted("actor.chain.id", "actor_chain_id"),
       count(this.#days()),
-      this.#learn(did, signal),
     ]);
+    await this.#learn(did, signal);
     return { latest: latest ?? about, first, did, doneTo: doneTo?.total ?? null, onBehalf: onBehalf?.total ?? null, days };
-  }
-
-  /** What the actor did, counted by the members that may be seen. */
-  async #did(id: string, count: (params: URLSearchParams) => Promise<Summary>): Promise<Summary> {
-    const by = (paths: readonly string[]) => new URLSearchParams([...this.#within(), ["actor_id", id], ["limit", String(TOP_MAX)], ...paths.map((path) => ["by", path])]);
-    const paths = [...TOPS, "actor.credential.id"];
-    return unlessHidden(count(by(paths)), async () => {
-      const each = await Promise.all(paths.map((path) => unlessHidden(count(by([path])), () => null)));
-      const whole = each.find((one) => one !== null) ?? (await count(by([])));
-      return { ...whole, counts: Object.assign({}, ...each.map((one) => one?.counts ?? {})) };
-    });
   }
 
   #days(): URLSearchParams {

@@ -63,7 +63,7 @@ export class SavedViewsElement extends LitElement {
       .check { display: flex; gap: 8px; align-items: center; font-size: 13px; } .check input { min-height: 0; margin: 0; }
       .small { font-size: 13px; color: var(--text-2); }
       .danger { border-color: var(--bad); color: var(--bad); }
-      .failure { display: grid; justify-items: start; gap: 6px; padding: 10px; border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
+      .trouble { display: grid; justify-items: start; gap: 6px; padding: 10px; border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
       .says { font-size: 13px; color: var(--good); overflow-wrap: anywhere; }
     `,
   ];

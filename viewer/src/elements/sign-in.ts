@@ -3,6 +3,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
+import type { Session } from "../api/types.js";
 import { asApiError } from "../explorer/finder.js";
 import { icons } from "../icons.js";
 import { common } from "../text/common.js";
@@ -30,6 +31,9 @@ export class SignInElement extends LitElement {
   @state() private busy = false;
   @state() private byLink = false;
   @state() private error: string | null = null;
+  /** Who is signed in already, and may not become another by a link that somebody else made. */
+  @state() private held: Session | null = null;
+  @state() private ticket: string | null = null;
   @state() private ways: Ways | null = null;
   protected readonly watch = new Watch(this);
 
@@ -41,7 +45,9 @@ export class SignInElement extends LitElement {
       h1 { display: flex; gap: 10px; align-items: center; font-size: 21px; letter-spacing: -0.01em; }
       .mark { flex: none; display: grid; gap: 5px; align-content: center; justify-items: start; width: 34px; height: 34px; padding: 9px; border-radius: 9px; background: var(--accent); }
       .mark i { display: block; height: 2.5px; width: 16px; border-radius: 2px; background: var(--on-accent); } .mark i:last-child { width: 10px; }
-      p { margin: 0; }
+      p { margin: 0; overflow-wrap: anywhere; }
+      .choice { display: grid; gap: 8px; }
+      .choice button { justify-content: center; min-height: 38px; font-weight: 600; }
       form { display: grid; gap: 12px; }
       label { display: grid; gap: 4px; font-weight: 500; }
       .input { display: flex; gap: 6px; }
@@ -70,11 +76,29 @@ export class SignInElement extends LitElement {
       // The ticket stays in no history, whatever becomes of it.
       address.searchParams.delete("ticket");
       history.replaceState(null, "", address.pathname + address.search);
-      await this.#enter({ ticket });
+      if (await this.#follow(ticket)) return;
     }
     this.ways = await this.viewer.api.json<Ways>("/v1/session/ways").catch(() => null);
     await this.updateComplete;
     this.renderRoot.querySelector<HTMLElement>("#key")?.focus();
+  }
+
+  /** Signs in by a link, unless somebody is: then they are asked first. True where there is no form to be filled in. */
+  async #follow(ticket: string): Promise<boolean> {
+    this.byLink = true;
+    try {
+      this.held = await this.viewer.api.json<Session>("/v1/session");
+      this.ticket = ticket;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return this.#enter({ ticket });
+      this.error = this.#words(asApiError(error), true);
+    } finally {
+      this.byLink = false;
+    }
+    if (this.held === null) return false;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>(".stay")?.focus();
+    return true;
   }
 
   /** The address is that of signing in, not of something to be seen afterwards. */
@@ -86,8 +110,20 @@ export class SignInElement extends LitElement {
     const t = sessionText(this.viewer.language);
     return html`<div class="box">
       <h1><span class="mark" aria-hidden="true"><i></i><i></i><i></i></span>annals</h1>
-      ${this.byLink ? html`<p role="status">${t.byLink}</p>` : html`<p class="quiet">${t.intro}</p>${this.#failed()}${this.#oidc()}${this.#form()}`}
+      ${this.byLink ? html`<p role="status">${t.byLink}</p>` : this.held ? this.#question(this.held) : html`<p class="quiet">${t.intro}</p>${this.#failed()}${this.#oidc()}${this.#form()}`}
     </div>`;
+  }
+
+  #question(held: Session) {
+    const t = sessionText(this.viewer.language);
+    const name = held.email ?? held.name ?? held.key_id;
+    const { ticket } = this;
+    return html`${this.#failed()}
+      ${ticket === null ? nothing : html`<p><strong>${t.signedInAs(name)}</strong></p><p class="quiet">${t.signedInAsHelp}</p>`}
+      <div class="choice">
+        <button class="stay primary" @click=${this.#leave}>${t.stay(name)}</button>
+        ${ticket === null ? nothing : html`<button @click=${() => void this.#enter({ ticket })}>${t.useLink}</button>`}
+      </div>`;
   }
 
   #failed() {
@@ -129,21 +165,31 @@ export class SignInElement extends LitElement {
     void this.#enter({ key });
   };
 
-  async #enter(by: { key: string } | { ticket: string }): Promise<void> {
+  /** Leads to what is to be seen, as whoever is signed in now. */
+  readonly #leave = () => {
+    if (this.#linked) history.replaceState(null, "", "/viewer");
+    this.dispatchEvent(new CustomEvent("signed-in", { bubbles: true, composed: true }));
+  };
+
+  /** True where it worked. */
+  async #enter(by: { key: string } | { ticket: string }): Promise<boolean> {
+    this.ticket = null;
     this.busy = true;
     this.byLink = "ticket" in by;
     this.error = null;
     try {
       await this.viewer.api.json("/v1/session", {}, { method: "POST", body: by });
-      if (this.#linked) history.replaceState(null, "", "/viewer");
-      this.dispatchEvent(new CustomEvent("signed-in", { bubbles: true, composed: true }));
+      this.#leave();
+      return true;
     } catch (error) {
       this.error = this.#words(asApiError(error), "ticket" in by);
-      await this.updateComplete;
-      this.renderRoot.querySelector<HTMLInputElement>("#key")?.select();
+    } finally {
+      this.busy = false;
+      this.byLink = false;
     }
-    this.busy = false;
-    this.byLink = false;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLInputElement>("#key")?.select();
+    return false;
   }
 
   #words(error: ApiError, ticket: boolean): string {

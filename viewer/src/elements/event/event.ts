@@ -61,7 +61,7 @@ export class EventElement extends LitElement {
     base,
     factStyles,
     css`
-      :host { display: block; container-type: inline-size; overflow: auto; background: var(--ground); scroll-padding-top: 52px; }
+      :host { display: block; position: relative; container-type: inline-size; overflow: auto; background: var(--ground); scroll-padding-top: 52px; }
       .bar { position: sticky; inset-block-start: 0; z-index: 3; display: flex; gap: 4px; align-items: center; padding: 6px 10px; background: var(--ground); border-bottom: 1px solid var(--line); }
       .bar .space { flex: 1; min-width: 0; }
       .copy { position: relative; }
