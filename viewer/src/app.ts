@@ -163,7 +163,7 @@ export class AppElement extends LitElement {
     if (this.stuck === null) return nothing;
     const t = explorer(this.viewer.language);
     const c = common(this.viewer.language);
-    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} ${this.stuck.status === 0 ? c.unreachable : this.stuck.message}.</span>
+    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} (${this.stuck.status === 0 ? c.unreachable : this.stuck.message})</span>
       <button @click=${this.#signOut}>${t.signOutAgain}</button></div>`;
   }
 
