@@ -122,7 +122,7 @@ export class ProofElement extends LitElement {
     if (!line) return this.#line("checking", t.inLog, []);
     if (line.state !== "good" && line.state !== "partly") return this.#line(line.state, t.inLog, [this.#why(line)]);
     const { position, size, receivedAtMs, gone = [], erasedBy = [], code } = line as Proven["inLog"];
-    const held = t.inLogGood(this.#number(position), this.#number(size), this.#received(receivedAtMs));
+    const held = t.inLogGood(this.#number(position), this.#number(size), this.#received(receivedAtMs), line.state === "good");
     if (line.state === "good") return this.#line("good", t.inLog, [held]);
     const entries = erasedBy.map((position) => this.#number(position)).join(", ");
     const texts = [held, t.inLogGone(gone.slice(0, GONE_SHOWN).map((one) => this.#gone(one)).join("; "), gone.length - GONE_SHOWN)];
