@@ -33,6 +33,8 @@ export class AppElement extends LitElement {
   @state() private session: Session | null | undefined;
   @state() private tenants: string[] = [];
   @state() private error: ApiError | null = null;
+  /** Why nobody could be signed out. */
+  @state() private stuck: ApiError | null = null;
   @state() private scheme: Scheme = (remembered("scheme") as Scheme | null) ?? "auto";
   protected readonly watch = new Watch(this);
 
@@ -51,8 +53,10 @@ export class AppElement extends LitElement {
       .end { margin-inline-start: auto; display: flex; flex-wrap: wrap; gap: 4px; align-items: center; }
       .end select { border-color: transparent; background: none; }
       main { flex: 1; min-height: 0; display: flex; flex-direction: column; }
-      main > * { flex: 1; min-height: 0; }
+      main > :not(h1) { flex: 1; min-height: 0; }
       .state { display: grid; place-content: center; gap: 10px; text-align: center; padding: 20px; }
+      .stuck { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; padding: 8px 12px; background: var(--bad-ground); border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+      .stuck svg { flex: none; color: var(--bad); }
       .who { max-width: 22ch; color: var(--text-2); font-size: 13px; }
       .skip { position: absolute; inset-inline-start: 8px; top: -60px; z-index: 50; background: var(--ground); padding: 8px 12px; border: 1px solid var(--line); border-radius: var(--radius); }
       .skip:focus { top: 6px; }
@@ -68,7 +72,7 @@ export class AppElement extends LitElement {
       .menu a { padding: 4px 0; }
       .menu .who { max-width: none; overflow-wrap: anywhere; }
       .brand span { display: inline; }
-      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 7px; } header > select { max-width: 34vw; } }
+      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { min-width: 0; width: 32vw; } }
     `,
   ];
 
@@ -95,7 +99,7 @@ export class AppElement extends LitElement {
     if (this.error) return this.#failed(this.error);
     if (this.session === undefined) return html`<div class="state quiet" role="status">${common(this.viewer.language).loading}</div>`;
     if (this.session === null || this.#signingIn) return html`<main><annals-sign-in .viewer=${this.viewer} @signed-in=${this.#signedIn}></annals-sign-in></main>`;
-    return html`${this.#header(this.session)}<main id="main">${this.#page()}</main>`;
+    return html`${this.#header(this.session)}${this.#stillSignedIn()}<main>${this.#page()}</main>`;
   }
 
   /** A one-time link was followed. */
@@ -111,16 +115,23 @@ export class AppElement extends LitElement {
       case "target":
         return html`<annals-target .viewer=${viewer}></annals-target>`;
       default:
-        return html`<annals-explorer .viewer=${viewer}></annals-explorer>`;
+        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer}></annals-explorer>`;
     }
+  }
+
+  /** What the page is about, for whoever does not see it. */
+  #title(): string {
+    const t = explorer(this.viewer.language);
+    const { page, tenant } = this.viewer.view;
+    return `${page === "access" ? t.access : t.events}: ${tenant ?? this.session?.tenant ?? t.allTenants}`;
   }
 
   #header(session: Session) {
     const { viewer } = this;
     const t = explorer(viewer.language);
     const { view } = viewer;
-    return html`<a class="skip" href="#main" @click=${this.#skip}>${t.skip}</a>
-      <header>
+    return html`<header>
+        <button class="skip" @click=${this.#skip}>${view.subject ? t.skipToPage : t.skip}</button>
         <a class="brand" aria-label="annals" href=${BASE} @click=${(event: MouseEvent) => this.#link(event, this.#fresh("events"))}><img src="/viewer/assets/icon.svg" alt="" /><span>annals</span></a>
         ${session.tenant === null ? this.#tenantChoice() : html`<span class="quiet cut">${session.tenant}</span>`}
         <nav>
@@ -128,13 +139,15 @@ export class AppElement extends LitElement {
             aria-current=${(view.page === "access") === (page === "access") ? "page" : nothing} @click=${(event: MouseEvent) => this.#link(event, this.#fresh(page))}>${t[page]}</a>`))}
         </nav>
         <div class="end">
-          <button class="plain icon" aria-label=${t.scheme} title=${`${t.scheme}: ${this.scheme}`} @click=${this.#turnScheme}>${icons.sun}</button>
           <details class="menu" @keydown=${this.#closeMenu} @focusout=${this.#leaveMenu}>
             <summary aria-label=${t.menu} title=${t.menu}>${icons.user}</summary>
             <div>
               <span class="who">${t.signedInAs} ${session.email ?? session.name ?? session.key_id}</span>
               <label>${t.language}<select .value=${viewer.language} @change=${(event: Event) => this.#speak((event.target as HTMLSelectElement).value as Language)}>
                 ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === viewer.language}>${name}</option>`)}
+              </select></label>
+              <label>${t.scheme}<select @change=${(event: Event) => this.#paint((event.target as HTMLSelectElement).value as Scheme)}>
+                ${(["auto", "light", "dark"] as const).map((scheme) => html`<option value=${scheme} ?selected=${scheme === this.scheme}>${t[scheme]}</option>`)}
               </select></label>
               <a href="/docs">${t.apiDocs}</a>
               <a href="/verify">${t.verifyPage}</a>
@@ -144,6 +157,14 @@ export class AppElement extends LitElement {
           </details>
         </div>
       </header>`;
+  }
+
+  #stillSignedIn() {
+    if (this.stuck === null) return nothing;
+    const t = explorer(this.viewer.language);
+    const c = common(this.viewer.language);
+    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} ${this.stuck.status === 0 ? c.unreachable : this.stuck.message}.</span>
+      <button @click=${this.#signOut}>${t.signOutAgain}</button></div>`;
   }
 
   #tenantChoice() {
@@ -173,6 +194,7 @@ export class AppElement extends LitElement {
   }
 
   #enter(session: Session): void {
+    this.stuck = null;
     this.session = session;
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
@@ -203,7 +225,16 @@ export class AppElement extends LitElement {
   };
 
   #signOut = async () => {
-    await this.viewer.api.json("/v1/session", {}, { method: "DELETE" }).catch(() => {});
+    this.stuck = null;
+    try {
+      await this.viewer.api.json("/v1/session", {}, { method: "DELETE" });
+    } catch (error) {
+      // Whoever is not signed in any more is signed out.
+      if (!(error instanceof ApiError && error.status === 401)) {
+        this.stuck = asApiError(error);
+        return;
+      }
+    }
     this.session = null;
   };
 
@@ -238,19 +269,25 @@ export class AppElement extends LitElement {
     this.viewer.go(view);
   }
 
-  #skip = (event: Event) => {
-    event.preventDefault();
-    this.renderRoot.querySelector("annals-explorer")?.renderRoot.querySelector("annals-table")?.focus();
+  #skip = () => {
+    const page = this.renderRoot.querySelector<LitElement>("main > annals-explorer, main > annals-actor, main > annals-target");
+    const table = page?.renderRoot.querySelector<HTMLElement>("annals-table");
+    if (table) return table.focus();
+    // What takes no focus by itself takes it this once: what is read next follows it.
+    const beginning = page?.renderRoot.querySelector<HTMLElement>("h1, .found");
+    if (!beginning) return;
+    beginning.tabIndex = -1;
+    beginning.focus();
   };
 
   #speak(language: Language): void {
     this.viewer.language = language;
   }
 
-  #turnScheme = () => {
-    this.scheme = ({ auto: "light", light: "dark", dark: "auto" } as const)[this.scheme];
-    remember("scheme", this.scheme);
-  };
+  #paint(scheme: Scheme): void {
+    this.scheme = scheme;
+    remember("scheme", scheme);
+  }
 
   readonly #read = () => {
     this.viewer.view = parseView(location.pathname, new URLSearchParams(location.search));

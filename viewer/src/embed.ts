@@ -9,8 +9,10 @@
 
 import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { keyed } from "lit/directives/keyed.js";
 import { Api, ApiError, type Asking, type Params } from "./api/client.js";
-import { HIDDEN } from "./api/hidden.js";
+import { type Terms, termsOf } from "./api/token.js";
+import { type Reason, Renewal } from "./embed/renewal.js";
 import { icons } from "./icons.js";
 import { embedText } from "./text/embed.js";
 import { type Language, languageFor } from "./text/words.js";
@@ -22,28 +24,36 @@ import "./elements/actor-page.js";
 import "./elements/explorer.js";
 import "./elements/target-page.js";
 
-/** A new token is asked for so long before the one at hand ends, ms. */
-const EARLY_MS = 60_000;
-
-/** Longest wait that a timer of a browser takes, ms. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 /** Views to go back to. */
 const BACK_MAX = 100;
 
 /** Where this file came from: the server that is asked, unless the page names another. */
 const HOME = new URL(import.meta.url).origin;
 
+/** What the element that asks wants to know. */
+interface Watching {
+  /** A request waits for a token. */
+  needed(reason: "missing" | "refused"): void;
+  /** The server took the token at hand. */
+  taken(): void;
+  failed(error: ApiError): void;
+}
+
 /** Asks with a token that ends: what was refused for it waits for the next one, so that all that is shown stays and goes on. */
 class TokenApi extends Api {
-  #waiting: (() => void)[] = [];
+  #waiting = new Set<() => void>();
+  readonly #ended = new AbortController();
 
   constructor(
     base: string,
-    private readonly needed: (reason: Reason) => void,
-    private readonly failed: (error: ApiError) => void,
+    private readonly watching: Watching,
   ) {
     super(base);
+  }
+
+  /** Whether a request waits for a token. */
+  get waits(): boolean {
+    return this.#waiting.size > 0;
   }
 
   /** Takes a token, and asks again what waits for one. */
@@ -51,10 +61,16 @@ class TokenApi extends Api {
     if (token === this.token) return;
     this.token = token;
     if (token === null) return;
-    for (const go of this.#waiting.splice(0)) go();
+    for (const go of [...this.#waiting]) go();
+  }
+
+  /** Asks nothing more, and gives no answer that is still on its way. */
+  end(): void {
+    this.#ended.abort();
   }
 
   override async fetch(path: string, params: Params = {}, asking: Asking = {}): Promise<Response> {
+    const ended = this.#ended.signal;
     for (;;) {
       const shown = this.token;
       if (shown === null) {
@@ -62,32 +78,44 @@ class TokenApi extends Api {
         continue;
       }
       try {
-        return await super.fetch(path, params, asking);
+        const answer = await super.fetch(path, params, asking);
+        ended.throwIfAborted();
+        this.#took(shown);
+        return answer;
       } catch (error) {
+        ended.throwIfAborted();
         if (error instanceof ApiError && error.status === 401) await this.#another("refused", shown, asking.signal);
         else {
-          if (error instanceof ApiError) this.failed(error);
+          if (error instanceof ApiError && error.status !== 0) this.#took(shown);
+          if (error instanceof ApiError) this.watching.failed(error);
           throw error;
         }
       }
     }
   }
 
+  #took(shown: string): void {
+    if (shown === this.token) this.watching.taken();
+  }
+
   /** Waits for another token than the one that was shown. */
-  async #another(reason: Reason, shown: string | null, signal: AbortSignal | undefined): Promise<void> {
+  async #another(reason: "missing" | "refused", shown: string | null, asked: AbortSignal | undefined): Promise<void> {
     if (this.token !== shown) return;
-    this.needed(reason);
+    const ends = asked ? [asked, this.#ended.signal] : [this.#ended.signal];
+    for (const signal of ends) signal.throwIfAborted();
     await new Promise<void>((go, stop) => {
-      const aborted = () => stop(new DOMException("aborted", "AbortError"));
-      if (signal?.aborted) return aborted();
-      signal?.addEventListener("abort", aborted, { once: true });
-      this.#waiting.push(go);
+      const done = () => {
+        this.#waiting.delete(done);
+        for (const signal of ends) signal.removeEventListener("abort", done);
+        if (ends.some((signal) => signal.aborted)) stop(new DOMException("aborted", "AbortError"));
+        else go();
+      };
+      this.#waiting.add(done);
+      for (const signal of ends) signal.addEventListener("abort", done);
+      this.watching.needed(reason);
     });
   }
 }
-
-/** Why a token is needed: there is none, the server takes it no more, or it ends within a minute. */
-type Reason = "missing" | "refused" | "expires";
 
 /**
  * Fires `annals-token-needed` (detail: `{ reason }`) and `annals-error` (detail: `{ code, status, message }`), both also outside.
@@ -96,9 +124,9 @@ type Reason = "missing" | "refused" | "expires";
 export class LogElement extends LitElement {
   /** Origin of the server; where this file came from when left out. */
   @property() src = "";
-  /** A viewer token of that server. Setting another goes on with it. */
-  @property() token = "";
-  /** `en` or `pt`; what the browser prefers when left out. */
+  /** A viewer token of that server. Another of the same terms goes on with what is shown; any other, or none, begins anew. */
+  @property() token: string | null = "";
+  /** `en` or `pt`; the page's language when left out, and where it has none, what the browser prefers. */
   @property() override lang = "";
   /** The stretch of time to begin with, `30d`. */
   @property() last = "";
@@ -106,17 +134,21 @@ export class LogElement extends LitElement {
   @property() view = "";
   /** `light` or `dark`; the reader's preference when left out. */
   @property({ reflect: true }) scheme = "";
-  /** The token lets its holder export. */
+  /** Its holder may export; left out, what the token itself says. */
   @property({ type: Boolean }) export = false;
-  /** When the token ends, RFC 3339: another one is asked for before. */
+  /** When the token ends, RFC 3339, and another one is asked for before; left out, what the token itself says. */
   @property({ attribute: "expires-at" }) expiresAt = "";
   @state() private viewer: Viewer | null = null;
-  @state() private needed: Reason | null = null;
+  @state() private needed: Exclude<Reason, "expires"> | null = null;
   protected readonly watch = new Watch(this as unknown as LitElement & { viewer: Viewer });
   #api: TokenApi | null = null;
   #shown: View | null = null;
+  #terms: Terms = termsOf("");
   #back: View[] = [];
-  #ending: ReturnType<typeof setTimeout> | undefined;
+  readonly #renewal = new Renewal(
+    (reason) => this.#tell("annals-token-needed", { reason }),
+    () => this.#api?.waits ?? false,
+  );
 
   static override styles = [
     theme,
@@ -134,57 +166,66 @@ export class LogElement extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#remind();
-    // Taken out of the page and put back: what waits is asked for again.
-    if (this.needed !== null) this.#need(this.needed);
+    if (this.needed !== null && this.#api?.waits) this.#renewal.need(this.needed);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearTimeout(this.#ending);
+    this.#renewal.stop();
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    const language = languageFor(this.lang ? [this.lang] : navigator.languages);
-    if (!this.viewer || changed.has("src")) this.#begin();
+    const told = this.lang || this.parentElement?.closest<HTMLElement>("[lang]")?.lang;
+    const language = languageFor(told ? [told] : navigator.languages);
+    const before = this.#terms.scope;
+    this.#terms = termsOf(this.#held ?? "");
+    if (changed.has("expiresAt") || changed.has("token")) this.#remind();
+    // What one person saw stays for nobody else.
+    const anew = !this.viewer || changed.has("src") || this.#terms.scope !== before;
+    if (anew) this.#begin();
     const viewer = this.viewer as Viewer;
     if (viewer.language !== language) viewer.language = language;
-    if (changed.has("export") && viewer.can.export !== this.export) {
-      viewer.can = { ...viewer.can, export: this.export };
-      viewer.changed();
-    }
-    if ((changed.has("view") || changed.has("last")) && this.hasUpdated) viewer.go(this.#start());
-    if (changed.has("token")) this.#use();
-    if (changed.has("expiresAt") || changed.has("token")) this.#remind();
+    if (anew) return;
+    if (changed.has("view") || changed.has("last")) viewer.go(this.#start());
+    if (changed.has("token") || changed.has("export")) this.#use();
   }
 
+  /** The token at hand. */
+  get #held(): string | null {
+    return this.token?.trim() || null;
+  }
+
+  /** Begins anew, with nothing of what was before. */
   #begin(): void {
-    const failed = (error: ApiError) => {
-      if (error.code === HIDDEN) this.#hides();
-      else this.#tell("annals-error", { code: error.code, status: error.status, message: error.message });
+    this.#api?.end();
+    this.#back = [];
+    this.needed = null;
+    const watching: Watching = {
+      needed: (reason) => this.#need(reason),
+      taken: () => this.#renewal.taken(),
+      failed: (error) => this.#tell("annals-error", { code: error.code, status: error.status, message: error.message }),
     };
-    this.#api = new TokenApi(this.src ? new URL(this.src, location.href).origin : HOME, (reason) => this.#need(reason), failed);
+    this.#api = new TokenApi(this.src ? new URL(this.src, location.href).origin : HOME, watching);
     const viewer = new Viewer(this.#api, (view, replace) => this.#went(view, replace));
     viewer.can = { export: this.export, verify: false, access: false, views: false, pages: true, words: true };
+    if (this.viewer) viewer.zone = this.viewer.zone;
     viewer.view = this.#start();
     this.#shown = viewer.view;
-    this.#back = [];
     this.viewer = viewer;
     this.#use();
   }
 
+  /** Goes on with the token at hand. */
   #use(): void {
-    const token = this.token.trim() || null;
-    this.#api?.use(token);
-    if (token === null) return;
-    this.needed = null;
-  }
-
-  /** Where something is hidden, words cannot be asked for: they would look everywhere. */
-  #hides(): void {
     const { viewer } = this;
-    if (!viewer?.can.words) return;
-    viewer.can = { ...viewer.can, words: false };
-    viewer.patch({ q: "" }, true);
+    if (viewer) {
+      viewer.hidden = this.#terms.hide;
+      // Where something is hidden, words cannot be asked for: they would look everywhere.
+      viewer.can = { ...viewer.can, export: this.export || this.#terms.export, words: this.#terms.hide.length === 0 };
+      viewer.changed();
+    }
+    if (this.#held !== null) this.needed = null;
+    this.#api?.use(this.#held);
   }
 
   #start(): View {
@@ -211,20 +252,15 @@ export class LogElement extends LitElement {
     this.requestUpdate();
   };
 
-  /** Asks for another token in good time. */
+  /** Has another token asked for in good time. */
   #remind(): void {
-    clearTimeout(this.#ending);
-    const ends = Date.parse(this.expiresAt);
-    if (Number.isNaN(ends) || !this.isConnected) return;
-    const ms = Math.max(0, ends - EARLY_MS - Date.now());
-    if (ms <= TIMER_MS_MAX) this.#ending = setTimeout(() => this.#tell("annals-token-needed", { reason: "expires" }), ms);
+    const ends = this.expiresAt ? Date.parse(this.expiresAt) : this.#terms.untilMs;
+    if (this.isConnected) this.#renewal.given(this.#held, ends);
   }
 
-  #need(reason: Reason): void {
-    // Once, however many requests wait for it.
-    const told = this.needed === reason;
+  #need(reason: "missing" | "refused"): void {
     this.needed = reason;
-    if (!told) this.#tell("annals-token-needed", { reason });
+    this.#renewal.need(reason);
   }
 
   #tell(name: string, detail: object): void {
@@ -238,7 +274,7 @@ export class LogElement extends LitElement {
     return html`
       ${this.needed === null ? nothing : html`<div class="waiting" role="status">${icons.warn}<span>${this.needed === "missing" ? t.noToken : t.tokenEnded}</span></div>`}
       ${viewer.view.page === "events" ? nothing : html`<div class="back"><button class="plain" @click=${this.#goBack}>${icons.left}${t.back}</button></div>`}
-      <div class="main" lang=${viewer.language satisfies Language}>${this.#page(viewer)}</div>`;
+      <div class="main" lang=${viewer.language satisfies Language}>${keyed(viewer, this.#page(viewer))}</div>`;
   }
 
   #page(viewer: Viewer) {

@@ -25,7 +25,6 @@ export const icons = {
   down: draw(svg`<path d="M8 3v9.5M4 8.7l4 4 4-4"/>`),
   right: draw(svg`<path d="M6 3.5L10.5 8 6 12.5"/>`),
   left: draw(svg`<path d="M10 3.5L5.5 8 10 12.5"/>`),
-  sun: draw(svg`<circle cx="8" cy="8" r="3"/><path d="M8 1.5v1.6M8 12.9v1.6M1.5 8h1.6M12.9 8h1.6M3.4 3.4l1.1 1.1M11.5 11.5l1.1 1.1M3.4 12.6l1.1-1.1M11.5 4.5l1.1-1.1"/>`),
   more: draw(svg`<path d="M3.5 8h.01M8 8h.01M12.5 8h.01" stroke-width="2.4"/>`),
   link: draw(svg`<path d="M6.5 9.5l3-3M7 4.5l1-1a3.2 3.2 0 0 1 4.5 4.5l-1 1M9 11.5l-1 1A3.2 3.2 0 0 1 3.5 8l1-1"/>`),
 } as const;

@@ -2,6 +2,7 @@
 
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import type { Api } from "./api/client.js";
+import { isHidden } from "./api/token.js";
 import type { AuditEvent, Json, Session } from "./api/types.js";
 import type { Language } from "./text/words.js";
 import { nameOf } from "./view/fields.js";
@@ -30,6 +31,8 @@ export class Viewer extends EventTarget {
   view: View = START;
   session: Session | null = null;
   can: Abilities = { export: true, verify: true, access: true, views: true, pages: true, words: true };
+  /** Members of events that whoever looks neither sees nor can ask about, as a filter names them. */
+  hidden: readonly string[] = [];
   #zone: Zone = "local";
   #language: Language = "en";
   #names = new Map<string, string>();
@@ -58,6 +61,11 @@ export class Viewer extends EventTarget {
   set language(language: Language) {
     this.#language = language;
     this.changed();
+  }
+
+  /** Whether a member cannot be asked about. */
+  hides(path: string): boolean {
+    return isHidden(this.hidden, path);
   }
 
   /** Looks at something else. */

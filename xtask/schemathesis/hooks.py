@@ -20,10 +20,11 @@ with open(FILE, encoding="utf-8") as file:
     RUN = json.load(file)
 
 REAL_QUERY = {"position": 0, "size": RUN["size"], "from": 1, "to": RUN["size"], "at": "2030-01-01"}
-REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id": RUN["tenant"], "name": "mine"}
+REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id": RUN["tenant"], "name": "mine", "file": "viewer.js"}
 
 # Bodies that are taken.
 REAL_BODY = {
+    "POST /v1/session": {"key": RUN["write_key"]},
     "POST /v1/erasures": {"values": ["u3"], "dry_run": True},
     "POST /v1/holds": {"tenant": RUN["tenant"], "filter": 'action eq "none.such"', "reason": "a case", "owner": "legal"},
     "POST /v1/viewer-tokens": {"tenant": RUN["tenant"], "filter": {"actor_id": ["u1"]}, "hide": ["context.ip"], "origin": "https://app.example.com"},

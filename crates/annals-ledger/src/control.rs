@@ -188,6 +188,13 @@ pub enum Author {
     System,
     /// A key.
     Key(KeyId),
+    /// Somebody who signed in without a key.
+    Person {
+        /// Who vouched for them, and their name there.
+        id: String,
+        /// What people call them.
+        name: Option<String>,
+    },
     /// Somebody on the machine, with access to the data folder.
     Machine,
 }
@@ -266,6 +273,8 @@ impl Control {
         let actor = match author {
             Author::System => serde_json::json!({"type": "system", "id": "annals"}),
             Author::Key(id) => serde_json::json!({"type": "api_key", "id": id}),
+            Author::Person { id, name: None } => serde_json::json!({"type": "user", "id": id}),
+            Author::Person { id, name } => serde_json::json!({"type": "user", "id": id, "name": name}),
             Author::Machine => serde_json::json!({"type": "system", "id": "machine"}),
         };
         let targets: Vec<_> =

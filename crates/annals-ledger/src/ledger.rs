@@ -571,9 +571,23 @@ impl Ledger {
         search: &Search<'_>,
         effort: impl Into<Effort<'e>>,
     ) -> Result<SearchPage, SearchError> {
+        let effort = effort.into();
+        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
         let mut walk = Walk::new(&self.state(), search)?;
-        self.work(&mut walk, effort.into())?;
-        walk.finish()
+        self.work(&mut walk, effort)?;
+        let mut page = walk.finish()?;
+        if search.count && page.total.is_none() && !page.partial {
+            let Search { scope, matcher, .. } = *search;
+            let size = Some(page.size);
+            let all = Summary { scope, matcher, by: &[], values_max: 0, histogram: None, size };
+            let us_max = until.saturating_sub(self.shared.clock.monotonic_us());
+            match self.summarise(&all, Effort { us_max, ..effort }) {
+                Ok(counts) => page.total = Some(counts.total),
+                Err(SearchError::Busy) => page.partial = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(page)
     }
 
     /// Counts what satisfies a condition. Blocks for as long as it takes, up to the effort.

@@ -377,7 +377,8 @@ impl<'a> Walk<'a> {
         let skipped = skipped.filter(|_| self.hits.len() <= self.search.limit);
         self.total = skipped.map(|skipped| skipped + self.hits.len() as u64);
         let is_all = self.total.is_some();
-        self.stage = if self.search.count && !is_all {
+        // All records are counted by whoever does nothing else, which is quicker; see `Ledger::search`.
+        self.stage = if self.search.count && !is_all && self.search.sent_only {
             let Search { scope, matcher, sent_only, .. } = *self.search;
             self.scan = Scan::by_time(scope, matcher, sent_only, true, self.size);
             Stage::Count

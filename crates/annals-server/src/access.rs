@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::auth::{Asker, Call, Caller};
+use crate::oidc::Person;
 use crate::problem::{Code, Problem};
 
 /// Filters of one key and route that are told apart within a minute; the rest is one record that says so.
@@ -312,6 +313,18 @@ impl AccessLog {
         let tenant = caller.tenant.clone().filter(|tenant| self.ledger.knows(tenant));
         let tenant = tenant.unwrap_or_else(TenantId::annals);
         self.record(Access { tenant, event: event(action, caller.actor(), call, None) });
+    }
+
+    /// Records that the identity provider vouched for somebody to whom the configuration gives nothing.
+    pub(crate) fn turned_away(self: &Arc<Self>, person: &Person, call: &Call, problem: &Problem) {
+        let mark = self.mark(&person.id(), call, problem.code().as_str().to_owned());
+        match self.look(&mark, true) {
+            Look::Recorded => return,
+            Look::Full => return self.forgo(),
+            Look::New { .. } => {}
+        }
+        let event = event("annals.access.refused", person.actor(), call, Some(problem));
+        self.record(Access { tenant: TenantId::annals(), event });
     }
 
     /// Writes a record while the request goes on.

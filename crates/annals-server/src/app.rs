@@ -21,6 +21,7 @@ use crate::dialects::{self, bigpanda, frameio, nirvana, panda, plandocket};
 use crate::docs::VerifyPage;
 use crate::erasures::{ERASURE_APPROVALS, Eraser};
 use crate::metrics::Metrics;
+use crate::oidc::{OidcSettings, Provider, routes as oidc};
 use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::request::{self, RequestIds};
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) origin: Origin,
     /// Of people with browsers.
     pub(crate) sessions: Sessions,
+    /// Who vouches for some of them, if anybody.
+    pub(crate) provider: Option<Provider>,
     /// Who cosigns checkpoints, if anybody.
     pub(crate) witnesses: Option<Arc<Witnesses>>,
     /// Carries out what was approved.
@@ -104,6 +107,8 @@ pub struct Settings {
     pub viewer: Option<Viewer>,
     /// How long a session lasts.
     pub session_max: Duration,
+    /// Who vouches for people, if anybody.
+    pub oidc: Option<OidcSettings>,
 }
 
 impl Default for Settings {
@@ -121,6 +126,7 @@ impl Default for Settings {
             verify_page: None,
             viewer: None,
             session_max: SESSION_MAX,
+            oidc: None,
         }
     }
 }
@@ -138,6 +144,7 @@ impl App {
         if let Err(error) = getrandom::fill(&mut prefix) {
             tracing::warn!(%error, "no random bytes for request ids");
         }
+        let provider = settings.oidc.clone().map(|settings| Provider::new(settings, ledger.clone()));
         let witnesses = settings.witnessing.clone();
         let witnesses = witnesses.map(|asked| Witnesses::new(ledger.clone(), metrics.clone(), asked));
         Arc::new(Self {
@@ -150,6 +157,7 @@ impl App {
             places: settings.dialects.places(),
             allowances: Mutex::default(),
             sessions: Sessions::new(settings.session_max),
+            provider,
             settings,
             stage: watch::Sender::new(Stage::Serving),
             bodies: Arc::default(),
@@ -239,6 +247,8 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::begin, session::show, session::end))
         .routes(routes!(session::ways))
         .routes(routes!(session::link))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::back))
         .routes(routes!(viewer::page))
         .routes(routes!(viewer::page_in_folder))
         .routes(routes!(viewer::page_at))

@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 
 use crate::access::Subject;
 use crate::app::App;
+use crate::oidc::Person;
 use crate::problem::{Code, Problem};
 use crate::query::{Known, Params};
 use crate::request::RequestId;
-use crate::session::Session;
+use crate::session::{Session, Who};
 use crate::view::View;
 use crate::viewer_tokens::ViewerToken;
 
@@ -94,8 +95,19 @@ impl Caller {
         })
     }
 
+    /// Whom an identity provider vouched for, if that is how the caller signed in.
+    pub(crate) fn person(&self) -> Option<&Person> {
+        match &self.session.as_ref()?.who {
+            Who::Person(person) => Some(person),
+            Who::Key(_) => None,
+        }
+    }
+
     /// Who it is, as the access log has it.
     pub(crate) fn actor(&self) -> Value {
+        if let Some(person) = self.person() {
+            return person.actor();
+        }
         let mut actor = json!({"type": "api_key", "id": self.key_id});
         if let Some(name) = &self.name {
             actor["name"] = json!(name);
@@ -122,7 +134,10 @@ impl Caller {
 
     /// Whoever stands behind a change in the control plane.
     pub(crate) fn author(&self) -> Author {
-        Author::Key(self.key_id.clone())
+        match self.person() {
+            Some(person) => Author::Person { id: person.id(), name: self.name.clone() },
+            None => Author::Key(self.key_id.clone()),
+        }
     }
 }
 
@@ -234,6 +249,10 @@ impl App {
     pub(crate) fn is_live(&self, caller: &Caller) -> bool {
         if caller.session.as_ref().is_some_and(|session| !self.is_in_time(session)) {
             return false;
+        }
+        if caller.person().is_some() {
+            // What the configuration gives them changes only with a start.
+            return true;
         }
         let now_us = self.ledger.clock().now().as_micros();
         if caller.view.as_ref().is_some_and(|view| view.until_us <= now_us) {

@@ -94,6 +94,22 @@ pub(crate) async fn style() -> Response {
     own("text/css; charset=utf-8", include_bytes!("docs/page.css"))
 }
 
+/// The page that tells somebody who signs in with a browser why that did not work.
+pub(crate) fn refusal(problem: &Problem) -> Response {
+    let page = include_str!("docs/refusal.html").replace("{detail}", &escaped(problem.detail()));
+    let page = page.replace("{code}", problem.code().as_str());
+    let mut response = own("text/html; charset=utf-8", b"");
+    *response.body_mut() = page.into();
+    *response.status_mut() = problem.status();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A text as it stands between tags.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 fn own(kind: &'static str, bytes: &'static [u8]) -> Response {
     file(kind, bytes, HeaderValue::from_static(POLICY))
 }

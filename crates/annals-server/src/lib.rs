@@ -6,7 +6,7 @@
 //! | `app` | the routes; none exists without its description in `/openapi.json` |
 //! | `request` | what every request passes through: id, span, count, headers |
 //! | `auth`, `access` | who may ask, and the record that they did |
-//! | `session` | who signed in with a browser |
+//! | `session`, `oidc` | who signed in with a browser, by a key or by an identity provider |
 //! | `ingest`, `body` | the way in: `POST /v1/events` |
 //! | `feed`, `live`, `events` | records by position, as pages, as a stream, one by id |
 //! | `dialects` | vendors' APIs, for their clients |
@@ -49,6 +49,7 @@ mod keys;
 mod listen;
 mod live;
 mod metrics;
+mod oidc;
 mod openapi;
 mod opening;
 mod operate;
@@ -87,6 +88,7 @@ pub use expiry::EXPIRE_EVERY;
 pub use ingest::RECEIPTS_MAX;
 pub use listen::{Limits, Listening};
 pub use metrics::Metrics;
+pub use oidc::{OIDC_ANSWER_MAX, OidcSettings, Role, is_safe_address};
 pub use problem::{Code, Problem, item_codes};
 pub use registry::REGISTER_EVERY;
 pub use scrub::{SCRUB_EVERY, SCRUB_RECORDS_PER_SECOND, Scrubbing};

@@ -17,8 +17,10 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub(crate) use provider::Provider;
+pub use provider::is_safe_address;
 pub use roles::Role;
 pub(crate) use roles::granted;
 
@@ -80,5 +82,16 @@ impl Person {
     /// Their name in records, which no key has.
     pub(crate) fn id(&self) -> String {
         format!("oidc:{}", self.subject)
+    }
+
+    /// Who they are, as the access log has it.
+    pub(crate) fn actor(&self) -> Value {
+        let mut actor = json!({"type": "user", "id": self.id()});
+        for (name, value) in [("name", &self.name), ("email", &self.email)] {
+            if let Some(value) = value {
+                actor[name] = json!(value);
+            }
+        }
+        actor
     }
 }

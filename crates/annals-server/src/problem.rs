@@ -80,6 +80,8 @@ codes! {
     ViewerDenied = "viewer_denied", Denied, "a viewer token does not allow this";
     OriginDenied = "origin_denied", Denied, "the viewer token is for pages of other origins";
     FieldHidden = "field_hidden", Denied, "the viewer token hides the member";
+    SignInRefused = "sign_in_refused", Denied, "the identity provider's answer cannot be taken";
+    RoleMissing = "role_missing", Denied, "nobody of these groups has a role here";
     RightsExceeded = "rights_exceeded", Denied, "a key cannot give what it does not have";
     RouteUnknown = "route_unknown", Missing, "there is no such route";
     Method = "method", Missing, "the route does not take this method";
@@ -106,6 +108,7 @@ codes! {
     Clock = "clock", Unavailable, "the server's clock jumped";
     JournalUnavailable = "journal_unavailable", Unavailable, "the journal takes no writes";
     SignerUnavailable = "signer_unavailable", Unavailable, "the signer does not sign";
+    ProviderUnavailable = "provider_unavailable", Unavailable, "the identity provider cannot be asked";
     AccessUnrecorded = "access_unrecorded", Unavailable, "the read could not be put on record";
     Damaged = "damaged", Damaged, "stored bytes do not match their hash";
     Bug = "bug", Bug, "something is wrong in annals";
@@ -140,6 +143,7 @@ fn retry_after(code: Code) -> Option<u32> {
         | Code::Clock
         | Code::JournalUnavailable
         | Code::SignerUnavailable
+        | Code::ProviderUnavailable
         | Code::AccessUnrecorded => Some(30),
         _ => None,
     }

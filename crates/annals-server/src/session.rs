@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::oidc::{Person, granted};
 use crate::problem::{Code, Problem};
 use link::Links;
 use spent::Spent;
@@ -29,6 +30,9 @@ pub const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
 
 /// Sessions that were signed out of and would last yet; further ones only leave the browser.
 const ENDED_MAX: usize = 10_000;
+
+/// Longest ticket, bytes: with its name and all that stands beside it browsers keep 4,096.
+const TICKET_TEXT_BYTES_MAX: usize = 3_800;
 
 /// The cookie over HTTPS; browsers take one of this name only from the host itself and only over HTTPS.
 const COOKIE_HTTPS: &str = "__Host-annals_session";
@@ -56,6 +60,8 @@ pub(crate) struct Session {
 pub(crate) enum Who {
     /// Who has a key.
     Key(KeyId),
+    /// Whom the identity provider vouched for.
+    Person(Person),
 }
 
 /// What the server knows of sessions.
@@ -76,7 +82,7 @@ impl Sessions {
 }
 
 /// A text that nobody can guess.
-fn random() -> Result<String, Problem> {
+pub(crate) fn random() -> Result<String, Problem> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!(%error, "no random bytes for a session");
@@ -134,8 +140,29 @@ impl App {
                     Problem::new(Code::Unauthenticated, "the key behind the session has ended; sign in again")
                 })?
             }
+            Who::Person(person) => self.caller_of_person(person)?,
         };
         Ok(Caller { session: Some(Arc::new(session)), ..caller })
+    }
+
+    /// What the configuration gives somebody as of now.
+    fn caller_of_person(&self, person: &Person) -> Result<Caller, Problem> {
+        let ended = |detail: &'static str| Problem::new(Code::Unauthenticated, detail);
+        let provider = self.provider.as_ref();
+        let settings =
+            &provider.ok_or_else(|| ended("no identity provider is configured any more"))?.settings;
+        let granted = granted(settings, person);
+        let (tenant, scopes) =
+            granted.map_err(|_| ended("your groups have no role here any more; sign in again"))?;
+        Ok(Caller {
+            key_id: KeyId(person.id()),
+            name: person.name.clone().or_else(|| person.email.clone()),
+            tenant,
+            scopes,
+            dialects: Vec::new(),
+            session: None,
+            view: None,
+        })
     }
 
     /// Takes a session of nobody any more.
@@ -150,19 +177,27 @@ impl App {
     }
 
     /// The header that gives a session to a browser.
-    fn session_cookie(&self, session: &Session, headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    pub(crate) fn session_cookie(
+        &self,
+        session: &Session,
+        headers: &HeaderMap,
+    ) -> Result<HeaderValue, Problem> {
         let content = serde_json::to_vec(session).expect("texts and numbers serialise");
-        let too_long = || Problem::new(Code::Bug, "the session does not fit into a cookie");
-        let ticket = self.ledger.write_ticket(PURPOSE, &content).ok_or_else(too_long)?;
+        let ticket = self.ledger.write_ticket(PURPOSE, &content);
+        let ticket = ticket.filter(|ticket| ticket.len() <= TICKET_TEXT_BYTES_MAX).ok_or_else(|| {
+            let detail =
+                "what the identity provider says of you is too long for a cookie; ask who runs this server";
+            Problem::new(Code::SignInRefused, detail)
+        })?;
         let left_us = session.ends_at_us.saturating_sub(self.ledger.clock().now().as_micros());
-        Ok(self.cookie(headers, self.cookie_name(headers), &ticket, "/", left_us))
+        Ok(self.cookie(headers, self.cookie_name(headers), &ticket, left_us))
     }
 
     /// A cookie that scripts cannot read and that other sites' requests do not carry, for a time; it is gone at once when that is none.
-    fn cookie(&self, headers: &HeaderMap, name: &str, value: &str, path: &str, left_us: i64) -> HeaderValue {
+    pub(crate) fn cookie(&self, headers: &HeaderMap, name: &str, value: &str, left_us: i64) -> HeaderValue {
         let secure = if self.origin.is_https(headers) { "; Secure" } else { "" };
         let seconds = left_us.max(0) / 1_000_000;
-        let text = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(text).expect("base64 and names of our own")
     }
 
@@ -172,7 +207,7 @@ impl App {
 }
 
 /// The value of a request's cookie.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)

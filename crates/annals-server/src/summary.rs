@@ -95,6 +95,8 @@ struct Asked {
     zone: String,
     split: Option<Field>,
     values_max: usize,
+    /// As of which size; none for all there is.
+    size: Option<u64>,
 }
 
 impl Asked {
@@ -124,7 +126,8 @@ impl Asked {
             return Err(value("split", "needs `interval`: it is the histogram that it splits"));
         }
         let values_max = params.limit(VALUES, VALUES_MAX)?;
-        Ok(Self { by, histogram, interval, zone: name, split, values_max })
+        let size = params.number("size")?;
+        Ok(Self { by, histogram, interval, zone: name, split, values_max, size })
     }
 
     /// All of what is counted, as of one size.
@@ -142,7 +145,7 @@ impl Asked {
             None => self.values_max,
         };
         let histogram = self.histogram.as_ref();
-        let summary = Summary { scope, matcher, by: &by, values_max, histogram, size: None };
+        let summary = Summary { scope, matcher, by: &by, values_max, histogram, size: self.size };
         let mut counts = ledger.summarise(&summary, effort)?;
         let Some(field) = &self.split else { return Ok((counts, None)) };
         let mut values = counts.fields.pop().expect("the field to split by was counted");
@@ -190,6 +193,7 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
         ("split" = Option<String>, Query, description = "With `interval`: a field, such as `outcome.result`, by whose most frequent values the histogram is split"),
         ("tz" = Option<String>, Query, description = "Time zone whose days and hours are counted, such as `Europe/Berlin`; `UTC` by default"),
         ("limit" = Option<u64>, Query, description = "At most so many values of a field; 100 by default, up to 1,000"),
+        ("size" = Option<u64>, Query, description = "As of so many records, such as the `size` of a page of events; all there are by default"),
         ("tenant" = Option<String>, Query, description = "With a platform key: one tenant"),
         ("log" = Option<String>, Query, description = "`events` (default) or `access`"),
         Conditions,
@@ -207,7 +211,7 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
 )]
 pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result<Response, Problem> {
     let known = Known {
-        once: &["interval", "split", "tz", "limit", "tenant", "log"],
+        once: &["interval", "split", "tz", "limit", "size", "tenant", "log"],
         many: &["by"],
         conditions: true,
     };
@@ -234,6 +238,10 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
     let (counted, asked) = counted.await?;
     let (body, total) = match counted {
         // A key's own tenant may have no event yet.
+        Err(SearchError::TenantMissing) if asked.size.is_some_and(|size| size > 0) => {
+            let beyond = SearchError::Beyond { size: asked.size.unwrap_or(0), known: 0 };
+            return Err(Problem::from(beyond).in_parameter("size"));
+        }
         Err(SearchError::TenantMissing) => {
             (written(&nothing(&asked), asked.split.as_ref().map(|_| Rows::default()).as_ref(), &asked), 0)
         }
@@ -242,6 +250,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, asker: Asker) -> Result
                 "ask for a shorter time with `since` and `until`, or for fewer fields",
             ));
         }
+        Err(error @ SearchError::Beyond { .. }) => return Err(Problem::from(error).in_parameter("size")),
         Err(error @ SearchError::TooMany { of, .. }) => {
             let parameter = match of {
                 Counted::Intervals => "interval",

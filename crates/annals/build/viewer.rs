@@ -2,6 +2,7 @@
 //! `built/viewer` here; or from the folder that `ANNALS_VIEWER` names, `none` for none. A program without it says so.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs, io};
@@ -72,10 +73,11 @@ fn provide(folder: &Path) -> io::Result<()> {
         };
     }
     let built = here.join("built/viewer");
-    for entry in ["build.rs", "build"] {
-        println!("cargo::rerun-if-changed={}", here.join(entry).display());
+    if built.exists() {
+        return copy(&built, folder);
     }
-    if built.exists() { copy(&built, folder) } else { Ok(()) }
+    println!("cargo::warning=there is no built viewer in `built/viewer`: this program goes without it");
+    Ok(())
 }
 
 /// Whether the viewer can be built here, with its libraries fetched; if not, why.
@@ -104,7 +106,11 @@ fn is_buildable(checkout: &Path) -> Result<(), String> {
 fn build(checkout: &Path, folder: &Path) -> io::Result<()> {
     let mut node = Command::new("node");
     let built = run(node.arg("build.mjs").arg("--out").arg(folder).current_dir(checkout));
-    built.map(|_| ()).map_err(|error| io::Error::other(format!("the viewer does not build:\n{error}")))
+    built.map(|_| ()).or_else(|error| {
+        // As lines: what `main` fails with is shown in one.
+        io::stderr().write_all(error.as_bytes())?;
+        Err(io::Error::other("the viewer does not build; what is wrong stands above"))
+    })
 }
 
 /// Runs a command that must end well, and gives what it said.
@@ -118,7 +124,8 @@ fn run(command: &mut Command) -> Result<Output, String> {
 
 /// What tells most of an error, in one line.
 fn one_line(error: &str) -> &str {
-    error.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim()
+    let mut lines = error.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("npm warn"));
+    lines.next().unwrap_or("it says nothing").trim()
 }
 
 /// Copies a folder's files.

@@ -25,6 +25,7 @@ use ipnet::IpNet;
 
 use crate::exit::{Exit, Failure};
 use crate::signer::client::SignerAddress;
+pub(crate) use sign_in::Oidc;
 
 /// Variables of ours that are no settings.
 const OTHER_VARIABLES: &[&str] =
@@ -51,7 +52,7 @@ impl Setting {
 }
 
 /// Settings that are lists; in the environment with commas between. So are some of vendors.
-const LISTS: &[&str] = &["behind_proxy", "witness.list"];
+const LISTS: &[&str] = &["behind_proxy", "oidc.roles", "witness.list"];
 
 /// Every setting: ours, and before the limits those of vendors' APIs.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
@@ -137,6 +138,51 @@ const OWN: &[Setting] = &[
         default: Some("12h"),
         example: "\"12h\"",
         about: "How long who signed in to the viewer stays signed in, 5m to 30d. A session ends with its key, too.",
+    },
+    Setting {
+        key: "oidc.issuer",
+        default: None,
+        example: "\"https://id.example.com\"",
+        about: "The identity provider that people sign in to the viewer by (OpenID Connect): its address, exactly as its tokens \
+                name it. HTTPS, or HTTP on this machine.",
+    },
+    Setting {
+        key: "oidc.client_id",
+        default: None,
+        example: "\"annals\"",
+        about: "Name of this server at the identity provider. The address to come back to is \
+                `https://…/v1/session/oidc/callback`.",
+    },
+    Setting {
+        key: "oidc.client_secret_file",
+        default: None,
+        example: "\"/etc/annals/oidc-secret\"",
+        about: "File with the secret that this server shows there; without one it is a public client. Read at the start.",
+    },
+    Setting {
+        key: "oidc.label",
+        default: Some("Single sign-on"),
+        example: "\"Acme SSO\"",
+        about: "What the sign-in page calls the identity provider, 1 to 100 bytes.",
+    },
+    Setting {
+        key: "oidc.scopes",
+        default: Some("openid email profile"),
+        example: "\"openid email profile groups\"",
+        about: "What the identity provider is asked for, with spaces between; `openid` among it.",
+    },
+    Setting {
+        key: "oidc.claim",
+        default: Some("groups"),
+        example: "\"realm_access.roles\"",
+        about: "The claim whose values give roles: its name, or names with dots between where it lies deeper.",
+    },
+    Setting {
+        key: "oidc.roles",
+        default: None,
+        example: "[\"auditors acme read,export,verify\", \"platform-admins * read,export,verify,admin\"]",
+        about: "What its values give, each as `VALUE TENANT SCOPES`: `*` is every tenant, scopes have commas between, or `+` in \
+                the environment. Several that fit one person must be for the same tenant, and unite.",
     },
     Setting {
         key: "limits.event",
@@ -306,6 +352,8 @@ pub(crate) struct Config {
     pub(crate) scrubbing: Option<annals_server::Scrubbing>,
     /// How long a session of the viewer lasts.
     pub(crate) session_max: Duration,
+    /// Who vouches for people, if anybody.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 /// Where certificate and key are.
@@ -471,6 +519,7 @@ impl Config {
             erasure_approvals: values.erasure_approvals()?,
             scrubbing: values.scrubbing()?,
             session_max: values.session_max()?,
+            oidc: values.oidc()?,
         };
         if !config.listen.ip().is_loopback() && config.tls.is_none() && config.behind_proxy.is_empty() {
             let failure =

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Config, Oidc};
 use crate::control::Control;
 use crate::data_folder::{DataFolder, LedgerOptions};
 use crate::exit::{Exit, Failure};
@@ -48,6 +48,7 @@ impl Running {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let signals = Signals::listen()?;
         let listening = listening(config);
+        let settings = settings(config)?;
         // Before a ledger is begun: its operator key is given once, and a start that fails after that would lose it.
         if let Some(files) = &listening.tls {
             tls::check(files)?;
@@ -72,7 +73,7 @@ impl Running {
             signer: config.signer.clone(),
         };
         let Opened { ledger, operator_key } = folder.open_ledger(options)?;
-        let server = Server::new(ledger.clone(), metrics, settings(config), listening).map_err(|error| {
+        let server = Server::new(ledger.clone(), metrics, settings, listening).map_err(|error| {
             ledger.stop();
             Failure::new(Exit::Invalid, error.to_string())
         })?;
@@ -144,8 +145,8 @@ impl Running {
     }
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn settings(config: &Config) -> Result<Settings, Failure> {
+    Ok(Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         access_strict: config.access_strict,
         tenants_on_write: !config.tenants_explicit,
@@ -158,7 +159,8 @@ fn settings(config: &Config) -> Settings {
         verify_page: page().and_then(VerifyPage::new),
         viewer: viewer(),
         session_max: config.session_max,
-    }
+        oidc: config.oidc.as_ref().map(Oidc::read).transpose()?,
+    })
 }
 
 fn listening(config: &Config) -> Listening {

@@ -3,7 +3,6 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { Params } from "../api/client.js";
-import { unlessHidden } from "../api/hidden.js";
 import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
 import { icons } from "../icons.js";
 import { fieldName } from "../text/fields.js";
@@ -17,6 +16,8 @@ import "./explorer/time-range.js";
 import { Asked, failure } from "./pages/asked.js";
 import "./pages/days.js";
 import { is, layout, moment, open, openEvent } from "./pages/layout.js";
+import { isOfAllTenants } from "./pages/which-tenant.js";
+import "./pages/which-tenant.js";
 import type { TimelineElement } from "./timeline.js";
 import "./timeline.js";
 import "./value.js";
@@ -57,7 +58,7 @@ export class ActorElement extends LitElement {
     css`
       .tops { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(230px, 100%), 1fr)); gap: 12px; }
       .top { padding: 12px 14px; min-width: 0; }
-      .top h3 { font-size: 13px; margin-bottom: 6px; }
+      .top h2 { font-size: 13px; margin-bottom: 6px; }
       .top ol { list-style: none; margin: 0 -6px; padding: 0; }
       .top button { position: relative; display: flex; width: 100%; min-height: 28px; padding: 2px 6px; border: 0; gap: 10px; background: none; font-size: 13px; overflow: hidden; }
       .top button:hover { background: var(--ground-3) !important; }
@@ -66,31 +67,36 @@ export class ActorElement extends LitElement {
       .bar { position: absolute; inset-block: 3px; inset-inline-start: 0; border-radius: 3px; background: var(--accent-ground); z-index: 0; }
       .top .name, .top .count { position: relative; z-index: 1; }
       .days { padding: 12px 14px; }
-      .days h3 { font-size: 13px; margin-bottom: 8px; }
-      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; }
+      .days h2 { font-size: 13px; margin-bottom: 8px; }
+      .credentials { display: flex; flex-wrap: wrap; gap: 4px 10px; white-space: nowrap; }
     `,
   ];
 
   protected override willUpdate(): void {
-    const { subject, tenant, range, event } = this.viewer.view;
+    const { page, subject, tenant, range, event } = this.viewer.view;
     if (event === null) this.opened = null;
-    if (!subject) return;
+    // Another page may be on its way in its place.
+    if (page !== "actor" || !subject) return;
     const key = JSON.stringify([subject.id, tenant, range]);
     // A range that moves with the clock asks the same until it is chosen anew.
     if (key !== this.#key) {
       this.#key = key;
-      this.#params = this.#around(subject.id, ["actor.id", "targets.id", "actor.chain.id"]);
+      this.#params = this.#around(subject.id);
       this.newest = null;
       this.total = null;
     }
+    if (isOfAllTenants(this.viewer)) return;
     this.#about.ask(`${key}${this.viewer.zone}`, (signal) => this.#ask(subject.id, signal));
   }
 
   override render() {
-    const { subject } = this.viewer.view;
-    if (!subject) return nothing;
+    const { page, subject } = this.viewer.view;
+    if (page !== "actor" || !subject) return nothing;
     const { id } = subject;
     const t = pagesText(this.viewer.language);
+    if (isOfAllTenants(this.viewer)) {
+      return html`<div class="page"><div class="inner">${this.#head(id)}<annals-which-tenant .viewer=${this.viewer} .params=${this.#params}></annals-which-tenant></div></div>`;
+    }
     const missing = this.total === 0 && this.#about.value?.latest == null && !this.#about.loading;
     return html`<div class="page"><div class="inner">
         ${this.#head(id)}
@@ -107,7 +113,7 @@ export class ActorElement extends LitElement {
     return html`<header class="subject">
       <span class="face">${icons.user}</span>
       <div class="names">
-        <h1 dir="auto">${who.name ?? id}</h1>
+        <h1><bdi>${who.name ?? id}</bdi></h1>
         <div class="about">
           <span>${t.actor}${who.type ? html` · <span dir="auto">${who.type}</span>` : nothing}</span>
           <span class="mono" dir="auto">${id}</span>
@@ -146,7 +152,7 @@ export class ActorElement extends LitElement {
     return html`
       ${this.#stats(about)}
       ${this.#about.error ? nothing : html`
-        <section class="card days" aria-label=${t.days}><h3>${t.days}</h3><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
+        <section class="card days" aria-label=${t.days}><h2>${t.days}</h2><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
         <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(path, about?.did.counts?.[path] ?? null)))}</section>`}
       <section aria-label=${t.timeline}>
         <h2>${t.timeline}</h2><div class="quiet">${t.everything}</div>
@@ -158,9 +164,10 @@ export class ActorElement extends LitElement {
   #stats(about: About | null) {
     const t = pagesText(this.viewer.language);
     const { zone, language } = this.viewer;
-    const number = (n: number | null | undefined) => (n == null ? "…" : n.toLocaleString(language));
+    const none = this.#about.error ? "–" : "…";
+    const number = (n: number | null | undefined) => (n == null ? none : n.toLocaleString(language));
     const of = (title: string, n: number | null | undefined) => (about && n === null ? nothing : html`<div><dt>${title}</dt><dd>${number(n)}</dd></div>`);
-    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : "…");
+    const when = (event: AuditEvent | null | undefined) => (event ? moment(occurredAt(event), zone) : none);
     return html`<dl class="stats">
       <div><dt>${t.total}</dt><dd>${number(this.total)}</dd></div>
       <div><dt>${t.didCount}</dt><dd>${number(about?.did.total)}</dd></div>
@@ -175,13 +182,13 @@ export class ActorElement extends LitElement {
     const { language } = this.viewer;
     const title = { action: t.topActions, "targets.id": t.topTargets, "context.ip": t.topAddresses, "context.session_id": t.topSessions }[path];
     const most = counts?.values[0]?.count ?? 1;
-    return html`<div class="card top"><h3 title=${fieldName(path, language)}>${title}</h3>
+    return html`<div class="card top"><h2 title=${fieldName(path, language)}>${title}</h2>
       ${counts === null ? Array.from({ length: 4 }, () => html`<p class="skeleton"></p>`) : nothing}
       ${counts?.values.length === 0 ? html`<span class="quiet">${t.nothingHere}</span>` : nothing}
       <ol>${counts?.values.map(({ value, count }) => {
         const text = typeof value === "string" ? value : JSON.stringify(value);
         const name = this.viewer.nameOf(path, value) ?? text;
-        return html`<li><button title=${text} aria-label=${t.onlyThese(name, count)} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
+        return html`<li><button title=${text} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
           <span class="bar" .style=${`width: ${Math.max(1, (count / most) * 100)}%`}></span>
           <span class="name cut ${name === text && path !== "action" ? "mono" : ""}" dir="auto">${name}</span><span class="count">${count.toLocaleString(language)}</span></button></li>`;
       })}</ol>
@@ -198,8 +205,9 @@ export class ActorElement extends LitElement {
   }
 
   /** Everything done by, to, and on behalf of the actor. */
-  #around(id: string, paths: string[]): URLSearchParams {
+  #around(id: string): URLSearchParams {
     const params = this.#within();
+    const paths = ["actor.id", "targets.id", "actor.chain.id"].filter((path) => !this.viewer.hides(path));
     params.set("filter", paths.map((path) => is(path, id)).join(" or "));
     return params;
   }
@@ -209,32 +217,20 @@ export class ActorElement extends LitElement {
     const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
     const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
     const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
-    const [latest, did, doneTo, onBehalf] = await Promise.all([
-      one(within({ actor_id: id, limit: "1" })),
-      this.#did(id, count),
-      unlessHidden(count(within({ targets_id: id })), () => null),
-      unlessHidden(count(within({ actor_chain_id: id })), () => null),
-    ]);
-    if (!doneTo || !onBehalf) this.#params = this.#around(id, ["actor.id", ...(doneTo ? ["targets.id"] : []), ...(onBehalf ? ["actor.chain.id"] : [])]);
+    const counted = (path: string, param: string) => (this.viewer.hides(path) ? null : count(within({ [param]: id })));
     const all = this.#params;
-    const [about, first, days] = await Promise.all([
-      latest ? null : one(new URLSearchParams([...all, ["limit", "1"]])),
+    const by = [...TOPS, "actor.credential.id"].filter((path) => !this.viewer.hides(path)).map((path) => ["by", path]);
+    const [latest, about, first, did, doneTo, onBehalf, days] = await Promise.all([
+      one(within({ actor_id: id, limit: "1" })),
+      one(new URLSearchParams([...all, ["limit", "1"]])),
       one(new URLSearchParams([...all, ["order", "asc"], ["limit", "1"]])),
+      count(new URLSearchParams([...within({ actor_id: id, limit: String(TOP_MAX) }), ...by])),
+      counted("targets.id", "targets_id"),
+      counted("actor.chain.id", "actor_chain_id"),
       count(this.#days()),
-      this.#learn(did, signal),
     ]);
+    await this.#learn(did, signal);
     return { latest: latest ?? about, first, did, doneTo: doneTo?.total ?? null, onBehalf: onBehalf?.total ?? null, days };
-  }
-
-  /** What the actor did, counted by the members that may be seen. */
-  async #did(id: string, count: (params: URLSearchParams) => Promise<Summary>): Promise<Summary> {
-    const by = (paths: readonly string[]) => new URLSearchParams([...this.#within(), ["actor_id", id], ["limit", String(TOP_MAX)], ...paths.map((path) => ["by", path])]);
-    const paths = [...TOPS, "actor.credential.id"];
-    return unlessHidden(count(by(paths)), async () => {
-      const each = await Promise.all(paths.map((path) => unlessHidden(count(by([path])), () => null)));
-      const whole = each.find((one) => one !== null) ?? (await count(by([])));
-      return { ...whole, counts: Object.assign({}, ...each.map((one) => one?.counts ?? {})) };
-    });
   }
 
   #days(): URLSearchParams {

@@ -5,6 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
 import { Finder, questionOf } from "../explorer/finder.js";
+import { BLOCK_ROWS } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { LiveTail } from "../live.js";
 import { common } from "../text/common.js";
@@ -87,13 +88,15 @@ export class ExplorerElement extends LitElement {
         .main, .main.with-event { grid-template-columns: minmax(0, 1fr); position: relative; }
         annals-facets { display: none; }
         .facets-button { display: inline-flex; }
-        .main.facets-shown annals-facets { display: block; position: absolute; inset: 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
+        .count { height: 48px; }
+        /* Below the line with the button that hides them again. */
+        .main.facets-shown annals-facets { display: block; position: absolute; inset: 48px 0 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
         .main.with-event annals-event { position: fixed; inset: 0; z-index: 30; border: 0; }
         .bar { padding: 8px; }
         annals-chips { padding-inline: 8px; }
         .histogram { padding-inline: 8px; }
       }
-      @container (max-width: 420px) { .tools { width: 100%; } }
+      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
       @media (max-height: 560px) { .histogram { display: none; } }
     `,
   ];
@@ -114,6 +117,8 @@ export class ExplorerElement extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
+    // Whoever signed out is asked for no more.
+    if (!this.isConnected) return;
     if (changed.has("viewer") && this.viewer) this.#begin();
     const { view, zone } = this.viewer;
     const asked = questionOf(view);
@@ -223,7 +228,7 @@ export class ExplorerElement extends LitElement {
     const rows = finder?.rows;
     const total = rows ? rows.total + this.fresh.length : null;
     return html`<div class="count">
-      <strong role="status">${total === null ? nothing : rows?.open ? t.atLeast(rows.total - 100) : t.total(total)}</strong>
+      <strong role="status">${total === null || (rows?.open && finder?.counting) ? "…" : rows?.open ? t.atLeast(rows.total - BLOCK_ROWS) : t.total(total)}</strong>
       ${this.#zoomed.length ? html`<button class="plain" @click=${this.#zoomOut}>${t.zoomOut}</button>` : nothing}
       <span class="end">
         <button class="facets-button" aria-expanded=${this.facetsShown} @click=${() => (this.facetsShown = !this.facetsShown)}>${icons.filter} ${t.showFacets}</button>

@@ -89,17 +89,18 @@ export class ExportElement extends LitElement {
   #body() {
     const t = exportText(this.viewer.language);
     const c = common(this.viewer.language);
+    const going = this.going !== null;
     return html`<form method="dialog" @submit=${this.#submit}>
       <header><h2 id="title">${t.title}</h2><button type="button" class="plain icon" aria-label=${c.close} @click=${() => this.#dialog.close()}>${icons.close}</button></header>
       ${this.#asked()}
-      <fieldset ?disabled=${this.going !== null}><legend>${t.form}</legend>${FORMS.map((form) => this.#form(form))}</fieldset>
+      <fieldset ?disabled=${going}><legend>${t.form}</legend>${FORMS.map((form) => this.#form(form))}</fieldset>
       ${this.form === "csv" ? html`<label class="check"><input type="checkbox" .checked=${this.bom} @change=${(event: Event) => (this.bom = (event.target as HTMLInputElement).checked)} />${t.bom}</label>` : nothing}
       ${this.form === "report" ? nothing : html`<p class="small">${this.form === "bundle" ? nothing : t.whole} ${t.asOf}</p>`}
       <div role="status">${this.says ? html`<div class="says ${this.says.bad ? "bad" : ""}">${this.says.text}</div>` : nothing}</div>
       <footer>
-        ${this.going
-          ? html`<button type="button" @click=${() => this.going?.abort()}>${t.stop}</button>`
-          : html`<button class="primary" ?disabled=${this.#reason(this.form) !== null}>${this.form === "report" ? nothing : icons.download}${this.form === "report" ? t.make : t.download}</button>`}
+        <button class=${going ? "" : "primary"} ?disabled=${!going && this.#reason(this.form) !== null}>
+          ${going || this.form === "report" ? nothing : icons.download}${going ? t.stop : this.form === "report" ? t.make : t.download}
+        </button>
       </footer>
     </form>`;
   }
@@ -143,7 +144,9 @@ export class ExportElement extends LitElement {
 
   readonly #submit = (event: Event) => {
     event.preventDefault();
-    void this.#run();
+    // The same button stops it, so that the keyboard stays where it is.
+    if (this.going) this.going.abort();
+    else void this.#run();
   };
 
   async #run(): Promise<void> {
@@ -198,8 +201,9 @@ export class ExportElement extends LitElement {
     const t = exportText(this.viewer.language);
     if (error instanceof NotWhole) return error.why === "broke" ? t.broke : t.tooLarge(size(HELD_BYTES_MAX, this.viewer.language));
     if (error instanceof ApiError && error.status === 403) return t.notAllowed;
-    const { message } = asApiError(error);
-    return `${common(this.viewer.language).failed}: ${message}`;
+    const { status, message } = asApiError(error);
+    const c = common(this.viewer.language);
+    return status === 0 ? c.unreachable : `${c.failed}: ${message}`;
   }
 
   get #dialog(): HTMLDialogElement {

@@ -12,8 +12,8 @@ import { type View, formatQuery, parseView } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
 import { failure } from "./pages/asked.js";
 
-/** Longest name of a view, bytes. */
-const NAME_MAX = 100;
+/** Longest name of a view; the server counts bytes, and says so where these are more. */
+const NAME_MAX = 64;
 
 /** One of `GET /v1/views`. */
 interface Saved {
@@ -21,9 +21,9 @@ interface Saved {
   query: string;
   shared: boolean;
   /** Whether it is the asker's own, to be replaced and deleted. */
-  own?: boolean;
+  own: boolean;
   /** Who saved it. */
-  by?: string | null;
+  by: string;
 }
 
 /** `<annals-views .viewer>`: a button, and the views behind it. */
@@ -63,7 +63,7 @@ export class SavedViewsElement extends LitElement {
       .check { display: flex; gap: 8px; align-items: center; font-size: 13px; } .check input { min-height: 0; margin: 0; }
       .small { font-size: 13px; color: var(--text-2); }
       .danger { border-color: var(--bad); color: var(--bad); }
-      .failure { display: grid; justify-items: start; gap: 6px; padding: 10px; border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
+      .trouble { display: grid; justify-items: start; gap: 6px; padding: 10px; border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
       .says { font-size: 13px; color: var(--good); overflow-wrap: anywhere; }
     `,
   ];
@@ -86,11 +86,11 @@ export class SavedViewsElement extends LitElement {
 
   #view(view: Saved) {
     const t = sessionText(this.viewer.language);
-    const own = view.own !== false;
+    const { own } = view;
     const here = view.query === this.#query;
     return html`<button class="go" aria-label=${t.openView(view.name)} aria-current=${here ? "true" : nothing} @click=${() => this.#go(view)}>
         <span class="cut" dir="auto">${view.name}</span>
-        ${view.shared ? html`<span class="mark">${view.by && !own ? t.sharedBy(view.by) : t.sharedMark}</span>` : nothing}
+        ${view.shared ? html`<span class="mark">${own ? t.sharedMark : t.sharedBy(view.by)}</span>` : nothing}
         ${here ? html`<span class="here" title=${t.current}>${icons.check}</span>` : nothing}
       </button>
       ${own
@@ -114,7 +114,7 @@ export class SavedViewsElement extends LitElement {
   #saving() {
     const t = sessionText(this.viewer.language);
     const name = this.name.trim();
-    const replaced = this.views?.find((view) => view.name === name && view.own !== false);
+    const replaced = this.views?.find((view) => view.name === name && view.own);
     return html`<form @submit=${this.#save}>
       <label for="name" class="small">${t.save}</label>
       <div class="line"><input id="name" name="name" placeholder=${t.name} maxlength=${NAME_MAX} required dir="auto" .value=${this.name} @input=${(event: Event) => (this.name = (event.target as HTMLInputElement).value)} />
@@ -179,7 +179,7 @@ export class SavedViewsElement extends LitElement {
     if (view) void this.#change(sessionText(this.viewer.language).removed(view.name), () => this.#delete(view.name));
   };
 
-  #put({ name, query, shared }: Saved): Promise<unknown> {
+  #put({ name, query, shared }: Pick<Saved, "name" | "query" | "shared">): Promise<unknown> {
     return this.viewer.api.json(`/v1/views/${encodeURIComponent(name)}`, this.#tenant, { method: "PUT", body: { query, shared } });
   }
 
@@ -200,6 +200,9 @@ export class SavedViewsElement extends LitElement {
       this.error = asApiError(error);
     }
     this.busy = false;
+    // What had the keyboard may be gone.
+    await this.updateComplete;
+    if (!this.shadowRoot?.activeElement) this.renderRoot.querySelector<HTMLElement>(".go, #name")?.focus();
   }
 
   #ask(kind: null): void;

@@ -3,6 +3,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../api/client.js";
+import type { Session } from "../api/types.js";
 import { asApiError } from "../explorer/finder.js";
 import { icons } from "../icons.js";
 import { common } from "../text/common.js";
@@ -13,11 +14,14 @@ import { type Viewer, Watch } from "../viewer.js";
 /** `GET /v1/session/ways`. */
 interface Ways {
   key: boolean;
-  oidc?: boolean | { name?: string | null } | null;
+  oidc: { label: string; path: string } | null;
 }
 
-/** What the identity provider's way back says in the address, where it failed. */
-const FAILED = "error";
+/** Longest place to be led back to that the server takes, bytes. */
+const RETURN_BYTES_MAX = 1_024;
+
+const EYE = html`<svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" aria-hidden="true">
+  <path d="M1.5 8C3 5 5.3 3.6 8 3.6S13 5 14.5 8C13 11 10.7 12.4 8 12.4S3 11 1.5 8z"/><circle cx="8" cy="8" r="2"/></svg>`;
 
 /** `<annals-sign-in .viewer>`; fires `signed-in`. */
 @customElement("annals-sign-in")
@@ -27,6 +31,9 @@ export class SignInElement extends LitElement {
   @state() private busy = false;
   @state() private byLink = false;
   @state() private error: string | null = null;
+  /** Who is signed in already, and may not become another by a link that somebody else made. */
+  @state() private held: Session | null = null;
+  @state() private ticket: string | null = null;
   @state() private ways: Ways | null = null;
   protected readonly watch = new Watch(this);
 
@@ -38,7 +45,9 @@ export class SignInElement extends LitElement {
       h1 { display: flex; gap: 10px; align-items: center; font-size: 21px; letter-spacing: -0.01em; }
       .mark { flex: none; display: grid; gap: 5px; align-content: center; justify-items: start; width: 34px; height: 34px; padding: 9px; border-radius: 9px; background: var(--accent); }
       .mark i { display: block; height: 2.5px; width: 16px; border-radius: 2px; background: var(--on-accent); } .mark i:last-child { width: 10px; }
-      p { margin: 0; }
+      p { margin: 0; overflow-wrap: anywhere; }
+      .choice { display: grid; gap: 8px; }
+      .choice button { justify-content: center; min-height: 38px; font-weight: 600; }
       form { display: grid; gap: 12px; }
       label { display: grid; gap: 4px; font-weight: 500; }
       .input { display: flex; gap: 6px; }
@@ -63,19 +72,33 @@ export class SignInElement extends LitElement {
     await this.updateComplete;
     const address = new URL(location.href);
     const ticket = address.searchParams.get("ticket");
-    const failed = address.searchParams.get(FAILED);
     if (ticket !== null) {
       // The ticket stays in no history, whatever becomes of it.
       address.searchParams.delete("ticket");
       history.replaceState(null, "", address.pathname + address.search);
-      await this.#enter({ ticket });
-    } else if (failed !== null && this.#linked) {
-      const t = sessionText(this.viewer.language);
-      this.error = { denied: t.refused, forbidden: t.refused, cancelled: t.cancelled, expired: t.cancelled }[failed] ?? `${common(this.viewer.language).failed}: ${failed}`;
+      if (await this.#follow(ticket)) return;
     }
     this.ways = await this.viewer.api.json<Ways>("/v1/session/ways").catch(() => null);
     await this.updateComplete;
-    this.renderRoot.querySelector<HTMLElement>("input")?.focus();
+    this.renderRoot.querySelector<HTMLElement>("#key")?.focus();
+  }
+
+  /** Signs in by a link, unless somebody is: then they are asked first. True where there is no form to be filled in. */
+  async #follow(ticket: string): Promise<boolean> {
+    this.byLink = true;
+    try {
+      this.held = await this.viewer.api.json<Session>("/v1/session");
+      this.ticket = ticket;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return this.#enter({ ticket });
+      this.error = this.#words(asApiError(error), true);
+    } finally {
+      this.byLink = false;
+    }
+    if (this.held === null) return false;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>(".stay")?.focus();
+    return true;
   }
 
   /** The address is that of signing in, not of something to be seen afterwards. */
@@ -87,21 +110,33 @@ export class SignInElement extends LitElement {
     const t = sessionText(this.viewer.language);
     return html`<div class="box">
       <h1><span class="mark" aria-hidden="true"><i></i><i></i><i></i></span>annals</h1>
-      ${this.byLink ? html`<p role="status">${t.byLink}</p>` : html`<p class="quiet">${t.intro}</p>${this.#failed()}${this.#oidc()}${this.#form()}`}
+      ${this.byLink ? html`<p role="status">${t.byLink}</p>` : this.held ? this.#question(this.held) : html`<p class="quiet">${t.intro}</p>${this.#failed()}${this.#oidc()}${this.#form()}`}
     </div>`;
   }
 
+  #question(held: Session) {
+    const t = sessionText(this.viewer.language);
+    const name = held.email ?? held.name ?? held.key_id;
+    const { ticket } = this;
+    return html`${this.#failed()}
+      ${ticket === null ? nothing : html`<p><strong>${t.signedInAs(name)}</strong></p><p class="quiet">${t.signedInAsHelp}</p>`}
+      <div class="choice">
+        <button class="stay primary" @click=${this.#leave}>${t.stay(name)}</button>
+        ${ticket === null ? nothing : html`<button @click=${() => void this.#enter({ ticket })}>${t.useLink}</button>`}
+      </div>`;
+  }
+
   #failed() {
-    return html`<div role="alert">${this.error === null ? nothing : html`<div class="error">${icons.warn}<span>${this.error}</span></div>`}</div>`;
+    return this.error === null ? nothing : html`<div class="error" role="alert">${icons.warn}<span>${this.error}</span></div>`;
   }
 
   #oidc() {
-    const { oidc } = this.ways ?? {};
+    const oidc = this.ways?.oidc;
     if (!oidc) return nothing;
     const t = sessionText(this.viewer.language);
-    const name = typeof oidc === "object" ? oidc.name : null;
-    const back = this.#linked ? "/viewer" : location.pathname + location.search;
-    return html`<a class="oidc" href=${this.viewer.api.url("/v1/session/oidc", { return_to: back })} dir="auto">${t.oidc(name || t.oidcName)}</a><div class="or">${t.or}</div>`;
+    const here = location.pathname + location.search;
+    const back = this.#linked || here.length > RETURN_BYTES_MAX ? "/viewer" : here;
+    return html`<a class="oidc" href=${this.viewer.api.url(oidc.path, { return_to: back })} dir="auto">${t.oidc(oidc.label)}</a><div class="or">${t.or}</div>`;
   }
 
   #form() {
@@ -112,7 +147,7 @@ export class SignInElement extends LitElement {
       <div class="input">
         <input id="key" name="key" type=${this.shown ? "text" : "password"} autocomplete="current-password" spellcheck="false" autocapitalize="off" required aria-describedby="hint"
           aria-invalid=${this.error === null ? "false" : "true"} />
-        <button type="button" aria-pressed=${this.shown} aria-label=${t.show} title=${t.show} class="icon" @click=${() => (this.shown = !this.shown)}>${icons.search}</button>
+        <button type="button" aria-pressed=${this.shown} aria-label=${t.show} title=${t.show} class="icon" @click=${() => (this.shown = !this.shown)}>${EYE}</button>
       </div>
       <span id="hint" class="hint">${t.keyHint}</span>
       <button class="primary" ?disabled=${this.busy}>${this.busy ? t.signingIn : t.signIn}</button>
@@ -130,21 +165,31 @@ export class SignInElement extends LitElement {
     void this.#enter({ key });
   };
 
-  async #enter(by: { key: string } | { ticket: string }): Promise<void> {
+  /** Leads to what is to be seen, as whoever is signed in now. */
+  readonly #leave = () => {
+    if (this.#linked) history.replaceState(null, "", "/viewer");
+    this.dispatchEvent(new CustomEvent("signed-in", { bubbles: true, composed: true }));
+  };
+
+  /** True where it worked. */
+  async #enter(by: { key: string } | { ticket: string }): Promise<boolean> {
+    this.ticket = null;
     this.busy = true;
     this.byLink = "ticket" in by;
     this.error = null;
     try {
       await this.viewer.api.json("/v1/session", {}, { method: "POST", body: by });
-      if (this.#linked) history.replaceState(null, "", "/viewer");
-      this.dispatchEvent(new CustomEvent("signed-in", { bubbles: true, composed: true }));
+      this.#leave();
+      return true;
     } catch (error) {
       this.error = this.#words(asApiError(error), "ticket" in by);
-      await this.updateComplete;
-      this.renderRoot.querySelector<HTMLInputElement>("#key")?.select();
+    } finally {
+      this.busy = false;
+      this.byLink = false;
     }
-    this.busy = false;
-    this.byLink = false;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLInputElement>("#key")?.select();
+    return false;
   }
 
   #words(error: ApiError, ticket: boolean): string {

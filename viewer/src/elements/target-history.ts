@@ -44,6 +44,7 @@ export class TargetHistoryElement extends LitElement {
       .field.head { padding-block: 6px; font-size: 12px; color: var(--text-2); background: var(--ground-2); }
       .field.changed { background: var(--accent-ground); }
       .name { overflow-wrap: anywhere; font-weight: 500; }
+      .label { display: block; max-height: 6em; overflow: auto; }
       .value { overflow-wrap: anywhere; max-height: 9em; overflow: auto; white-space: pre-wrap; }
       .since { font-size: 13px; color: var(--text-2); overflow-wrap: anywhere; }
       .not { color: var(--text-2); font-style: italic; }
@@ -147,7 +148,7 @@ export class TargetHistoryElement extends LitElement {
   /** On what the picture stands. */
   #basis(look: Look) {
     const t = pagesText(this.viewer.language);
-    const at = (moment: Moment) => html`<button class="text" @click=${() => this.#pick(moment)}>${instant(moment.at, this.viewer.zone)}</button> ${t.by(who(moment))}`;
+    const at = (moment: Moment) => html`<button class="text" @click=${() => this.#pick(moment)}>${instant(moment.at, this.viewer.zone)}</button> <bdi>${t.by(who(moment))}</bdi>`;
     const sentence = (text: (time: string) => string, moment: Moment) => {
       const [start, end] = text("\0").split("\0");
       return html`${start}${at(moment)}${end}`;
@@ -190,7 +191,7 @@ export class TargetHistoryElement extends LitElement {
     const opened = this.open.has(field.key);
     const here = this.viewer.view.at !== null && field.span.from?.at === this.viewer.view.at;
     return html`<div class="field ${here ? "changed" : ""}" role="row">
-      <span class="name" role="rowheader" dir="auto">${label}
+      <span class="name" role="rowheader"><span class="label" dir="auto">${label}</span>
         ${here ? html`<span class="badge">${t.changedHere}</span>` : nothing}
         ${values > 1
           ? html`<div><button class="more" aria-expanded=${opened} aria-label=${`${t.history(label)}: ${t.values(values)}`} @click=${() => this.#toggle(field.key)}>${icons.right}${t.values(values)}</button></div>`

@@ -14,6 +14,8 @@ import "./event/event.js";
 import "./explorer/time-range.js";
 import { Asked, failure } from "./pages/asked.js";
 import { layout, moment, open, openEvent } from "./pages/layout.js";
+import { isOfAllTenants } from "./pages/which-tenant.js";
+import "./pages/which-tenant.js";
 import "./target-history.js";
 import type { TimelineElement } from "./timeline.js";
 import "./timeline.js";
@@ -43,9 +45,10 @@ export class TargetElement extends LitElement {
   ];
 
   protected override willUpdate(): void {
-    const { subject, tenant, range, event } = this.viewer.view;
+    const { page, subject, tenant, range, event } = this.viewer.view;
     if (event === null) this.opened = null;
-    if (!subject) return;
+    // Another page may be on its way in its place.
+    if (page !== "target" || !subject) return;
     const key = JSON.stringify([subject, tenant, range]);
     if (key === this.#key) return;
     this.#key = key;
@@ -55,8 +58,9 @@ export class TargetElement extends LitElement {
     this.newest = null;
     this.total = null;
     this.read = 0;
-    const { api } = this.viewer;
-    this.#history.ask(key, (signal) => load(api, subject, within, signal, (count) => (this.read = count)));
+    if (isOfAllTenants(this.viewer)) return;
+    const { api, hidden } = this.viewer;
+    this.#history.ask(key, (signal) => load(api, subject, within, hidden, signal, (count) => (this.read = count)));
     this.#first.ask(key, async (signal) => {
       const params = new URLSearchParams([...this.#params, ["order", "asc"], ["limit", "1"]]);
       return (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
@@ -65,8 +69,11 @@ export class TargetElement extends LitElement {
 
   override render() {
     const { viewer } = this;
-    if (!viewer.view.subject) return nothing;
+    if (viewer.view.page !== "target" || !viewer.view.subject) return nothing;
     const t = pagesText(viewer.language);
+    if (isOfAllTenants(viewer)) {
+      return html`<div class="page"><div class="inner">${this.#head()}<annals-which-tenant .viewer=${viewer} .params=${this.#params}></annals-which-tenant></div></div>`;
+    }
     const columns = viewer.view.event === null ? "columns wide" : "columns";
     return html`<div class="page"><div class="inner">
         ${this.#head()}
@@ -93,13 +100,14 @@ export class TargetElement extends LitElement {
     const { viewer } = this;
     const t = pagesText(viewer.language);
     const { type, id } = this.#named();
-    const when = (event: AuditEvent | null) => (event ? moment(occurredAt(event), viewer.zone) : "…");
+    const none = this.#first.error ? "–" : "…";
+    const when = (event: AuditEvent | null) => (event ? moment(occurredAt(event), viewer.zone) : none);
     const name = this.newest?.targets?.find((target) => target.id === id && (type === null || target.type === type))?.name;
     const deleted = this.#history.value?.history.lives.at(-1)?.deleted;
     return html`<header class="subject">
         <span class="face">${icons.target}</span>
         <div class="names">
-          <h1 dir="auto">${name ?? viewer.nameOf("targets.id", id) ?? id}</h1>
+          <h1><bdi>${name ?? viewer.nameOf("targets.id", id) ?? id}</bdi></h1>
           <div class="about"><span>${t.target}${type ? html` · <span dir="auto">${type}</span>` : nothing}</span><span class="mono" dir="auto">${id}</span>
             ${deleted ? html`<span class="deleted">${t.deletedNow(moment(deleted.at, viewer.zone))}</span>` : nothing}</div>
         </div>
@@ -109,7 +117,7 @@ export class TargetElement extends LitElement {
         </div>
       </header>
       <dl class="stats" ?hidden=${this.total === 0}>
-        <div><dt>${t.total}</dt><dd>${this.total === null ? "…" : this.total.toLocaleString(viewer.language)}</dd></div>
+        <div><dt>${t.total}</dt><dd>${this.total === null ? none : this.total.toLocaleString(viewer.language)}</dd></div>
         <div><dt>${t.firstSeen}</dt><dd class="when">${when(this.#first.value)}</dd></div>
         <div><dt>${t.lastSeen}</dt><dd class="when">${when(this.newest)}</dd></div>
       </dl>`;

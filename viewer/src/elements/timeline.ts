@@ -68,7 +68,7 @@ export class TimelineElement extends LitElement {
       .mark.failure { color: var(--bad); background: var(--bad-ground); } .mark.denied { color: var(--warn); background: var(--warn-ground); }
       .end { padding: 14px 6px; color: var(--text-2); display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; }
       .skeleton { height: 14px; border-radius: 4px; background: var(--ground-3); margin: 15px 6px; }
-      .failure { display: grid; justify-items: start; gap: 6px; padding: 14px; margin: 12px 0; border: 1px solid var(--bad); border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
+      .trouble { display: grid; justify-items: start; gap: 6px; padding: 14px; margin: 12px 0; border: 1px solid var(--bad); border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
       @container (max-width: 520px) {
         li button { grid-template-columns: 46px minmax(0, 1fr); padding-inline: 2px; }
         .marks { grid-column: 2; justify-content: flex-start; }
@@ -175,7 +175,7 @@ export class TimelineElement extends LitElement {
     const time = instant(occurredAt(event), this.viewer.zone);
     return html`<li><button data-index=${index} class=${open ? "open" : ""} aria-current=${open ? "true" : nothing} tabindex=${index === this.#active ? 0 : -1} @click=${() => this.#pick(event, index)}>
       <time datetime=${occurredAt(event)} title=${time}>${time.slice(11, 16)}<span class="unseen">${time.slice(16)}</span></time>
-      <span class="what" dir="auto">${this.#sentence(event)} <span class="code mono ${operationOf(event) === "delete" ? "delete" : ""}">${event.action}</span></span>
+      <span class="what"><bdi>${this.#sentence(event)}</bdi> <bdi class="code mono ${operationOf(event) === "delete" ? "delete" : ""}">${event.action}</bdi></span>
       <span class="marks">${this.#marks(event)}</span>
     </button></li>`;
   }

@@ -4,6 +4,7 @@ import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { common } from "../text/common.js";
 import { base } from "../theme.js";
+import { ALL_TIME } from "../view/time.js";
 import { type Scalar, type Term, withTerm } from "../view/view.js";
 import type { Viewer } from "../viewer.js";
 
@@ -111,7 +112,8 @@ export class ValueElement extends LitElement {
 
   #page(page: "actor" | "target") {
     const subject = { type: page === "target" ? this.type : null, id: String(this.value) };
-    this.viewer.go({ ...this.viewer.view, page, subject, terms: [], q: "", filter: "", event: null, at: null });
+    // All there is of it, whatever stretch was looked at.
+    this.viewer.go({ ...this.viewer.view, page, subject, range: ALL_TIME, terms: [], q: "", filter: "", event: null, at: null, live: false });
   }
 
 }

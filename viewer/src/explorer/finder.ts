@@ -2,7 +2,7 @@
 
 import { type Api, ApiError } from "../api/client.js";
 import type { AuditEvent, EventsPage, FieldCounts, Summary } from "../api/types.js";
-import { FACETS } from "../view/fields.js";
+import { FACETS, SPLITS } from "../view/fields.js";
 import { ALL_TIME, bounds, intervalFor, lengthMs, zoneName } from "../view/time.js";
 import { type View, question } from "../view/view.js";
 import type { Viewer } from "../viewer.js";
@@ -10,6 +10,9 @@ import { Rows } from "./rows.js";
 
 /** Values told of a facet. */
 const FACET_VALUES = 8;
+
+/** The commonest values of a field, where there are not too many different ones to be counted. */
+export type Facet = FieldCounts | "too many";
 
 /** What a question is: a view without what only changes how its answer is looked at. */
 export function questionOf(view: View): string {
@@ -21,7 +24,7 @@ export class Finder extends EventTarget {
   rows: Rows | null = null;
   summary: Summary | null = null;
   /** By the paths of the facets. */
-  facets: Record<string, FieldCounts> = {};
+  facets: Record<string, Facet> = {};
   /** The stretch that the histogram shows, ms. */
   span: { from: number; to: number } | null = null;
   /** Events are on their way. */
@@ -48,7 +51,9 @@ export class Finder extends EventTarget {
     this.loading = true;
     this.error = null;
     this.#tell();
-    const params = question(view);
+    // Pages and counts are of one stretch, also where that ends now.
+    const fixed: View = { ...view, range: bounds(view.range) };
+    const params = question(fixed);
     if (view.order === "asc") params.set("order", "asc");
     const learn = (events: AuditEvent[]) => this.viewer.learn(events);
     const changed = (error?: unknown) => {
@@ -60,6 +65,8 @@ export class Finder extends EventTarget {
         this.rows = rows;
         this.loading = false;
         this.#tell();
+        // As of the same size, so that the total is that of the rows.
+        this.count(fixed, rows);
       },
       (error: unknown) => {
         if (asking.signal.aborted) return;
@@ -69,19 +76,21 @@ export class Finder extends EventTarget {
         this.#tell();
       },
     );
-    this.count(view);
+    this.#counting?.abort();
+    this.counting = true;
   }
 
-  /** Counts the view's events anew: by time and by the facets. */
-  count(view: View): void {
+  /** Counts the view's events anew: by time and by the facets; those among `rows`, or all there are by now. */
+  count(view: View, rows: Rows | null = null): void {
     this.#counting?.abort();
     const counting = new AbortController();
     this.#counting = counting;
     this.counting = true;
     this.countError = null;
     this.#tell();
-    this.#count(view, counting.signal).then(
+    this.#count(view, rows, counting.signal).then(
       () => {
+        if (rows && this.summary) rows.counted(this.summary.total);
         this.counting = false;
         this.#tell();
       },
@@ -95,32 +104,58 @@ export class Finder extends EventTarget {
     );
   }
 
-  async #count(view: View, signal: AbortSignal): Promise<void> {
+  async #count(view: View, rows: Rows | null, signal: AbortSignal): Promise<void> {
     const span = await this.#span(view, signal);
-    const params = question(view);
-    params.set("interval", intervalFor(span.to - span.from));
-    params.set("tz", zoneName(this.viewer.zone));
-    params.set("split", view.split);
-    params.set("limit", String(FACET_VALUES));
-    for (const path of FACETS) params.append("by", path);
-    const chosen = FACETS.filter((path) => view.terms.some((term) => term.path === path));
-    const asked = [this.#api.json<Summary>("/v1/summary", params, { signal })];
     // A facet of which a value was chosen goes on showing the others.
-    for (const path of chosen) {
-      const others = question(view, path);
-      others.set("by", path);
-      others.set("limit", String(FACET_VALUES));
-      asked.push(this.#api.json<Summary>("/v1/summary", others, { signal }));
-    }
-    const [summary, ...others] = await Promise.all(asked);
-    this.summary = summary as Summary;
+    const apart = FACETS.filter((path) => !this.viewer.hides(path) && view.terms.some((term) => term.path === path));
+    const together = FACETS.filter((path) => !this.viewer.hides(path) && !apart.includes(path));
+    const bars = question(view);
+    if (rows) bars.set("size", String(rows.size));
+    bars.set("limit", String(FACET_VALUES));
+    bars.set("interval", intervalFor(span.to - span.from));
+    bars.set("tz", zoneName(this.viewer.zone));
+    const split = [view.split, ...SPLITS].find((path) => !this.viewer.hides(path));
+    if (split) bars.set("split", split);
+    const [summary, alone] = await Promise.all([
+      this.#bars(bars, together, signal),
+      this.#facets(apart, (path) => question(view, path), rows, signal),
+    ]);
+    const counted = summary.counts ?? (await this.#facets(together, () => question(view), rows, signal));
+    this.summary = summary;
     this.span = span;
-    this.facets = { ...summary?.counts };
-    chosen.forEach((path, index) => {
-      const counts = others[index]?.counts?.[path];
-      if (counts) this.facets[path] = counts;
-    });
+    this.facets = { ...counted, ...alone };
     void this.#name(view, signal);
+  }
+
+  /** The histogram, with the facets where they have few enough different values to be counted at once. */
+  async #bars(params: URLSearchParams, facets: readonly string[], signal: AbortSignal): Promise<Summary> {
+    const all = new URLSearchParams(params);
+    for (const path of facets) all.append("by", path);
+    try {
+      const summary = await this.#api.json<Summary>("/v1/summary", all, { signal });
+      return { ...summary, counts: summary.counts ?? {} };
+    } catch (error) {
+      if (!hasTooMany(error)) throw error;
+      return this.#api.json<Summary>("/v1/summary", params, { signal });
+    }
+  }
+
+  /** Each of these by itself, of what its question finds. */
+  async #facets(paths: readonly string[], asking: (path: string) => URLSearchParams, rows: Rows | null, signal: AbortSignal): Promise<Record<string, Facet>> {
+    const counted = paths.map(async (path): Promise<[string, Facet]> => {
+      const params = asking(path);
+      params.set("by", path);
+      params.set("limit", String(FACET_VALUES));
+      if (rows) params.set("size", String(rows.size));
+      try {
+        const { counts } = await this.#api.json<Summary>("/v1/summary", params, { signal });
+        return [path, counts?.[path] ?? "too many"];
+      } catch (error) {
+        if (!hasTooMany(error)) throw error;
+        return [path, "too many"];
+      }
+    });
+    return Object.fromEntries(await Promise.all(counted));
   }
 
   /** From where to where the bars go: what was asked for, or from the first to the last event. */
@@ -138,7 +173,8 @@ export class Finder extends EventTarget {
 
   /** Learns the names of those actors among the facets of whom no event told one yet. */
   async #name(view: View, signal: AbortSignal): Promise<void> {
-    const ids = (this.facets["actor.id"]?.values ?? []).map((one) => one.value).filter((id) => typeof id === "string");
+    const actors = this.facets["actor.id"];
+    const ids = (actors === undefined || actors === "too many" ? [] : actors.values).map((one) => one.value).filter((id) => typeof id === "string");
     const unknown = ids.filter((id) => id !== "" && this.viewer.nameOf("actor.id", id) === null);
     if (!unknown.length || view.page === "access") return;
     // Each is asked for by itself: a page of all of them may be full of the busiest.
@@ -161,6 +197,11 @@ export class Finder extends EventTarget {
   #tell(): void {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** Whether a count failed because the field has too many different values. */
+function hasTooMany(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "parameter_value" && error.problem.parameter === "by";
 }
 
 export function asApiError(error: unknown): ApiError {

@@ -18,7 +18,7 @@ export class Rows {
   total = 0;
   /** As of which size of the log. */
   size = 0;
-  /** The server had no time to count: there may be more behind the last that is known. */
+  /** Not counted, or not yet: there may be more behind the last that is known. */
   open = false;
   #blocks = new Map<number, AuditEvent[]>();
   #asked = new Map<number, AbortController>();
@@ -43,14 +43,19 @@ export class Rows {
     const rows = new Rows(api, params, changed, learn);
     const first = new URLSearchParams(params);
     first.set("limit", String(BLOCK_ROWS));
-    first.set("total", "true");
     first.set("partial", "true");
     const page = await api.json<EventsPage>("/v1/events", first, { signal });
     rows.size = page.size;
-    rows.total = page.total ?? page.events.length + (page.next ? BLOCK_ROWS : 0);
-    rows.open = page.total == null && page.next !== null;
+    rows.total = page.events.length + (page.next ? BLOCK_ROWS : 0);
+    rows.open = page.next !== null;
     rows.#keep(0, page.events);
     return rows;
+  }
+
+  /** All were counted, as of this size. */
+  counted(total: number): void {
+    this.total = total;
+    this.open = false;
   }
 
   /** The event at a place; null while it is not there. */

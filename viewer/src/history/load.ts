@@ -1,7 +1,7 @@
 /** Reads the events that a target's history is folded from. */
 
 import type { Api } from "../api/client.js";
-import { unlessHidden } from "../api/hidden.js";
+import { isHidden } from "../api/token.js";
 import type { AuditEvent, EventsPage } from "../api/types.js";
 import type { Subject } from "../view/view.js";
 import { type History, fold } from "./fold.js";
@@ -21,17 +21,19 @@ export interface Loaded {
   cut: boolean;
 }
 
-/** The history of a target within `params` (time, tenant); `read` hears how many events were read so far. */
-export async function load(api: Api, subject: Subject, params: URLSearchParams, signal: AbortSignal, read: (count: number) => void, max = CHANGES_MAX): Promise<Loaded> {
-  const asked = (filter: string | null) => readAll(api, new URLSearchParams([...params, ...ofTarget(subject), ...(filter ? [["filter", filter]] : [])]), signal, read, max);
-  const done = ({ events, cut }: Read, hidden: boolean): Loaded => ({
-    history: fold(events, subject, { hidden }),
-    events: new Map(events.map((event) => [event.id, event])),
-    cut,
-  });
-  // Where a part of the changes is hidden, no event can be asked for by them, and none tells a whole state.
-  const other = async () => done(await unlessHidden(asked(CHANGING), () => asked(null)), true);
-  return unlessHidden(asked(`changes pr or ${CHANGING}`).then((all) => done(all, false)), other);
+/**
+ * The history of a target within `params` (time, tenant); `read` hears how many events were read so far. Where a part of the changes is
+ * `hidden`, no event can be asked for by them, and none tells a whole state.
+ */
+export async function load(
+  api: Api, subject: Subject, params: URLSearchParams, hidden: readonly string[], signal: AbortSignal, read: (count: number) => void, max = CHANGES_MAX,
+): Promise<Loaded> {
+  const partly = isHidden(hidden, "changes");
+  const tests = [...(partly ? [] : ["changes pr"]), ...(isHidden(hidden, "operation") ? [] : [CHANGING])];
+  // What cannot be asked for by either is found among all there is.
+  const filter: [string, string][] = tests.length === (partly ? 1 : 2) ? [["filter", tests.join(" or ")]] : [];
+  const { events, cut } = await readAll(api, new URLSearchParams([...params, ...ofTarget(subject), ...filter]), signal, read, max);
+  return { history: fold(events, subject, { hidden: partly }), events: new Map(events.map((event) => [event.id, event])), cut };
 }
 
 interface Read {

@@ -49,13 +49,13 @@ export interface Numbers {
   erased: number;
 }
 
-/** Runs a check; what it refuses is `bad`, what this browser cannot do is `unchecked`. */
-async function finding<F>(check: () => Promise<Finding<F>>): Promise<Finding<F>> {
+/** Runs a check; what it refuses is `bad`, what this browser cannot do is `unchecked`, with what is known all the same. */
+async function finding<F>(check: () => Promise<Finding<F>>, known: Partial<F> = {}): Promise<Finding<F>> {
   try {
     return await check();
   } catch (error) {
-    if (error instanceof Refused) return { state: "bad", code: error.code } as Finding<F>;
-    if (error instanceof Unable) return { state: "unchecked", code: error.what } as Finding<F>;
+    if (error instanceof Refused) return { state: "bad", code: error.code, ...known } as Finding<F>;
+    if (error instanceof Unable) return { state: "unchecked", code: error.what, ...known } as Finding<F>;
     throw error;
   }
 }
@@ -116,9 +116,9 @@ export type Consistency = (from: number, to: number) => Promise<unknown>;
 
 /** Whether the log is the one that this browser saw before. `memory` was read before the checkpoint was asked for. */
 export function checkSameLog(memory: Memory | null, receipt: string, log: LogInfo, consistency: Consistency): Promise<Finding<Seen>> {
+  const known = memory ? { since: memory.since, at: memory.at, size: memory.size } : {};
   return finding<Seen>(async () => {
     // Another key is said even where what it signed is well signed.
-    const known = memory && { since: memory.since, at: memory.at, size: memory.size };
     if (memory && memory.publicKey !== log.public_key) return { state: "bad", code: "key_changed", ...known };
     const now = await checkpointOf(receipt, log);
     const seen = { tree: { size: now.size, root: base64(now.root) } };
@@ -126,7 +126,7 @@ export function checkSameLog(memory: Memory | null, receipt: string, log: LogInf
     if (now.size < memory.size) return { state: "bad", code: "shorter", ...known };
     await grows({ size: memory.size, root: fromBase64(memory.root, 32, "memory") }, now, consistency);
     return { state: "good", code: "good", ...known, ...seen };
-  });
+  }, known);
 }
 
 interface Seen {

@@ -29,7 +29,6 @@ export const exportText = words({
     report: "Printable report",
     reportHelp: "For people: opens a page to print or to save as PDF.",
     bom: "For Excel: begin with a byte order mark",
-    newestFirst: "Newest first",
     whole:
       "No limit on rows. A file that is whole ends with its number of rows and its SHA-256 (trailers “annals-rows” and “annals-sha256”, which curl shows). One that breaks off is never passed off as whole: the browser shows the download as failed.",
     asOf: "It holds what there is when it begins; what comes later is not in it.",
@@ -44,7 +43,6 @@ export const exportText = words({
     stopped: "Stopped: the file is not whole.",
     making: (n: number) => `${en(n)} events read…`,
     reportTitle: "Audit report",
-    question: "Question",
     time: "Time",
     allTime: "all time",
     since: (from: string) => `since ${from}`,
@@ -101,7 +99,6 @@ export const exportText = words({
     report: "Relatório para imprimir",
     reportHelp: "Para pessoas: abre uma página para imprimir ou salvar como PDF.",
     bom: "Para o Excel: começar com uma marca de ordem de bytes",
-    newestFirst: "Mais novos primeiro",
     whole:
       "Sem limite de linhas. Um arquivo inteiro termina com o número de linhas e o SHA-256 (trailers “annals-rows” e “annals-sha256”, que o curl mostra). Um que se interrompe nunca passa por inteiro: o navegador mostra que o download falhou.",
     asOf: "Contém o que existe quando começa; o que vem depois não está nele.",
@@ -116,7 +113,6 @@ export const exportText = words({
     stopped: "Parado: o arquivo não está inteiro.",
     making: (n: number) => `${pt(n)} eventos lidos…`,
     reportTitle: "Relatório de auditoria",
-    question: "Pergunta",
     time: "Período",
     allTime: "todo o período",
     since: (from: string) => `desde ${from}`,

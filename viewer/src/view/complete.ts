@@ -32,15 +32,15 @@ export function termOf(typed: { path: string; not: boolean; text: string }): Ter
   return { kind: typed.not ? "not" : "is", path: typed.path, value };
 }
 
-/** Fields whose path or name holds what is typed, those that begin with it first. */
-export function fieldsLike(text: string, nameOf: (path: string) => string, max = 8): string[] {
+/** Fields whose path or name holds what is typed, those that begin with it first; none that cannot be asked about. */
+export function fieldsLike(text: string, nameOf: (path: string) => string, hides: (path: string) => boolean = () => false, max = 8): string[] {
   const wanted = text.replace(/^-/, "").toLowerCase();
   const rank = (path: string) => {
     const [one, name] = [path.toLowerCase(), nameOf(path).toLowerCase()];
     if (one.startsWith(wanted) || name.startsWith(wanted)) return 0;
     return one.includes(wanted) || name.includes(wanted) ? 1 : 2;
   };
-  const ranked = FIELDS.map(({ path }) => [rank(path), path] as const).filter(([at]) => at < 2);
+  const ranked = FIELDS.filter(({ path }) => !hides(path)).map(({ path }) => [rank(path), path] as const).filter(([at]) => at < 2);
   return ranked.sort(([one], [other]) => one - other).slice(0, max).map(([, path]) => path);
 }
 

@@ -22,7 +22,7 @@ viewerTest("the histogram draws a bar for each stretch of time, and says how man
     return colours.size;
   });
   assert.ok(drawn > 2, `only ${drawn} colours`);
-  const { histogram } = await api("/v1/summary", all({ interval: "1w", tz: ZONE, until: new Date().toISOString() }));
+  const { histogram } = await api("/v1/summary", all({ interval: "1w", tz: ZONE }));
   await viewer.histogram.focus();
   await viewer.page.keyboard.press("End");
   await viewer.page.keyboard.press("ArrowLeft");
@@ -309,4 +309,29 @@ viewerTest("the operator goes from tenant to tenant; a tenant's own key sees no 
 viewerTest("a tenant's own key sees its own events alone", { path: "/viewer?last=all", key: keyOf("mosaic-health") }, async (viewer, page) => {
   assert.equal(await viewer.total(), await count({ tenant: "mosaic-health" }));
   assert.equal(await page.getByRole("combobox", { name: "Tenant" }).count(), 0);
+});
+
+viewerTest("what takes too long says so, and how to make it quick", { expected: [/503/] }, async (viewer, page) => {
+  let busy = true;
+  await page.route((url) => url.pathname === "/v1/events", (route) => {
+    if (!busy) return route.continue();
+    const problem = { type: "about:blank", title: "too much at once", status: 503, code: "busy", detail: "the question needs more than 5 s; ask for a shorter time", request_id: "r-1" };
+    return route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "retry-after": "1" }, body: JSON.stringify(problem) });
+  });
+  await page.goto(demo.url + LEDGERLY);
+  const alert = page.getByRole("alert").filter({ hasText: "This takes too long" });
+  await alert.getByText(/A shorter time or one more filter/).waitFor();
+  busy = false;
+  await alert.getByRole("button", { name: "Try again" }).click();
+  assert.equal(await viewer.total(), await count(all({})));
+});
+
+viewerTest("when the server does not answer, that is said, and it is asked again by itself", { expected: [/ERR_CONNECTION_REFUSED/] }, async (viewer, page) => {
+  let away = true;
+  await page.route((url) => url.pathname === "/v1/events" || url.pathname === "/v1/summary", (route) => (away ? route.abort("connectionrefused") : route.continue()));
+  await page.goto(demo.url + LEDGERLY);
+  await page.getByText("The server does not answer").first().waitFor();
+  away = false;
+  await viewer.row(1).getByRole("gridcell").first().waitFor();
+  assert.equal(await viewer.total(), await count(all({})));
 });

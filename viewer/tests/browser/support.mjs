@@ -8,14 +8,15 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { chromium } from "playwright-core";
+import { installed } from "./installed.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {import("playwright-core").Locator} Locator */
@@ -159,26 +160,6 @@ export async function elsewhere(pages) {
 
 // ---- the browser --------------------------------------------------------------------------------------------------------------------
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-
-/** Where the installed browser is. */
-export function installed() {
-  const named = process.env["ANNALS_TESTS_BROWSER"];
-  for (const name of named ? [named] : NAMES) {
-    for (const folder of ["", ...(process.env["PATH"] ?? "").split(delimiter)]) {
-      const file = join(folder, name);
-      if (!file.includes("/")) continue;
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // It may be in the next folder.
-      }
-    }
-  }
-  throw new Error("there is no Chromium");
-}
-
 // Its sandbox cannot be had by root, nor in most containers; what it opens is ours.
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"];
 
@@ -196,6 +177,9 @@ after(async () => {
 
 /** Where whoever looks lives: three hours behind UTC all year, so that the two are never the same. */
 export const ZONE = "America/Sao_Paulo";
+
+/** A test that hangs is ended, so that the others are heard of. */
+const TEST_MS_MAX = 120_000;
 
 const sessions = new Map();
 
@@ -220,7 +204,7 @@ async function session(context, url, key) {
  * @param {(viewer: ViewerPage, page: Page, t: import("node:test").TestContext) => Promise<void>} body
  */
 export function viewerTest(name, options, body) {
-  test(name, { skip: options.skip }, async (t) => {
+  test(name, { skip: options.skip, timeout: TEST_MS_MAX }, async (t) => {
     const server = options.server ?? demo;
     const context = await (await browser()).newContext({
       viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
@@ -292,8 +276,14 @@ export class ViewerPage {
     return this.page.locator("annals-search-box").getByRole("combobox");
   }
 
+  /** The conditions, without what drops them all. */
   get chips() {
-    return this.page.locator("annals-chips li");
+    return this.page.locator("annals-chips li:not(.all)");
+  }
+
+  /** Opens the menu in the head of the page. */
+  async menu() {
+    await this.page.locator("annals-app details.menu summary").click();
   }
 
   /** The open event. */
@@ -451,19 +441,32 @@ export async function until(condition, what, patienceMs = 15_000) {
 
 // ---- what everyone must be able to use ----------------------------------------------------------------------------------------------
 
+/** The document and the shadows of all elements in it. Runs in the page. */
+export function roots() {
+  const found = [document];
+  for (const root of found) for (const element of root.querySelectorAll("*")) if (element.shadowRoot) found.push(element.shadowRoot);
+  return found;
+}
+
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-/** What axe finds wrong with a page, all of its rules; the shadows of elements are looked into. */
-export async function axe(page) {
+/** Axe finds nothing wrong with a page, by any of its rules; the shadows of elements are looked into. */
+export async function passesAxe(page) {
   // The page's policy allows no script from elsewhere: it is put there by the debugger.
   await page.evaluate(readFileSync(AXE, "utf8"));
   // What moves has no colour of its own until it stands.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.effect?.getTiming().iterations === Infinity ? null : animation.finished.catch(() => {}))));
+  await page.waitForFunction(`(${roots})().flatMap((root) => root.getAnimations()).every((one) => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)`);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return violations.map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}\n  ${nodes.slice(0, 5).map((node) => `${node.target.flat().join(" ")}: ${node.failureSummary}`).join("\n  ")}`);
+  const told = violations.map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}\n  ${nodes.slice(0, 5).map((node) => node.target.flat().join(" ")).join("\n  ")}`);
+  assert.ok(told.length === 0, `axe: ${told.join("\n")}`);
 }
 
 /** How many pixels the page is wider than what is seen of it; 0 where nobody has to scroll sideways. */
 export function tooWide(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+/** How many pixels the page is higher than what is seen of it; 0 where only its parts scroll. */
+export function tooHigh(page) {
+  return page.evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight);
 }

@@ -266,6 +266,7 @@ test("same log: first seen, grown, the same, shorter, another root, another key,
   for (const wrong of [[], null, {}, ["00"], [...(await log.growth(5, 8)), "00".repeat(32)]]) {
     assert.equal(await of(memoryOf(log, 5), async () => wrong), "bad consistency");
   }
+  assert.equal((await check(memoryOf(log, 5), async () => [])).at, memoryOf(log, 5).at);
   const hashes = await log.growth(5, 8);
   for (const [at, hash] of hashes.entries()) {
     for (const text of mutations(hash)) assert.equal(await of(memoryOf(log, 5), async () => hashes.with(at, text)), "bad consistency");

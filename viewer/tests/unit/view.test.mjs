@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bundled } from "./bundled.mjs";
+import { source } from "./source.mjs";
 
-const { START, parseView, formatView, question, withTerm, readTyped, termOf, fieldsLike, intervalFor, lengthMs, fieldAt, Window } = await bundled(
-  "src/view/view.ts", "src/view/complete.ts", "src/view/time.ts", "src/elements/explorer/scroll.ts",
+const { START, parseView, formatView, question, withTerm, readTyped, termOf, fieldsLike, intervalFor, lengthMs, fieldAt, Window } = await source(
+  "view/view.ts", "view/complete.ts", "view/time.ts", "elements/explorer/scroll.ts",
 );
 
 const read = (address) => {
@@ -83,6 +83,8 @@ test("what is typed is words, a value of a field, or a filter", () => {
   assert.deepEqual(termOf({ path: "metadata.n", not: false, text: "5" }).value, 5);
   assert.deepEqual(termOf({ path: "actor.id", not: false, text: "5" }).value, "5");
   assert.equal(fieldsLike("targ", (path) => path)[0], "targets.type");
+  assert.ok(fieldsLike("context.ip", (path) => path).includes("context.ip"));
+  assert.deepEqual(fieldsLike("context.ip", (path) => path, (path) => path === "context.ip"), []);
 });
 
 test("bars are neither too many nor of a length that the API does not know", () => {

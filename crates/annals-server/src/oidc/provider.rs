@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annals_ledger::Ledger;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, RequestBuilder, Url, header, redirect};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, header, redirect};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
@@ -123,13 +123,18 @@ impl Provider {
         let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let about: About = read(&self.answer(self.client.get(address)).await?)?;
         if about.issuer != *issuer {
-            return Err(unavailable(&format!("it calls itself `{}`, not as `oidc.issuer` has it", about.issuer)));
+            return Err(unavailable(&format!(
+                "it calls itself `{}`, not as `oidc.issuer` has it",
+                about.issuer
+            )));
         }
         let addresses = [&about.authorization_endpoint, &about.token_endpoint, &about.jwks_uri];
-        match addresses.into_iter().chain(&about.userinfo_endpoint).find(|address| !is_safe(address)) {
-            Some(address) => Err(unavailable(&format!("`{address}` is no address of HTTPS"))),
-            None => Ok(about),
+        if let Some(open) =
+            addresses.into_iter().chain(&about.userinfo_endpoint).find(|address| !is_safe_address(address))
+        {
+            return Err(unavailable(&format!("`{open}` is no address of HTTPS")));
         }
+        Ok(about)
     }
 
     /// Its keys; with `newer`, asked for again unless that was done a moment ago.
@@ -144,8 +149,7 @@ impl Provider {
             return Ok(keys.clone());
         }
         let answer = self.answer(self.client.get(&about.jwks_uri)).await?;
-        let keys = Keys::read(&answer).map_err(|error| unavailable(&error.to_string()))?;
-        let keys = Arc::new(keys);
+        let keys = Arc::new(Keys::read(&answer).map_err(|error| unavailable(&error.to_string()))?);
         known.keys = Some((keys.clone(), now_us));
         Ok(keys)
     }
@@ -153,18 +157,35 @@ impl Provider {
     /// Who came back from the provider, as it says when it is shown their code. Of the values of their claim all are there.
     pub(super) async fn person(&self, back: &Return<'_>) -> Result<Person, Problem> {
         let about = self.about().await?;
-        let tokens: Tokens = read(&self.answer(self.exchange(&about, back)).await?)?;
+        let (status, body) = self.ask(self.exchange(&about, back)).await?;
+        if status.is_client_error() {
+            tracing::warn!(
+                status = status.as_u16(),
+                said = said(&body),
+                "the identity provider takes no code"
+            );
+            return Err(refused("it does not take its own code back; begin again"));
+        }
+        if !status.is_success() {
+            return Err(unavailable(&format!("it answers {}: {}", status.as_u16(), said(&body))));
+        }
+        let tokens: Tokens = read(&body)?;
         let mut claims = self.checked(&tokens.id_token, back.nonce).await?;
         let is_said = found(&claims, &self.settings.claim).is_some();
         // Many providers tell of groups only who asks with the other token.
-        if let (false, Some(address), Some(token)) = (is_said, &about.userinfo_endpoint, &tokens.access_token) {
-            let more: Map<String, Value> = read(&self.answer(self.client.get(address).bearer_auth(token)).await?)?;
+        if let (false, Some(address), Some(token)) = (is_said, &about.userinfo_endpoint, &tokens.access_token)
+        {
+            let more: Map<String, Value> =
+                read(&self.answer(self.client.get(address).bearer_auth(token)).await?)?;
             if more.get("sub") != claims.get("sub") {
                 return Err(refused("it tells of somebody else than who signed in"));
             }
-            more.into_iter().for_each(|(name, value)| drop(claims.entry(name).or_insert(value)));
+            for (name, value) in more {
+                claims.entry(name).or_insert(value);
+            }
         }
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(|text| shortened(text, TEXT_BYTES_MAX));
+        let text =
+            |name: &str| claims.get(name).and_then(Value::as_str).map(|text| shortened(text, TEXT_BYTES_MAX));
         Ok(Person {
             issuer: self.settings.issuer.clone(),
             subject: claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -183,7 +204,8 @@ impl Provider {
             .append_pair("redirect_uri", back.redirect_uri)
             .append_pair("code_verifier", back.verifier);
         let request = self.client.post(&about.token_endpoint);
-        let takes = |method: &str| about.token_endpoint_auth_methods_supported.iter().any(|one| one == method);
+        let takes =
+            |method: &str| about.token_endpoint_auth_methods_supported.iter().any(|one| one == method);
         let request = match client_secret {
             Some(secret) if takes("client_secret_post") && !takes("client_secret_basic") => {
                 form.append_pair("client_id", client_id).append_pair("client_secret", secret);
@@ -191,7 +213,8 @@ impl Provider {
             }
             Some(secret) => {
                 // RFC 6749, 2.3.1: both are written as in a form first.
-                let written = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let written =
+                    |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = STANDARD.encode(format!("{}:{}", written(client_id), written(secret)));
                 request.header(header::AUTHORIZATION, format!("Basic {pair}"))
             }
@@ -222,6 +245,13 @@ impl Provider {
 
     /// The body of a good answer.
     async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>, Problem> {
+        match self.ask(request).await? {
+            (status, body) if status.is_success() => Ok(body),
+            (status, body) => Err(unavailable(&format!("it answers {}: {}", status.as_u16(), said(&body)))),
+        }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Problem> {
         let unread = |error: reqwest::Error| unavailable(&error.without_url().to_string());
         let mut response = request.send().await.map_err(unread)?;
         let mut body = Vec::new();
@@ -231,16 +261,7 @@ impl Provider {
                 return Err(unavailable("its answer is too long"));
             }
         }
-        let status = response.status();
-        if status.is_success() {
-            return Ok(body);
-        }
-        let said = String::from_utf8_lossy(&body).chars().take(SAID_CHARS).collect::<String>();
-        tracing::warn!(status = status.as_u16(), said, "the identity provider refuses");
-        if status.is_client_error() {
-            return Err(refused("it does not take what annals shows it; who runs this server finds why in the diagnostics"));
-        }
-        Err(unavailable(&format!("it answers {}", status.as_u16())))
+        Ok((response.status(), body))
     }
 
     fn now_us(&self) -> i64 {
@@ -252,6 +273,11 @@ fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| unavailable(&format!("its answer cannot be read: {error}")))
 }
 
+/// The beginning of an answer, for the diagnostics.
+fn said(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(SAID_CHARS).collect()
+}
+
 /// Somebody is not let in: what the provider says of them cannot count.
 pub(super) fn refused(why: &str) -> Problem {
     tracing::warn!(why, "a sign-in by the identity provider is refused");
@@ -261,11 +287,15 @@ pub(super) fn refused(why: &str) -> Problem {
 /// The provider does not answer, or makes no sense.
 fn unavailable(why: &str) -> Problem {
     tracing::error!(why, "the identity provider cannot be asked");
-    Problem::new(Code::ProviderUnavailable, "the identity provider cannot be asked now; the diagnostics say why")
+    Problem::new(
+        Code::ProviderUnavailable,
+        "the identity provider cannot be asked now; the diagnostics say why",
+    )
 }
 
-/// Whether what goes there cannot be read on the way.
-pub(crate) fn is_safe(address: &str) -> bool {
+/// Whether what goes to an address cannot be read on the way: it is one of HTTPS, or on this machine.
+#[must_use]
+pub fn is_safe_address(address: &str) -> bool {
     let Ok(url) = address.parse::<Url>() else { return false };
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
@@ -303,7 +333,8 @@ mod tests {
 
     #[test]
     fn claims_are_found_by_name_and_by_path() {
-        let claims = json!({"groups": ["a", 1, "b"], "realm": {"roles": "one"}, "https://x.example/g": ["c"], "n": 1});
+        let claims =
+            json!({"groups": ["a", 1, "b"], "realm": {"roles": "one"}, "https://x.example/g": ["c"], "n": 1});
         let claims = claims.as_object().unwrap();
         let of = |path: &str| values(found(claims, path));
         assert_eq!(of("groups"), ["a", "b"]);
@@ -316,11 +347,20 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_in_clear_to_another_machine() {
-        for safe in ["https://id.example/token", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/x"] {
-            assert!(is_safe(safe), "{safe}");
+        for safe in
+            ["https://id.example/token", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/x"]
+        {
+            assert!(is_safe_address(safe), "{safe}");
         }
-        for open in ["http://id.example/token", "http://127.0.0.1.evil.example/", "ftp://127.0.0.1/", "javascript:1", "/token", ""] {
-            assert!(!is_safe(open), "{open}");
+        for open in [
+            "http://id.example/token",
+            "http://127.0.0.1.evil.example/",
+            "ftp://127.0.0.1/",
+            "javascript:1",
+            "/token",
+            "",
+        ] {
+            assert!(!is_safe_address(open), "{open}");
         }
     }
 }

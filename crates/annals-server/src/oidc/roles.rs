@@ -32,12 +32,16 @@ pub(crate) fn granted(settings: &OidcSettings, person: &Person) -> Result<Grante
     }
     let mut roles = settings.roles.iter().filter(|role| person.values.contains(&role.value));
     let Some(first) = roles.next() else {
-        return refuse("the identity provider knows you, and none of your groups has a role here; ask who runs this server");
+        return refuse(
+            "the identity provider knows you, and none of your groups has a role here; ask who runs this server",
+        );
     };
     let mut scopes = first.scopes.clone();
     for role in roles {
         if role.tenant != first.tenant {
-            return refuse("your groups have roles for different tenants here, and a session is for one; ask who runs this server");
+            return refuse(
+                "your groups have roles for different tenants here, and a session is for one; ask who runs this server",
+            );
         }
         scopes.extend(&role.scopes);
     }
@@ -76,8 +80,13 @@ mod tests {
         };
         let of = |issuer: &str, values: &[&str]| {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
-            let person =
-                Person { issuer: issuer.to_owned(), subject: "s".to_owned(), name: None, email: None, values };
+            let person = Person {
+                issuer: issuer.to_owned(),
+                subject: "s".to_owned(),
+                name: None,
+                email: None,
+                values,
+            };
             granted(&settings, &person).map(|(tenant, scopes)| (tenant.map(|id| id.to_string()), scopes))
         };
         let here = "https://id.example";

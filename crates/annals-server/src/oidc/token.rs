@@ -85,7 +85,11 @@ impl Keys {
 }
 
 /// The claims of a token that is what it should be.
-pub(super) fn verify(token: &str, keys: &Keys, expected: &Expected<'_>) -> Result<Map<String, Value>, Refusal> {
+pub(super) fn verify(
+    token: &str,
+    keys: &Keys,
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, Refusal> {
     let wrong = Refusal::Wrong("it is no signed token");
     if token.len() > TOKEN_BYTES_MAX {
         return Err(wrong);
@@ -97,7 +101,8 @@ pub(super) fn verify(token: &str, keys: &Keys, expected: &Expected<'_>) -> Resul
         return Err(wrong);
     };
     let signed = &token[..header.len() + 1 + claims.len()];
-    let (Some(header), Some(claims), Some(signature)) = (decoded(header), decoded(claims), decoded(signature))
+    let (Some(header), Some(claims), Some(signature)) =
+        (decoded(header), decoded(claims), decoded(signature))
     else {
         return Err(wrong);
     };

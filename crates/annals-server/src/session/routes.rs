@@ -32,10 +32,13 @@ pub(crate) struct SignIn {
 /// Who asks.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SessionAnswer {
-    /// As the access log names it: the key's public name.
+    /// As the access log names it: the key's public name, or `oidc:` and that of a person at the identity provider.
     key_id: String,
-    /// The key's note for people.
+    /// The key's note for people, or the person's name.
     name: Option<String>,
+    /// The person's address, where the identity provider told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
     /// The tenant it is bound to; null for all of them.
     tenant: Option<String>,
     /// What it may do.
@@ -43,7 +46,7 @@ pub(crate) struct SessionAnswer {
     scopes: Vec<Scope>,
     /// When the session ends; null where the request came with a key and not with a session.
     expires_at: Option<String>,
-    /// How the caller signed in: `key`.
+    /// How the caller signed in: `key`, or `oidc` by the identity provider.
     sign_in: &'static str,
 }
 
@@ -52,6 +55,17 @@ pub(crate) struct SessionAnswer {
 pub(crate) struct WaysAnswer {
     /// With an API key, always.
     key: bool,
+    /// By an identity provider; null where none is configured.
+    oidc: Option<ProviderAnswer>,
+}
+
+/// An identity provider to sign in by.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ProviderAnswer {
+    /// What it is called.
+    label: String,
+    /// Where browsers are led to it; with `return_to`, back to a path of the viewer.
+    path: &'static str,
 }
 
 /// A link that signs in once.
@@ -65,13 +79,15 @@ pub(crate) struct LinkAnswer {
 
 impl SessionAnswer {
     fn of(caller: Caller) -> Self {
+        let person = caller.person();
         Self {
+            email: person.and_then(|person| person.email.clone()),
+            sign_in: if person.is_some() { "oidc" } else { "key" },
             key_id: caller.key_id.0,
             name: caller.name,
             tenant: caller.tenant.map(|tenant| tenant.as_str().to_owned()),
             scopes: caller.scopes,
             expires_at: caller.session.and_then(|session| instant(session.ends_at_us)),
-            sign_in: "key",
         }
     }
 }
@@ -167,7 +183,7 @@ pub(crate) async fn end(State(app): State<Arc<App>>, parts: Parts) -> Result<Res
         app.end_session(&session);
     }
     let name = if app.origin.is_https(&parts.headers) { COOKIE_HTTPS } else { COOKIE_HTTP };
-    let cookie = app.cookie(&parts.headers, name, "", "/", 0);
+    let cookie = app.cookie(&parts.headers, name, "", 0);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -177,8 +193,10 @@ pub(crate) async fn end(State(app): State<Arc<App>>, parts: Parts) -> Result<Res
     responses((status = 200, description = "The ways", body = WaysAnswer)),
     security(()),
 )]
-pub(crate) async fn ways(State(_app): State<Arc<App>>) -> Json<WaysAnswer> {
-    Json(WaysAnswer { key: true })
+pub(crate) async fn ways(State(app): State<Arc<App>>) -> Json<WaysAnswer> {
+    let label = app.provider.as_ref().map(|provider| provider.settings.label.clone());
+    let oidc = label.map(|label| ProviderAnswer { label, path: "/v1/session/oidc" });
+    Json(WaysAnswer { key: true, oidc })
 }
 
 /// Makes a link that signs the caller in to the viewer, once.

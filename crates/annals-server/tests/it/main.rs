@@ -15,6 +15,7 @@ mod frameio;
 mod hostile;
 mod http;
 mod ingest;
+mod oidc;
 mod operate;
 mod plandocket;
 mod prove;

@@ -133,6 +133,8 @@ fn table() -> BTreeMap<&'static str, Row> {
         ("GET /v1/session", row(For::Each, 200)),
         ("DELETE /v1/session", row(For::All, 204)),
         ("POST /v1/session/links", row(For::Each, 201)),
+        ("GET /v1/session/oidc", row(For::All, 404)),
+        ("GET /v1/session/oidc/callback", row(For::All, 404)),
         ("GET /viewer/{path}", Row { path: "actor", ..row(For::All, 200) }),
         ("GET /viewer/assets/{file}", Row { path: "viewer.js", ..row(For::All, 200) }),
     ]);

@@ -34,6 +34,13 @@ fn settings_are_shown_with_where_they_come_from() {
         tenants.create = "on-write"  # default
         access.strict = "true"  # annals.toml:3:10
         viewer.session = "12h"  # default
+        # oidc.issuer is not set
+        # oidc.client_id is not set
+        # oidc.client_secret_file is not set
+        oidc.label = "Single sign-on"  # default
+        oidc.scopes = "openid email profile"  # default
+        oidc.claim = "groups"  # default
+        # oidc.roles is not set
         dialects.bigpanda.time = "occurred"  # default
         dialects.bigpanda.envelope = "data"  # default
         # dialects.bigpanda.depth is not set

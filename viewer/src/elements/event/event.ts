@@ -13,8 +13,8 @@ import { instant, offsetName } from "../../view/time.js";
 import { formatView } from "../../view/view.js";
 import { type Viewer, Watch } from "../../viewer.js";
 import {
-  aboutFacts, actorFacts, contextFacts, factStyles, metadataFacts, otherFacts, outcomeFacts, requestFacts, scopeFacts, section, sourceFacts, targetFacts,
-  traceFacts,
+  TARGETS_MORE, TARGETS_SHOWN, aboutFacts, actorFacts, contextFacts, factStyles, metadataFacts, otherFacts, outcomeFacts, requestFacts, scopeFacts,
+  section, sourceFacts, targetFacts, traceFacts,
 } from "./facts.js";
 import { copyText, curl, occurredAt, sentence } from "./sentence.js";
 import { relationsOf } from "./related.js";
@@ -47,7 +47,7 @@ export class EventElement extends LitElement {
   @state() private loaded: AuditEvent | null = null;
   @state() private failed: ApiError | null = null;
   @state() private tab: Tab = "overview";
-  @state() private allTargets = false;
+  @state() private targetsShown = TARGETS_SHOWN;
   @state() private allText = false;
   @state() private copying = false;
   @state() private said = "";
@@ -61,7 +61,7 @@ export class EventElement extends LitElement {
     base,
     factStyles,
     css`
-      :host { display: block; container-type: inline-size; overflow: auto; background: var(--ground); scroll-padding-top: 52px; }
+      :host { display: block; position: relative; container-type: inline-size; overflow: auto; background: var(--ground); scroll-padding-top: 52px; }
       .bar { position: sticky; inset-block-start: 0; z-index: 3; display: flex; gap: 4px; align-items: center; padding: 6px 10px; background: var(--ground); border-bottom: 1px solid var(--line); }
       .bar .space { flex: 1; min-width: 0; }
       .copy { position: relative; }
@@ -111,7 +111,7 @@ export class EventElement extends LitElement {
     if (!changed.has("eventId") && !changed.has("tenant")) return;
     this.loaded = null;
     this.failed = null;
-    this.allTargets = false;
+    this.targetsShown = TARGETS_SHOWN;
     this.allText = false;
     this.copying = false;
     this.said = "";
@@ -271,7 +271,7 @@ export class EventElement extends LitElement {
     const states = changes && (changes.before !== undefined || changes.after !== undefined);
     return html`
       ${section(t.actor, actorFacts(viewer, event))}
-      ${section(targets.length > 1 ? t.targetCount(targets.length) : t.targets, targetFacts(viewer, event, this.allTargets, () => (this.allTargets = true)))}
+      ${section(targets.length > 1 ? t.targetCount(targets.length) : t.targets, targetFacts(viewer, event, this.targetsShown, () => (this.targetsShown += TARGETS_MORE)))}
       ${section(t.changes, states ? html`<annals-changes .viewer=${viewer} .changes=${changes}></annals-changes>` : null)}
       ${section(t.outcome, outcomeFacts(viewer, event))}
       ${section(t.from, contextFacts(viewer, event.context))}

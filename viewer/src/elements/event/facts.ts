@@ -24,8 +24,9 @@ export const factStyles = css`
   @container (max-width: 300px) { dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: 4px; } }
 `;
 
-/** Targets shown before somebody asks for all. */
-const TARGETS_SHOWN = 20;
+/** Targets shown at first, and how many more each time somebody asks: a thousand at once would make a phone wait. */
+export const TARGETS_SHOWN = 20;
+export const TARGETS_MORE = 200;
 
 /** Members of the model; all others are the client's own. */
 const MODEL = [
@@ -103,19 +104,20 @@ function behalf(viewer: Viewer, chain: NonNullable<Actor["chain"]>, actor: Actor
     ${chain.map((one) => rest(viewer, one, ["actor", "chain"], ["type", "id", "name"]))}</dd></dl>`;
 }
 
-export function targetFacts(viewer: Viewer, event: AuditEvent, all: boolean, showAll: () => void) {
+export function targetFacts(viewer: Viewer, event: AuditEvent, limit: number, showMore: () => void) {
   const t = eventText(viewer.language);
   const targets: readonly Target[] = event.targets ?? [];
   const erased = isErased(event);
   if (!targets.length) return null;
-  const shown = all ? targets : targets.slice(0, TARGETS_SHOWN);
+  const shown = targets.slice(0, limit);
+  const left = targets.length - shown.length;
   return html`<ol class="targets">${shown.map((target) => html`<li>
       <div class="line">${target.name && target.name !== target.id ? leaf(viewer, "targets.name", target.name) : nothing}
         ${target.type ? html`<span class="tag">${leaf(viewer, "targets.type", target.type)}</span>` : nothing}</div>
       ${target.id ? html`<div class="mono">${leaf(viewer, "targets.id", target.id, target.type ?? null, erased)}</div>` : nothing}
       ${target.metadata ? tree(viewer, target.metadata as Exact, ["targets", "metadata"]) : nothing}
       ${rest(viewer, target, ["targets"], ["type", "id", "name", "metadata"])}</li>`)}</ol>
-    ${targets.length > shown.length ? html`<p><button @click=${showAll}>${t.showAll(targets.length)}</button></p>` : nothing}`;
+    ${left > 0 ? html`<p><button @click=${showMore}>${left > TARGETS_MORE ? t.showMore(TARGETS_MORE) : t.showAll(targets.length)}</button></p>` : nothing}`;
 }
 
 function leaf(viewer: Viewer, path: string, value: string, type: string | null = null, erased = false) {

@@ -167,6 +167,7 @@ export class ProofElement extends LitElement {
       [t.origin, log.origin], [t.key, log.public_key], [t.position, numbers ? String(numbers.position) : undefined],
       [t.size, numbers ? String(numbers.size) : String(log.size)], [t.root, numbers?.root], [t.leaf, numbers?.leaf], [t.commitment, numbers?.commitment],
       [t.parts, numbers ? (numbers.units ? t.partsOf(numbers.units, numbers.erased ?? 0) : t.statement) : undefined],
+      ...(log.witnesses ?? []).map(({ key }): [string, string] => [t.witnessKey, key]),
       [t.remembered, memory ? t.rememberedOf(this.#number(memory.size), this.#when(memory.since)) : undefined],
     ];
     const command = `python3 check-receipt.py event.tlog-proof ${numbers?.leaf ?? "LEAF"} '${log.public_key}'`;

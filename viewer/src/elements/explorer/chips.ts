@@ -25,6 +25,7 @@ export class ChipsElement extends LitElement {
       .text { padding: 2px 4px 2px 11px; min-width: 0; gap: 5px; }
       .text .cut { max-width: 34ch; }
       .away { padding: 0 8px 0 4px; min-width: 26px; }
+      li.all { border-color: transparent; background: none; }
       .clear { min-height: 28px; font-size: 13px; }
     `,
   ];
@@ -37,7 +38,7 @@ export class ChipsElement extends LitElement {
       ${view.terms.map((term) => this.#term(term))}
       ${view.q ? this.#chip("", t.wordsChip, view.q, () => this.viewer.patch({ q: "" })) : nothing}
       ${view.filter ? this.#chip("", t.filterChip, view.filter, () => this.viewer.patch({ filter: "" })) : nothing}
-      <button class="plain clear" @click=${() => this.viewer.patch({ terms: [], q: "", filter: "" })}>${t.clearAll}</button>
+      <li class="all"><button class="plain clear" @click=${() => this.viewer.patch({ terms: [], q: "", filter: "" })}>${t.clearAll}</button></li>
     </ul>`;
   }
 

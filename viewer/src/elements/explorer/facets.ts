@@ -2,7 +2,8 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
-import type { FieldCounts, Json } from "../../api/types.js";
+import type { Json } from "../../api/types.js";
+import type { Facet } from "../../explorer/finder.js";
 import { explorer, resultName } from "../../text/explorer.js";
 import { fieldName } from "../../text/fields.js";
 import { icons } from "../../icons.js";
@@ -15,7 +16,7 @@ import { type Viewer, Watch } from "../../viewer.js";
 @customElement("annals-facets")
 export class FacetsElement extends LitElement {
   @property({ attribute: false }) viewer!: Viewer;
-  @property({ attribute: false }) counts: Record<string, FieldCounts> = {};
+  @property({ attribute: false }) counts: Record<string, Facet> = {};
   /** Tells that names of values may be known now. */
   @property({ attribute: false }) version = 0;
   @property({ type: Boolean }) busy = false;
@@ -30,7 +31,7 @@ export class FacetsElement extends LitElement {
       summary { display: flex; align-items: baseline; gap: 6px; padding: 7px 6px; cursor: pointer; list-style: none; border-radius: 4px; }
       summary::-webkit-details-marker { display: none; }
       summary:hover { background: var(--ground-2); }
-      summary h3 { font-size: 12px; color: var(--text-2); letter-spacing: 0.01em; }
+      summary h2 { font-size: 12px; color: var(--text-2); letter-spacing: 0.01em; }
       summary .quiet { margin-inline-start: auto; font-size: 11px; }
       ul { list-style: none; margin: 0 0 8px; padding: 0; }
       li { display: flex; align-items: center; border-radius: 4px; position: relative; }
@@ -43,6 +44,7 @@ export class FacetsElement extends LitElement {
       .minus { position: absolute; inset-inline-end: 0; min-width: 26px; padding: 0; opacity: 0; background: var(--ground-3) !important; }
       li:hover .minus, .minus:focus-visible { opacity: 1; }
       .bar { position: absolute; inset-inline-start: 6px; bottom: 0; height: 2px; border-radius: 1px; background: color-mix(in srgb, var(--accent) 45%, transparent); pointer-events: none; }
+      .much { padding: 2px 6px; font-style: italic; }
       .busy { opacity: 0.6; transition: opacity 0.2s 0.15s; }
       .skeleton { height: 14px; margin: 7px 6px; border-radius: 4px; background: var(--ground-3); }
       @media (pointer: coarse) { .minus { opacity: 1; position: static; } }
@@ -50,20 +52,22 @@ export class FacetsElement extends LitElement {
   ];
 
   override render() {
-    return html`<div class=${this.busy ? "busy" : ""}>${FACETS.map((path) => this.#facet(path))}</div>`;
+    return html`<div class=${this.busy ? "busy" : ""}>${FACETS.filter((path) => !this.viewer.hides(path)).map((path) => this.#facet(path))}</div>`;
   }
 
   #facet(path: string) {
     const t = explorer(this.viewer.language);
-    const counts = this.counts[path];
+    const facet = this.counts[path];
+    const counts = facet === "too many" ? { values: [], distinct: 0, missing: 0 } : facet;
     const most = counts?.values[0]?.count ?? 1;
     return html`<details open>
-      <summary><h3>${fieldName(path, this.viewer.language)}</h3>
+      <summary><h2>${fieldName(path, this.viewer.language)}</h2>
         ${counts && counts.distinct > counts.values.length ? html`<span class="quiet">${t.distinct(counts.distinct)}</span>` : nothing}</summary>
       <ul>
         ${counts
           ? counts.values.map((one) => this.#value(path, one.value, one.count, most))
           : [70, 55, 40].map((width) => html`<li><div class="skeleton" .style=${`width: ${width}%`}></div></li>`)}
+        ${facet === "too many" ? html`<li class="quiet much">${t.tooMany}</li>` : nothing}
         ${counts && counts.missing > 0 ? this.#missing(path, counts.missing) : nothing}
       </ul>
     </details>`;

@@ -83,7 +83,7 @@ export class HistogramElement extends LitElement {
       <div class="foot">
         <label>${t.stackedBy}
           <select .value=${this.viewer.view.split} @change=${(event: Event) => this.viewer.patch({ split: (event.target as HTMLSelectElement).value as Split }, true)}>
-            ${SPLITS.map((split) => html`<option value=${split} ?selected=${split === this.viewer.view.split}>${fieldName(split, this.viewer.language)}</option>`)}
+            ${SPLITS.filter((split) => !this.viewer.hides(split)).map((split) => html`<option value=${split} ?selected=${split === this.viewer.view.split}>${fieldName(split, this.viewer.language)}</option>`)}
           </select>
         </label>
         ${layers.map((layer) => html`<span class="key"><span class="dot" .style=${`background: var(${layer.colour})`}></span>${layer.label}</span>`)}

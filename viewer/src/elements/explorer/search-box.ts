@@ -103,7 +103,7 @@ export class SearchBoxElement extends LitElement {
       }));
     }
     const not = typed.text.startsWith("-");
-    const fields = fieldsLike(typed.text, (path) => fieldName(path, language)).map((path) => ({
+    const fields = fieldsLike(typed.text, (path) => fieldName(path, language), (path) => this.viewer.hides(path)).map((path) => ({
       label: `${not ? "-" : ""}${path}:`,
       hint: fieldName(path, language),
       take: () => this.#write(`${not ? "-" : ""}${path}:`),
@@ -123,7 +123,7 @@ export class SearchBoxElement extends LitElement {
     this.focus();
     clearTimeout(this.#resting);
     const typed = readTyped(text);
-    if (typed.kind === "value") this.#resting = setTimeout(() => void this.#ask(typed.path, typed.text), REST_MS);
+    if (typed.kind === "value" && !this.viewer.hides(typed.path)) this.#resting = setTimeout(() => void this.#ask(typed.path, typed.text), REST_MS);
   }
 
   async #ask(path: string, text: string): Promise<void> {
@@ -149,7 +149,9 @@ export class SearchBoxElement extends LitElement {
 
   /** Actors whose name or address holds the text: people know those. */
   async #byName(text: string, signal: AbortSignal): Promise<{ value: string; count: number }[]> {
-    const params = question({ ...this.viewer.view, terms: [], q: "", filter: `actor.name ico ${JSON.stringify(text)} or actor.email ico ${JSON.stringify(text)}` });
+    const told = ["actor.name", "actor.email"].filter((path) => !this.viewer.hides(path));
+    if (!told.length) return [];
+    const params = question({ ...this.viewer.view, terms: [], q: "", filter: told.map((path) => `${path} ico ${JSON.stringify(text)}`).join(" or ") });
     params.set("by", "actor.id");
     params.set("limit", String(VALUES));
     const events = new URLSearchParams(params);

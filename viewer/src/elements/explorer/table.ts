@@ -51,6 +51,7 @@ export class TableElement extends LitElement {
         grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; height: ${ROW_PX}px; font-size: 13px;
       }
       .row.tenants { grid-template-columns: 146px minmax(80px, 0.8fr) minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; }
+      .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) 84px; }
       .row > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding-inline-start: 3px; }
       .row annals-value { white-space: nowrap; }
       .row:hover { background: var(--ground-2); }
@@ -208,26 +209,36 @@ export class TableElement extends LitElement {
     return this.viewer.session !== null && this.viewer.session.tenant === null && this.viewer.view.tenant === null;
   }
 
+  /** Where an event came from is told; not where whoever looks may not know it. */
+  get #addresses(): boolean {
+    return !this.viewer.hides("context.ip");
+  }
+
+  /** The columns that there are, as classes of a row. */
+  get #columns(): string {
+    return `${this.#tenants ? "tenants" : ""} ${this.#addresses ? "" : "no-address"}`;
+  }
+
   #head() {
     const t = explorer(this.viewer.language);
     const { order } = this.viewer.view;
-    return html`<div class="row head ${this.#tenants ? "tenants" : ""}">
+    return html`<div class="row head ${this.#columns}">
       <span><button title=${order === "desc" ? t.newest : t.oldest} @click=${() => this.viewer.patch({ order: order === "desc" ? "asc" : "desc", live: false })}>${t.time} ${order === "desc" ? "↓" : "↑"}</button></span>
       ${this.#tenants ? html`<span>${t.tenant}</span>` : nothing}
-      <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span><span class="where">${t.address}</span><span>${t.result}</span></div>`;
+      <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span>${this.#addresses ? html`<span class="where">${t.address}</span>` : nothing}<span>${t.result}</span></div>`;
   }
 
   #row(index: number, top: number) {
     const event = this.at(index);
     const open = event !== null && this.viewer.view.event !== null && this.viewer.view.event === reference(this.viewer, event);
-    const classes = `row ${this.#tenants ? "tenants" : ""} ${index === this.active ? "active" : ""} ${open ? "open" : ""} ${index < this.fresh.length ? "new" : ""}`;
+    const classes = `row ${this.#columns} ${index === this.active ? "active" : ""} ${open ? "open" : ""} ${index < this.fresh.length ? "new" : ""}`;
     return html`<div id=${`row-${index}`} role="row" aria-rowindex=${index + 1} aria-selected=${open} class=${classes} .style=${`transform: translateY(${top}px)`} @click=${() => this.#clicked(index)}>
       ${event ? (this.cards ? this.#card(event) : this.#cells(event)) : this.#waiting()}
     </div>`;
   }
 
   #waiting() {
-    return Array.from({ length: this.cards ? 2 : 6 }, () => html`<span role="gridcell"><div class="skeleton"></div></span>`);
+    return Array.from({ length: this.cards ? 2 : this.#addresses ? 6 : 5 }, () => html`<span role="gridcell"><div class="skeleton"></div></span>`);
   }
 
   #cells(event: AuditEvent) {
@@ -237,7 +248,7 @@ export class TableElement extends LitElement {
       <span role="gridcell">${this.#actor(event)}</span>
       <span role="gridcell" class=${operationOf(event) === "delete" ? "delete" : ""}>${this.#value("action", event.action)}</span>
       <span role="gridcell" class="targets">${this.#target(event)}</span>
-      <span role="gridcell" class="where quiet">${event.context?.ip === undefined ? nothing : this.#value("context.ip", event.context.ip)}</span>
+      ${this.#addresses ? html`<span role="gridcell" class="where quiet">${event.context?.ip === undefined ? nothing : this.#value("context.ip", event.context.ip)}</span>` : nothing}
       <span role="gridcell">${this.#result(event)}</span>`;
   }
 

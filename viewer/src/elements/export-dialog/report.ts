@@ -59,12 +59,16 @@ export function showReport(viewer: Viewer, report: Report): void {
   const alone = new CSSStyleSheet();
   alone.replaceSync(ALONE);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, alone];
+  // Neither the keyboard nor a screen reader goes behind it.
+  const behind = [...document.body.children].filter((one): one is HTMLElement => one instanceof HTMLElement && !one.inert);
   const before = (document.activeElement as HTMLElement | null) ?? document.body;
   element.addEventListener("close", () => {
     element.remove();
+    for (const one of behind) one.inert = false;
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== alone);
     before.focus();
   });
+  for (const one of behind) one.inert = true;
   document.body.append(element);
 }
 
@@ -136,7 +140,7 @@ export class ReportElement extends LitElement {
           <dt>${t.total}</dt><dd>${(total ?? events.length).toLocaleString(language)}${more && total === null ? "+" : ""}. ${t.size(size)}</dd>
         </dl>
         ${more ? html`<p class="more">${total === null ? t.firstOfMany(events.length) : t.firstOf(events.length, total)}</p>` : nothing}
-        <div class="wide"><table>
+        <div class="wide" role="region" tabindex="0" aria-label=${t.total}><table>
           <thead><tr><th>${t.time}</th><th>${t.who}</th><th>${t.did}</th><th>${t.to}</th><th>${t.says}</th><th>${t.result}</th><th>${t.from}</th></tr></thead>
           <tbody>${events.map((event) => this.#row(event))}</tbody>
         </table></div>

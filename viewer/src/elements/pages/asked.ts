@@ -61,7 +61,7 @@ export function failure(error: ApiError, language: Language, again: () => void) 
     : error.status === 403 ? [c.noPermission, c.noPermissionHelp]
     : error.code === "busy" ? [c.tooSlow, c.tooSlowHelp]
     : [c.failed, error.message];
-  return html`<div class="failure" role="alert">
+  return html`<div class="trouble" role="alert">
     <strong>${title}</strong>
     ${help ? html`<span>${help}</span>` : nothing}
     ${error.problem.request_id ? html`<span class="mono quiet">${c.requestId(error.problem.request_id)}</span>` : nothing}

@@ -11,13 +11,13 @@ import { reference, referred } from "../explorer/table.js";
 export const layout = css`
   :host { display: flex; min-height: 0; height: 100%; container-type: inline-size; }
   .page { flex: 1; min-width: 0; overflow: auto; overscroll-behavior: contain; }
-  .inner { max-width: 1480px; margin: 0 auto; padding: 18px 20px 40px; display: grid; gap: 20px; }
+  .inner { max-width: 1480px; margin: 0 auto; padding: 18px 20px 40px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 20px; }
   .subject { display: flex; flex-wrap: wrap; gap: 10px 16px; align-items: flex-start; }
   .subject .face { flex: none; display: grid; place-content: center; width: 44px; height: 44px; border-radius: 12px; background: var(--accent-ground); color: var(--accent); }
   .subject .face svg { width: 22px; height: 22px; }
-  .subject .names { flex: 1 1 260px; min-width: 0; }
-  .subject h1 { font-size: 21px; line-height: 1.25; letter-spacing: -0.01em; overflow-wrap: anywhere; }
-  .subject .about { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--text-2); overflow-wrap: anywhere; }
+  .subject .names { flex: 1 1 200px; min-width: 0; }
+  .subject h1 { font-size: 21px; line-height: 1.25; letter-spacing: -0.01em; overflow-wrap: anywhere; max-height: 5em; overflow: auto; }
+  .subject .about { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--text-2); overflow-wrap: anywhere; max-height: 7.5em; overflow: auto; }
   .subject .tools { display: flex; flex-wrap: wrap; gap: 6px; }
   h2 { font-size: 15px; }
   .stats { display: flex; flex-wrap: wrap; gap: 10px 28px; margin: 0; }
@@ -26,7 +26,7 @@ export const layout = css`
   .stats dd { margin: 0; font-size: 15px; font-weight: 600; font-variant-numeric: tabular-nums; }
   .stats dd.when { font-weight: 500; }
   .card { border: 1px solid var(--line); border-radius: calc(var(--radius) + 2px); background: var(--ground); min-width: 0; }
-  .failure { display: grid; justify-items: start; gap: 6px; padding: 14px; border: 1px solid var(--bad); border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
+  .trouble { display: grid; justify-items: start; gap: 6px; padding: 14px; border: 1px solid var(--bad); border-radius: var(--radius); background: var(--bad-ground); overflow-wrap: anywhere; }
   .empty { padding: 36px 20px; text-align: center; display: grid; gap: 6px; justify-items: center; color: var(--text-2); }
   .empty strong { color: var(--text); font-size: 15px; }
   .skeleton { height: 14px; border-radius: 4px; background: var(--ground-3); }

@@ -1,11 +1,11 @@
-// The live tail against a server that is told what to send: `node --test tests/unit/live.mjs`.
+// The live tail against a server that is told what to send: `node --test tests/unit/live.test.mjs`.
 
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { bundled } from "./bundled.mjs";
+import { source } from "./source.mjs";
 
-const { Api, LiveTail, START, SseParser, TIMING, WAITING_MAX, backoff } = await bundled(
-  "src/live.ts", "src/live/sse.ts", "src/api/client.ts", "src/view/view.ts",
+const { Api, LiveTail, START, SseParser, TIMING, WAITING_MAX, backoff } = await source(
+  "live.ts", "live/sse.ts", "api/client.ts", "view/view.ts",
 );
 
 const bytes = (text) => new TextEncoder().encode(text);

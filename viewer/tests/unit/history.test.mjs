@@ -1,11 +1,11 @@
-// Histories of a target, folded by hand: `node --test tests/unit/history.mjs`.
+// Histories of a target, folded by hand: `node --test tests/unit/history.test.mjs`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bundled } from "./bundled.mjs";
+import { source } from "./source.mjs";
 
-const { flatten, fold, labelOf, lookAt, stepOf } = await bundled(
-  "src/history/flat.ts", "src/history/fold.ts", "src/history/moment.ts", "src/history/step.ts",
+const { flatten, fold, labelOf, lookAt, stepOf } = await source(
+  "history/flat.ts", "history/fold.ts", "history/moment.ts", "history/step.ts",
 );
 
 const VIDEO = { type: "video", id: "v9" };
@@ -109,6 +109,13 @@ test("a whole state ends what it does not name, and names what it did not set", 
   assert.deepEqual(seen(events, 4), { a: "2", b: "absent", c: "3" });
   assert.equal(setBy(events, "a", 5), "e4");
   assert.equal(setBy(events, "c", 5), null);
+});
+
+test("who set what a first whole state names is not known; what the next one has otherwise is its doing", () => {
+  const events = [event(2, { after: { a: 1, b: 1 }, complete: true }), event(4, { after: { a: 2, b: 1 }, complete: true })];
+  assert.equal(setBy(events, "a", 3), null);
+  assert.equal(setBy(events, "a", 4), "e4");
+  assert.equal(setBy(events, "b", 4), null);
 });
 
 test("a whole state that tells only what was leaves unknown what is", () => {
