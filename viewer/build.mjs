@@ -1,8 +1,10 @@
 // Builds the viewer: `node build.mjs --out DIR [--watch]`. Writes flat files that the program embeds, each text also pressed.
 //
-// `index.html`, `viewer.js` and `viewer.css` are the built-in viewer; `annals-log.js` is the element that products embed.
+// `index.html`, `viewer-HASH.js` and `viewer-HASH.css` are the built-in viewer: named by what they say, browsers keep them. `annals-log.js` is the
+// element that products embed, under a name that stays.
 
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
@@ -41,6 +43,7 @@ if (args.includes("--watch")) {
   rmSync(out, { recursive: true, force: true });
   await esbuild.build({ ...options, outdir: out });
   copyStatic();
+  nameByHash();
   press();
 }
 
@@ -51,6 +54,18 @@ function copyStatic() {
     writeFileSync(join(out, name), readFileSync(join(here, "static", name)));
   }
   writeFileSync(join(out, "licences.txt"), licences());
+}
+
+/** Gives the page's own files names that change with what they say. */
+function nameByHash() {
+  let page = readFileSync(join(out, "index.html"), "utf8");
+  for (const name of ["viewer.js", "viewer.css"]) {
+    const hash = createHash("sha256").update(readFileSync(join(out, name))).digest("hex").slice(0, 8).toUpperCase();
+    const named = name.replace(".", `-${hash}.`);
+    renameSync(join(out, name), join(out, named));
+    page = page.replace(`/viewer/assets/${name}`, `/viewer/assets/${named}`);
+  }
+  writeFileSync(join(out, "index.html"), page);
 }
 
 /** The licences of the libraries that the built files hold. */
@@ -74,7 +89,7 @@ function press() {
   for (const name of readdirSync(out)) {
     const pressed = gzipSync(readFileSync(join(out, name)), { level: constants.Z_BEST_COMPRESSION });
     writeFileSync(join(out, `${name}.gz`), pressed);
-    if (name.startsWith("viewer.") || name === "index.html") page += pressed.length;
+    if (name.startsWith("viewer-") || name === "index.html") page += pressed.length;
   }
   if (page > PRESSED_BYTES_MAX) {
     console.error(`the viewer has ${page} bytes pressed, more than ${PRESSED_BYTES_MAX}`);

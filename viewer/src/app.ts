@@ -163,7 +163,7 @@ export class AppElement extends LitElement {
     if (this.stuck === null) return nothing;
     const t = explorer(this.viewer.language);
     const c = common(this.viewer.language);
-    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} ${this.stuck.status === 0 ? c.unreachable : this.stuck.message}.</span>
+    return html`<div class="stuck" role="alert">${icons.warn}<span>${t.signOutFailed} (${this.stuck.status === 0 ? c.unreachable : this.stuck.message})</span>
       <button @click=${this.#signOut}>${t.signOutAgain}</button></div>`;
   }
 
@@ -200,7 +200,8 @@ export class AppElement extends LitElement {
     this.viewer.session = session;
     this.viewer.can = { export: can("export"), verify: can("verify"), access: can("read"), views: true, pages: true, words: true };
     this.viewer.changed();
-    if (session.tenant === null) void this.#listTenants();
+    // While a link asks whether to be followed, the address stays its own.
+    if (session.tenant === null && !this.#signingIn) void this.#listTenants();
   }
 
   async #listTenants(): Promise<void> {

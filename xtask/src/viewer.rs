@@ -28,9 +28,6 @@ const DEMO_SECONDS_MAX: u64 = 300;
 /// A file of tests that hangs is ended, so that the others are heard of.
 const FILE_MS_MAX: u64 = 600_000;
 
-/// A library that only tests need.
-const ONLY_TESTS_NEED: &str = "node_modules/playwright-core";
-
 /// Builds and tests all of it.
 pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     if let Err(why) = node()? {
@@ -38,7 +35,7 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     }
     let folder = tempfile::tempdir().while_doing("temporary folder")?;
     let here = repo::root().join("viewer");
-    fetch(&here)?;
+    fetch(&here, "node_modules/playwright-core")?;
     Tool::new("npx").args(["--no-install", "tsc", "--noEmit"]).dir(&here).run()?;
     let built = folder.path().join("built");
     // It refuses by itself what has grown too large.
@@ -46,6 +43,9 @@ pub(crate) fn run(binary: &Binary) -> Result<Tally> {
     println!("{} KB, all that a browser loads pressed", pressed(&built)? / 1024);
     let mut tally = Tally::passed(2);
     tally.add(test(&tests_of("unit")?, &[])?);
+    // A provider by others is a program of its own, with libraries of its own.
+    fetch(&here.join("tests/oidc"), "node_modules/oidc-provider")?;
+    tally.add(test(&tests_of("oidc")?, &[("ANNALS", binary.path().display().to_string())])?);
     let Some(browser) = Browser::installed() else {
         tally.skipped.push("the viewer's pages: no Chromium is installed".to_owned());
         return Ok(tally);
@@ -79,28 +79,30 @@ fn node() -> Result<std::result::Result<(), String>> {
     Ok(if is_new { Ok(()) } else { Err(format!("Node {version} is older than {NODE_MIN}")) })
 }
 
-/// Fetches what the viewer is built and tested with, unless all of it is there.
-fn fetch(viewer: &Path) -> Result<()> {
-    let changed = |path: &str| fs::metadata(viewer.join(path)).and_then(|about| about.modified()).ok();
+/// Fetches the libraries that a folder names, unless all are there, this one that only tests need among them.
+fn fetch(folder: &Path, of_tests: &str) -> Result<()> {
+    let changed = |path: &str| fs::metadata(folder.join(path)).and_then(|about| about.modified()).ok();
     let fetched = changed("node_modules/.package-lock.json");
     // A build of the program alone leaves out what only tests need.
-    if fetched.is_some() && fetched >= changed("package-lock.json") && viewer.join(ONLY_TESTS_NEED).exists() {
+    if fetched.is_some() && fetched >= changed("package-lock.json") && folder.join(of_tests).exists() {
         return Ok(());
     }
     let npm =
         Tool::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    npm.dir(viewer).run()
+    npm.dir(folder).run()
 }
 
 /// What the page's files have together, pressed.
 fn pressed(built: &Path) -> Result<u64> {
-    ["index.html.gz", "viewer.css.gz", "viewer.js.gz"]
-        .iter()
-        .map(|name| {
-            let about = fs::metadata(built.join(name)).while_doing(name)?;
-            Ok(about.len())
-        })
-        .sum()
+    let mut bytes = 0;
+    for entry in fs::read_dir(built).while_doing(built.display())? {
+        let entry = entry.while_doing(built.display())?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".gz") && (name.starts_with("viewer-") || name.starts_with("index.")) {
+            bytes += entry.metadata().while_doing(name)?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// The files in a folder of `viewer/tests` that hold tests; others hold what tests share.

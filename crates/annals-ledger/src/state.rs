@@ -613,7 +613,7 @@ impl State {
             }
             Control::ViewSaved { view } => {
                 let keys = self.keys.read().expect("no holder of this lock panics");
-                keys.views.may_save(view).is_err().then_some(Refusal::View)
+                keys.may_save_view(view, batch.accepted_at).is_err().then_some(Refusal::View)
             }
             Control::ViewRemoved { tenant, owner, name } => {
                 let keys = self.keys.read().expect("no holder of this lock panics");
@@ -660,7 +660,7 @@ impl State {
             Control::ErasureDone { case } => {
                 keys.policies.erasures.finish(&case, now.as_micros());
             }
-            Control::ViewSaved { view } => keys.views.save(view),
+            Control::ViewSaved { view } => keys.save_view(view, now),
             Control::ViewRemoved { tenant, owner, name } => {
                 keys.views.remove(tenant.as_deref(), &owner, &name);
             }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use annals_event::TenantId;
+use annals_event::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Author, Control};
 use crate::error::CommitError;
-use crate::keys::KeyId;
+use crate::keys::{KeyId, Keys};
 use crate::ledger::Ledger;
 
 /// Most views of one key about one tenant, or about all.
@@ -106,14 +106,10 @@ impl SavedViews {
         self.by_tenant.get(tenant.unwrap_or_default())?.get(&(owner.to_owned(), name.to_owned()))
     }
 
-    /// Whether it may be saved, in place of one of the same owner and name where there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`ViewError::TooMany`], [`ViewError::TooMuch`].
-    pub(crate) fn may_save(&self, view: &SavedView) -> Result<(), ViewError> {
+    /// Whether it may be saved, in place of one of the same owner and name where there is one, and of those that are left.
+    fn may_save(&self, view: &SavedView, is_left: impl Fn(&SavedView) -> bool) -> Result<(), ViewError> {
         let others = || {
-            let all = self.of(view.tenant.as_deref());
+            let all = self.of(view.tenant.as_deref()).filter(|other| !is_left(other));
             all.filter(|other| (&other.owner, &other.name) != (&view.owner, &view.name))
         };
         if others().filter(|other| other.owner == view.owner).count() >= SAVED_VIEWS_MAX {
@@ -125,7 +121,7 @@ impl SavedViews {
         Ok(())
     }
 
-    pub(crate) fn save(&mut self, view: SavedView) {
+    fn save(&mut self, view: SavedView) {
         let tenant = view.tenant.clone().unwrap_or_default();
         let place = (view.owner.clone(), view.name.clone());
         self.by_tenant.entry(tenant).or_default().insert(place, view);
@@ -172,20 +168,57 @@ impl SavedViews {
     }
 }
 
+impl Keys {
+    /// Whether a view may be saved.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError::TooMany`], [`ViewError::TooMuch`].
+    pub(crate) fn may_save_view(&self, view: &SavedView, now: Timestamp) -> Result<(), ViewError> {
+        self.views.may_save(view, |other| self.is_left(other, now))
+    }
+
+    /// Saves a view. Those about the same tenant that are left go, so that it has their room.
+    pub(crate) fn save_view(&mut self, view: SavedView, now: Timestamp) {
+        let tenant = view.tenant.as_deref();
+        let left: Vec<SavedView> =
+            self.views.of(tenant).filter(|view| self.is_left(view, now)).cloned().collect();
+        for left in left {
+            self.views.remove(tenant, &left.owner, &left.name);
+        }
+        self.views.save(view);
+    }
+
+    /// Whether only a key saw the view that has expired since. Of a key that was ended such views went at once.
+    fn is_left(&self, view: &SavedView, now: Timestamp) -> bool {
+        let owner = KeyId(view.owner.clone());
+        !view.shared && self.by_id(&owner).is_some() && self.live(&owner, now).is_none()
+    }
+}
+
 impl Ledger {
     /// The views that somebody sees among those about a tenant, or about all: his own, then those that others share, each by name.
+    /// Or `all`, those too that others have for themselves.
     #[must_use]
-    pub fn saved_views(&self, tenant: Option<&TenantId>, owner: &str) -> Vec<SavedView> {
+    pub fn saved_views(&self, tenant: Option<&TenantId>, owner: &str, all: bool) -> Vec<SavedView> {
         let keys = self.keys();
         let keys = keys.read().expect("no holder of this lock panics");
-        let all = keys.views.of(tenant.map(TenantId::as_str));
+        let views = keys.views.of(tenant.map(TenantId::as_str));
         let mut seen: Vec<SavedView> =
-            all.filter(|view| view.shared || view.owner == owner).cloned().collect();
+            views.filter(|view| all || view.shared || view.owner == owner).cloned().collect();
         seen.sort_by(|one, other| {
             let place = |view: &SavedView| (view.owner != owner, view.name.clone(), view.owner.clone());
             place(one).cmp(&place(other))
         });
         seen
+    }
+
+    /// A view.
+    #[must_use]
+    pub fn saved_view(&self, tenant: Option<&TenantId>, owner: &str, name: &str) -> Option<SavedView> {
+        let keys = self.keys();
+        let keys = keys.read().expect("no holder of this lock panics");
+        keys.views.get(tenant.map(TenantId::as_str), owner, name).cloned()
     }
 
     /// Saves a view, in place of one of the same owner and name.
@@ -197,7 +230,7 @@ impl Ledger {
         {
             let keys = self.keys();
             let keys = keys.read().expect("no holder of this lock panics");
-            keys.views.may_save(&view)?;
+            keys.may_save_view(&view, self.clock().now())?;
         }
         let is_saved = self.change(Control::ViewSaved { view }, author).await?;
         // Somebody else saved what there was room for.
@@ -232,6 +265,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::KeyRecord;
 
     fn view(tenant: Option<&str>, owner: &str, name: &str, shared: bool) -> SavedView {
         SavedView {
@@ -264,30 +298,34 @@ mod tests {
         assert!(views.is_empty());
     }
 
+    fn may_save(views: &SavedViews, view: &SavedView) -> Result<(), ViewError> {
+        views.may_save(view, |_| false)
+    }
+
     #[test]
     fn a_key_has_so_many_views_and_a_tenant_so_much() {
         let mut views = SavedViews::default();
         for n in 0..SAVED_VIEWS_MAX {
-            views.may_save(&view(None, "key_1", &n.to_string(), false)).unwrap();
+            may_save(&views, &view(None, "key_1", &n.to_string(), false)).unwrap();
             views.save(view(None, "key_1", &n.to_string(), false));
         }
-        let more = views.may_save(&view(None, "key_1", "more", false));
+        let more = may_save(&views, &view(None, "key_1", "more", false));
         assert!(matches!(more, Err(ViewError::TooMany)));
-        views.may_save(&view(None, "key_1", "7", true)).unwrap();
-        views.may_save(&view(None, "key_2", "more", false)).unwrap();
-        views.may_save(&view(Some("acme"), "key_1", "more", false)).unwrap();
+        may_save(&views, &view(None, "key_1", "7", true)).unwrap();
+        may_save(&views, &view(None, "key_2", "more", false)).unwrap();
+        may_save(&views, &view(Some("acme"), "key_1", "more", false)).unwrap();
         let long = |owner: usize, n: usize| SavedView {
             query: "x".repeat(SAVED_VIEW_QUERY_BYTES_MAX),
             ..view(Some("acme"), &format!("key_{owner}"), &n.to_string(), false)
         };
         let mut saved = 0;
-        while views.may_save(&long(saved / 90, saved)).is_ok() {
+        while may_save(&views, &long(saved / 90, saved)).is_ok() {
             views.save(long(saved / 90, saved));
             saved += 1;
         }
         assert!((200..SAVED_VIEWS_BYTES_MAX / SAVED_VIEW_QUERY_BYTES_MAX).contains(&saved), "{saved}");
-        assert!(matches!(views.may_save(&long(saved / 90, saved)), Err(ViewError::TooMuch)));
-        views.may_save(&view(Some("globex"), "key_1", "more", false)).unwrap();
+        assert!(matches!(may_save(&views, &long(saved / 90, saved)), Err(ViewError::TooMuch)));
+        may_save(&views, &view(Some("globex"), "key_1", "more", false)).unwrap();
     }
 
     #[test]
@@ -303,5 +341,45 @@ mod tests {
         assert_eq!(names(&views, Some("acme")), [of("key_2", "mine"), of("key_2", "ours"), theirs.clone()]);
         views.end_key(&key("key_2"));
         assert_eq!(names(&views, Some("acme")), [of("key_2", "ours"), theirs]);
+    }
+
+    #[test]
+    fn what_only_a_key_saw_that_expired_makes_room_for_the_next() {
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000).unwrap();
+        let mut keys = Keys::default();
+        for (n, expires_at_us) in [(1, Some(60_000_000)), (2, None)] {
+            let hash = crate::keys::KeySecret::from_random(&[n; 32]).hash();
+            let id = KeyId(format!("key_{n}"));
+            keys.insert(KeyRecord {
+                id,
+                hash,
+                tenant: Some("acme".to_owned()),
+                scopes: Vec::new(),
+                dialects: Vec::new(),
+                name: None,
+                expires_at_us,
+                operator: false,
+            });
+        }
+        let long = |owner: &str, n: usize, shared| SavedView {
+            query: "x".repeat(SAVED_VIEW_QUERY_BYTES_MAX),
+            ..view(Some("acme"), owner, &n.to_string(), shared)
+        };
+        // The first fill it, some of them with people who have no key, and with what is shared.
+        for n in 0..251 {
+            let owner = ["key_1", "key_1", "oidc:eva"][n % 3];
+            keys.save_view(long(owner, n, n % 3 == 1), at(1));
+        }
+        keys.save_view(view(Some("globex"), "key_1", "other", false), at(1));
+        let next = long("key_2", 0, false);
+        assert!(matches!(keys.may_save_view(&next, at(59)), Err(ViewError::TooMuch)));
+        keys.may_save_view(&next, at(60)).unwrap();
+        keys.save_view(next, at(60));
+        let left: Vec<_> =
+            keys.views.of(Some("acme")).map(|view| (view.owner.as_str(), view.shared)).collect();
+        let count = |owner, shared| left.iter().filter(|one| **one == (owner, shared)).count();
+        assert_eq!((count("key_1", false), count("key_1", true)), (0, 84), "what it shared stays");
+        assert_eq!((count("oidc:eva", false), count("key_2", false)), (83, 1));
+        assert_eq!(keys.views.of(Some("globex")).count(), 1);
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 pub(crate) use provider::Provider;
 pub use provider::is_safe_address;
@@ -29,6 +30,9 @@ pub const OIDC_ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Longest name of somebody at the provider (`sub`), bytes, as OpenID Connect has it.
 const SUBJECT_BYTES_MAX: usize = 255;
+
+/// Bytes of the issuer's SHA-256 in people's names.
+const ISSUER_BYTES: usize = 4;
 
 /// Longest text about somebody that is kept, bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -66,6 +70,10 @@ impl fmt::Debug for OidcSettings {
 pub(crate) struct Person {
     /// By whom.
     pub(crate) issuer: String,
+    /// To whom: annals' name there.
+    pub(crate) client_id: String,
+    /// The claim that `values` are of.
+    pub(crate) claim: String,
     /// Their name there, which stays theirs.
     pub(crate) subject: String,
     /// What people call them.
@@ -79,9 +87,11 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Their name in records, which no key has.
+    /// Their name in records, which no key has and nobody at another provider.
     pub(crate) fn id(&self) -> String {
-        format!("oidc:{}", self.subject)
+        let digest = Sha256::digest(self.issuer.as_bytes());
+        let issuer: String = digest.iter().take(ISSUER_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        format!("oidc:{issuer}:{}", self.subject)
     }
 
     /// Who they are, as the access log has it.

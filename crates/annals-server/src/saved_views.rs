@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use annals_dialects::Rate;
 use annals_event::{TenantId, Timestamp};
 use annals_ledger::{
     KeyId, SAVED_VIEW_NAME_BYTES_MAX, SAVED_VIEW_QUERY_BYTES_MAX, SavedView, Scope, ViewError,
@@ -17,6 +18,9 @@ use crate::auth::{Asker, Caller};
 use crate::body;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query::{Params, PathText};
+
+/// How many views a key may save and remove: each change is a record of `_annals`, which stays for ever.
+const CHANGES: Rate = Rate { requests: 60, seconds: 60 };
 
 /// A view to save.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -75,29 +79,38 @@ impl ViewBody {
 
 /// Lists saved views.
 ///
-/// The key's own, and those that other keys share: about its tenant, or with a platform key that names none about all tenants.
+/// The key's own, and those that other keys share: about its tenant, or with a platform key that names none about all tenants. With
+/// `all` and the scope `admin` those too that other keys have for themselves.
 #[utoipa::path(
     get, path = "/v1/views", tag = "control",
-    params(("tenant" = Option<String>, Query, description = "With a platform key: views about this tenant")),
+    params(
+        ("all" = Option<bool>, Query, description = "What other keys do not share, too"),
+        ("tenant" = Option<String>, Query, description = "With a platform key: views about this tenant"),
+    ),
     responses(
         (status = 200, description = "The views", body = ViewsBody),
         (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The key lacks the scope `read`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The key lacks the scope `read`, or for `all` also `admin`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<ViewsBody>, Problem> {
     let caller = &asker.caller;
-    let tenant = about(&app, caller, &asker.params(&["tenant"])?)?;
-    let views = app.ledger.saved_views(tenant.as_ref(), &caller.key_id.0);
+    let params = asker.params(&["all", "tenant"])?;
+    let tenant = about(&app, caller, &params)?;
+    let all = params.flag("all")?;
+    if all {
+        caller.require(Scope::Admin)?;
+    }
+    let views = app.ledger.saved_views(tenant.as_ref(), &caller.key_id.0, all);
     Ok(Json(ViewsBody { views: views.into_iter().map(|view| ViewBody::of(&app, view, caller)).collect() }))
 }
 
 /// Saves a view under a name.
 ///
-/// In place of the key's view of this name, if there is one. A rotated key's views go on with the key that replaces it.
+/// In place of the key's view of this name, if there is one; where that is the same nothing changes. A rotated key's views go on with the key that replaces it.
 #[utoipa::path(
     put, path = "/v1/views/{name}", tag = "control", request_body = NewView,
     params(
@@ -111,6 +124,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Js
         (status = 403, description = "The key lacks the scope `read`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The tenant does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "There are too many views", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "The key changed 60 views within a minute", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -131,6 +145,11 @@ pub(crate) async fn put(
             format!("`query` must have at most {SAVED_VIEW_QUERY_BYTES_MAX} bytes and no control characters");
         return Err(Problem::new(Code::BodyValue, detail).at("/query"));
     }
+    let saved = app.ledger.saved_view(tenant.as_ref(), &caller.key_id.0, &name);
+    if let Some(same) = saved.filter(|saved| (&saved.query, saved.shared) == (&new.query, new.shared)) {
+        return Ok(Json(ViewBody::of(&app, same, caller)));
+    }
+    take_change(&app, caller)?;
     let view = SavedView {
         tenant: tenant.map(|tenant| tenant.as_str().to_owned()),
         owner: caller.key_id.0.clone(),
@@ -145,7 +164,7 @@ pub(crate) async fn put(
 
 /// Removes a view.
 ///
-/// The key's own, or with `owner` and the scope `admin` one that another key of the same tenant shares.
+/// The key's own, or with `owner` and the scope `admin` one of another key about the same tenant.
 #[utoipa::path(
     delete, path = "/v1/views/{name}", tag = "control",
     params(
@@ -159,6 +178,7 @@ pub(crate) async fn put(
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "The key lacks the scope `read`, or for another key's view `admin`, or is for another tenant", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "There is no such view", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "The key changed 60 views within a minute", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is promised", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -175,11 +195,9 @@ pub(crate) async fn remove(
     let owner = params.text("owner").unwrap_or(own);
     if owner != own {
         caller.require(Scope::Admin)?;
-        let seen = app.ledger.saved_views(tenant.as_ref(), own);
-        if !seen.iter().any(|view| view.owner == owner && view.name == name) {
-            return Err(ViewError::Missing.into());
-        }
     }
+    app.ledger.saved_view(tenant.as_ref(), owner, &name).ok_or(ViewError::Missing)?;
+    take_change(&app, caller)?;
     app.ledger.remove_view(tenant.as_ref(), owner, &name, &caller.author()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -193,6 +211,17 @@ fn about(app: &App, caller: &Caller, params: &Params) -> Result<Option<TenantId>
         app.known(tenant)?;
     }
     Ok(tenant)
+}
+
+/// Counts a change of the caller's.
+fn take_change(app: &App, caller: &Caller) -> Result<(), Problem> {
+    let mut allowances = app.allowances.lock().expect("no holder of this lock panics");
+    let taken = allowances.take("views", &caller.key_id.0, CHANGES, app.ledger.clock().now());
+    drop(allowances);
+    let Err(allowance) = taken else { return Ok(()) };
+    let (Rate { requests, seconds }, wait) = (CHANGES, allowance.seconds_left);
+    let detail = format!("the key has changed {requests} views within {seconds} s; come back in {wait} s");
+    Err(Problem::new(Code::RateLimited, detail).retry_after(u32::try_from(wait).unwrap_or(u32::MAX)))
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -2,12 +2,12 @@
 //!
 //! A session is a ticket that the browser carries. It names the key, or whom an identity provider vouched for, and is looked at anew with
 //! each request: once the key ends, or no role of the configuration fits any more, so does the session. What the server remembers of
-//! sessions is only which were signed out of, and links that wait to be used.
+//! sessions is only which were signed out of, and links that wait to be used. A session that a link of another one led to ends with that.
 
 pub(crate) mod link;
 mod origin;
 pub(crate) mod routes;
-mod spent;
+pub(crate) mod spent;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,8 +28,11 @@ use spent::Spent;
 /// How long a session lasts when nobody says otherwise.
 pub const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
 
-/// Sessions that were signed out of and would last yet; further ones only leave the browser.
+/// Sessions that were signed out of and would last yet.
 const ENDED_MAX: usize = 10_000;
+
+/// Those of one key or person; a further one takes the place of that which would end soonest by itself.
+const ENDED_OF_ONE_MAX: usize = 100;
 
 /// Longest ticket, bytes: with its name and all that stands beside it browsers keep 4,096.
 const TICKET_TEXT_BYTES_MAX: usize = 3_800;
@@ -48,6 +51,9 @@ const PURPOSE: &str = "session";
 pub(crate) struct Session {
     /// Tells it from all others.
     pub(crate) id: String,
+    /// Those whose links led to it, the first one first; it ends when any of them is signed out of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ancestors: Vec<String>,
     /// Who signed in.
     pub(crate) who: Who,
     /// From this instant on it is none, µs since 1970.
@@ -64,6 +70,16 @@ pub(crate) enum Who {
     Person(Person),
 }
 
+impl Who {
+    /// Their name in records.
+    fn id(&self) -> String {
+        match self {
+            Self::Key(id) => id.0.clone(),
+            Self::Person(person) => person.id(),
+        }
+    }
+}
+
 /// What the server knows of sessions.
 pub(crate) struct Sessions {
     life_us: i64,
@@ -76,7 +92,7 @@ impl Sessions {
         Self {
             life_us: i64::try_from(life.as_micros()).unwrap_or(i64::MAX),
             links: Mutex::default(),
-            ended: Mutex::new(Spent::new(ENDED_MAX)),
+            ended: Mutex::new(Spent::new(ENDED_MAX, ENDED_OF_ONE_MAX)),
         }
     }
 }
@@ -92,11 +108,10 @@ pub(crate) fn random() -> Result<String, Problem> {
 }
 
 impl App {
-    /// A session of this one, that ends at this instant at the latest.
-    pub(crate) fn new_session(&self, who: Who, until_us: Option<i64>) -> Result<Session, Problem> {
+    /// A session of this one.
+    pub(crate) fn new_session(&self, who: Who) -> Result<Session, Problem> {
         let ends_at_us = self.ledger.clock().now().as_micros().saturating_add(self.sessions.life_us);
-        let ends_at_us = until_us.map_or(ends_at_us, |until_us| ends_at_us.min(until_us));
-        Ok(Session { id: random()?, who, ends_at_us })
+        Ok(Session { id: random()?, ancestors: Vec::new(), who, ends_at_us })
     }
 
     /// The session that a request shows: none where it shows no cookie.
@@ -113,10 +128,11 @@ impl App {
         session.map(Some).ok_or_else(ended)
     }
 
-    /// Whether a session has not ended by itself.
+    /// Whether a session has not ended by itself, and neither it nor one that led to it was signed out of.
     pub(crate) fn is_in_time(&self, session: &Session) -> bool {
         let ended = self.sessions.ended.lock().expect("no holder of this lock panics");
-        self.ledger.clock().now().as_micros() < session.ends_at_us && !ended.has(&session.id)
+        self.ledger.clock().now().as_micros() < session.ends_at_us
+            && !std::iter::once(&session.id).chain(&session.ancestors).any(|id| ended.has(id))
     }
 
     /// The caller that a request's session is of; none where it shows no session.
@@ -169,11 +185,7 @@ impl App {
     fn end_session(&self, session: &Session) {
         let now_us = self.ledger.clock().now().as_micros();
         let mut ended = self.sessions.ended.lock().expect("no holder of this lock panics");
-        if !ended.add(&session.id, session.ends_at_us, now_us) {
-            tracing::warn!(
-                "too many sessions were signed out of to remember all; one of them ends with its time"
-            );
-        }
+        ended.add(&session.id, &session.who.id(), session.ends_at_us, now_us);
     }
 
     /// The header that gives a session to a browser.

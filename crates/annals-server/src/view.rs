@@ -241,6 +241,10 @@ impl Hidden {
                 let below = [base, path.as_slice()].concat();
                 // Of what holds something hidden other members may be asked for.
                 self.hides_what_holds(&below).map_err(Asked::Member)?;
+                // But not so that it is enough that it is there: it may be there for what is hidden alone.
+                if holds_for_empty(inner) {
+                    self.hides_inside(&below).map_err(Asked::Member)?;
+                }
                 self.check_below(&below, inner)
             }
             Condition::Words(_) | Condition::Mentions(_) if self.is_empty() => Ok(()),
@@ -256,14 +260,19 @@ impl Hidden {
             Field::OccurredAt | Field::ReceivedAt | Field::Position | Field::Tenant => return Ok(()),
         };
         self.hides_what_holds(&path)?;
-        let inside = self.paths.iter().find(|(hidden, _)| hidden.starts_with(&path));
-        inside.map_or(Ok(()), |(_, text)| Err(text.clone()))
+        self.hides_inside(&path)
     }
 
     /// Whether the member at the path, or one around it, is hidden.
     fn hides_what_holds(&self, path: &[Box<str>]) -> Result<(), String> {
         let around = self.paths.iter().find(|(hidden, _)| path.starts_with(hidden));
         around.map_or(Ok(()), |(_, text)| Err(text.clone()))
+    }
+
+    /// Whether the member at the path, or something inside it, is hidden.
+    fn hides_inside(&self, path: &[Box<str>]) -> Result<(), String> {
+        let inside = self.paths.iter().find(|(hidden, _)| hidden.starts_with(path));
+        inside.map_or(Ok(()), |(_, text)| Err(text.clone()))
     }
 
     /// Writes an event without what is hidden.
@@ -275,6 +284,17 @@ impl Hidden {
             Ok(event) => drop(write_without(event, &paths, out)),
             Err(_) => out.extend_from_slice(b"{}"),
         }
+    }
+}
+
+/// Whether a condition on an element holds for one without members.
+fn holds_for_empty(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(all) => all.iter().all(holds_for_empty),
+        Condition::Any(any) => any.iter().any(holds_for_empty),
+        Condition::Not(inner) => !holds_for_empty(inner),
+        // Inside an element these look at its members alone.
+        Condition::Field(..) | Condition::Element(..) | Condition::Words(_) | Condition::Mentions(_) => false,
     }
 }
 
@@ -365,7 +385,14 @@ mod tests {
 
     #[test]
     fn nothing_can_be_asked_that_would_tell_of_what_is_hidden() {
-        let hidden = hidden(&["context.ip", "metadata.internal", "targets.metadata", "operation"]);
+        let hidden = hidden(&[
+            "context.ip",
+            "metadata.internal",
+            "targets.metadata",
+            "operation",
+            "changes.before.deep.secret",
+            "actor.chain.id",
+        ]);
         let is_refused = |filter: &str| {
             let condition = filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
             hidden.check(&condition).is_err()
@@ -383,6 +410,19 @@ mod tests {
             r#"targets[metadata.x eq 1]"#,
             r#"targets[id eq "v" and not (metadata.x eq 1)]"#,
             r#"targets.metadata.x eq 1 and targets.id eq "v""#,
+            // What holds for an element without members tells whether there is one, and so of what it holds alone.
+            "context[not (user_agent pr)]",
+            r#"context[user_agent ne "x"]"#,
+            r#"context[not (user_agent eq "x" and location pr)]"#,
+            r#"context[user_agent pr or not (location pr)]"#,
+            "context[user_agent eq null]",
+            "not (context[not (user_agent pr)])",
+            "metadata[not (zz pr)]",
+            "changes[not (before.x pr)]",
+            "changes.before[not (x pr)]",
+            "changes.before.deep[not (x pr)]",
+            "actor[chain[not (name pr)]]",
+            "actor[not (name pr)]",
             "targets pr",
             "operation pr",
             r#""operation" eq "update""#,
@@ -394,6 +434,11 @@ mod tests {
             "metadata.n pr",
             r#"metadata.internals eq 1"#,
             r#"targets[id eq "v"]"#,
+            r#"targets[id pr and type ne "video"]"#,
+            r#"context[user_agent eq "x" and not (location pr)]"#,
+            "not (context[user_agent pr])",
+            "metadata.open[not (x pr)]",
+            "actor[chain[name pr] and not (email pr)]",
             r#"targets.type eq "video" and targets.id eq "v""#,
             "position ge 1",
         ] {

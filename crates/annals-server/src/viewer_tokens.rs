@@ -1,7 +1,7 @@
 //! Viewer tokens: what a product's backend makes for one of its users' browsers. `POST /v1/viewer-tokens`.
 //!
 //! A token is a ticket of the ledger's: it says itself what its holder may see, and nothing is stored. It holds no longer than the
-//! key that made it. Its holder may read by the routes of [`ROUTES`] and by no others, whatever routes there will be.
+//! key that made it, and no longer than the session if one made it. Its holder may read by the routes of [`ROUTES`] and by no others, whatever routes there will be.
 
 use std::sync::Arc;
 
@@ -120,7 +120,8 @@ type TenantText = String;
 ///
 /// For a browser that reads a part of a tenant's events: whoever holds the token sees what `filter` lets through, without what `hide`
 /// names, by `GET /v1/events`, `/v1/events/{id}`, `/v1/summary` and `/v1/feed/live`, and with `export` by `/v1/export`; and does
-/// nothing else. It ends with its time or with the key that made it. That it was made stands in the tenant's access log, as does all
+/// nothing else. It ends with its time or with the key that made it, and one that a session made no later than the session's time.
+/// That it was made stands in the tenant's access log, as does all
 /// that is read by it.
 #[utoipa::path(
     post, path = "/v1/viewer-tokens", tag = "control", request_body = NewToken,
@@ -165,6 +166,8 @@ pub(crate) async fn create(
         return Err(wrong("/minutes", format!("`minutes` must be 1 to {MINUTES_MAX}")));
     }
     let until_us = app.ledger.clock().now().as_micros().saturating_add(i64::from(minutes) * 60_000_000);
+    let session = asker.caller.session.as_ref();
+    let until_us = session.map_or(until_us, |session| until_us.min(session.ends_at_us));
     let content = Content {
         key: asker.caller.key_id.clone(),
         tenant: tenant.as_str().to_owned(),

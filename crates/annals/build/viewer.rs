@@ -1,5 +1,6 @@
 //! The viewer: built from `viewer/` in a checkout, where there is Node; taken as it was built where there is no checkout, from
-//! `built/viewer` here; or from the folder that `ANNALS_VIEWER` names, `none` for none. A program without it says so.
+//! `built/viewer` here; or from the folder that `ANNALS_VIEWER` names, `none` for none. A program without it says so;
+//! with `ANNALS_VIEWER=required` there is none without it: the build fails where the viewer cannot be had.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -52,7 +53,8 @@ pub(crate) fn embed(out: &Path) -> io::Result<()> {
 fn provide(folder: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=ANNALS_VIEWER");
     let named = env::var_os("ANNALS_VIEWER").filter(|name| !name.is_empty());
-    if let Some(named) = named {
+    let is_required = named.as_ref().is_some_and(|named| named == "required");
+    if let Some(named) = named.filter(|_| !is_required) {
         return if named == "none" { Ok(()) } else { copy(Path::new(&named), folder) };
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -63,6 +65,7 @@ fn provide(folder: &Path) -> io::Result<()> {
         }
         return match is_buildable(&checkout) {
             Ok(()) => build(&checkout, folder),
+            Err(why) if is_required => Err(missing(&why)),
             Err(why) => {
                 println!("cargo::warning={why}: this program goes without the viewer");
                 println!(
@@ -76,8 +79,16 @@ fn provide(folder: &Path) -> io::Result<()> {
     if built.exists() {
         return copy(&built, folder);
     }
-    println!("cargo::warning=there is no built viewer in `built/viewer`: this program goes without it");
+    let why = "there is no built viewer in `built/viewer`";
+    if is_required {
+        return Err(missing(why));
+    }
+    println!("cargo::warning={why}: this program goes without it");
     Ok(())
+}
+
+fn missing(why: &str) -> io::Error {
+    io::Error::other(format!("{why}, and `ANNALS_VIEWER=required` asks for the viewer"))
 }
 
 /// Whether the viewer can be built here, with its libraries fetched; if not, why.

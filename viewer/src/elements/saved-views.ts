@@ -12,8 +12,8 @@ import { type View, formatQuery, parseView } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
 import { failure } from "./pages/asked.js";
 
-/** Longest name of a view; the server counts bytes, and says so where these are more. */
-const NAME_MAX = 64;
+/** Longest name of a view, bytes, as the server counts them. */
+const NAME_BYTES_MAX = 64;
 
 /** One of `GET /v1/views`. */
 interface Saved {
@@ -105,7 +105,7 @@ export class SavedViewsElement extends LitElement {
     const { kind, view } = this.asked as { kind: string; view: Saved };
     const cancel = html`<button type="button" @click=${() => this.#ask(null)}>${c.cancel}</button>`;
     if (kind === "rename") {
-      return html`<form class="inline" @submit=${this.#rename}><input name="name" aria-label=${t.newName} .value=${view.name} maxlength=${NAME_MAX} required dir="auto" />
+      return html`<form class="inline" @submit=${this.#rename}><input name="name" aria-label=${t.newName} .value=${view.name} @input=${this.#named} required dir="auto" />
         <button class="primary" ?disabled=${this.busy}>${t.saveButton}</button>${cancel}</form>`;
     }
     return html`<form class="inline" @submit=${this.#remove}><span dir="auto">${t.removeSure(view.name)}</span><button class="danger" ?disabled=${this.busy}>${t.removeYes}</button>${cancel}</form>`;
@@ -117,12 +117,21 @@ export class SavedViewsElement extends LitElement {
     const replaced = this.views?.find((view) => view.name === name && view.own);
     return html`<form @submit=${this.#save}>
       <label for="name" class="small">${t.save}</label>
-      <div class="line"><input id="name" name="name" placeholder=${t.name} maxlength=${NAME_MAX} required dir="auto" .value=${this.name} @input=${(event: Event) => (this.name = (event.target as HTMLInputElement).value)} />
+      <div class="line"><input id="name" name="name" placeholder=${t.name} required dir="auto" .value=${this.name} @input=${(event: Event) => (this.name = this.#named(event))} />
         <button class="primary" ?disabled=${this.busy || name === ""}>${t.saveButton}</button></div>
       <label class="check"><input type="checkbox" name="shared" ?checked=${replaced?.shared ?? false} />${t.shared}</label>
       ${replaced ? html`<span class="small">${t.replace(name)}</span>` : nothing}
     </form>`;
   }
+
+  /** The name in a field, which says so where it is too long. */
+  readonly #named = (event: Event): string => {
+    const input = event.target as HTMLInputElement;
+    const bytes = new TextEncoder().encode(input.value.trim()).length;
+    const says = sessionText(this.viewer.language).nameLong(bytes, NAME_BYTES_MAX);
+    input.setCustomValidity(bytes > NAME_BYTES_MAX ? says : "");
+    return input.value;
+  };
 
   /** What is shown, as it is kept: whatever event is open, and without what came by itself. */
   get #query(): string {

@@ -73,6 +73,8 @@ export class Finder extends EventTarget {
         this.rows = null;
         this.error = asApiError(error);
         this.loading = false;
+        // Nothing is counted of a question that has no answer.
+        this.counting = false;
         this.#tell();
       },
     );

@@ -3,15 +3,16 @@
 import type { AuditEvent } from "../api/types.js";
 import { Refused, Unable, base64, equal, fromBase64, fromHex, hex, refuse } from "./bytes.js";
 import { type Entry, type Opening, commitmentOf, isStatement, readEntry, rebuild, sentOf } from "./commitment.js";
+import { type Gone, type Statements, checkErasures, goneOf } from "./erasure.js";
 import { type Exact, canonical, isObject, parseExact } from "./json.js";
 import { type Tree, checkGrowth, leafHash, rootOf } from "./merkle.js";
 import { type Checkpoint, type Key, cosignedAt, openCheckpoint, parseReceipt, readKey } from "./note.js";
 
 /**
- * What a check found. `good` only for what was really checked; `neutral` where there is nothing to compare with, `unchecked` where
- * the check could not be made. `code` names the sentence for it.
+ * What a check found. `good` only for what was really checked; `partly` where some of it cannot be checked any more; `neutral` where there
+ * is nothing to compare with, `unchecked` where the check could not be made. `code` names the sentence for it.
  */
-export type Finding<Facts = object> = { state: "good" | "bad" | "neutral" | "unchecked"; code: string } & Partial<Facts>;
+export type Finding<Facts = object> = { state: "good" | "partly" | "bad" | "neutral" | "unchecked"; code: string } & Partial<Facts>;
 
 /** `GET /v1/log`. */
 export interface LogInfo {
@@ -34,6 +35,8 @@ export interface Memory {
   at: string;
   /** Keys of witnesses by their names. */
   witnesses: Record<string, string>;
+  /** How many of them were enough; none where there were no witnesses. */
+  quorum?: number;
 }
 
 /** Numbers for people who want them. */
@@ -47,6 +50,9 @@ export interface Numbers {
   units: number;
   /** Units that were erased: only their digests could be checked. */
   erased: number;
+  gone: Gone[];
+  /** Positions of the entries that erased them. */
+  erasedBy: number[];
 }
 
 /** Runs a check; what it refuses is `bad`, what this browser cannot do is `unchecked`, with what is known all the same. */
@@ -60,27 +66,48 @@ async function finding<F>(check: () => Promise<Finding<F>>, known: Partial<F> = 
   }
 }
 
-/** Whether the event on screen is the one that the log holds under the signed root. `event` keeps the digits of its numbers. */
-export function checkInLog(event: AuditEvent, opening: Opening, receipt: string, log: LogInfo): Promise<Finding<Numbers>> {
+/**
+ * Whether the event on screen is the one that the log holds under the signed root: what was sent, and when it was received, to the
+ * millisecond. `event` keeps the digits of its numbers.
+ */
+export function checkInLog(
+  event: AuditEvent, opening: Opening, receipt: string, log: LogInfo, statements: Statements = async () => null,
+): Promise<Finding<Numbers>> {
   return finding<Numbers>(async () => {
     const bytes = fromHex(opening.entry, null, "entry");
     const entry = await readEntry(bytes);
     if (!Array.isArray(opening.units)) refuse("opening");
     const held = isStatement(entry) ? stated(entry, opening) : await committed(entry, opening);
     if (canonical(held) !== canonical(sentOf(event as unknown as { [name: string]: Exact }))) refuse("differs");
-    if (BigInt(Date.parse(event.received_at)) !== entry.receivedAtMs) refuse("received");
+    checkTimes(event, entry);
     const { position, path, checkpoint: note } = parseReceipt(receipt);
     if (position !== event.position || position !== opening.position) refuse("position");
     const checkpoint = await openCheckpoint(note, await logKey(log));
     const leaf = await leafHash(bytes);
     if (!equal(await rootOf(leaf, position, checkpoint.size, path), checkpoint.root)) refuse("inclusion");
-    const erased = opening.units.filter((unit) => "digest" in unit).length;
+    const erased = opening.units.flatMap((unit) => ("digest" in unit ? [unit.by] : []));
+    const isStated = await checkErasures(position, opening.units, event.derived?.erased, checkpoint, statements);
     return {
-      state: "good", code: erased ? "good_erased" : "good",
+      ...(erased.length ? { state: "partly", code: isStated ? "erased" : "erased_unstated" } : { state: "good", code: "good" }),
       position, size: checkpoint.size, root: base64(checkpoint.root), leaf: hex(leaf), commitment: hex(entry.commitment),
-      receivedAtMs: String(entry.receivedAtMs), units: opening.units.length, erased,
+      receivedAtMs: String(entry.receivedAtMs), units: opening.units.length, erased: erased.length,
+      gone: goneOf(opening.units), erasedBy: [...new Set(erased)],
     };
   });
+}
+
+/** An event that names no time of its own is shown with the time that it was received. */
+function checkTimes(event: AuditEvent, entry: Entry): void {
+  if (millisecondsOf(event.received_at) !== entry.receivedAtMs) refuse("received");
+  const derived = event.derived?.occurred_at;
+  if (event.occurred_at === undefined && derived !== undefined && millisecondsOf(derived) !== entry.receivedAtMs) refuse("occurred");
+}
+
+/** Since 1970, cut off, of a time as annals writes it. */
+function millisecondsOf(time: unknown): bigint | null {
+  const found = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(String(time));
+  const seconds = found ? Date.parse(`${found[1]}Z`) : NaN;
+  return Number.isNaN(seconds) ? null : BigInt(seconds) + BigInt((found?.[2] ?? "").padEnd(3, "0").slice(0, 3));
 }
 
 async function committed(entry: Entry, opening: Opening): Promise<Exact> {
@@ -106,21 +133,20 @@ async function logKey(log: LogInfo) {
   return key.name === log.origin ? key : refuse("key");
 }
 
-/** The checkpoint that a receipt holds, signed by the log's key. */
-export async function checkpointOf(receipt: string, log: LogInfo): Promise<Checkpoint> {
-  return openCheckpoint(parseReceipt(receipt).checkpoint, await logKey(log));
-}
-
 /** Gives the hashes that prove the one size to begin the other. */
 export type Consistency = (from: number, to: number) => Promise<unknown>;
 
-/** Whether the log is the one that this browser saw before. `memory` was read before the checkpoint was asked for. */
-export function checkSameLog(memory: Memory | null, receipt: string, log: LogInfo, consistency: Consistency): Promise<Finding<Seen>> {
-  const known = memory ? { since: memory.since, at: memory.at, size: memory.size } : {};
+/**
+ * Whether the log is the one that this browser saw before, of the same server and tenant. `memory` was read before the checkpoint, which
+ * `note` gives, was asked for.
+ */
+export function checkSameLog(memory: Memory | null, note: () => Promise<string>, log: LogInfo, consistency: Consistency): Promise<Finding<Seen>> {
+  const known = memory ? { since: memory.since, at: memory.at, size: memory.size, origin: memory.origin } : {};
   return finding<Seen>(async () => {
-    // Another key is said even where what it signed is well signed.
+    // Another name or key is said even where what it signed is well signed.
+    if (memory && memory.origin !== log.origin) return { state: "bad", code: "origin_changed", ...known };
     if (memory && memory.publicKey !== log.public_key) return { state: "bad", code: "key_changed", ...known };
-    const now = await checkpointOf(receipt, log);
+    const now = await openCheckpoint(await note(), await logKey(log));
     const seen = { tree: { size: now.size, root: base64(now.root) } };
     if (!memory) return { state: "neutral", code: "first", ...seen };
     if (now.size < memory.size) return { state: "bad", code: "shorter", ...known };
@@ -134,6 +160,8 @@ interface Seen {
   since: string;
   at: string;
   size: number;
+  /** What the log was named then. */
+  origin: string;
   /** What to remember from now on. */
   tree: { size: number; root: string };
 }
@@ -145,46 +173,79 @@ async function grows(from: Tree, to: Tree, consistency: Consistency): Promise<vo
 }
 
 interface Witnessed {
+  /** How many cosigned: of those that were known before, or at first sight of all. */
   seen: number;
   of: number;
   quorum: number;
+  /** What the quorum was. */
+  before: number;
   /** Newest time of a cosignature, RFC 3339. */
   at: string;
   /** Size of the log that they saw. */
   size: number;
   /** Names of witnesses whose key is another, or that are not named any more. */
   names: string;
-  /** Keys to remember. */
-  keys: Record<string, string>;
+  /** Names of those that were never named before: whoever serves the log can name anybody. */
+  fresh: string;
+  /** What to remember. */
+  learn: { witnesses: Record<string, string>; quorum: number };
 }
 
-/** How many witnesses saw the log with the event in it, and that it is the log that this browser is shown. */
+/**
+ * How many witnesses saw the log with the event in it, and that it is the log that this browser is shown. Names, keys and quorum are the
+ * server's word: only witnesses that were remembered before count, and what was remembered must still stand.
+ */
 export function checkWitnesses(
   memory: Memory | null, receipt: string, cosigned: string, log: LogInfo, consistency: Consistency,
 ): Promise<Finding<Witnessed>> {
   return finding<Witnessed>(async () => {
     const named = log.witnesses ?? [];
+    const quorum = quorumOf(log);
     const known = new Map(Object.entries(memory?.witnesses ?? {}));
-    const changed = named.filter(({ name, key }) => known.has(name) && known.get(name) !== key);
-    if (changed.length) return { state: "bad", code: "witness_changed", names: namesOf(changed) };
-    const gone = [...known.keys()].filter((name) => !named.some((witness) => witness.name === name));
-    if (!named.length) return gone.length ? { state: "unchecked", code: "witnesses_gone", names: gone.join(", ") } : { state: "neutral", code: "none" };
-    const now = await checkpointOf(receipt, log);
+    const broken = promiseBroken(known, memory?.quorum ?? 1, named, quorum);
+    if (broken) return broken;
+    if (!named.length) return { state: "neutral", code: "none" };
+    const now = await openCheckpoint(parseReceipt(receipt).checkpoint, await logKey(log));
     const theirs = await openCheckpoint(cosigned, await logKey(log));
     const keys = await Promise.all(named.map(witnessKey));
-    const times = await Promise.all(distinct(keys).map((key) => cosignedAt(theirs, key)));
     const [older, newer] = theirs.size < now.size ? [theirs, now] : [now, theirs];
     await grows(older, newer, consistency);
-    const made = times.filter((time): time is number => time !== null);
-    const quorum = Math.max(1, Number(log.quorum) || named.length);
+    const all = await timesOf(theirs, keys);
+    const counted = await timesOf(theirs, keys.filter(({ name }) => known.has(name)));
+    const isGood = counted.length >= quorum && theirs.size > parseReceipt(receipt).position;
+    const made = isGood || known.size ? counted : all;
     const facts = {
-      seen: made.length, of: times.length, quorum, size: theirs.size, names: gone.join(", "),
-      keys: Object.fromEntries(named.map(({ name, key }) => [name, key])), ...newest(made),
+      seen: made.length, of: distinct(keys).length, quorum, size: theirs.size, ...newest(made),
+      fresh: namesOf(named.filter(({ name }) => !known.has(name))),
+      // Those that are named later are taken on only when enough of those known before vouch for the log.
+      ...(isGood || !known.size ? { learn: { witnesses: Object.fromEntries(named.map(({ name, key }) => [name, key])), quorum } } : {}),
     };
-    if (!made.length) return { state: "neutral", code: "unseen", ...facts };
+    if (isGood) return { state: "good", code: "good", ...facts };
+    if (!all.length) return { state: "neutral", code: "unseen", ...facts };
     if (theirs.size <= parseReceipt(receipt).position) return { state: "neutral", code: "later", ...facts };
-    return made.length >= quorum ? { state: "good", code: "good", ...facts } : { state: "neutral", code: "few", ...facts };
+    return { state: "neutral", code: all.length >= quorum ? "first" : "few", ...facts };
   });
+}
+
+/** Whether less is named than was before. */
+function promiseBroken(
+  known: ReadonlyMap<string, string>, before: number, named: readonly { name: string; key: string }[], quorum: number,
+): Finding<Witnessed> | null {
+  const changed = named.filter(({ name, key }) => known.has(name) && known.get(name) !== key);
+  if (changed.length) return { state: "bad", code: "witness_changed", names: namesOf(changed) };
+  const gone = [...known.keys()].filter((name) => !named.some((witness) => witness.name === name));
+  if (gone.length) return { state: "bad", code: "witnesses_gone", names: gone.join(", ") };
+  return known.size && quorum < before ? { state: "bad", code: "quorum_lower", quorum, before } : null;
+}
+
+/** All of them where the server says none that can be one. */
+function quorumOf({ quorum, witnesses }: LogInfo): number {
+  return Number.isSafeInteger(quorum) && (quorum as number) > 0 ? (quorum as number) : Math.max(1, witnesses?.length ?? 0);
+}
+
+async function timesOf(checkpoint: Checkpoint, keys: readonly Key[]): Promise<number[]> {
+  const times = await Promise.all(distinct(keys).map((key) => cosignedAt(checkpoint, key)));
+  return times.filter((time): time is number => time !== null);
 }
 
 function namesOf(witnesses: readonly { name: string }[]): string {

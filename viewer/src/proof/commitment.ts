@@ -39,9 +39,12 @@ export async function digestOf(unit: OpenedUnit): Promise<Bytes> {
   return sha256(UNIT, fromHex(unit.salt, 16, "opening"), uint(name.length, 2), name, utf8(unit.value));
 }
 
-/** The envelope first, and the others by the bytes of their names, none twice. */
+/** The envelope first, and the others by the bytes of their names, none twice. What stands in for a target has the target's name. */
 function checkOrder(units: readonly OpenedUnit[]): void {
-  const names = units.flatMap((unit) => ("digest" in unit ? [] : [unit.name]));
+  const names = units.flatMap((unit) => {
+    if (!("digest" in unit)) return [unit.name];
+    return unit.stands_in?.name.startsWith("/targets/") ? [unit.stands_in.name] : [];
+  });
   if (!units[0] || "digest" in units[0] || names[0] !== "") refuse("opening");
   for (let at = 1; at < names.length; at++) {
     if (!isBefore(utf8(names[at - 1] as string), utf8(names[at] as string))) refuse("opening");

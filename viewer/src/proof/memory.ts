@@ -7,9 +7,9 @@ const LOGS_MAX = 200;
 
 const BEGINNING = "annals.log ";
 
-/** The name under which a log of a server is remembered. */
-export function nameOf(server: string, origin: string): string {
-  return `${BEGINNING}${server || location.origin} ${origin}`;
+/** The name under which the log of a server's tenant is remembered: whatever the server calls it. */
+export function nameOf(server: string, tenant: string): string {
+  return `${BEGINNING}${server || location.origin} ${tenant}`;
 }
 
 /** What is remembered of a log; null where nothing is. Throws where the browser keeps nothing for pages. */
@@ -17,19 +17,19 @@ export function recall(name: string): Memory | null {
   const text = localStorage.getItem(name);
   if (text === null) return null;
   const found = JSON.parse(text) as Partial<Memory>;
-  const { size, witnesses, ...texts } = found;
+  const { size, witnesses, quorum, ...texts } = found;
   const whole = [texts.origin, texts.publicKey, texts.root, texts.since, texts.at].every((text) => typeof text === "string");
   const isRoot = /^[A-Za-z0-9+/]{43}=$/.test(texts.root ?? "");
-  if (!whole || !isRoot || !Number.isSafeInteger(size)) throw new Error("what is remembered cannot be read");
-  return { ...(texts as Memory), size: size as number, witnesses: { ...witnesses } };
+  if (!whole || !isRoot || !Number.isSafeInteger(size) || !(quorum === undefined || Number.isSafeInteger(quorum))) throw new Error("what is remembered cannot be read");
+  return { ...(texts as Memory), size: size as number, witnesses: { ...witnesses }, ...(quorum === undefined ? {} : { quorum }) };
 }
 
-/** Keeps what was seen, never less than before: another tab may have seen more. */
-export function remember(name: string, seen: Memory): void {
-  const before = recall(name);
-  const tree = before && before.size > seen.size ? before : seen;
-  const since = before?.since ?? seen.since;
-  localStorage.setItem(name, JSON.stringify({ ...tree, since, witnesses: { ...before?.witnesses, ...seen.witnesses } }));
+/** Keeps what was seen and compared with `before`; nothing where another tab learnt something else meanwhile. */
+export function remember(name: string, seen: Memory, before: Memory | null): void {
+  if (JSON.stringify(recall(name)) !== JSON.stringify(before)) return;
+  const quorum = Math.max(before?.quorum ?? 0, seen.quorum ?? 0);
+  const now = { ...seen, since: before?.since ?? seen.since, witnesses: { ...before?.witnesses, ...seen.witnesses } };
+  localStorage.setItem(name, JSON.stringify(quorum ? { ...now, quorum } : now));
   tidy(name);
 }
 

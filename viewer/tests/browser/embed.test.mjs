@@ -99,8 +99,12 @@ viewerTest("when its token ends it says so to the page, keeps what it shows, and
 viewerTest("a token that ends soon is asked for before it does", options, async (viewer, shown) => {
   const { key } = await backend();
   pages["/"] = page(`<script>addEventListener("annals-token-needed", (event) => (document.body.dataset.needed = event.detail.reason));</script>
-    <annals-log token="${await mint(key)}" expires-at="${new Date(Date.now() + 30_000).toISOString()}"></annals-log>`);
+    <annals-log token="${await mint(key)}" expires-at="${new Date(Date.now() + 30_000).toISOString()}" last="all"></annals-log>`);
+  await shown.clock.install();
   await shown.goto(product);
+  await total(shown.locator("annals-log")).getByText("25 events").waitFor();
+  assert.equal(await shown.locator("body[data-needed]").count(), 0);
+  await shown.clock.runFor(31_000);
   await shown.locator('body[data-needed="expires"]').waitFor();
 });
 

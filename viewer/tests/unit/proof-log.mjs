@@ -53,14 +53,19 @@ export function maker(p, example) {
     return { name, key, line };
   }
 
-  /** A log of eight entries with the worked example, or a statement, at position 3. */
-  async function madeLog({ body = "", salt = 1 } = {}) {
-    const origin = "made.example/t/000102030405060708090a0b0c0d0e0f";
-    const { open, sign } = await signer(7);
+  async function statement(body, kind = 2) {
+    const commitment = await p.sha256(Uint8Array.of(2), p.utf8(body));
+    return p.concat(Uint8Array.of(1, kind, 0, 1), p.uint(1795303721456, 8), commitment, p.utf8(body));
+  }
+
+  /** A log of eight entries with the worked example, or a statement, at position 3, and one that says what it is told to at 5. */
+  async function madeLog({ body = "", salt = 1, says = "", kind = 2, seed = 7, origin = "made.example/t/000102030405060708090a0b0c0d0e0f" } = {}) {
+    const { open, sign } = await signer(seed);
     const { id, key } = await named(origin, 1, open);
-    const commitment = body ? await p.sha256(Uint8Array.of(2), p.utf8(body)) : p.fromHex(example.commitment, null, "test");
-    const entry = p.concat(Uint8Array.of(1, body ? 2 : 1, 0, 1), p.uint(1795303721456, 8), commitment, p.utf8(body));
-    const entries = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => (n === 3 ? entry : p.utf8(`entry ${salt} ${n}`)));
+    const committed = p.concat(Uint8Array.of(1, 1, 0, 1), p.uint(1795303721456, 8), p.fromHex(example.commitment, null, "test"));
+    const entry = body ? await statement(body) : committed;
+    const said = says && (await statement(says, kind));
+    const entries = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => (n === 3 ? entry : n === 5 && says ? said : p.utf8(`entry ${salt} ${n}`)));
     const leaves = await Promise.all(entries.map(p.leafHash));
     const root = async (from, to) => {
       if (to - from === 1) return leaves[from];
@@ -86,6 +91,7 @@ export function maker(p, example) {
     const event = { ...p.parseExact(example.event), position: 3, received_at: "2026-11-21T23:28:41.456789Z", derived: {} };
     return {
       roots, checkpoint, event,
+      statement: async (at, size) => ({ entry: p.hex(entries[at]), hashes: (await path(at, 0, size)).map(p.hex) }),
       info: { origin, public_key: key, size: 8 },
       opening: { position: 3, entry: p.hex(entry), units: body ? [] : example.units.map(({ name, value, salt }) => ({ name, value, salt })) },
       receipt: `c2sp.org/tlog-proof@v1\nindex 3\n${hashes}\n${await checkpoint(8)}`,

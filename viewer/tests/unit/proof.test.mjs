@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { flipped, maker, mutations, split } from "./proof-log.mjs";
 import { source } from "./source.mjs";
 
-const p = await source("proof/bytes.ts", "proof/json.ts", "proof/merkle.ts", "proof/note.ts", "proof/commitment.ts", "proof/check.ts");
+const p = await source("proof/bytes.ts", "proof/json.ts", "proof/merkle.ts", "proof/note.ts", "proof/commitment.ts", "proof/erasure.ts", "proof/check.ts");
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../../../corpus/vectors/${name}.json`, import.meta.url), "utf8"));
 const bytes = (text) => p.fromHex(text, null, "test");
@@ -182,14 +182,69 @@ test("in the log: the whole way from what is shown to the signed root", async ()
   assert.deepEqual([found.state, found.code, found.position, found.size, found.units, found.erased], ["good", "good", 3, 8, 16, 0]);
 });
 
-test("in the log: what was erased is said, and the rest is checked", async () => {
-  const units = log.opening.units.map((unit, at) => (at === 1 ? { state: "erased", digest: example.units[1].digest, by: 7 } : unit));
+test("in the log: what was erased is named and never green, and the rest is checked", async () => {
+  const units = log.opening.units.map((unit, at) => (at === 1 ? { state: "erased", digest: example.units[1].digest, by: 5 } : unit));
   const event = structuredCloned(log.event);
   delete event.actor.email;
+  event.derived = { erased: [5] };
   const found = await p.checkInLog(event, { ...log.opening, units }, log.receipt, log.info);
-  assert.deepEqual([found.state, found.code, found.erased], ["good", "good_erased", 1]);
-  const shown = await p.checkInLog(log.event, { ...log.opening, units }, log.receipt, log.info);
+  assert.deepEqual([found.state, found.code, found.erased, found.erasedBy], ["partly", "erased_unstated", 1, [5]]);
+  assert.deepEqual(found.gone, [{ count: 1, after: "", before: "/actor/id" }]);
+  const shown = await p.checkInLog({ ...log.event, derived: { erased: [5] } }, { ...log.opening, units }, log.receipt, log.info);
   assert.deepEqual([shown.state, shown.code], ["bad", "differs"]);
+});
+
+/** The worked example without its actor's address, id and name, and without the first target; entry 5 may say so. */
+const AS = "erased-7f3a";
+const ERASES = { approvals: 1, approvals_required: 1, erased: [{ as: AS, runs: [[0, 1], [3, 4]], units: [1, 2, 3, 13] }] };
+const GONE = new Map([[1, null], [2, { name: "/actor/id", value: `"${AS}"` }], [3, null], [13, { name: "/targets/0", value: `{"id":"${AS}"}` }]]);
+
+async function erased({ says = ERASES, kind = 2, gone = GONE, by = 5, listed = [by], had = true } = {}) {
+  const made = await madeLog({ says: p.canonical({ metadata: says }), kind });
+  const units = made.opening.units.map((unit, at) => {
+    if (!gone.has(at)) return unit;
+    return { state: "erased", digest: example.units[at].digest, by, ...(gone.get(at) && { stands_in: gone.get(at) }) };
+  });
+  const event = { ...p.rebuild(units), position: 3, received_at: made.event.received_at, derived: { erased: listed } };
+  return p.checkInLog(event, { ...made.opening, units }, made.receipt, made.info, had ? made.statement : async () => null);
+}
+
+test("in the log: an erasure counts as one where an approved entry of the same log states it, and what stands in", async () => {
+  const of = async (given) => {
+    const { state, code } = await erased(given);
+    return `${state} ${code}`;
+  };
+  const found = await erased();
+  assert.deepEqual([found.state, found.code, found.erased], ["partly", "erased", 4]);
+  assert.deepEqual(found.gone, [
+    { count: 2, after: "", before: "/actor/type" }, { name: "/actor/id", reads: `"${AS}"` }, { name: "/targets/0", reads: `{"id":"${AS}"}` },
+  ]);
+  assert.equal(await of({ had: false }), "partly erased_unstated");
+  for (const by of [5.5, 3, 2, -1, "5"]) assert.equal(await of({ by }), "bad unlisted");
+  for (const listed of [[], [4], null, "5", ["5"]]) assert.equal(await of({ listed }), "bad unlisted");
+  assert.equal(await of({ by: 8 }), "partly erased_unstated", "behind the signed size");
+  assert.equal(await of({ by: 6 }), "bad entry", "an entry that is none");
+  assert.equal(await of({ kind: 3 }), "bad erasure");
+  for (const wrong of [{ approvals: 0 }, { approvals: "1" }, { erased: [] }, { erased: [{ ...ERASES.erased[0], runs: [[4, 9]] }] }, { erased: [{ ...ERASES.erased[0], units: [1, 2, 3] }] }, { erased: [{ ...ERASES.erased[0], as: "Ada" }] }]) {
+    assert.equal(await of({ says: { ...ERASES, ...wrong } }), "bad erasure", JSON.stringify(wrong));
+  }
+  const instead = (at, name, value) => of({ gone: new Map(GONE).set(at, { name, value }) });
+  assert.equal(await instead(2, "/actor/id", '"Eva"'), "bad erasure");
+  assert.equal(await instead(3, "/actor/name", '"Eva"'), "bad stand_in");
+  assert.equal(await instead(3, "/description", '"Eva did it"'), "bad stand_in");
+  assert.equal(await instead(13, "/targets/0", '{"id":"erased-7f3a","name":"Eva"}'), "bad stand_in");
+  assert.equal(await instead(15, "/targets/1", `{"id":"${AS}"}`), "bad opening", "out of order");
+});
+
+test("in the log: an erasure's entry that is not in the signed tree states nothing", async () => {
+  const other = await madeLog({ says: p.canonical({ metadata: ERASES }), salt: 2 });
+  const made = await madeLog();
+  const units = made.opening.units.map((unit, at) => (GONE.has(at) ? { state: "erased", digest: example.units[at].digest, by: 5, stands_in: GONE.get(at) ?? undefined } : unit));
+  const event = { ...p.rebuild(units), position: 3, received_at: made.event.received_at, derived: { erased: [5] } };
+  const check = async (statement) => (await p.checkInLog(event, { ...made.opening, units }, made.receipt, made.info, statement)).state;
+  assert.equal(await check(other.statement), "bad");
+  assert.equal(await check(async () => ({ entry: "", hashes: [] })), "bad");
+  assert.equal(await check(async () => ({ ...(await other.statement(5, 8)), hashes: null })), "bad");
 });
 
 test("in the log: any value, digit, name or place that is shown otherwise is bad", async () => {
@@ -212,6 +267,22 @@ test("in the log: any value, digit, name or place that is shown otherwise is bad
   }
   assert.equal((await p.checkInLog(change(["position"], 4), log.opening, log.receipt, log.info)).code, "position");
   assert.equal((await p.checkInLog(change(["received_at"], "2026-11-21T23:28:42Z"), log.opening, log.receipt, log.info)).code, "received");
+  for (const time of ["2026-11-21T23:28:41.457Z", "2026-11-21T23:28:41Z", "21 Nov 2026 23:28:41.456 UTC", "", 1795303721456]) {
+    assert.equal((await p.checkInLog(change(["received_at"], time), log.opening, log.receipt, log.info)).code, "received");
+  }
+});
+
+test("in the log: an event without a time of its own occurred when the log received it", async () => {
+  const body = '{"action":"annals.erasure.erase","actor":{"id":"annals","type":"system"},"id":"s1"}';
+  const made = await madeLog({ body });
+  const check = async (occurred_at, more = {}) => {
+    const event = { ...p.parseExact(body), position: 3, received_at: log.event.received_at, derived: { occurred_at }, ...more };
+    const { state, code } = await p.checkInLog(event, made.opening, made.receipt, made.info);
+    return `${state} ${code}`;
+  };
+  assert.equal(await check("2026-11-21T23:28:41.456789Z"), "good good");
+  assert.equal(await check("2026-11-21T23:28:41.456Z"), "good good");
+  for (const time of ["2026-11-21T23:28:41.455Z", "2025-11-21T23:28:41.456789Z", "yesterday", null]) assert.equal(await check(time), "bad occurred");
 });
 
 test("in the log: no flipped bit of what the server gives is good", async () => {
@@ -244,10 +315,11 @@ const memoryOf = (from, size, extra = {}) => ({
   origin: from.info.origin, publicKey: from.info.public_key, size, root: p.base64(from.roots[size]),
   since: "2026-11-01T00:00:00Z", at: "2026-11-02T00:00:00Z", witnesses: {}, ...extra,
 });
+const noteOf = ({ receipt }) => async () => p.parseReceipt(receipt).checkpoint;
 const none = async () => assert.fail("no proof is needed");
 
 test("same log: first seen, grown, the same, shorter, another root, another key, a wrong proof", async () => {
-  const check = (memory, consistency = none) => p.checkSameLog(memory, log.receipt, log.info, consistency);
+  const check = (memory, consistency = none) => p.checkSameLog(memory, noteOf(log), log.info, consistency);
   const of = async (...args) => {
     const { state, code } = await check(...args);
     return `${state} ${code}`;
@@ -263,6 +335,9 @@ test("same log: first seen, grown, the same, shorter, another root, another key,
   assert.equal(await of({ ...memoryOf(log, 8), root: p.base64(log.roots[7]) }), "bad consistency");
   assert.equal(await of({ ...memoryOf(log, 5), root: p.base64(log.roots[7]) }, proof), "bad consistency");
   assert.equal(await of({ ...memoryOf(log, 5), publicKey: "other" }, proof), "bad key_changed");
+  const renamed = await check({ ...memoryOf(log, 5), origin: "was.example/t/1", publicKey: "other" }, proof);
+  assert.deepEqual([renamed.state, renamed.code, renamed.origin, renamed.at], ["bad", "origin_changed", "was.example/t/1", memoryOf(log, 5).at]);
+  assert.equal(renamed.tree, undefined, "nothing is learnt");
   for (const wrong of [[], null, {}, ["00"], [...(await log.growth(5, 8)), "00".repeat(32)]]) {
     assert.equal(await of(memoryOf(log, 5), async () => wrong), "bad consistency");
   }
@@ -273,6 +348,23 @@ test("same log: first seen, grown, the same, shorter, another root, another key,
   }
 });
 
+/** The server names witnesses and quorum: only those of before count, and nothing of before may be missing. */
+async function onlyKnownCount(of, check, note, info, [w1, w2, w3], knowing) {
+  assert.equal(await of(await note(8, [0, 1, 2]), { memory: null }), "neutral first 3 3 learns");
+  assert.equal((await check(await note(8, [0, 1, 2]), { memory: null })).fresh, "w1.example, w2.example, w3.example");
+  assert.equal(await of(await note(8, [0, 1, 2]), { memory: knowing([w1]) }), "neutral first 1 3", "one that is known is not two");
+  assert.equal(await of(await note(8, [0, 1]), { memory: knowing([w1, w2]) }), "good good 2 3 learns");
+  assert.equal((await check(await note(8, [0, 1]), { memory: knowing([w1, w2]) })).fresh, "w3.example");
+  const only = (...list) => ({ ...info, witnesses: list.map(({ name, key }) => ({ name, key })) });
+  const gone = await check(await note(8, [2]), { memory: knowing([w1, w2]), info: { ...only(w3), quorum: 1 } });
+  assert.deepEqual([gone.state, gone.code, gone.names, gone.learn], ["bad", "witnesses_gone", "w1.example, w2.example", undefined]);
+  assert.equal((await check(await note(8, [0, 1]), { memory: knowing([w1, w2, w3]), info: only(w1, w2) })).names, "w3.example");
+  assert.equal(await of("", { memory: knowing([w1]), info: { ...info, witnesses: undefined } }), "bad witnesses_gone");
+  const lower = await check(await note(8, [0]), { info: { ...info, quorum: 1 } });
+  assert.deepEqual([lower.state, lower.code, lower.quorum, lower.before], ["bad", "quorum_lower", 1, 2]);
+  assert.equal(await of(await note(8, [0, 1, 2]), { info: { ...info, quorum: 3 } }), "good good 3 3 learns");
+}
+
 test("witnesses: enough, too few, none, another key, another log, an event they have not seen yet", async () => {
   const witnesses = [await witness("w1.example", 11), await witness("w2.example", 12), await witness("w3.example", 13)];
   const info = { ...log.info, witnesses: witnesses.map(({ name, key }) => ({ name, key })), quorum: 2 };
@@ -280,24 +372,29 @@ test("witnesses: enough, too few, none, another key, another log, an event they 
     const text = await log.checkpoint(size);
     return text + (await Promise.all(seen.map((at) => witnesses[at].line(text, time + at)))).join("");
   };
-  const check = (cosigned, { memory = null, info: given = info, growth = log.growth } = {}) => p.checkWitnesses(memory, log.receipt, cosigned, given, growth);
+  const keysOf = (list) => Object.fromEntries(list.map(({ name, key }) => [name, key]));
+  const knowing = (list, quorum = 2) => memoryOf(log, 8, { witnesses: keysOf(list), quorum });
+  const all = knowing(witnesses);
+  const check = (cosigned, { memory = all, info: given = info, growth = log.growth } = {}) => p.checkWitnesses(memory, log.receipt, cosigned, given, growth);
   const of = async (...args) => {
-    const { state, code, seen, of: all } = await check(...args);
-    return [state, code, seen, all].filter((fact) => fact !== undefined).join(" ");
+    const { state, code, seen, of: named, learn } = await check(...args);
+    return [state, code, seen, named, learn ? "learns" : undefined].filter((fact) => fact !== undefined).join(" ");
   };
-  assert.equal(await of(await note(8, [0, 1, 2])), "good good 3 3");
+  assert.equal(await of(await note(8, [0, 1, 2])), "good good 3 3 learns");
   assert.equal((await check(await note(8, [0, 1]))).at, new Date(1795303722000).toISOString());
-  assert.equal(await of(await note(5, [0, 2])), "good good 2 3");
+  assert.equal(await of(await note(5, [0, 2])), "good good 2 3 learns");
   assert.equal(await of(await note(8, [0])), "neutral few 1 3");
   assert.equal(await of(await note(8, [])), "neutral unseen 0 3");
   assert.equal(await of(await note(3, [0, 1, 2])), "neutral later 3 3");
-  assert.equal(await of(await note(8, [0, 1]), { info: { ...info, quorum: 0 } }), "neutral few 2 3");
-  assert.equal(await of("", { info: log.info }), "neutral none");
-  assert.equal(await of("", { info: log.info, memory: memoryOf(log, 8, { witnesses: { "w1.example": witnesses[0].key } }) }), "unchecked witnesses_gone");
+  for (const quorum of [0, -1, 0.5, "2", undefined]) assert.equal(await of(await note(8, [0, 1]), { info: { ...info, quorum } }), "neutral few 2 3");
+  assert.equal(await of("", { info: log.info, memory: null }), "neutral none");
+  assert.equal(await of("", { info: log.info, memory: memoryOf(log, 8) }), "neutral none");
   const changed = memoryOf(log, 8, { witnesses: { "w1.example": witnesses[1].key } });
   assert.equal(await of(await note(8, [0, 1, 2]), { memory: changed }), "bad witness_changed");
-  assert.equal(await of(await note(8, [0, 1, 2]), { info: { ...info, witnesses: [info.witnesses[0], info.witnesses[0], info.witnesses[0]] } }), "neutral few 1 1");
-  assert.equal(await of(await note(8, [0, 1]), { info: { ...info, witnesses: info.witnesses.map((one) => ({ ...one, name: "trusted.example" })) } }), "bad key");
+  const thrice = { ...info, witnesses: [info.witnesses[0], info.witnesses[0], info.witnesses[0]] };
+  assert.equal(await of(await note(8, [0, 1, 2]), { info: thrice, memory: knowing([witnesses[0]]) }), "neutral few 1 1");
+  assert.equal(await of(await note(8, [0, 1]), { info: { ...info, witnesses: info.witnesses.map((one) => ({ ...one, name: "trusted.example" })) }, memory: null }), "bad key");
+  await onlyKnownCount(of, check, note, info, witnesses, knowing);
   const other = await madeLog({ salt: 99 });
   const forked = await other.checkpoint(8);
   assert.equal(await of(forked + (await witnesses[0].line(forked, 5)) + (await witnesses[1].line(forked, 5))), "bad consistency");
@@ -312,7 +409,7 @@ test("without WebCrypto, or without Ed25519 in it, nothing is checked and nothin
     try {
       const lines = [
         p.checkInLog(log.event, log.opening, log.receipt, log.info),
-        p.checkSameLog(memoryOf(log, 8), log.receipt, log.info, none),
+        p.checkSameLog(memoryOf(log, 8), noteOf(log), log.info, none),
         p.checkWitnesses(null, log.receipt, "", { ...log.info, witnesses: [{ name: "w", key: "w" }] }, none),
       ];
       return (await Promise.all(lines)).map(({ state, code }) => `${state} ${code}`);

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use annals_ledger::Ledger;
 use base64::Engine as _;
@@ -12,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, RequestBuilder, StatusCode, Url, header, redirect};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::token::{self, Expected, Keys, Refusal};
 use super::{OidcSettings, Person, TEXT_BYTES_MAX};
 use crate::problem::{Code, Problem};
+use crate::session::spent::Spent;
 
 /// Longest answer of a provider that is read, bytes.
 const ANSWER_BYTES_MAX: usize = 512 << 10;
@@ -27,6 +29,15 @@ const KNOWN_US_MAX: i64 = 3_600 * 1_000_000;
 /// Keys are asked for again at most so often, and a provider that does not answer as well, µs.
 const AGAIN_US_MIN: i64 = 10 * 1_000_000;
 
+/// People who come back and are asked about at once. Anybody can come back with a code that they made up.
+const RETURNS_MAX: usize = 16;
+
+/// Sign-ins that were answered and could be once more.
+const ANSWERED_MAX: usize = 10_000;
+
+/// That the provider takes no code is said so often in our diagnostics, µs: anybody can bring it about.
+const SAID_US_MIN: i64 = 60 * 1_000_000;
+
 /// Longest text of a provider in our diagnostics, in characters.
 const SAID_CHARS: usize = 200;
 
@@ -36,6 +47,10 @@ pub(crate) struct Provider {
     ledger: Ledger,
     client: Client,
     known: Mutex<Known>,
+    returns: Semaphore,
+    answered: std::sync::Mutex<Spent>,
+    /// When it was said last that it takes no code, µs since 1970.
+    said_us: AtomicI64,
 }
 
 /// What is known of it.
@@ -86,7 +101,16 @@ impl Provider {
             .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("a client without certificates of its own can be made");
-        Self { settings, ledger, client, known: Mutex::default() }
+        Self {
+            settings,
+            ledger,
+            client,
+            known: Mutex::default(),
+            returns: Semaphore::new(RETURNS_MAX),
+            // Sign-ins on their way are nobody's yet.
+            answered: std::sync::Mutex::new(Spent::new(ANSWERED_MAX, ANSWERED_MAX)),
+            said_us: AtomicI64::new(i64::MIN),
+        }
     }
 
     /// What it says of itself.
@@ -103,7 +127,8 @@ impl Provider {
             return Ok(about.clone());
         }
         if known.failed_us.is_some_and(|at_us| now_us - at_us < AGAIN_US_MIN) {
-            return Err(unavailable("it did not answer a moment ago"));
+            tracing::debug!("the identity provider did not answer a moment ago");
+            return Err(not_now());
         }
         match self.discover().await {
             Ok(about) => {
@@ -154,20 +179,39 @@ impl Provider {
         Ok(keys)
     }
 
+    /// A place among those whom the provider is asked about at once.
+    pub(super) fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy =
+            |_| Problem::new(Code::Busy, "too many people come back from the identity provider at once");
+        self.returns.try_acquire().map_err(busy)
+    }
+
+    /// Takes a sign-in as answered, which may be once.
+    pub(super) fn spend(&self, state: &str, expires_at_us: i64) -> Result<(), Problem> {
+        let mut answered = self.answered.lock().expect("no holder of this lock panics");
+        if answered.add(state, "", expires_at_us, self.now_us()) {
+            return Ok(());
+        }
+        Err(refused("it answers a sign-in that was answered before; begin again"))
+    }
+
     /// Who came back from the provider, as it says when it is shown their code. Of the values of their claim all are there.
     pub(super) async fn person(&self, back: &Return<'_>) -> Result<Person, Problem> {
         let about = self.about().await?;
         let (status, body) = self.ask(self.exchange(&about, back)).await?;
-        if status.is_client_error() {
-            tracing::warn!(
-                status = status.as_u16(),
-                said = said(&body),
-                "the identity provider takes no code"
-            );
-            return Err(refused("it does not take its own code back; begin again"));
-        }
         if !status.is_success() {
-            return Err(unavailable(&format!("it answers {}: {}", status.as_u16(), said(&body))));
+            let (code, said) = (status.as_u16(), said(&body));
+            if self.is_to_be_said() {
+                tracing::warn!(status = code, said, "the identity provider takes no code");
+            } else {
+                tracing::debug!(status = code, said, "the identity provider takes no code");
+            }
+            let is_refusal = status.is_client_error();
+            return Err(if is_refusal {
+                refused("it does not take its own code back; begin again")
+            } else {
+                not_now()
+            });
         }
         let tokens: Tokens = read(&body)?;
         let mut claims = self.checked(&tokens.id_token, back.nonce).await?;
@@ -188,6 +232,8 @@ impl Provider {
             |name: &str| claims.get(name).and_then(Value::as_str).map(|text| shortened(text, TEXT_BYTES_MAX));
         Ok(Person {
             issuer: self.settings.issuer.clone(),
+            client_id: self.settings.client_id.clone(),
+            claim: self.settings.claim.clone(),
             subject: claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
             name: text("name").or_else(|| text("preferred_username")),
             email: text("email"),
@@ -264,6 +310,14 @@ impl Provider {
         Ok((response.status(), body))
     }
 
+    /// Whether some time has passed since something was said; then it counts as said.
+    fn is_to_be_said(&self) -> bool {
+        let now_us = self.now_us();
+        let is_due = |said_us: i64| now_us.saturating_sub(said_us) >= SAID_US_MIN;
+        let due = |said_us| is_due(said_us).then_some(now_us);
+        self.said_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
+    }
+
     fn now_us(&self) -> i64 {
         self.ledger.clock().now().as_micros()
     }
@@ -280,13 +334,18 @@ fn said(body: &[u8]) -> String {
 
 /// Somebody is not let in: what the provider says of them cannot count.
 pub(super) fn refused(why: &str) -> Problem {
-    tracing::warn!(why, "a sign-in by the identity provider is refused");
+    // The access log has it, once a minute; anybody can be refused as often as they like.
+    tracing::debug!(why, "a sign-in by the identity provider is refused");
     Problem::new(Code::SignInRefused, format!("the identity provider's answer cannot be taken: {why}"))
 }
 
 /// The provider does not answer, or makes no sense.
 fn unavailable(why: &str) -> Problem {
     tracing::error!(why, "the identity provider cannot be asked");
+    not_now()
+}
+
+fn not_now() -> Problem {
     Problem::new(
         Code::ProviderUnavailable,
         "the identity provider cannot be asked now; the diagnostics say why",

@@ -30,6 +30,11 @@ pub(crate) fn granted(settings: &OidcSettings, person: &Person) -> Result<Grante
     if person.issuer != settings.issuer {
         return refuse("another identity provider than that of the configuration vouched for you");
     }
+    if person.client_id != settings.client_id || person.claim != settings.claim {
+        return refuse(
+            "you signed in under another `oidc.client_id` or `oidc.claim` than that of the configuration",
+        );
+    }
     let mut roles = settings.roles.iter().filter(|role| person.values.contains(&role.value));
     let Some(first) = roles.next() else {
         return refuse(
@@ -69,7 +74,7 @@ mod tests {
             client_secret: None,
             label: String::new(),
             scopes: String::new(),
-            claim: String::new(),
+            claim: "groups".to_owned(),
             roles: vec![
                 role("readers", Some("acme"), &[Scope::Read]),
                 role("auditors", Some("acme"), &[Scope::Verify, Scope::Read]),
@@ -82,6 +87,8 @@ mod tests {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
             let person = Person {
                 issuer: issuer.to_owned(),
+                client_id: "annals".to_owned(),
+                claim: "groups".to_owned(),
                 subject: "s".to_owned(),
                 name: None,
                 email: None,

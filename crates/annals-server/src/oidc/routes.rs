@@ -130,12 +130,16 @@ async fn leave(app: &App, parts: &Parts) -> Result<Response, Problem> {
         (status = 303, description = "Signed in: to the viewer"),
         (status = 403, description = "The provider vouches for nobody, its answer cannot be taken, or no role fits", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No provider is configured", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The provider does not answer", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The provider does not answer, or too many people come back at once", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(()),
 )]
 pub(crate) async fn back(State(app): State<Arc<App>>, parts: Parts) -> Result<Response, Problem> {
-    let came = arrive(&app, &parts).await;
+    let came = arrive(&app, &parts).await.inspect_err(|problem| {
+        if problem.code() == Code::SignInRefused {
+            app.access.unknown(&Call::of(&parts), problem);
+        }
+    });
     answered(&app, &parts, came)
 }
 
@@ -145,7 +149,11 @@ async fn arrive(app: &App, parts: &Parts) -> Result<Response, Problem> {
     let code = code(provider, parts, &way).await?;
     let back =
         Return { code: &code, redirect_uri: &way.redirect_uri, verifier: &way.verifier, nonce: &way.nonce };
-    let mut person = provider.person(&back).await?;
+    let mut person = {
+        let _turn = provider.turn()?;
+        provider.spend(&way.state, way.expires_at_us)?;
+        provider.person(&back).await?
+    };
     let call = Call::of(parts);
     // Only what gives a role goes into the cookie.
     let roles = &provider.settings.roles;
@@ -154,7 +162,7 @@ async fn arrive(app: &App, parts: &Parts) -> Result<Response, Problem> {
         app.access.turned_away(&person, &call, &problem);
         return Err(problem);
     }
-    let session = app.new_session(Who::Person(person), None)?;
+    let session = app.new_session(Who::Person(person))?;
     let caller = app.caller_of(session.clone())?;
     let cookie = app.session_cookie(&session, &parts.headers)?;
     app.access.signed(&caller, &call, "annals.access.sign_in");

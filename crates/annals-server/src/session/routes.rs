@@ -32,7 +32,7 @@ pub(crate) struct SignIn {
 /// Who asks.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SessionAnswer {
-    /// As the access log names it: the key's public name, or `oidc:` and that of a person at the identity provider.
+    /// As the access log names it: the key's public name, or for a person `oidc:`, eight hex digits of the identity provider and their name there.
     key_id: String,
     /// The key's note for people, or the person's name.
     name: Option<String>,
@@ -132,7 +132,7 @@ fn session_by(app: &App, sign_in: SignIn) -> Result<Session, Problem> {
     match (sign_in.key, sign_in.ticket) {
         (Some(key), None) => {
             let caller = auth::by_key(app, key.trim()).map_err(|problem| problem.at("/key"))?;
-            app.new_session(Who::Key(caller.key_id), None)
+            app.new_session(Who::Key(caller.key_id))
         }
         (None, Some(ticket)) => app.use_link(&ticket),
         (None, None) => Err(Problem::new(Code::BodyValue, "`key` is missing").at("/key")),
@@ -163,7 +163,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Result<Js
 
 /// Signs out.
 ///
-/// The browser forgets the cookie, and the session is taken by nobody any more.
+/// The browser forgets the cookie, and the session is taken by nobody any more, nor is one that its links led to.
 #[utoipa::path(
     delete, path = "/v1/session", tag = "viewer",
     responses(
@@ -202,13 +202,14 @@ pub(crate) async fn ways(State(app): State<Arc<App>>) -> Json<WaysAnswer> {
 /// Makes a link that signs the caller in to the viewer, once.
 ///
 /// For whoever has a key in a terminal and wants to look with a browser. It is good for 10 minutes and until the server stops. Made by a
-/// session, it leads to one that ends with that.
+/// session, it leads to one that ends with that, also when that is signed out of.
 #[utoipa::path(
     post, path = "/v1/session/links", tag = "viewer",
     responses(
         (status = 201, description = "The link", body = LinkAnswer),
         (status = 400, description = "A parameter is not allowed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "A page of elsewhere asked, or too many links in a row led to the session", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The program was built without the viewer", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Too many links wait to be used", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -223,11 +224,9 @@ pub(crate) async fn link(
     if app.settings.viewer.is_none() {
         return Err(crate::viewer::missing());
     }
-    let (who, until_us) = match &asker.caller.session {
-        Some(session) => (session.who.clone(), Some(session.ends_at_us)),
-        None => (Who::Key(asker.caller.key_id.clone()), None),
-    };
-    let (path, expires_at_us) = app.sign_in_link(who, until_us)?;
+    let session = asker.caller.session.as_deref();
+    let who = session.map_or_else(|| Who::Key(asker.caller.key_id.clone()), |session| session.who.clone());
+    let (path, expires_at_us) = app.sign_in_link(who, session)?;
     let url = format!("{}{path}", app.origin.text(&asker.call.uri, &headers));
     Ok((StatusCode::CREATED, Json(LinkAnswer { url, expires_at: instant(expires_at_us) })))
 }

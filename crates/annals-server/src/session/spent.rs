@@ -2,31 +2,50 @@
 
 use std::collections::HashMap;
 
-/// Names, each until an instant; a bounded number of them.
-pub(super) struct Spent {
-    until_us: HashMap<String, i64>,
+/// Names, each of somebody and until an instant; a bounded number of them, and of each one's. Where there is no room, the one goes that
+/// expires soonest: one's own where one has too many, so that nobody crowds out another.
+pub(crate) struct Spent {
+    names: HashMap<String, Name>,
     names_max: usize,
+    of_one_max: usize,
+}
+
+struct Name {
+    owner: String,
+    until_us: i64,
 }
 
 impl Spent {
-    pub(super) fn new(names_max: usize) -> Self {
-        Self { until_us: HashMap::new(), names_max }
+    pub(crate) fn new(names_max: usize, of_one_max: usize) -> Self {
+        Self { names: HashMap::new(), names_max, of_one_max }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.until_us.contains_key(name)
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
     }
 
-    /// Remembers a name until this instant. False where there is no room, nothing is remembered then.
-    pub(super) fn add(&mut self, name: &str, until_us: i64, now_us: i64) -> bool {
-        if self.until_us.len() >= self.names_max {
-            self.until_us.retain(|_, until_us| *until_us > now_us);
+    /// Remembers a name of this owner until this instant. False where it was remembered before.
+    pub(crate) fn add(&mut self, name: &str, owner: &str, until_us: i64, now_us: i64) -> bool {
+        if self.has(name) {
+            return false;
         }
-        let has_room = self.until_us.len() < self.names_max;
-        if has_room {
-            self.until_us.insert(name.to_owned(), until_us);
+        self.names.retain(|_, name| now_us < name.until_us);
+        if self.names.values().filter(|name| name.owner == owner).count() >= self.of_one_max {
+            self.forget_soonest(|name| name.owner == owner);
         }
-        has_room
+        if self.names.len() >= self.names_max {
+            self.forget_soonest(|_| true);
+        }
+        self.names.insert(name.to_owned(), Name { owner: owner.to_owned(), until_us });
+        true
+    }
+
+    fn forget_soonest(&mut self, is_meant: impl Fn(&Name) -> bool) {
+        let soonest =
+            self.names.iter().filter(|(_, name)| is_meant(name)).min_by_key(|(_, name)| name.until_us);
+        if let Some(soonest) = soonest.map(|(text, _)| text.clone()) {
+            self.names.remove(&soonest);
+        }
     }
 }
 
@@ -35,10 +54,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_spent_stays_so_until_it_expires_and_there_is_a_bound() {
-        let mut spent = Spent::new(2);
-        assert!(spent.add("a", 10, 0) && spent.add("b", 20, 0) && spent.has("a"));
-        assert!(!spent.add("c", 30, 9) && !spent.has("c") && spent.has("a"));
-        assert!(spent.add("c", 30, 10) && spent.has("c") && spent.has("b") && !spent.has("a"));
+    fn what_is_spent_stays_so_until_it_expires() {
+        let mut spent = Spent::new(10, 10);
+        assert!(spent.add("a", "x", 10, 0) && spent.add("b", "x", 20, 0) && spent.has("a"));
+        assert!(!spent.add("a", "x", 10, 0), "it was spent before");
+        assert!(spent.add("c", "x", 30, 10) && spent.has("c") && spent.has("b") && !spent.has("a"));
+    }
+
+    #[test]
+    fn who_spends_too_much_crowds_out_only_their_own_that_expires_soonest() {
+        let mut spent = Spent::new(10, 2);
+        for (name, owner, until_us) in
+            [("other", "y", 1), ("late", "x", 30), ("soon", "x", 10), ("new", "x", 20)]
+        {
+            assert!(spent.add(name, owner, until_us, 0));
+        }
+        assert_eq!(["other", "late", "soon", "new"].map(|name| spent.has(name)), [true, true, false, true]);
+    }
+
+    #[test]
+    fn where_it_is_full_what_expires_soonest_makes_room() {
+        let mut spent = Spent::new(3, 2);
+        for (name, owner, until_us) in [("a", "x", 30), ("b", "y", 10), ("c", "z", 20), ("d", "w", 5)] {
+            assert!(spent.add(name, owner, until_us, 0));
+        }
+        assert_eq!(["a", "b", "c", "d"].map(|name| spent.has(name)), [true, false, true, true]);
+        assert_eq!(spent.names.len(), 3);
     }
 }

@@ -16,6 +16,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::site::{Answer, Site, event, settings};
 
@@ -39,6 +40,8 @@ struct Fake {
     /// How often each of its routes was asked.
     asked: Vec<&'static str>,
     fails: bool,
+    /// Whoever shows a code waits for these.
+    gate: Arc<Semaphore>,
 }
 
 type Shared = Arc<Mutex<Fake>>;
@@ -66,6 +69,7 @@ async fn fake() -> Shared {
         nonce: String::new(),
         asked: Vec::new(),
         fails: false,
+        gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
     }));
     let router = Router::new()
         .route("/.well-known/openid-configuration", get(about))
@@ -97,6 +101,8 @@ async fn keys(State(fake): State<Shared>) -> Json<Value> {
 
 /// Takes a code only from whoever began the sign-in, and only from the client.
 async fn token(State(fake): State<Shared>, headers: HeaderMap, body: String) -> Response {
+    let gate = fake.lock().unwrap().gate.clone();
+    let _turn = gate.acquire().await.unwrap();
     let mut fake = fake.lock().unwrap();
     fake.asked.push("token");
     let form: Vec<(String, String)> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
@@ -209,6 +215,13 @@ async fn sign_in(site: &Site, fake: &Shared) -> Answer {
     come_back(site, &cookie, &format!("code=code-1&state={state}&session_state=x&scope=openid")).await
 }
 
+/// The name that annals gives to who is `sub` at the provider.
+fn id(fake: &Shared, sub: &str) -> String {
+    let digest = Sha256::digest(fake.lock().unwrap().issuer.as_bytes());
+    let issuer: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("oidc:{issuer}:{sub}")
+}
+
 /// The session's cookie of an answer that signed somebody in.
 fn session(answer: &Answer) -> String {
     assert_eq!(
@@ -236,7 +249,7 @@ async fn who_the_provider_vouches_for_does_what_the_roles_give_under_their_own_n
     let about = site.ask(&format!("GET /v1/session{cookie}"), "", b"").await.json();
     assert_eq!(
         about,
-        json!({"key_id": "oidc:u-17", "name": "Ana Lopes", "email": "ana@acme.example", "tenant": "acme",
+        json!({"key_id": id(&fake, "u-17"), "name": "Ana Lopes", "email": "ana@acme.example", "tenant": "acme",
             "scopes": ["read", "verify"], "expires_at": "2026-11-21T22:00:00.000000Z", "sign_in": "oidc"})
     );
     let found = site.ask(&format!("GET /v1/events{cookie}"), "", b"").await.json();
@@ -254,7 +267,7 @@ async fn who_the_provider_vouches_for_does_what_the_roles_give_under_their_own_n
         .as_array()
         .unwrap()
         .iter()
-        .filter(|record| record["actor"]["id"] == "oidc:u-17")
+        .filter(|record| record["actor"]["id"] == id(&fake, "u-17"))
         .collect();
     let actions: Vec<_> = of_person.iter().map(|record| record["action"].as_str().unwrap()).collect();
     assert!(
@@ -263,7 +276,7 @@ async fn who_the_provider_vouches_for_does_what_the_roles_give_under_their_own_n
     );
     assert_eq!(
         of_person[0]["actor"],
-        json!({"type": "user", "id": "oidc:u-17", "name": "Ana Lopes", "email": "ana@acme.example"})
+        json!({"type": "user", "id": id(&fake, "u-17"), "name": "Ana Lopes", "email": "ana@acme.example"})
     );
     // All of this took one look at the provider's description and keys.
     session(&sign_in(&site, &fake).await);
@@ -287,7 +300,7 @@ async fn a_change_is_on_record_as_the_persons() {
         .iter()
         .find(|record| record["targets"][0]["id"] == "initech")
         .unwrap();
-    assert_eq!(record["actor"], json!({"type": "user", "id": "oidc:u-17", "name": "ana@acme.example"}));
+    assert_eq!(record["actor"], json!({"type": "user", "id": id(&fake, "u-17"), "name": "ana@acme.example"}));
     // There is no key behind it: nothing that lives as long as one can be made.
     let link =
         site.ask(&format!("POST /v1/session/links{cookie}\nsec-fetch-site: same-origin"), "", b"").await;
@@ -296,7 +309,7 @@ async fn a_change_is_on_record_as_the_persons() {
     let again = site.ask("POST /v1/session", "", json!({"ticket": url}).to_string().as_bytes()).await.json();
     assert_eq!(
         (&again["key_id"], &again["expires_at"]),
-        (&json!("oidc:u-17"), &json!("2026-11-21T22:00:00.000000Z"))
+        (&json!(id(&fake, "u-17")), &json!("2026-11-21T22:00:00.000000Z"))
     );
 }
 
@@ -406,6 +419,104 @@ async fn who_comes_back_from_another_sign_in_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_answered_once_and_refusals_stand_on_record() {
+    let fake = fake().await;
+    let site = site(&fake).await;
+    let (cookie, state) = leave(&site, &fake).await;
+    let wrong = format!("code=made-up&state={state}");
+    for why in ["its own code", "answered before", "answered before"] {
+        let answer = come_back(&site, &cookie, &wrong).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "sign_in_refused"));
+        assert!(answer.text().contains(why), "{why}: {}", answer.text());
+    }
+    let (again, state) = leave(&site, &fake).await;
+    session(&come_back(&site, &again, &format!("code=code-1&state={state}")).await);
+    assert_eq!(come_back(&site, &again, &format!("code=code-1&state={state}")).await.status, 403);
+    let asked = fake.lock().unwrap().asked.iter().filter(|asked| **asked == "token").count();
+    assert_eq!(asked, 2, "the provider hears of a sign-in once");
+    let access = site
+        .until("GET /v1/access?tenant=_annals", "operator", |answer| {
+            answer.text().contains("sign_in_refused")
+        })
+        .await
+        .json();
+    let refused: Vec<_> = access["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|record| record["outcome"]["reason"] == "sign_in_refused")
+        .collect();
+    assert_eq!(refused.len(), 1, "one a minute: {access}");
+    assert_eq!(
+        (&refused[0]["action"], &refused[0]["actor"], &refused[0]["request"]["path"]),
+        (&json!("annals.access.refused"), &json!({"type": "unknown"}), &json!("/v1/session/oidc/callback"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provider_hears_of_few_sign_ins_at_once() {
+    let fake = fake().await;
+    let site = Arc::new(site(&fake).await);
+    let gate = Arc::new(Semaphore::new(0));
+    fake.lock().unwrap().gate = gate.clone();
+    let mut coming = tokio::task::JoinSet::new();
+    let mut last = (String::new(), String::new());
+    for _ in 0..17 {
+        let (cookie, state) = leave(&site, &fake).await;
+        let query = format!("code=code-1&state={state}");
+        last = (cookie.clone(), query.clone());
+        let site = site.clone();
+        coming.spawn(async move { come_back(&site, &cookie, &query).await });
+    }
+    let busy = tokio::time::timeout(crate::site::PATIENCE, coming.join_next()).await.unwrap();
+    let busy = busy.unwrap().unwrap();
+    assert_eq!((busy.status.as_u16(), busy.code().as_str()), (503, "busy"));
+    assert_eq!(busy.header("retry-after"), "1");
+    gate.add_permits(100);
+    while let Some(came) = coming.join_next().await {
+        assert_ne!(came.unwrap().status, 503);
+    }
+    // Who was told to come again may.
+    let again = come_back(&site, &last.0, &last.1).await;
+    assert_ne!(again.status, 503, "{}", again.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_taken_for_who_has_the_same_name_at_another_provider() {
+    let (one, other) = (fake().await, fake().await);
+    let roles = || vec![role("staff", Some("acme"), &[Scope::Read])];
+    let site = Site::with(with(&one, roles()), Listening::default()).await;
+    let cookie = session(&sign_in(&site, &one).await);
+    let save = |cookie: &str| format!("PUT /v1/views/mine{cookie}\nsec-fetch-site: same-origin");
+    assert!(site.ask(&save(&cookie), "", br#"{"query": "q=x"}"#).await.status.is_success());
+    let site = site.restart_with(with(&other, roles())).await;
+    let cookie = session(&sign_in(&site, &other).await);
+    let about = site.ask(&format!("GET /v1/session{cookie}"), "", b"").await.json();
+    assert_eq!(about["key_id"], id(&other, "u-17"));
+    assert_ne!(about["key_id"], id(&one, "u-17"));
+    let views = site.ask(&format!("GET /v1/views{cookie}"), "", b"").await.json();
+    assert_eq!(views["views"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_made_under_another_client_or_claim_are_refused() {
+    let fake = fake().await;
+    let mut site = site(&fake).await;
+    let cookie = session(&sign_in(&site, &fake).await);
+    let head = format!("GET /v1/session{cookie}");
+    let roles = || vec![role("auditors", Some("acme"), &[Scope::Read])];
+    for (client_id, claim, status) in
+        [("annals", "realm.groups", 200), ("another", "realm.groups", 401), ("annals", "nickname", 401)]
+    {
+        let mut settings = with(&fake, roles());
+        let oidc = settings.oidc.as_mut().unwrap();
+        (oidc.client_id, oidc.claim) = (client_id.to_owned(), claim.to_owned());
+        site = site.restart_with(settings).await;
+        assert_eq!(site.ask(&head, "", b"").await.status, status, "{client_id} {claim}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_role_is_told_so_and_stands_on_record() {
     let fake = fake().await;
     let site = site(&fake).await;
@@ -418,7 +529,7 @@ async fn who_has_no_role_is_told_so_and_stands_on_record() {
     let access = site
         .until("GET /v1/access?tenant=_annals", "operator", |answer| answer.text().contains("role_missing"))
         .await;
-    assert!(access.text().contains("oidc:u-17"), "{}", access.text());
+    assert!(access.text().contains(&id(&fake, "u-17")), "{}", access.text());
     // A browser gets a page, with nothing in it that the provider could have written.
     let (cookie, state) = leave(&site, &fake).await;
     let head = format!(

@@ -237,11 +237,45 @@ async fn a_link_signs_in_once_within_ten_minutes_until_the_server_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_made_by_a_session_leads_to_one_that_ends_with_it() {
     let site = Site::new().await;
-    let cookie = sign_in(&site, "acme").await;
+    let first = sign_in(&site, "acme").await;
     site.clock.pass(Duration::from_secs(3600));
-    let made = site.ask(&format!("POST /v1/session/links{cookie}{HERE}"), "", b"").await.json();
-    let session = follow(&site, made["url"].as_str().unwrap()).await.json();
-    assert_eq!(session["expires_at"], "2026-11-21T22:00:00.000000Z");
+    let link = async |cookie: &str| {
+        let made = site.ask(&format!("POST /v1/session/links{cookie}{HERE}"), "", b"").await.json();
+        made["url"].as_str().unwrap().to_owned()
+    };
+    let status =
+        async |cookie: &str| site.ask(&format!("GET /v1/session{cookie}"), "", b"").await.status.as_u16();
+    let answer = follow(&site, &link(&first).await).await;
+    assert_eq!(answer.json()["expires_at"], "2026-11-21T22:00:00.000000Z");
+    let second = cookie(&answer);
+    let beside = cookie(&follow(&site, &link(&first).await).await);
+    let third = cookie(&follow(&site, &link(&second).await).await);
+    let (of_first, of_second) = (link(&first).await, link(&second).await);
+    let out = async |cookie: &str| site.ask(&format!("DELETE /v1/session{cookie}{HERE}"), "", b"").await;
+    assert_eq!(out(&second).await.status, 204);
+    for (cookie, expected) in [(&first, 200), (&second, 401), (&third, 401), (&beside, 200)] {
+        assert_eq!(status(cookie).await, expected);
+    }
+    assert_eq!(follow(&site, &of_second).await.status, 401, "nor does a link outlive what made it");
+    assert_eq!(out(&first).await.status, 204);
+    assert_eq!(status(&beside).await, 401);
+    let late = follow(&site, &of_first).await;
+    assert_eq!((late.status.as_u16(), late.json()["pointer"].as_str()), (401, Some("/ticket")));
+    assert_eq!(late.header("set-cookie"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_of_sessions_that_links_led_to_end_somewhere() {
+    let site = Site::new().await;
+    let mut cookie = sign_in(&site, "acme").await;
+    for depth in 0.. {
+        let made = site.ask(&format!("POST /v1/session/links{cookie}{HERE}"), "", b"").await;
+        if made.status != 201 {
+            assert_eq!((depth, made.status.as_u16(), made.code().as_str()), (8, 403, "rights_exceeded"));
+            break;
+        }
+        cookie = self::cookie(&follow(&site, made.json()["url"].as_str().unwrap()).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -264,6 +264,7 @@ async fn what_is_hidden_is_in_no_answer_and_cannot_be_asked_about() {
         ("context_ip=203.0.113.0/24&actor_id=u1".to_owned(), "context_ip"),
         ("actor_email=x".to_owned(), "actor_email"),
         (filter("context pr"), "filter"),
+        (filter("metadata[not (zz pr)]"), "filter"),
         (filter("metadata.internal.deep eq 7"), "filter"),
         (filter("not (metadata.internal.deep eq 7)"), "filter"),
         (filter("metadata[internal pr]"), "filter"),
@@ -384,6 +385,27 @@ async fn a_token_ends_with_its_time_and_with_the_key_that_made_it() {
     assert_eq!(site.refused("GET /v1/events", "of backend").await, (401, "unauthenticated".to_owned()));
     let site = site.restart().await;
     assert_eq!(site.refused("GET /v1/events", "of backend").await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_a_session_made_ends_with_the_session_at_the_latest() {
+    let mut site = filled().await;
+    let of_session = "2026-11-21T22:00:00.000000Z";
+    let body = json!({"key": site.key("acme")}).to_string();
+    let session = site.ask("POST /v1/session", "", body.as_bytes()).await;
+    assert_eq!(session.json()["expires_at"], of_session);
+    let cookie = session.header("set-cookie").split(';').next().unwrap().to_owned();
+    let head = format!("POST /v1/viewer-tokens\ncookie: {cookie}\nsec-fetch-site: same-origin");
+    for (minutes, end) in [(60, "2026-11-21T11:00:00.000000Z"), (1440, of_session)] {
+        let made = site.ask(&head, "", json!({"minutes": minutes}).to_string().as_bytes()).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(made.json()["expires_at"], end);
+        site.know_key(end, made.json()["token"].as_str().unwrap());
+    }
+    site.clock.pass(Duration::from_secs(12 * 3600 - 1));
+    assert_eq!(site.ask("GET /v1/events", of_session, b"").await.status, 200);
+    site.clock.pass(Duration::from_secs(1));
+    assert_eq!(site.refused("GET /v1/events", of_session).await, (401, "unauthenticated".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -242,13 +242,15 @@ export class EventElement extends LitElement {
     const t = eventText(this.viewer.language);
     const { zone } = this.viewer;
     const [at, received] = [occurredAt(event), event.received_at];
-    const in2 = (text: string) => (["local", "utc"] as const).map((zone) => `${instant(text, zone, 6)} ${offsetName(zone, new Date(text))}`);
+    // What annals measured is in the log to the millisecond; what was sent, as it was sent.
+    const in2 = (text: string, digits: 3 | 6) => (["local", "utc"] as const).map((zone) => `${instant(text, zone, digits)} ${offsetName(zone, new Date(text))}`);
+    const [ats, receiveds] = [in2(at, event.occurred_at ? 6 : 3), in2(received, 3)];
     const unsaid = event.occurred_at ? "" : ` (${t.notSaid})`;
-    const title = `${t.occurred}${unsaid}: ${in2(at).join(" = ")}\n${t.received}: ${in2(received).join(" = ")}`;
-    const both = (text: string) => [...new Set(in2(text))].map((one) => html`<div>${one}</div>`);
+    const title = `${t.occurred}${unsaid}: ${ats.join(" = ")}\n${t.received}: ${receiveds.join(" = ")}`;
+    const both = (texts: readonly string[]) => [...new Set(texts)].map((one) => html`<div>${one}</div>`);
     return html`<details class="times"><summary title=${title}><time datetime=${at}>${instant(at, zone)}</time> ${offsetName(zone, new Date(at))}
         <span class="unseen">${t.times}</span></summary>
-      <dl><dt>${t.occurred}</dt><dd>${both(at)}${unsaid}</dd><dt>${t.received}</dt><dd>${both(received)}</dd></dl></details>`;
+      <dl><dt>${t.occurred}</dt><dd>${both(ats)}${unsaid}</dd><dt>${t.received}</dt><dd>${both(receiveds)}</dd></dl></details>`;
   }
 
   #erased(event: AuditEvent) {

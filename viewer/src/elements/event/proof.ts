@@ -6,18 +6,22 @@ import type { AuditEvent } from "../../api/types.js";
 import { icons } from "../../icons.js";
 import { common } from "../../text/common.js";
 import { eventText } from "../../text/event.js";
+import type { Gone } from "../../proof/erasure.js";
 import { base } from "../../theme.js";
 import { instant, offsetName } from "../../view/time.js";
 import { type Viewer, Watch } from "../../viewer.js";
 import { type Partly, type Proven, forgetLog, notMade, prove } from "./proving.js";
 import { Seen } from "./seen.js";
-import { copyText } from "./sentence.js";
+import { copyText, shellQuoted } from "./sentence.js";
 
-type State = "good" | "bad" | "neutral" | "unchecked" | "checking";
+type State = "good" | "partly" | "bad" | "neutral" | "unchecked" | "checking";
 
 const MARKS: Record<State, TemplateResult> = {
-  good: icons.check, bad: icons.warn, neutral: icons.minus, unchecked: icons.minus, checking: icons.clock,
+  good: icons.check, partly: icons.minus, bad: icons.warn, neutral: icons.minus, unchecked: icons.minus, checking: icons.clock,
 };
+
+/** Erased parts that are listed one by one. */
+const GONE_SHOWN = 20;
 
 /** `<annals-proof .viewer .event .tenant>`; the event keeps the digits of its numbers (`parseExact`). */
 @customElement("annals-proof")
@@ -43,6 +47,8 @@ export class ProofElement extends LitElement {
       .word { font-size: 12px; color: var(--text-2); padding-top: 2px; white-space: nowrap; }
       .good { border-color: color-mix(in srgb, var(--good) 45%, var(--ground)); background: var(--good-ground); }
       .good .mark, .good .word { color: var(--good); }
+      .partly { border-color: color-mix(in srgb, var(--warn) 45%, var(--ground)); background: var(--warn-ground); }
+      .partly .mark, .partly .word { color: var(--warn); }
       .bad { border-color: var(--bad); background: var(--bad-ground); }
       .bad .mark, .bad .word { color: var(--bad); }
       .bad p { color: var(--text); }
@@ -107,17 +113,25 @@ export class ProofElement extends LitElement {
   #line(state: State, title: string, texts: readonly (string | typeof nothing)[], word?: string) {
     const t = eventText(this.viewer.language);
     return html`<li class="line ${state}"><span class="mark">${MARKS[state]}</span><strong>${title}</strong>
-      <span class="word">${word ?? t[state]}</span><p>${texts.filter((text) => text !== nothing && text !== "").join(" ")}</p></li>`;
+      <span class="word">${word ?? (state === "partly" ? t.inPart : t[state])}</span><p>${texts.filter((text) => text !== nothing && text !== "").join(" ")}</p></li>`;
   }
 
   #inLog() {
     const t = eventText(this.viewer.language);
     const line = this.found.inLog;
     if (!line) return this.#line("checking", t.inLog, []);
-    if (line.state !== "good") return this.#line(line.state, t.inLog, [this.#why(line)]);
-    const { position, size, erased } = line as Proven["inLog"];
-    const [at, all] = [this.#number(position), this.#number(size)];
-    return this.#line("good", t.inLog, [erased ? t.inLogErased(at, all, erased) : t.inLogGood(at, all)]);
+    if (line.state !== "good" && line.state !== "partly") return this.#line(line.state, t.inLog, [this.#why(line)]);
+    const { position, size, receivedAtMs, gone = [], erasedBy = [], code } = line as Proven["inLog"];
+    const held = t.inLogGood(this.#number(position), this.#number(size), this.#received(receivedAtMs), line.state === "good");
+    if (line.state === "good") return this.#line("good", t.inLog, [held]);
+    const entries = erasedBy.map((position) => this.#number(position)).join(", ");
+    const texts = [held, t.inLogGone(gone.slice(0, GONE_SHOWN).map((one) => this.#gone(one)).join("; "), gone.length - GONE_SHOWN)];
+    return this.#line("partly", t.inLogPartly, [...texts, code === "erased" ? t.erasureStated(entries) : t.erasureUnstated(entries)]);
+  }
+
+  #gone(gone: Gone): string {
+    const t = eventText(this.viewer.language);
+    return "reads" in gone ? t.standsIn(gone.name, gone.reads) : t.goneBetween(gone.count, gone.after, gone.before);
   }
 
   #sameLog() {
@@ -135,23 +149,26 @@ export class ProofElement extends LitElement {
     const line = this.found.witnesses as Proven["witnesses"] | undefined;
     if (!line) return this.#line("checking", t.witnessesAny, []);
     if (line.code === "none") return this.#line("neutral", t.noWitnesses, [t.noWitnessesHelp], "");
+    if (line.code === "first") return this.#line("neutral", t.witnesses(line.seen ?? 0, line.of ?? 0), [t.witnessesFirst(line.fresh ?? "")], t.firstSeen);
     const title = line.of === undefined ? t.witnessesAny : t.witnesses(line.seen ?? 0, line.of);
-    const gone = line.names && line.code !== "witness_changed" && line.code !== "witnesses_gone" ? t.whyWitnessesGone(line.names) : nothing;
+    const fresh = line.state === "good" && line.fresh ? t.witnessesFresh(line.fresh) : nothing;
     const text = {
       good: line.at ? t.witnessesGood(this.#when(line.at)) : t.witnessesGoodUndated,
       later: t.witnessesLater(this.#number(line.size)), few: t.witnessesFew(line.quorum ?? 0), unseen: t.witnessesUnseen,
     }[line.code];
-    return this.#line(line.state, title, [text ?? this.#why(line), gone], line.state === "neutral" ? t.notYet : t[line.state]);
+    return this.#line(line.state, title, [text ?? this.#why(line), fresh], line.state === "neutral" ? t.notYet : undefined);
   }
 
-  #why(line: { code: string; detail?: string; at?: string; size?: number; names?: string }): string {
+  #why(line: { code: string; detail?: string; at?: string; size?: number; names?: string; origin?: string; quorum?: number; before?: number }): string {
     const t = eventText(this.viewer.language);
     const when = this.#when(line.at);
     const known: Record<string, string> = {
-      differs: t.whyDiffers, commitment: t.whyCommitment, opening: t.whyOpening, entry: t.whyEntry, received: t.whyReceived, position: t.whyPosition,
+      differs: t.whyDiffers, commitment: t.whyCommitment, opening: t.whyOpening, entry: t.whyEntry, received: t.whyReceived, occurred: t.whyOccurred, position: t.whyPosition,
       receipt: t.whyReceipt, note: t.whyCheckpoint, checkpoint: t.whyCheckpoint, key: t.whyKey, origin: t.whyOrigin, signature: t.whySignature,
-      inclusion: t.whyInclusion, consistency: t.whyConsistency, key_changed: t.whyKeyChanged(when), shorter: t.whyShorter(this.#number(line.size), when),
+      inclusion: t.whyInclusion, consistency: t.whyConsistency, key_changed: t.whyKeyChanged(when),
+      origin_changed: t.whyOriginChanged(when, line.origin ?? ""), shorter: t.whyShorter(this.#number(line.size), when),
       cosignature: t.whyCosignature, witness_changed: t.whyWitnessChanged(line.names ?? ""), witnesses_gone: t.whyWitnessesGone(line.names ?? ""),
+      quorum_lower: t.whyQuorumLower(line.quorum ?? 0, line.before ?? 0), unlisted: t.whyUnlisted, erasure: t.whyErasure, stand_in: t.whyStandIn,
       memory: t.whyStorage, storage: t.whyStorage, crypto: t.whyCrypto, ed25519: t.whyEd25519, forbidden: t.whyForbidden, unreachable: t.whyUnreachable,
       unopened: t.whyUnopened,
     };
@@ -162,25 +179,26 @@ export class ProofElement extends LitElement {
     const t = eventText(this.viewer.language);
     const { inLog, log, receipt, memory } = this.found as Partial<Proven>;
     if (!log || !receipt) return nothing;
-    const numbers = inLog?.state === "good" ? inLog : null;
+    const numbers = inLog?.state === "good" || inLog?.state === "partly" ? inLog : null;
     const rows: [string, string | undefined][] = [
       [t.origin, log.origin], [t.key, log.public_key], [t.position, numbers ? String(numbers.position) : undefined],
       [t.size, numbers ? String(numbers.size) : String(log.size)], [t.root, numbers?.root], [t.leaf, numbers?.leaf], [t.commitment, numbers?.commitment],
+      [t.received, numbers ? this.#received(numbers.receivedAtMs) : undefined],
       [t.parts, numbers ? (numbers.units ? t.partsOf(numbers.units, numbers.erased ?? 0) : t.statement) : undefined],
       ...(log.witnesses ?? []).map(({ key }): [string, string] => [t.witnessKey, key]),
       [t.remembered, memory ? t.rememberedOf(this.#number(memory.size), this.#when(memory.since)) : undefined],
     ];
-    const command = `python3 check-receipt.py event.tlog-proof ${numbers?.leaf ?? "LEAF"} '${log.public_key}'`;
+    // What the server calls its key is only handed to a shell once it was read as a key, and signed.
+    const command = numbers ? `python3 check-receipt.py event.tlog-proof ${numbers.leaf} ${shellQuoted(log.public_key)}` : null;
     return html`<details><summary>${t.numbers}</summary>
       <dl>${rows.map(([name, value]) => (value === undefined ? nothing : html`<dt>${name}</dt><dd class="mono">${value}</dd>`))}</dl>
       <p class="note">${t.derivedHelp}</p>
-      <p class="note">${t.otherTools}</p>
-      <pre>${command}</pre>
+      ${command ? html`<p class="note">${t.otherTools}</p><pre>${command}</pre>` : nothing}
       <div class="tools">
         <button @click=${() => this.#save(receipt)}>${icons.download} ${t.receipt}</button>
-        <button @click=${async () => (this.said = (await copyText(command)) ? common(this.viewer.language).copied : t.copyFailed)}>${icons.copy} ${common(this.viewer.language).copy}</button>
+        ${command ? html`<button @click=${() => void this.#copy(command)}>${icons.copy} ${common(this.viewer.language).copy}</button>` : nothing}
         <a href=${`${this.viewer.api.base}/verify`} target="_blank" rel="noopener">${t.verifyPage}</a>
-        ${memory ? html`<button title=${t.forgetHelp} @click=${() => this.#forget(log)}>${t.forget}</button>` : nothing}
+        ${memory ? html`<button title=${t.forgetHelp} @click=${() => this.#forget()}>${t.forget}</button>` : nothing}
         <span role="status" class="quiet">${this.said}</span>
       </div>
     </details>`;
@@ -194,13 +212,25 @@ export class ProofElement extends LitElement {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  #forget(log: Proven["log"]) {
-    forgetLog(this.viewer, log);
+  async #copy(command: string) {
+    this.said = (await copyText(command)) ? common(this.viewer.language).copied : eventText(this.viewer.language).copyFailed;
+  }
+
+  #forget() {
+    forgetLog(this.viewer, this.tenant);
     void this.#check();
   }
 
   #number(n: number | undefined): string {
     return (n ?? 0).toLocaleString(this.viewer.language);
+  }
+
+  /** To the millisecond: an entry holds no more. */
+  #received(ms: string | undefined): string {
+    const at = new Date(Number(ms));
+    if (Number.isNaN(at.getTime())) return "";
+    const { zone } = this.viewer;
+    return `${instant(at.toISOString(), zone, 3)} ${offsetName(zone, at)}`;
   }
 
   #when(text: string | undefined): string {

@@ -57,6 +57,11 @@ export function curl(url: string): string {
   return `curl -sS -H "Authorization: Bearer $ANNALS_KEY" '${quoted}'`;
 }
 
+/** A text as one word of a shell's command. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Puts a text on the clipboard; false where the browser does not let us. */
 export async function copyText(text: string): Promise<boolean> {
   try {
