@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
@@ -17,7 +17,6 @@ const PRESSED_BYTES_MAX = 150 * 1024;
 
 const options = {
   absWorkingDir: here,
-  entryPoints: { viewer: "src/app.ts", "annals-log": "src/embed.ts" },
   bundle: true,
   format: "esm",
   target: ["chrome123", "firefox120", "safari17.5"],
@@ -28,6 +27,12 @@ const options = {
   logLevel: "warning",
 };
 
+/** The page fetches what its first rows do not need later, in files of their own. */
+const page = { ...options, entryPoints: { viewer: "src/app.ts" }, splitting: true, chunkNames: "chunk-[hash]" };
+
+/** What products embed is one file. */
+const element = { ...options, entryPoints: { "annals-log": "src/embed.ts" } };
+
 const args = process.argv.slice(2);
 const out = args[args.indexOf("--out") + 1];
 if (!args.includes("--out") || !out) {
@@ -37,13 +42,17 @@ if (!args.includes("--out") || !out) {
 
 if (args.includes("--watch")) {
   const finish = { name: "finish", setup: (build) => build.onEnd(() => copyStatic()) };
-  const context = await esbuild.context({ ...options, outdir: out, minify: false, sourcemap: "inline", plugins: [finish] });
-  await context.watch();
+  for (const one of [page, element]) {
+    const context = await esbuild.context({ ...one, outdir: out, minify: false, sourcemap: "inline", plugins: [finish] });
+    await context.watch();
+  }
 } else {
   rmSync(out, { recursive: true, force: true });
-  await esbuild.build({ ...options, outdir: out });
+  const { metafile } = await esbuild.build({ ...page, outdir: out, metafile: true });
+  await esbuild.build({ ...element, outdir: out });
   copyStatic();
   nameByHash();
+  preload(metafile);
   press();
 }
 
@@ -68,6 +77,22 @@ function nameByHash() {
   writeFileSync(join(out, "index.html"), page);
 }
 
+/** Has the page fetch at once what its script would ask for one after the other. */
+function preload({ outputs }) {
+  const needed = new Set();
+  const follow = (path) => {
+    for (const { path: next, kind } of outputs[path].imports) {
+      if (kind !== "import-statement" || needed.has(next)) continue;
+      needed.add(next);
+      follow(next);
+    }
+  };
+  follow(Object.keys(outputs).find((path) => outputs[path].entryPoint === "src/app.ts"));
+  const links = [...needed].map((path) => `<link rel="modulepreload" href="/viewer/assets/${basename(path)}">\n`).join("");
+  const file = join(out, "index.html");
+  writeFileSync(file, readFileSync(file, "utf8").replace("<script ", `${links}<script `));
+}
+
 /** The licences of the libraries that the built files hold. */
 function licences() {
   const named = Object.keys(JSON.parse(readFileSync(join(here, "package.json"), "utf8")).dependencies);
@@ -85,14 +110,14 @@ function licences() {
 
 /** Writes each file pressed beside it, and refuses a page that has grown too large. */
 function press() {
-  let page = 0;
+  let bytes = 0;
   for (const name of readdirSync(out)) {
     const pressed = gzipSync(readFileSync(join(out, name)), { level: constants.Z_BEST_COMPRESSION });
     writeFileSync(join(out, `${name}.gz`), pressed);
-    if (name.startsWith("viewer-") || name === "index.html") page += pressed.length;
+    if (/^(viewer|chunk)-/.test(name) || name === "index.html") bytes += pressed.length;
   }
-  if (page > PRESSED_BYTES_MAX) {
-    console.error(`the viewer has ${page} bytes pressed, more than ${PRESSED_BYTES_MAX}`);
+  if (bytes > PRESSED_BYTES_MAX) {
+    console.error(`the viewer has ${bytes} bytes pressed, more than ${PRESSED_BYTES_MAX}`);
     process.exit(1);
   }
 }

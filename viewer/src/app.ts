@@ -6,16 +6,21 @@ import { Api, ApiError } from "./api/client.js";
 import type { Session } from "./api/types.js";
 import { asApiError } from "./explorer/finder.js";
 import { icons } from "./icons.js";
+import { later } from "./later.js";
 import { common } from "./text/common.js";
 import { explorer } from "./text/explorer.js";
 import { LANGUAGES, type Language, languageFor } from "./text/words.js";
 import { base, theme } from "./theme.js";
 import { type View, formatView, parseView } from "./view/view.js";
 import { Viewer, Watch } from "./viewer.js";
-import "./elements/actor-page.js";
 import "./elements/explorer.js";
-import "./elements/sign-in.js";
-import "./elements/target-page.js";
+
+/** Pages that not everybody opens. */
+const pages = {
+  actor: () => import("./elements/actor-page.js"),
+  target: () => import("./elements/target-page.js"),
+  signIn: () => import("./elements/sign-in.js"),
+};
 
 /** Where the viewer's pages are. */
 const BASE = "/viewer";
@@ -98,7 +103,10 @@ export class AppElement extends LitElement {
     document.documentElement.lang = this.viewer.language;
     if (this.error) return this.#failed(this.error);
     if (this.session === undefined) return html`<div class="state quiet" role="status">${common(this.viewer.language).loading}</div>`;
-    if (this.session === null || this.#signingIn) return html`<main><annals-sign-in .viewer=${this.viewer} @signed-in=${this.#signedIn}></annals-sign-in></main>`;
+    if (this.session === null || this.#signingIn) {
+      void pages.signIn();
+      return html`<main><annals-sign-in .viewer=${this.viewer} @signed-in=${this.#signedIn}></annals-sign-in></main>`;
+    }
     return html`${this.#header(this.session)}${this.#stillSignedIn()}<main>${this.#page()}</main>`;
   }
 
@@ -111,8 +119,10 @@ export class AppElement extends LitElement {
     const { viewer } = this;
     switch (viewer.view.page) {
       case "actor":
+        void pages.actor();
         return html`<annals-actor .viewer=${viewer}></annals-actor>`;
       case "target":
+        void pages.target();
         return html`<annals-target .viewer=${viewer}></annals-target>`;
       default:
         return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer}></annals-explorer>`;

@@ -98,7 +98,8 @@ fn pressed(built: &Path) -> Result<u64> {
     for entry in fs::read_dir(built).while_doing(built.display())? {
         let entry = entry.while_doing(built.display())?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".gz") && (name.starts_with("viewer-") || name.starts_with("index.")) {
+        let is_loaded = ["viewer-", "chunk-", "index."].iter().any(|begin| name.starts_with(begin));
+        if name.ends_with(".gz") && is_loaded {
             bytes += entry.metadata().while_doing(name)?.len();
         }
     }

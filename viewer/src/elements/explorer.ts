@@ -7,6 +7,7 @@ import type { AuditEvent } from "../api/types.js";
 import { Finder, questionOf } from "../explorer/finder.js";
 import { BLOCK_ROWS } from "../explorer/rows.js";
 import { icons } from "../icons.js";
+import { later } from "../later.js";
 import { LiveTail } from "../live.js";
 import { common } from "../text/common.js";
 import { explorer } from "../text/explorer.js";
@@ -14,7 +15,6 @@ import { base } from "../theme.js";
 import { ALL_TIME, bounds, sameRange } from "../view/time.js";
 import { type View, formatQuery } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
-import "./event/event.js";
 import "./explorer/chips.js";
 import "./explorer/facets.js";
 import "./explorer/histogram.js";
@@ -24,9 +24,7 @@ import type { SearchBoxElement } from "./explorer/search-box.js";
 import { type TableElement, reference, referred } from "./explorer/table.js";
 import "./explorer/table.js";
 import "./explorer/time-range.js";
-import "./export-dialog.js";
 import "./live-bar.js";
-import "./saved-views.js";
 
 /** Events that came while the page was open and stand above the others; older ones of them give way to a fresh answer. */
 const FRESH_MAX = 500;
@@ -36,6 +34,9 @@ const RECOUNT_MS = 5_000;
 
 /** A question that failed for want of an answer is asked again after so long. */
 const ASK_AGAIN_MS = 5_000;
+
+/** What an open event needs. */
+const panel = () => import("./event/event.js");
 
 /** `<annals-explorer .viewer>`. */
 @customElement("annals-explorer")
@@ -106,6 +107,10 @@ export class ExplorerElement extends LitElement {
     document.addEventListener("keydown", this.#shortcut);
   }
 
+  protected override firstUpdated(): void {
+    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
+  }
+
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     document.removeEventListener("keydown", this.#shortcut);
@@ -131,6 +136,7 @@ export class ExplorerElement extends LitElement {
     this.#asked = asked;
     this.#counted = counted;
     if (view.event === null) this.opened = null;
+    else void panel();
     this.#follow();
   }
 
@@ -335,7 +341,7 @@ export class ExplorerElement extends LitElement {
       "/": () => this.#search.focus(),
       r: () => this.#ask(),
       l: () => LiveTail.follows(this.viewer.view) && this.viewer.patch({ live: !this.viewer.view.live }),
-      e: () => this.renderRoot.querySelector<HTMLElement & { show(): void }>("annals-export")?.show(),
+      e: () => this.renderRoot.querySelector<HTMLElement & { show?(): void }>("annals-export")?.show?.(),
       Escape: () => this.viewer.view.event !== null && this.#close(),
       ArrowDown: () => this.#table?.focus(),
     }[event.key];
