@@ -20,7 +20,7 @@ with open(FILE, encoding="utf-8") as file:
     RUN = json.load(file)
 
 REAL_QUERY = {"position": 0, "size": RUN["size"], "from": 1, "to": RUN["size"], "at": "2030-01-01"}
-REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id": RUN["tenant"], "name": "mine", "file": "viewer.js"}
+REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id": RUN["tenant"], "name": "mine", "file": "annals-log.js"}
 
 # Bodies that are taken.
 REAL_BODY = {
