@@ -209,6 +209,7 @@ export class AppElement extends LitElement {
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
     this.viewer.can = { export: can("export"), verify: can("verify"), access: can("read"), views: true, pages: true, words: true };
+    later([pages.actor, pages.target]);
     this.viewer.changed();
     // While a link asks whether to be followed, the address stays its own.
     if (session.tenant === null && !this.#signingIn) void this.#listTenants();
