@@ -8,7 +8,6 @@ const draw = (body: SVGTemplateResult): TemplateResult => html`<svg width="16" h
 export const icons = {
   close: draw(svg`<path d="M4 4l8 8M12 4l-8 8"/>`),
   search: draw(svg`<circle cx="7" cy="7" r="4.2"/><path d="M10.3 10.3L14 14"/>`),
-  plus: draw(svg`<path d="M8 3.5v9M3.5 8h9"/>`),
   minus: draw(svg`<path d="M3.5 8h9"/>`),
   clock: draw(svg`<circle cx="8" cy="8" r="5.8"/><path d="M8 4.8V8l2.2 1.6"/>`),
   play: draw(svg`<path d="M5 3.5l7 4.5-7 4.5z"/>`),
@@ -26,5 +25,4 @@ export const icons = {
   right: draw(svg`<path d="M6 3.5L10.5 8 6 12.5"/>`),
   left: draw(svg`<path d="M10 3.5L5.5 8 10 12.5"/>`),
   more: draw(svg`<path d="M3.5 8h.01M8 8h.01M12.5 8h.01" stroke-width="2.4"/>`),
-  link: draw(svg`<path d="M6.5 9.5l3-3M7 4.5l1-1a3.2 3.2 0 0 1 4.5 4.5l-1 1M9 11.5l-1 1A3.2 3.2 0 0 1 3.5 8l1-1"/>`),
 } as const;

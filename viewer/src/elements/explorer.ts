@@ -13,7 +13,7 @@ import { common } from "../text/common.js";
 import { explorer } from "../text/explorer.js";
 import { base } from "../theme.js";
 import { ALL_TIME, bounds, sameRange } from "../view/time.js";
-import { type View, formatQuery } from "../view/view.js";
+import type { View } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
 import "./explorer/chips.js";
 import "./explorer/facets.js";
@@ -349,11 +349,6 @@ export class ExplorerElement extends LitElement {
     event.preventDefault();
     run();
   };
-
-  /** The query of what is shown, for whoever embeds it. */
-  get query(): string {
-    return formatQuery(this.viewer.view);
-  }
 }
 
 declare global {

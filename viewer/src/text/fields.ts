@@ -47,8 +47,3 @@ const NAMES: Record<string, { en: string; pt: string }> = {
 export function fieldName(path: string, language: Language): string {
   return NAMES[path]?.[language] ?? path;
 }
-
-/** Whether the path has a name of its own. */
-export function isNamed(path: string): boolean {
-  return path in NAMES;
-}
