@@ -16,6 +16,7 @@
 //! | `docs` | pages: the API reference, and the one that verifies bundles |
 //! | `viewer` | the page for people, and the element that products embed |
 //! | `prove`, `opening` | checkpoints, proofs, the C2SP tree; what an event's commitment is made of |
+//! | `outgoing` | requests that the server itself makes |
 //! | `registry` | keeps the log over all logs up to date |
 //! | `erasures` | cases of erasure, from asking to done |
 //! | `retention`, `holds`, `expiry` | how long records are kept, and that they go |
@@ -54,6 +55,7 @@ mod openapi;
 mod opening;
 mod operate;
 mod origin;
+mod outgoing;
 mod page;
 mod problem;
 mod prove;

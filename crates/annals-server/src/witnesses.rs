@@ -16,10 +16,11 @@ use annals_tree::cosignature::{ANSWER_BYTES_MAX, WitnessKey, take_cosignature};
 use annals_tree::note::Note;
 use annals_tree::witness::AddCheckpoint;
 use futures_util::future::join_all;
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode};
 
 use crate::app::blocking;
 use crate::metrics::Metrics;
+use crate::outgoing;
 
 /// Logs whose cosigned checkpoints are kept; beyond these the ones asked for longest ago go.
 const LOGS_KEPT: usize = 10_000;
@@ -191,15 +192,7 @@ impl Trouble {
 
 impl Witnesses {
     pub(crate) fn new(ledger: Ledger, metrics: Arc<Metrics>, settings: Witnessing) -> Self {
-        // reqwest asks for a provider to be in place; a second call finds the first one's.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .timeout(settings.answer_max)
-            // Checkpoints go to the witness that was named, and nowhere else.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .expect("a client without certificates of its own can be made");
+        let client = outgoing::client(settings.answer_max);
         let state = State { health: vec![Health::default(); settings.witnesses.len()], ..State::default() };
         Self {
             ledger,

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use annals_ledger::Ledger;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, RequestBuilder, StatusCode, Url, header, redirect};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::token::{self, Expected, Keys, Refusal};
 use super::{OidcSettings, Person, TEXT_BYTES_MAX};
+use crate::outgoing;
 use crate::problem::{Code, Problem};
 use crate::session::spent::Spent;
 
@@ -92,15 +93,7 @@ struct Tokens {
 
 impl Provider {
     pub(crate) fn new(settings: OidcSettings, ledger: Ledger) -> Self {
-        // reqwest asks for a provider to be in place; a second call finds the first one's.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .timeout(settings.answer_max)
-            // Codes and secrets go where the provider said, and nowhere else.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .expect("a client without certificates of its own can be made");
+        let client = outgoing::client(settings.answer_max);
         Self {
             settings,
             ledger,
