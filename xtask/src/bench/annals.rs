@@ -24,6 +24,9 @@ pub(super) const CONNECTIONS: usize = 4;
 /// Events of a page of an export.
 const EXPORT_PAGE: usize = 1_000;
 
+/// Values of a summary, at most: as many as it gives, as the others give all.
+const SUMMARY_VALUES: &str = "1000";
+
 /// A server, and its folder.
 pub(super) struct Annals {
     binary: Binary,
@@ -185,7 +188,9 @@ impl Annals {
                 let cursor = cursor(&body).ok_or("there is no next page")?;
                 format!("/v1/events?cursor={cursor}")
             }
-            Ask::Facets(condition) => format!("/v1/summary?{}", query(condition, &[("by", "action")])),
+            Ask::Facets(condition) => {
+                format!("/v1/summary?{}", query(condition, &[("by", "action"), ("limit", SUMMARY_VALUES)]))
+            }
             Ask::Histogram(condition) => format!("/v1/summary?{}", query(condition, &[("interval", "1d")])),
             Ask::One { tenant, id } => format!("/v1/events/{id}?tenant={tenant}"),
             Ask::Export(condition) => {

@@ -96,6 +96,13 @@ impl Event {
         if text("action").is_none() {
             return Err("they have no action");
         }
+        let actor = members
+            .get("actor")
+            .and_then(|actor| serde_json::from_str(actor.get()).ok())
+            .unwrap_or(Value::Null);
+        if ["type", "id"].iter().all(|name| actor[name].as_str().is_none_or(str::is_empty)) {
+            return Err("they have no actor");
+        }
         let occurred_at = text("occurred_at").filter(|at| micros(at).is_ok());
         let occurred_at =
             occurred_at.or_else(|| before.map(str::to_owned)).ok_or("no event has a time yet")?;
@@ -224,24 +231,25 @@ mod tests {
 
     #[test]
     fn events_without_id_or_time_get_them_and_those_that_cannot_be_stored_are_counted() {
-        let text = r#"{"action":"too early"}
-            {"action":"a","occurred_at":"2023-07-10T11:42:36Z","id":"one"}
-            {"action":"b","occurred_at":null,"id":null}
-            {"action":"c","id":"one"}
-            {"occurred_at":"2023-07-10T11:42:36Z"}
+        let text = r#"{"action":"too early","actor":{"id":"u"}}
+            {"action":"a","actor":{"id":"u"},"occurred_at":"2023-07-10T11:42:36Z","id":"one"}
+            {"action":"b","actor":{"type":"user"},"occurred_at":null,"id":null}
+            {"action":"c","actor":{"id":"u"},"id":"one"}
+            {"actor":{"id":"u"},"occurred_at":"2023-07-10T11:42:36Z"}
+            {"action":"d","actor":{"id":null},"occurred_at":"2023-07-10T11:42:36Z"}
             []"#;
         let (events, left_out) = read("acme", text).unwrap();
         assert_eq!(events.len(), 2);
         assert!(is_uuid(&events[1].id), "{}", events[1].id);
         assert_eq!(events[1].occurred_at, "2023-07-10T11:42:36Z");
-        assert_eq!(left_out.values().sum::<usize>(), 4);
+        assert_eq!(left_out.values().sum::<usize>(), 5);
         assert_eq!(left_out["their id came before"], 1);
     }
 
     #[test]
     fn a_copy_is_hours_later_with_an_id_of_its_own_in_metadata_too() {
         let event = read_one(&format!(
-            r#"{{"occurred_at":"2023-07-31T23:42:36.5Z","action":"a","id":"{ID}:Done","metadata":{{"id":"{ID}:Done","at":"2023-07-31T23:42:36.5Z"}}}}"#
+            r#"{{"occurred_at":"2023-07-31T23:42:36.5Z","action":"a","actor":{{"id":"u"}},"id":"{ID}:Done","metadata":{{"id":"{ID}:Done","at":"2023-07-31T23:42:36.5Z"}}}}"#
         ));
         assert_eq!(event.copied(0).unwrap(), event.line);
         let mut ids = HashSet::from([event.id.clone()]);
