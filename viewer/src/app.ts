@@ -2,9 +2,10 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { Api, ApiError } from "./api/client.js";
+import { ApiError } from "./api/client.js";
 import type { Session } from "./api/types.js";
 import { asApiError } from "./explorer/finder.js";
+import * as first from "./first.js";
 import { icons } from "./icons.js";
 import { later } from "./later.js";
 import { common } from "./text/common.js";
@@ -33,7 +34,7 @@ type Scheme = "auto" | "light" | "dark";
 /** `<annals-app>`. */
 @customElement("annals-app")
 export class AppElement extends LitElement {
-  readonly viewer = new Viewer(new Api(), (view, replace) => this.#write(view, replace));
+  readonly viewer = new Viewer(first.api, (view, replace) => this.#write(view, replace));
   /** Undefined until the server said whether somebody is signed in. */
   @state() private session: Session | null | undefined;
   @state() private tenants: string[] = [];
@@ -89,7 +90,8 @@ export class AppElement extends LitElement {
     this.viewer.addEventListener("change", this.#keep);
     addEventListener("popstate", this.#read);
     this.#read();
-    void this.#who();
+    this.viewer.opening = first.opening;
+    void this.#who(first.session);
   }
 
   override disconnectedCallback(): void {
@@ -193,11 +195,13 @@ export class AppElement extends LitElement {
       <p><button class="primary" @click=${() => void this.#who()}>${c.retry}</button></p></div>`;
   }
 
-  async #who(): Promise<void> {
+  async #who(asked = this.viewer.api.json<Session>("/v1/session")): Promise<void> {
     this.error = null;
     try {
-      this.#enter(await this.viewer.api.json<Session>("/v1/session"));
+      this.#enter(await asked);
     } catch (error) {
+      // What was asked beside it found nobody signed in either.
+      this.viewer.opening = null;
       if (error instanceof ApiError && error.status === 401) this.session = null;
       else this.error = asApiError(error);
     }

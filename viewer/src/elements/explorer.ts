@@ -4,7 +4,8 @@ import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
-import { Finder, questionOf } from "../explorer/finder.js";
+import { questionOf } from "../explorer/asked.js";
+import { Finder } from "../explorer/finder.js";
 import { BLOCK_ROWS } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { later } from "../later.js";
@@ -54,6 +55,7 @@ export class ExplorerElement extends LitElement {
   #counted = "";
   #recounting: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
+  #restFetched = false;
   /** Views before zooming in, to zoom out to. */
   #zoomed: View["range"][] = [];
 
@@ -107,10 +109,6 @@ export class ExplorerElement extends LitElement {
     document.addEventListener("keydown", this.#shortcut);
   }
 
-  protected override firstUpdated(): void {
-    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
-  }
-
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     document.removeEventListener("keydown", this.#shortcut);
@@ -147,11 +145,19 @@ export class ExplorerElement extends LitElement {
     this.#finder = new Finder(this.viewer);
     this.#finder.addEventListener("change", () => {
       this.version += 1;
+      if (!this.#finder?.loading) this.#fetchRest();
       this.#askAgain(this.#finder?.error ?? null);
     });
     this.#tail = new LiveTail(this.viewer.api);
     this.#tail.addEventListener("events", (event) => this.#came((event as CustomEvent<AuditEvent[]>).detail));
     this.#tail.addEventListener("state", () => this.requestUpdate());
+  }
+
+  /** What is not needed before the first rows stand. */
+  #fetchRest(): void {
+    if (this.#restFetched) return;
+    this.#restFetched = true;
+    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
   }
 
   #ask(): void {

@@ -15,41 +15,27 @@ const REST_MS = 60;
 
 export class Rows {
   /** Events found, as far as is known. */
-  total = 0;
+  total: number;
   /** As of which size of the log. */
-  size = 0;
+  readonly size: number;
   /** Not counted, or not yet: there may be more behind the last that is known. */
-  open = false;
+  open: boolean;
   #blocks = new Map<number, AuditEvent[]>();
   #asked = new Map<number, AbortController>();
   #resting: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(
+  constructor(
     private readonly api: Api,
     private readonly params: URLSearchParams,
+    first: EventsPage,
     /** Called when more is known; with the error where asking failed. */
     private readonly changed: (error?: unknown) => void,
     private readonly learn: (events: AuditEvent[]) => void,
-  ) {}
-
-  /** Asks for the first block. Throws what the API does. */
-  static async ask(
-    api: Api,
-    params: URLSearchParams,
-    signal: AbortSignal,
-    changed: (error?: unknown) => void,
-    learn: (events: AuditEvent[]) => void,
-  ): Promise<Rows> {
-    const rows = new Rows(api, params, changed, learn);
-    const first = new URLSearchParams(params);
-    first.set("limit", String(BLOCK_ROWS));
-    first.set("partial", "true");
-    const page = await api.json<EventsPage>("/v1/events", first, { signal });
-    rows.size = page.size;
-    rows.total = page.events.length + (page.next ? BLOCK_ROWS : 0);
-    rows.open = page.next !== null;
-    rows.#keep(0, page.events);
-    return rows;
+  ) {
+    this.size = first.size;
+    this.total = first.events.length + (first.next ? BLOCK_ROWS : 0);
+    this.open = first.next !== null;
+    this.#keep(0, first.events);
   }
 
   /** All were counted, as of this size. */

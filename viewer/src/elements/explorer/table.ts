@@ -7,10 +7,10 @@ import { repeat } from "lit/directives/repeat.js";
 import { type AuditEvent, occurredAt, operationOf } from "../../api/types.js";
 import type { Rows } from "../../explorer/rows.js";
 import { explorer, resultName } from "../../text/explorer.js";
-import { base } from "../../theme.js";
+import { base, usable } from "../../theme.js";
 import { instant } from "../../view/time.js";
 import { type Viewer, Watch } from "../../viewer.js";
-import "../value.js";
+import type { Usable } from "../value-menu.js";
 import { Window } from "./scroll.js";
 
 const ROW_PX = 36;
@@ -42,6 +42,7 @@ export class TableElement extends LitElement {
 
   static override styles = [
     base,
+    usable,
     css`
       :host { display: flex; flex-direction: column; min-height: 0; min-width: 0; height: 100%; container-type: inline-size; }
       .scroller { flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; contain: strict; outline-offset: -2px; scrollbar-gutter: stable; }
@@ -53,7 +54,7 @@ export class TableElement extends LitElement {
       .row.tenants { grid-template-columns: 146px minmax(80px, 0.8fr) minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; }
       .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) 84px; }
       .row > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding-inline-start: 3px; }
-      .row annals-value { white-space: nowrap; }
+      .row .value { margin-inline-start: -3px; min-width: 0; }
       .row:hover { background: var(--ground-2); }
       .row.active { box-shadow: inset 3px 0 0 var(--accent); background: var(--ground-2); }
       .row.open { background: var(--accent-ground); }
@@ -202,7 +203,8 @@ export class TableElement extends LitElement {
         <div class="all" role="rowgroup" .style=${`height: ${height}px`}>
           ${repeat(items, (item) => item.index + this.#window.first, (item) => this.#row(item.index + this.#window.first, item.start))}
         </div>
-      </div>`;
+      </div>
+      <annals-value-menu .viewer=${this.viewer}></annals-value-menu>`;
   }
 
   get #tenants(): boolean {
@@ -283,7 +285,15 @@ export class TableElement extends LitElement {
 
   /** A value that the mouse can use; for the keyboard the values stand in the open event. */
   #value(path: string, value: string, label = value, type: string | null = null) {
-    return html`<annals-value .viewer=${this.viewer} .path=${path} .value=${value} .label=${label} .type=${type} .reachable=${false}></annals-value>`;
+    return html`<button class="value" dir="auto" tabindex="-1" aria-haspopup="menu" aria-expanded="false" @click=${(event: Event) => this.#use(event, { path, value, type })}>${label}</button>`;
+  }
+
+  /** One menu does for all rows: an element of its own for each value would make them several times slower. */
+  async #use(event: Event, used: Usable): Promise<void> {
+    event.stopPropagation();
+    const button = event.currentTarget as HTMLElement;
+    await import("../value-menu.js");
+    await this.renderRoot.querySelector("annals-value-menu")?.toggle(button, used);
   }
 
   #clicked(index: number): void {
