@@ -220,16 +220,18 @@ export class AppElement extends LitElement {
   }
 
   async #listTenants(): Promise<void> {
+    let tenants: string[] = [];
     try {
       const answer = await this.viewer.api.json<{ tenants: { id: string }[] }>("/v1/tenants", { limit: TENANTS_LISTED });
-      this.tenants = answer.tenants.map((tenant) => tenant.id).filter((id) => !id.startsWith("_"));
+      tenants = answer.tenants.map((tenant) => tenant.id).filter((id) => !id.startsWith("_"));
     } catch {
       // Whoever may not list them still sees the one that the address names.
-      this.tenants = [];
     }
+    // There may be a thousand, and the first rows are drawn before them.
+    later([async () => void (this.tenants = tenants)]);
     // Reads over all tenants are for who wants them; most want one, and its names and pages are whole.
-    const [first] = this.tenants;
-    if (this.viewer.view.tenant === null && first !== undefined && (this.tenants.length === 1 || this.viewer.view.page === "access")) {
+    const [first] = tenants;
+    if (this.viewer.view.tenant === null && first !== undefined && (tenants.length === 1 || this.viewer.view.page === "access")) {
       this.viewer.patch({ tenant: first }, true);
     }
   }

@@ -17,8 +17,6 @@ import { ALL_TIME, bounds, sameRange } from "../view/time.js";
 import type { View } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
 import "./explorer/chips.js";
-import "./explorer/facets.js";
-import "./explorer/histogram.js";
 import type { Zoom } from "./explorer/histogram.js";
 import "./explorer/search-box.js";
 import type { SearchBoxElement } from "./explorer/search-box.js";
@@ -35,6 +33,9 @@ const RECOUNT_MS = 5_000;
 
 /** A question that failed for want of an answer is asked again after so long. */
 const ASK_AGAIN_MS = 5_000;
+
+/** What stands around the rows: half of the script. */
+const around = () => Promise.all([import("./explorer/histogram.js"), import("./explorer/facets.js")]);
 
 /** What an open event needs. */
 const panel = () => import("./event/event.js");
@@ -67,6 +68,7 @@ export class ExplorerElement extends LitElement {
       .tools { display: flex; flex-wrap: wrap; gap: 6px; }
       annals-chips { padding: 0 12px 8px; }
       annals-chips:empty { display: block; }
+      annals-histogram:not(:defined) { display: block; height: 156px; }
       .histogram { padding: 0 12px 6px; border-bottom: 1px solid var(--line); }
       .main { flex: 1; min-height: 0; display: grid; grid-template-columns: 236px minmax(0, 1fr); }
       .main.with-event { grid-template-columns: 236px minmax(0, 1fr) minmax(340px, 40%); }
@@ -157,6 +159,7 @@ export class ExplorerElement extends LitElement {
   #fetchRest(): void {
     if (this.#restFetched) return;
     this.#restFetched = true;
+    requestAnimationFrame(() => void around());
     later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
   }
 

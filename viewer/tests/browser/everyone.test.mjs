@@ -12,7 +12,7 @@ const STATES = {
   "an open event": [`${LIST}&event=${CUT.id}`, async (viewer) => viewer.event.locator("annals-proof").evaluate((element) => element.scrollIntoView())],
   "an event's JSON": [`${LIST}&event=${CUT.id}`, async (viewer) => viewer.event.getByRole("tab").nth(1).click()],
   "completions": [LIST, async (viewer) => viewer.searchBox.fill("act")],
-  "a value's menu": [LIST, async (viewer) => viewer.row(1).locator("annals-value button").first().click()],
+  "a value's menu": [LIST, async (viewer) => viewer.row(1).locator("button").first().click()],
   "the choice of time": [LIST, async (viewer) => viewer.page.locator("annals-time-range .shown").click()],
   "the export": [LIST, async (viewer) => viewer.page.locator("annals-export button").first().click()],
   "saved views": [LIST, async (viewer) => viewer.page.locator("annals-views button").first().click()],

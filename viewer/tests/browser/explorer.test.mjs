@@ -249,11 +249,11 @@ viewerTest("the keyboard goes through the rows, opens them, and closes them agai
 
 viewerTest("a value in a row is kept, left out, or followed to its page", { path: LEDGERLY }, async (viewer, page) => {
   const [newest] = await events(all({ limit: 1 }));
-  const action = viewer.row(1).locator("annals-value").filter({ hasText: newest.action }).first();
+  const action = viewer.row(1).locator("button").filter({ hasText: newest.action }).first();
   await viewer.use(action, "Without these");
   await page.waitForURL(/not\.action=/);
   assert.equal(await viewer.total(), await count(all({ filter: `action ne "${newest.action}"` })));
-  await viewer.use(viewer.row(1).locator("annals-value").nth(0), "All about this actor");
+  await viewer.use(viewer.row(1).locator("button").nth(0), "All about this actor");
   await page.waitForURL(/\/viewer\/actor\?/);
 });
 

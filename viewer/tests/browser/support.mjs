@@ -297,6 +297,8 @@ export class ViewerPage {
       const shadow = (host, selector) => host?.shadowRoot?.querySelector(selector);
       const explorer = shadow(document.querySelector("annals-app"), "annals-explorer");
       if (!explorer?.shadowRoot || !shadow(explorer, ".count strong")?.textContent) return false;
+      // Some of its parts come after the first rows.
+      if (explorer.shadowRoot.querySelector("annals-histogram:not(:defined), annals-facets:not(:defined)")) return false;
       const busy = (name) => shadow(explorer, name)?.busy ?? false;
       return !busy("annals-histogram") && !busy("annals-facets") && !busy("annals-table");
     });

@@ -1,6 +1,5 @@
 /** The events found, one a row, through millions of them. */
 
-import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "@tanstack/virtual-core";
 import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
@@ -31,14 +30,17 @@ export class TableElement extends LitElement {
   @property({ attribute: false }) version = 0;
   @property({ type: Boolean }) busy = false;
   @state() private active = -1;
-  @state() private cards = false;
+  @state() private cards = innerWidth < CARD_BELOW_PX;
   protected readonly watch = new Watch(this);
   readonly #window = new Window();
-  #virtual: Virtualizer<HTMLElement, HTMLElement> | null = null;
-  #unmount: (() => void) | null = null;
+  /** Pixels of the rows that are seen, and from where; before they were measured no more than the whole page has. */
+  #seenPx: number | null = null;
+  #scrolledPx = 0;
   #sized: ResizeObserver | null = null;
   #known: Rows | null = null;
   #freshBefore = 0;
+  /** Rows that came above whoever reads on. */
+  #grown = 0;
 
   static override styles = [
     base,
@@ -112,8 +114,10 @@ export class TableElement extends LitElement {
     if (this.#count === 0) return;
     this.active = Math.max(0, Math.min(index, this.#count - 1));
     const place = this.#window.bring(this.active);
-    this.#measure();
-    this.#virtual?.scrollToIndex(place, { align: "auto" });
+    const top = place * this.#rowPx;
+    const bottom = top + this.#rowPx - (this.#seenPx ?? 0);
+    if (top < this.#scrolledPx) this.#scrollTo(top);
+    else if (bottom > this.#scrolledPx) this.#scrollTo(bottom);
     if (open) this.#pick(this.active);
   }
 
@@ -133,41 +137,18 @@ export class TableElement extends LitElement {
     this.#freshBefore = this.fresh.length;
     if (grown > 0 && this.active >= 0) this.active += grown;
     this.#window.resize(this.#count);
-    this.#measure();
-    if (grown > 0 && this.#virtual && (this.#virtual.scrollOffset ?? 0) > 2 * this.#rowPx) {
-      this.#virtual.scrollToOffset((this.#virtual.scrollOffset ?? 0) + grown * this.#rowPx);
-    }
-  }
-
-  #measure(): void {
-    if (!this.#virtual) return;
-    const { options } = this.#virtual;
-    const px = this.#rowPx;
-    if (options.count === this.#window.rows && options.estimateSize(0) === px) return;
-    const resized = options.estimateSize(0) !== px;
-    this.#virtual.setOptions({ ...options, count: this.#window.rows, estimateSize: () => px });
-    if (resized) this.#virtual.measure();
+    this.#grown = this.#scrolledPx > 2 * this.#rowPx ? Math.max(0, grown) : 0;
   }
 
   override firstUpdated(): void {
-    const scroller = this.renderRoot.querySelector<HTMLElement>(".scroller") as HTMLElement;
-    this.#virtual = new Virtualizer<HTMLElement, HTMLElement>({
-      count: this.#window.rows,
-      getScrollElement: () => scroller,
-      estimateSize: () => this.#rowPx,
-      overscan: 12,
-      observeElementRect,
-      observeElementOffset,
-      scrollToFn: elementScroll,
-      onChange: () => this.requestUpdate(),
-    });
-    this.#unmount = this.#virtual._didMount();
-    this.#virtual._willUpdate();
-    this.#sized = new ResizeObserver(([entry]) => {
-      this.cards = (entry?.contentRect.width ?? 1000) < CARD_BELOW_PX;
+    // Nothing is measured by asking, which would have the browser lay out all that changed: the observer tells once it has.
+    this.#sized = new ResizeObserver(() => {
+      this.#seenPx = this.#scroller.clientHeight;
+      this.cards = this.clientWidth < CARD_BELOW_PX;
+      this.requestUpdate();
     });
     this.#sized.observe(this);
-    this.requestUpdate();
+    this.#sized.observe(this.#scroller);
   }
 
   override connectedCallback(): void {
@@ -177,31 +158,43 @@ export class TableElement extends LitElement {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.#unmount?.();
     this.#sized?.disconnect();
-    this.#virtual = null;
   }
 
   override updated(): void {
-    this.#virtual?._willUpdate();
-    const items = this.#virtual?.getVirtualItems() ?? [];
-    const [first, last] = [items[0], items.at(-1)];
-    if (!first || !last || !this.rows) return;
-    const above = this.#window.first - this.fresh.length;
-    this.rows.want(above + first.index, above + last.index);
+    if (this.#grown) this.#scrollTo(this.#scrolledPx + this.#grown * this.#rowPx);
+    this.#grown = 0;
+    const { first, end } = this.#drawn;
+    if (end > first) this.rows?.want(first - this.fresh.length, end - 1 - this.fresh.length);
+  }
+
+  get #scroller(): HTMLElement {
+    return this.renderRoot.querySelector(".scroller") as HTMLElement;
+  }
+
+  #scrollTo(px: number): void {
+    this.#scroller.scrollTop = px;
+    this.#scrolledPx = this.#scroller.scrollTop;
+    this.requestUpdate();
+  }
+
+  /** The rows that are drawn, by their numbers. */
+  get #drawn(): { first: number; end: number } {
+    return this.#window.drawn(this.#scrolledPx, this.#seenPx, this.#rowPx);
   }
 
   override render() {
     const t = explorer(this.viewer.language);
-    const items = this.#virtual?.getVirtualItems() ?? [];
-    const height = this.#virtual?.getTotalSize() ?? 0;
+    const { first, end } = this.#drawn;
+    const rows = Array.from({ length: end - first }, (_, at) => first + at);
+    const height = this.#window.rows * this.#rowPx;
     const active = this.active >= 0 ? `row-${this.active}` : nothing;
     return html`
       ${this.cards ? nothing : this.#head()}
       <div class="scroller ${this.cards ? "cards" : ""} ${this.busy ? "busy" : ""}" tabindex="0" role="grid" aria-label=${t.table} aria-rowcount=${this.rows?.open ? -1 : this.#count}
         aria-activedescendant=${active} aria-busy=${this.busy} @keydown=${this.#key} @scroll=${this.#scroll}>
         <div class="all" role="rowgroup" .style=${`height: ${height}px`}>
-          ${repeat(items, (item) => item.index + this.#window.first, (item) => this.#row(item.index + this.#window.first, item.start))}
+          ${repeat(rows, (row) => row, (row) => this.#row(row, (row - this.#window.first) * this.#rowPx))}
         </div>
       </div>
       <annals-value-menu .viewer=${this.viewer}></annals-value-menu>`;
@@ -308,14 +301,14 @@ export class TableElement extends LitElement {
 
   readonly #scroll = (event: Event) => {
     const scroller = event.target as HTMLElement;
-    const first = this.#window.first;
+    this.#scrolledPx = scroller.scrollTop;
     const to = this.#window.scrolled(scroller.scrollTop, scroller.clientHeight, this.#rowPx);
-    if (to !== null) scroller.scrollTop = to;
-    if (this.#window.first !== first) this.requestUpdate();
+    if (to === null) this.requestUpdate();
+    else this.#scrollTo(to);
   };
 
   #key = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor((this.#virtual?.scrollRect?.height ?? 360) / this.#rowPx) - 1);
+    const page = Math.max(1, Math.floor((this.#seenPx ?? 0) / this.#rowPx) - 1);
     const to = {
       ArrowDown: this.active + 1, j: this.active + 1, ArrowUp: this.active - 1, k: this.active - 1,
       PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.#count - 1,
