@@ -6,7 +6,7 @@ import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
 import { questionOf } from "../explorer/asked.js";
 import { Finder } from "../explorer/finder.js";
-import { BLOCK_ROWS } from "../explorer/rows.js";
+import { BLOCK_ROWS, type Rows } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { later } from "../later.js";
 import { LiveTail } from "../live.js";
@@ -48,6 +48,11 @@ export class ExplorerElement extends LitElement {
   @state() private fresh: AuditEvent[] = [];
   @state() private facetsShown = false;
   @state() private opened: AuditEvent | null = null;
+  /** The event that is open is none of those found. */
+  @state() private elsewhere = false;
+  /** The event that is open, once it is loaded, and the rows among which it was brought into view. */
+  #loadedEvent: AuditEvent | null = null;
+  #placedIn: Rows | null = null;
   protected readonly watch = new Watch(this);
   #finder: Finder | null = null;
   #tail: LiveTail | null = null;
@@ -135,8 +140,11 @@ export class ExplorerElement extends LitElement {
     }
     this.#asked = asked;
     this.#counted = counted;
-    if (view.event === null) this.opened = null;
-    else void panel();
+    if (view.event === null) {
+      this.opened = null;
+      this.#loadedEvent = null;
+      this.elsewhere = false;
+    } else void panel();
     this.#follow();
   }
 
@@ -148,6 +156,7 @@ export class ExplorerElement extends LitElement {
     this.#finder.addEventListener("change", () => {
       this.version += 1;
       if (!this.#finder?.loading) this.#fetchRest();
+      void this.#place();
       this.#askAgain(this.#finder?.error ?? null);
     });
     this.#tail = new LiveTail(this.viewer.api);
@@ -232,7 +241,7 @@ export class ExplorerElement extends LitElement {
         <section class="found" aria-label=${t.events}>${this.#count()} ${this.#found()}</section>
         ${open
           ? html`<annals-event .viewer=${viewer} .eventId=${referred(viewer)?.id ?? ""} .tenant=${referred(viewer)?.tenant ?? null} .event=${this.opened}
-              @close=${this.#close} @step=${(event: CustomEvent<number>) => this.#step(event.detail)}></annals-event>`
+              @loaded=${this.#loaded} @close=${this.#close} @step=${(event: CustomEvent<number>) => this.#step(event.detail)}></annals-event>`
           : nothing}
       </div>`;
   }
@@ -257,8 +266,14 @@ export class ExplorerElement extends LitElement {
     if (finder?.error && (!finder.rows || finder.error.status !== 0)) return this.#failed(finder.error);
     if (finder?.rows && finder.rows.total === 0 && this.fresh.length === 0 && !finder.loading) return this.#empty();
     const note = finder?.error ? html`<div class="note" role="alert">${icons.warn} ${common(this.viewer.language).unreachable}. ${common(this.viewer.language).unreachableHelp}</div>` : nothing;
-    return html`${note}<annals-table .viewer=${this.viewer} .rows=${finder?.rows ?? null} .fresh=${this.fresh} .version=${this.version} ?busy=${finder?.loading ?? true}
+    return html`${note}${this.elsewhere ? this.#elsewhere() : nothing}<annals-table .viewer=${this.viewer} .rows=${finder?.rows ?? null} .fresh=${this.fresh} .version=${this.version} ?busy=${finder?.loading ?? true}
       @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}></annals-table>`;
+  }
+
+  #elsewhere() {
+    const t = explorer(this.viewer.language);
+    const widen = () => this.viewer.patch({ range: ALL_TIME, terms: [], q: "", filter: "" });
+    return html`<div class="note" role="status">${icons.warn} ${t.openElsewhere} <button class="plain" @click=${widen}>${t.showAmongAll}</button></div>`;
   }
 
   #empty() {
@@ -308,6 +323,27 @@ export class ExplorerElement extends LitElement {
   #open(event: AuditEvent): void {
     this.opened = event;
     this.viewer.patch({ event: reference(this.viewer, event) }, this.viewer.view.event !== null);
+  }
+
+  readonly #loaded = ({ detail }: CustomEvent<AuditEvent>) => {
+    this.elsewhere = false;
+    this.#loadedEvent = detail;
+    // What was opened from its row stands before whoever opened it.
+    this.#placedIn = this.opened?.id === detail.id ? (this.#finder?.rows ?? null) : null;
+    void this.#place();
+  };
+
+  /** Brings the event that is open into view, where a link opened it or other rows came. */
+  async #place(): Promise<void> {
+    const event = this.#loadedEvent;
+    const rows = this.#finder?.rows;
+    if (!event || !rows || this.#finder?.loading || rows === this.#placedIn) return;
+    this.#placedIn = rows;
+    const at = await rows.placeOf(event).catch(() => -1);
+    if (rows !== this.#finder?.rows || referred(this.viewer)?.id !== event.id) return;
+    this.elsewhere = at < 0;
+    await this.updateComplete;
+    if (at >= 0) this.#table?.goTo(at + this.fresh.length);
   }
 
   #close = () => {

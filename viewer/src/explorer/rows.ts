@@ -4,7 +4,7 @@
  */
 
 import type { Api } from "../api/client.js";
-import type { AuditEvent, EventsPage } from "../api/types.js";
+import { type AuditEvent, type EventsPage, type Summary, occurredAt } from "../api/types.js";
 
 /** Events of a block, and blocks that are kept. */
 export const BLOCK_ROWS = 100;
@@ -56,6 +56,21 @@ export class Rows {
       if (at >= 0) return block * BLOCK_ROWS + at;
     }
     return -1;
+  }
+
+  /** The place of an event that may not be there yet: so many come before it; -1 where it is not among those found. Throws what the API does. */
+  async placeOf(event: AuditEvent): Promise<number> {
+    const known = this.indexOf(event.id, event.tenant ?? null);
+    if (known >= 0) return known;
+    const [at, before] = [JSON.stringify(occurredAt(event)), this.params.get("order") === "asc" ? "lt" : "gt"];
+    const params = new URLSearchParams(this.params);
+    params.delete("order");
+    const test = `(occurred_at ${before} ${at} or (occurred_at eq ${at} and position ${before} ${event.position}))`;
+    params.set("filter", [params.get("filter"), test].filter(Boolean).join(" and "));
+    params.set("size", String(this.size));
+    const { total } = await this.api.json<Summary>("/v1/summary", params);
+    await this.#load(Math.floor(total / BLOCK_ROWS));
+    return this.indexOf(event.id, event.tenant ?? null);
   }
 
   /** Sees to it that these places are known soon; what was asked for and is wanted no more is given up. */

@@ -24,6 +24,33 @@ viewerTest("an event opens beside the table and says what happened, who did it, 
   await viewer.event.waitFor({ state: "detached" });
 });
 
+viewerTest("an event that a link opens is brought into view and marked, however far down it stands", { path: OPEN }, async (viewer, page) => {
+  const tenant = "northwind-video";
+  const [far] = await events({ tenant, order: "asc", skip: 3000, limit: 1 });
+  const total = await count({ tenant });
+  const marked = viewer.table.locator('[role=row][aria-selected="true"]');
+  for (const [order, place] of [["", total - 3000], ["&order=asc", 3001]]) {
+    await viewer.open(`/viewer?tenant=${tenant}&last=all${order}&event=${far.id}`);
+    await marked.waitFor();
+    assert.equal(await marked.getAttribute("aria-rowindex"), String(place));
+    await marked.getByText(far.action, { exact: true }).waitFor();
+    const [seen, row] = [await viewer.table.boundingBox(), await marked.boundingBox()];
+    assert.ok(row.y >= seen.y && row.y + row.height <= seen.y + seen.height, "it is out of view");
+  }
+  // From there the keyboard goes on.
+  await viewer.table.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForURL((url) => url.searchParams.get("event") !== far.id);
+  assert.equal(await marked.getAttribute("aria-rowindex"), "3002");
+});
+
+viewerTest("an event that is none of those found is said to be so, with a way to them", { path: `/viewer?tenant=mosaic-health&last=all&not.targets_id=records.retention&event=${CUT.id}` }, async (viewer) => {
+  await viewer.page.getByText("The open event is none of these.").waitFor();
+  await viewer.page.getByRole("button", { name: "Show it among all" }).click();
+  await viewer.table.locator('[role=row][aria-selected="true"]').getByText(CUT.action, { exact: true }).waitFor();
+  assert.equal(await viewer.page.getByText("The open event is none of these.").count(), 0);
+});
+
 viewerTest("what changed stands there as a difference, what stayed is folded away", { path: OPEN }, async (viewer) => {
   const changes = section(viewer, "What changed");
   const line = (name) => changes.locator("li").filter({ has: viewer.page.locator("bdi.name").getByText(name, { exact: true }) });
