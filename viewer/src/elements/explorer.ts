@@ -343,6 +343,8 @@ export class ExplorerElement extends LitElement {
     if (rows !== this.#finder?.rows || referred(this.viewer)?.id !== event.id) return;
     this.elsewhere = at < 0;
     await this.updateComplete;
+    // As high as all rows that are known by now.
+    await this.#table?.updateComplete;
     if (at >= 0) this.#table?.goTo(at + this.fresh.length);
   }
 

@@ -22,6 +22,8 @@ export class Rows {
   open: boolean;
   #blocks = new Map<number, AuditEvent[]>();
   #asked = new Map<number, AbortController>();
+  /** The block in which an event was looked for last: it is wanted without being seen. */
+  #placing = -1;
   #resting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -69,7 +71,8 @@ export class Rows {
     params.set("filter", [params.get("filter"), test].filter(Boolean).join(" and "));
     params.set("size", String(this.size));
     const { total } = await this.api.json<Summary>("/v1/summary", params);
-    await this.#load(Math.floor(total / BLOCK_ROWS));
+    this.#placing = Math.floor(total / BLOCK_ROWS);
+    await this.#load(this.#placing);
     return this.indexOf(event.id, event.tenant ?? null);
   }
 
@@ -79,7 +82,7 @@ export class Rows {
     const from = Math.floor(Math.max(0, first) / BLOCK_ROWS);
     const to = Math.floor(Math.max(0, Math.min(last, this.total - 1)) / BLOCK_ROWS);
     for (const [block, asking] of this.#asked) {
-      if (block < from || block > to) asking.abort();
+      if ((block < from || block > to) && block !== this.#placing) asking.abort();
     }
     const missing: number[] = [];
     for (let block = from; block <= to; block++) {
