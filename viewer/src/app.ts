@@ -29,6 +29,11 @@ const BASE = "/viewer";
 /** Tenants that are offered in a list; others can be typed. */
 const TENANTS_LISTED = 1_000;
 
+/** What keys do. */
+const KEYS = [
+  ["/", "keySearch"], ["↑ ↓", "keyMove"], ["Enter", "keyOpen"], ["Esc", "keyClose"], ["r", "keyRefresh"], ["l", "keyLive"], ["e", "keyExport"], ["?", "keyHelp"],
+] as const;
+
 type Scheme = "auto" | "light" | "dark";
 
 /** `<annals-app>`. */
@@ -77,8 +82,14 @@ export class AppElement extends LitElement {
       .menu label { display: grid; gap: 2px; font-size: 12px; color: var(--text-2); }
       .menu a { padding: 4px 0; }
       .menu .who { max-width: none; overflow-wrap: anywhere; }
+      .keys { padding-block: 8px; border-block: 1px solid var(--line); font-size: 13px; }
+      .keys dl { display: grid; gap: 3px; margin: 6px 0 0; }
+      .keys dl div { display: flex; gap: 10px; }
+      .keys dt { flex: 0 0 52px; }
+      .keys dd { margin: 0; color: var(--text-2); }
+      kbd { font: 12px var(--mono); border: 1px solid var(--line); border-radius: 4px; padding: 1px 5px; }
       .brand span { display: inline; }
-      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { min-width: 0; width: 32vw; } }
+      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { flex: 1 1 96px; min-width: 0; width: 0; } }
     `,
   ];
 
@@ -89,6 +100,7 @@ export class AppElement extends LitElement {
     this.viewer.api.onSignedOut = () => (this.session = null);
     this.viewer.addEventListener("change", this.#keep);
     addEventListener("popstate", this.#read);
+    addEventListener("keydown", this.#help);
     this.#read();
     this.viewer.opening = first.opening;
     void this.#who(first.session);
@@ -97,6 +109,7 @@ export class AppElement extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     removeEventListener("popstate", this.#read);
+    removeEventListener("keydown", this.#help);
     this.viewer.removeEventListener("change", this.#keep);
   }
 
@@ -163,7 +176,8 @@ export class AppElement extends LitElement {
               </select></label>
               <a href="/docs">${t.apiDocs}</a>
               <a href="/verify">${t.verifyPage}</a>
-              <span class="quiet who"><strong>${t.shortcuts}</strong><br />${t.shortcutsList}</span>
+              <section class="keys" aria-label=${t.shortcuts}><h2>${t.shortcuts}</h2>
+                <dl>${KEYS.map(([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t[does]}</dd></div>`)}</dl></section>
               <button @click=${this.#signOut}>${t.signOut}</button>
             </div>
           </details>
@@ -254,6 +268,16 @@ export class AppElement extends LitElement {
       }
     }
     this.session = null;
+  };
+
+  /** Shows the keys there are, at the key that asks for them. */
+  readonly #help = (event: KeyboardEvent) => {
+    const inside = event.composedPath()[0] as HTMLElement;
+    const menu = this.renderRoot.querySelector<HTMLDetailsElement>("details.menu");
+    if (event.key !== "?" || event.defaultPrevented || !menu || /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName)) return;
+    event.preventDefault();
+    menu.open = true;
+    menu.querySelector("summary")?.focus();
   };
 
   #closeMenu = (event: KeyboardEvent) => {

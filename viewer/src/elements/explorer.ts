@@ -73,7 +73,9 @@ export class ExplorerElement extends LitElement {
       .tools { display: flex; flex-wrap: wrap; gap: 6px; }
       annals-chips { padding: 0 12px 8px; }
       annals-chips:empty { display: block; }
+      /* What comes a moment later has its place already. */
       annals-histogram:not(:defined) { display: block; height: 156px; }
+      annals-views:not(:defined), annals-export:not(:defined) { width: 90px; height: 30px; }
       .histogram { padding: 0 12px 6px; border-bottom: 1px solid var(--line); }
       .main { flex: 1; min-height: 0; display: grid; grid-template-columns: 236px minmax(0, 1fr); }
       .main.with-event { grid-template-columns: 236px minmax(0, 1fr) minmax(340px, 40%); }
@@ -102,11 +104,11 @@ export class ExplorerElement extends LitElement {
         /* Below the line with the button that hides them again. */
         .main.facets-shown annals-facets { display: block; position: absolute; inset: 48px 0 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
         .main.with-event annals-event { position: fixed; inset: 0; z-index: 30; border: 0; }
-        .bar { padding: 8px; }
+        .bar { padding: 8px 6px; }
         annals-chips { padding-inline: 8px; }
         .histogram { padding-inline: 8px; }
       }
-      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
+      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; gap: 2px; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
       @media (max-height: 560px) { .histogram { display: none; } }
     `,
   ];

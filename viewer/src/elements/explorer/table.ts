@@ -16,7 +16,7 @@ const ROW_PX = 36;
 const CARD_PX = 60;
 
 /** Narrower than so, an event is a card of two lines. */
-const CARD_BELOW_PX = 620;
+const CARD_BELOW_PX = 720;
 
 /**
  * `<annals-table .viewer .rows .fresh .version>`: `fresh` stand above the rows, newest first; `version` tells that something changed. Fires `pick`
@@ -51,10 +51,10 @@ export class TableElement extends LitElement {
       .all { position: relative; width: 100%; }
       .row {
         position: absolute; inset-inline: 0; top: 0; display: grid; align-items: center; gap: 12px; padding: 0 12px; cursor: pointer; border-bottom: 1px solid var(--line);
-        grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; height: ${ROW_PX}px; font-size: 13px;
+        grid-template-columns: 146px minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) minmax(116px, 0.5fr) 84px; height: ${ROW_PX}px; font-size: 13px;
       }
-      .row.tenants { grid-template-columns: 146px minmax(80px, 0.8fr) minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; }
-      .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) 84px; }
+      .row.tenants { grid-template-columns: 146px minmax(80px, 0.7fr) minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) minmax(116px, 0.5fr) 84px; }
+      .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) 84px; }
       .row > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding-inline-start: 3px; }
       .row .value { margin-inline-start: -3px; min-width: 0; }
       .row:hover { background: var(--ground-2); }
@@ -115,8 +115,11 @@ export class TableElement extends LitElement {
     this.active = Math.max(0, Math.min(index, this.#count - 1));
     const place = this.#window.bring(this.active);
     const top = place * this.#rowPx;
-    const bottom = top + this.#rowPx - (this.#seenPx ?? 0);
-    if (top < this.#scrolledPx) this.#scrollTo(top);
+    const seen = this.#seenPx ?? 0;
+    const bottom = top + this.#rowPx - seen;
+    // Whoever comes from afar looks around there.
+    if (Math.abs(top - this.#scrolledPx) > 2 * seen) this.#scrollTo(top - seen / 2);
+    else if (top < this.#scrolledPx) this.#scrollTo(top);
     else if (bottom > this.#scrolledPx) this.#scrollTo(bottom);
     if (open) this.#pick(this.active);
   }
@@ -250,9 +253,16 @@ export class TableElement extends LitElement {
   #card(event: AuditEvent) {
     return html`
       <span role="gridcell" class="who">${this.#actor(event)} <span class="quiet cut" dir="auto">${event.action}</span></span>
-      <span role="gridcell" class="time">${instant(occurredAt(event), this.viewer.zone).slice(5, 16)}</span>
+      <span role="gridcell" class="time">${this.#shortly(occurredAt(event))}</span>
       <span role="gridcell" class="targets">${this.#target(event)}</span>
       <span role="gridcell">${this.#result(event)}</span>`;
+  }
+
+  /** The day and the minute; of other years the day, with the year. */
+  #shortly(at: string): string {
+    const { zone } = this.viewer;
+    const [text, now] = [instant(at, zone), instant(new Date().toISOString(), zone)];
+    return text.slice(0, 4) === now.slice(0, 4) ? text.slice(5, 16) : text.slice(0, 10);
   }
 
   #actor(event: AuditEvent) {
