@@ -98,6 +98,19 @@ viewerTest("what else belongs to it is counted, and one click away", { path: OPE
   assert.equal(await viewer.total(), 3);
 });
 
+viewerTest("what happened around it is one click away, with the event in the midst of it", { path: OPEN }, async (viewer, page) => {
+  const around = section(viewer, "Related").getByRole("button", { name: /^Five minutes before and after/ });
+  await around.scrollIntoViewIfNeeded();
+  const at = Date.parse(CUT.occurred_at);
+  const [since, until] = [at - 300_000, at + 300_000].map((ms) => new Date(ms).toISOString());
+  const counted = await count({ tenant: "mosaic-health", since, until });
+  await around.getByText(`${counted} event`).waitFor();
+  await around.click();
+  await page.waitForURL((url) => url.searchParams.get("since") === since && url.searchParams.get("until") === until);
+  assert.equal(await viewer.total(), counted);
+  await viewer.table.locator('[role=row][aria-selected="true"]').getByText(CUT.action, { exact: true }).waitFor();
+});
+
 // ---- the proof ----------------------------------------------------------------------------------------------------------------------
 
 /** The lines of the proof once each has been decided: their states. */

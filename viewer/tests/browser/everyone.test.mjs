@@ -68,6 +68,17 @@ viewerTest("on a small screen facets are behind a button, and an event covers th
   await viewer.event.waitFor({ state: "detached" });
 });
 
+viewerTest("the key ? shows what keys do, and Escape leads back", { path: LIST }, async (viewer, page) => {
+  const keys = page.getByRole("region", { name: "Keyboard" });
+  await viewer.searchBox.fill("?");
+  assert.equal(await keys.isVisible(), false);
+  await viewer.table.focus();
+  await page.keyboard.press("?");
+  await keys.getByText("from event to event").waitFor();
+  await page.keyboard.press("Escape");
+  await keys.waitFor({ state: "hidden" });
+});
+
 viewerTest("from signing in to signing out, all of it by keyboard", { key: null, expected: [/401/] }, async (viewer, page) => {
   const keys = page.keyboard;
   await page.goto(`${demo.url}/viewer?last=all`);
