@@ -140,7 +140,7 @@ export class AppElement extends LitElement {
         void pages.target();
         return html`<annals-target .viewer=${viewer}></annals-target>`;
       default:
-        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer}></annals-explorer>`;
+        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer} @shown=${() => later([pages.actor, pages.target])}></annals-explorer>`;
     }
   }
 
@@ -227,7 +227,6 @@ export class AppElement extends LitElement {
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
     this.viewer.can = { export: can("export"), verify: can("verify"), access: can("read"), views: true, pages: true, words: true };
-    later([pages.actor, pages.target]);
     this.viewer.changed();
     // While a link asks whether to be followed, the address stays its own.
     if (session.tenant === null && !this.#signingIn) void this.#listTenants();

@@ -40,7 +40,7 @@ const around = () => Promise.all([import("./explorer/histogram.js"), import("./e
 /** What an open event needs. */
 const panel = () => import("./event/event.js");
 
-/** `<annals-explorer .viewer>`. */
+/** `<annals-explorer .viewer>`; fires `shown` once the first rows stand, or it is known why there are none. */
 @customElement("annals-explorer")
 export class ExplorerElement extends LitElement {
   @property({ attribute: false }) viewer!: Viewer;
@@ -171,6 +171,7 @@ export class ExplorerElement extends LitElement {
     if (this.#restFetched) return;
     this.#restFetched = true;
     requestAnimationFrame(() => void around());
+    this.dispatchEvent(new Event("shown"));
     later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
   }
 
