@@ -3,9 +3,6 @@
  * it are a window that moves. Short moves go row by row; who drags the bar far goes to the same part of the whole.
  */
 
-/** Rows that are drawn beyond those that are seen. */
-const BEYOND_ROWS = 12;
-
 /** Rows that an element holds at once. At 60 pixels a row this is below what every browser draws. */
 export const WINDOW_ROWS = 200_000;
 
@@ -29,14 +26,10 @@ export class Window {
     this.first = Math.max(0, Math.min(this.first, total - this.rows));
   }
 
-  /**
-   * The rows to be drawn, from `first` to before `end`, where `seen` pixels are seen from `offset` on; as long as nobody knows how many
-   * pixels are seen, as many as a screen has and none beyond.
-   */
-  drawn(offset: number, seen: number | null, rowPx: number): { first: number; end: number } {
-    const beyond = seen === null ? 0 : BEYOND_ROWS;
+  /** The rows to be drawn, from `first` to before `end`, where `seen` pixels are seen from `offset` on, and so many rows beyond them. */
+  drawn(offset: number, seen: number, rowPx: number, beyond: number): { first: number; end: number } {
     const from = Math.floor(offset / rowPx) - beyond;
-    const to = Math.ceil((offset + (seen ?? globalThis.innerHeight)) / rowPx) + beyond;
+    const to = Math.ceil((offset + seen) / rowPx) + beyond;
     return { first: this.first + Math.max(0, Math.min(from, this.rows)), end: this.first + Math.max(0, Math.min(to, this.rows)) };
   }
 

@@ -15,6 +15,9 @@ import { Window } from "./scroll.js";
 const ROW_PX = 36;
 const CARD_PX = 60;
 
+/** Rows that are drawn beyond those that are seen. */
+const BEYOND_ROWS = 12;
+
 /** Narrower than so, an event is a card of two lines. */
 const CARD_BELOW_PX = 720;
 
@@ -181,9 +184,10 @@ export class TableElement extends LitElement {
     this.requestUpdate();
   }
 
-  /** The rows that are drawn, by their numbers. */
+  /** The rows that are drawn, by their numbers: before anything was measured, what a screen shows at most. */
   get #drawn(): { first: number; end: number } {
-    return this.#window.drawn(this.#scrolledPx, this.#seenPx, this.#rowPx);
+    const [seen, beyond] = this.#seenPx === null ? [innerHeight, 0] : [this.#seenPx, BEYOND_ROWS];
+    return this.#window.drawn(this.#scrolledPx, seen, this.#rowPx, beyond);
   }
 
   override render() {
