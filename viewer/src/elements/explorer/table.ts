@@ -262,11 +262,11 @@ export class TableElement extends LitElement {
       <span role="gridcell">${this.#result(event)}</span>`;
   }
 
-  /** The day and the minute; of other years the day, with the year. */
+  /** The day and the minute; with the year where it is another. */
   #shortly(at: string): string {
     const { zone } = this.viewer;
     const [text, now] = [instant(at, zone), instant(new Date().toISOString(), zone)];
-    return text.slice(0, 4) === now.slice(0, 4) ? text.slice(5, 16) : text.slice(0, 10);
+    return text.slice(text.slice(0, 4) === now.slice(0, 4) ? 5 : 0, 16);
   }
 
   #actor(event: AuditEvent) {
