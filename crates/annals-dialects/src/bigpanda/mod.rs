@@ -151,7 +151,8 @@ impl BigPanda {
     /// A value that does not fit.
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
         // The last has no member.
-        let envelopes = [("data", "data"), ("items", "items"), ("logs", "logs"), ("array", "")];
+        let envelopes =
+            [("data", None), ("items", Some("items")), ("logs", Some("logs")), ("array", Some(""))];
         const DEPTH: &str = "dialects.bigpanda.depth";
         let depth = |text: String| {
             let depth = text.parse().ok().filter(|depth| *depth > 0);
@@ -159,7 +160,7 @@ impl BigPanda {
         };
         Ok(Self {
             common: Common::configured(given, &VENDOR)?,
-            envelope: given.one_of("dialects.bigpanda.envelope", &envelopes)?,
+            envelope: given.one_of("dialects.bigpanda.envelope", &envelopes)?.unwrap_or("data"),
             depth: given.text(DEPTH).map(depth).transpose()?,
             without_ids: given.without_ids("dialects.bigpanda.ids")?,
             verbs: Verbs::new(VERBS, &given.pairs("dialects.bigpanda.operations")?),

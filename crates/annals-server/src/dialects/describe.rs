@@ -185,7 +185,7 @@ fn schema(kind: Kind, named: &mut NamedSchemas) -> Value {
         Kind::Time => json!({"type": "string", "format": "date-time"}),
         Kind::Integer => json!({"type": "integer", "format": "int64"}),
         Kind::Boolean => json!({"type": "boolean"}),
-        Kind::Any => json!({}),
+        Kind::Any => json!({"type": ["object", "array", "string", "number", "boolean", "null"]}),
         Kind::Object => json!({"type": "object"}),
         Kind::Members(members) => schema_of(members, named),
         Kind::List(of) => json!({"type": "array", "items": schema(*of, named)}),
