@@ -37,6 +37,18 @@ def some_of_what_is_asked(names):
     return {name: turns.choice(RUN["asked"][name]) for name in chosen}
 
 
+# What every answer of every route may have.
+OF_ALL = {"allow", "cache-control", "connection", "content-length", "content-type", "date", "transfer-encoding", "vary", "www-authenticate", "x-content-type-options", "x-request-id"}
+
+
+@schemathesis.check
+def headers_are_described(context, response, case):
+    described = case.operation.definition.raw["responses"].get(str(response.status_code), {}).get("headers", {})
+    if str(response.status_code) in case.operation.definition.raw["responses"]:
+        other = {name.lower() for name in response.headers} - {name.lower() for name in described} - OF_ALL
+        assert not other, f"headers that the document does not have: {sorted(other)}"
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     path, query = dict(case.path_parameters or {}), dict(case.query or {})

@@ -57,6 +57,11 @@ const SORTS: [&str; 8] = [
 /// A filter, and which events it finds.
 type Filter = (Value, fn(&Event) -> bool);
 
+/// Sends `events` and has each vendor's list read by ten at once.
+pub(crate) fn run_pollers(binary: &Binary, events: u64) -> Result<Tally> {
+    pollers::run(binary, events)
+}
+
 /// Sends `events` and has them walked.
 pub(crate) fn run(binary: &Binary, events: u64) -> Result<Tally> {
     let programs = virtual_environment("dlt", &["install", "--quiet", CLIENT])?;

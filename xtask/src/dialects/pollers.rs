@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{REQUEST_EVENTS_MAX, at, key_for, send};
 use crate::fault::{Result, While, fail, require};
 use crate::http::{Answer, Client};
-use crate::instance::{Binary, Instance};
+use crate::instance::{Binary, Instance, Starting};
 use crate::stages::Tally;
 
 const TENANT: &str = "polled";
@@ -108,7 +108,7 @@ const LISTS: [List; 7] = [
     List {
         name: "PlanDocket",
         vendor: "plandocket",
-        path: "/api/v1/audit-log?per_page=100",
+        path: "/api/v1/audit-log?per_page=1000",
         entries: "/data",
         id: "entity_ref",
         next: Next::AsOf,
@@ -118,7 +118,9 @@ const LISTS: [List; 7] = [
 /// Stores so many events and has each list polled.
 pub(super) fn run(binary: &Binary, events: u64) -> Result<Tally> {
     let folder = tempfile::tempdir().while_doing("temporary folder")?;
-    let server = Instance::start(binary, &folder.path().join("data"))?;
+    // It counts all entries for each page.
+    let settings = [("ANNALS_DIALECTS__PLANDOCKET__PAGE_SIZE_MAX", "1000")];
+    let server = Starting::spawn_with(binary, &folder.path().join("data"), &settings)?.ready()?;
     let numbers: Vec<_> = (0..events).collect();
     for batch in numbers.chunks(REQUEST_EVENTS_MAX) {
         let lines: String = batch.iter().map(|number| event("e", *number, number * 7919 % 100_003)).collect();

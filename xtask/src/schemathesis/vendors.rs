@@ -117,7 +117,8 @@ impl Vendor {
             .args(["run", &format!("{}{DOCUMENT}?dialect={name}", server.url()), "--seed", "1"])
             .args(["--header", &format!("Authorization: Bearer {}", key_for(server, name, name)?)])
             .args(["--phases", "examples,coverage,fuzzing", "--max-examples", &examples.to_string()])
-            .args(["--checks", CHECKS, "--continue-on-failure", "--request-timeout", "10"])
+            .args(["--checks", &format!("{CHECKS},headers_are_described"), "--continue-on-failure"])
+            .args(["--request-timeout", "10"])
             .args([
                 "--max-redirects",
                 "0",
