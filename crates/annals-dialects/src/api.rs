@@ -36,9 +36,9 @@ pub struct Vendor {
     /// Writes an error's body.
     pub write_error: WriteError,
     /// Paths below which errors have another form: those of another version.
-    pub errors_below: &'static [(&'static str, WriteError, fn(u16) -> &'static Named)],
+    pub errors_below: &'static [(&'static str, WriteError, ErrorForm)],
     /// The form of that body, by its status.
-    pub error: fn(u16) -> &'static Named,
+    pub error: ErrorForm,
     /// Settings that other vendors have too: [`common!`](crate::common!).
     pub common: &'static [Setting],
     /// Settings of its own.
@@ -47,6 +47,9 @@ pub struct Vendor {
 
 /// Writes an error's body.
 pub type WriteError = fn(&Refused<'_>) -> Vec<u8>;
+
+/// The form of an error's body, by its status.
+pub type ErrorForm = fn(u16) -> &'static Named;
 
 /// Where a key may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Vendor {
         name: &'static str,
         roots: &'static [&'static str],
         write_error: WriteError,
-        error: fn(u16) -> &'static Named,
+        error: ErrorForm,
     ) -> Self {
         Self {
             name,
