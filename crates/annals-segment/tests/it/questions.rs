@@ -741,7 +741,8 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
             Step::End => break,
         }
     }
-    assert!(spent < 20_000 / 128 / 2, "it went through the whole order: {spent}");
+    // Of its 153 groups.
+    assert!(spent < 128, "it went through the whole order: {spent}");
 }
 
 #[test]
