@@ -718,7 +718,7 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
     name_operations(&mut made);
     let world = World::new(&made, made.segment_within(Limits::default()));
     let is = |names: &[&str], text: &str| {
-        Condition::Field(Field::Member(Path::new(names)), Test::In(vec![Literal::Text(text.into())].into()))
+        Condition::Field(Field::Member(Path::new(names)), Test::In(vec![Literal::Text(text.into())]))
     };
     let both = Condition::All(vec![is(&["action"], "video.update"), is(&["actor", "id"], "u1")]);
     let mut asker = Asker { world: &world, rng: Rng(19) };
