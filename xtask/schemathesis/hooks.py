@@ -27,6 +27,9 @@ REAL_PATH = {"id": RUN["event"], "path": f"0/000.p/{RUN['size']}", "account_id":
 
 # Bodies that are taken.
 REAL_BODY = {
+    "POST /v1/tenants": {"id": "another"},
+    "POST /v1/keys": {"tenant": RUN["tenant"], "scopes": ["read"]},
+    "PUT /v1/redaction": {"rules": [{"pointer": "/context/ip", "do": "mask"}]},
     "POST /v1/session": {"key": RUN["write_key"]},
     "POST /v1/erasures": {"values": ["u3"], "dry_run": True},
     "POST /v1/holds": {"tenant": RUN["tenant"], "filter": 'action eq "none.such"', "reason": "a case", "owner": "legal"},
