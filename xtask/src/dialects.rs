@@ -1,7 +1,8 @@
 //! Vendors' APIs of the real binary, read by a client that others wrote while events arrive.
 //!
 //! dlt walks Nirvana's list of all events page by page; nothing may be missing and nothing there twice, though late and new
-//! events are stored all the while. Then it walks a smaller list under filters and in each sort.
+//! events are stored all the while. Then it walks a smaller list under filters and in each sort. [`pollers`] has every vendor's list read
+//! by ten at once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::tool::Tool;
 mod frameio;
 mod numbered;
 mod plandocket;
+mod pollers;
 
 /// The client, as anybody installs it.
 const CLIENT: &str = "dlt==1.31.0";
@@ -54,6 +56,11 @@ const SORTS: [&str; 8] = [
 
 /// A filter, and which events it finds.
 type Filter = (Value, fn(&Event) -> bool);
+
+/// Sends `events` and has each vendor's list read by ten at once.
+pub(crate) fn run_pollers(binary: &Binary, events: u64) -> Result<Tally> {
+    pollers::run(binary, events)
+}
 
 /// Sends `events` and has them walked.
 pub(crate) fn run(binary: &Binary, events: u64) -> Result<Tally> {
@@ -123,6 +130,7 @@ pub(crate) fn run(binary: &Binary, events: u64) -> Result<Tally> {
     tally.add(numbered::run(binary, events, &programs)?);
     tally.add(frameio::run(binary, events, &programs)?);
     tally.add(plandocket::run(binary, events, &programs)?);
+    tally.add(pollers::run(binary, events)?);
     Ok(tally)
 }
 
@@ -244,7 +252,7 @@ fn filters() -> Vec<Filter> {
 }
 
 /// Makes a key with nothing but the vendor among its dialects.
-fn key_for(server: &Instance, tenant: &str, dialect: &str) -> Result<String> {
+pub(crate) fn key_for(server: &Instance, tenant: &str, dialect: &str) -> Result<String> {
     let wanted = json!({"tenant": tenant, "scopes": [], "dialects": [dialect]}).to_string();
     let answer = server.client().post("/v1/keys", wanted.as_bytes()).while_doing("POST /v1/keys")?;
     require!(answer.status == 201, "POST /v1/keys: status {}: {}", answer.status, answer.text());
@@ -274,7 +282,8 @@ fn store(client: &mut Client, tenant: &str, count: u64) -> Result<()> {
     Ok(())
 }
 
-fn send(client: &mut Client, lines: &str) -> Result<()> {
+/// Stores events, one a line, each of which must be new.
+pub(crate) fn send(client: &mut Client, lines: &str) -> Result<()> {
     let headers = [("content-type", "application/x-ndjson")];
     let answer =
         client.request("POST", "/v1/events", &headers, lines.as_bytes()).while_doing("POST /v1/events")?;

@@ -25,11 +25,18 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
+    /// The headers, their names in small letters.
+    headers: Vec<(String, String)>,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
+    /// A header, empty where there is none. Its name is in small letters.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
     /// The body as text, for messages.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -112,26 +119,28 @@ fn read_answer(stream: &mut impl BufRead) -> io::Result<(Answer, bool)> {
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| broken(&status_line))?;
     let (mut length, mut chunked, mut reusable) = (None, false, true);
+    let mut headers = Vec::new();
     loop {
         let line = read_line(stream)?;
         if line.is_empty() {
             break;
         }
         let (name, value) = line.split_once(':').ok_or_else(|| broken(&line))?;
-        let value = value.trim();
-        match name.to_ascii_lowercase().as_str() {
+        let (name, value) = (name.to_ascii_lowercase(), value.trim());
+        match name.as_str() {
             "content-length" => length = Some(value.parse().map_err(|_| broken(&line))?),
             "transfer-encoding" => chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => reusable = !value.eq_ignore_ascii_case("close"),
             _ => {}
         }
+        headers.push((name, value.to_owned()));
     }
     let body = match (chunked, length) {
         (true, _) => read_chunks(stream)?,
         (false, Some(length)) => read_exactly(stream, length)?,
         (false, None) => return Err(broken("neither a length nor chunks")),
     };
-    Ok((Answer { status, body }, reusable))
+    Ok((Answer { status, headers, body }, reusable))
 }
 
 fn read_line(stream: &mut impl BufRead) -> io::Result<String> {

@@ -127,6 +127,9 @@ enum Command {
         /// Events in the list that is walked
         #[arg(long, default_value_t = 100_000)]
         events: u64,
+        /// Only what needs no program of others: ten pollers of each list at once
+        #[arg(long)]
+        pollers: bool,
         /// Test the release build
         #[arg(long)]
         release: bool,
@@ -190,9 +193,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Backups => stages.run("backups", backups::run),
         Command::Product { database, seed } => return relay::product::run(&database, seed),
-        Command::Dialects { events, release } => {
+        Command::Dialects { events, pollers, release } => {
             let binary = Binary::build(release)?;
-            stages.run("dialects", || dialects::run(&binary, events));
+            let run = if pollers { dialects::run_pollers } else { dialects::run };
+            stages.run("dialects", || run(&binary, events));
         }
         Command::Exports => {
             let binary = Binary::build(false)?;

@@ -20,6 +20,8 @@ use crate::repo;
 use crate::stages::Tally;
 use crate::tool::{Stream, Tool};
 
+mod vendors;
+
 const PACKAGE: &str = "schemathesis==4.32.5";
 
 /// What is asked of each answer.
@@ -72,7 +74,9 @@ pub(crate) fn run(binary: &Binary, examples: u64) -> Result<Tally> {
     every_operation_succeeded(&mut server.client(), &plan)?;
     server.stop()?;
     binary.verify(&folder.path().join("data"), &folder.path().join("state"))?;
-    Ok(Tally::passed(passed + 1))
+    let mut tally = Tally::passed(passed + 1);
+    tally.add(vendors::run(binary, &programs, examples)?);
+    Ok(tally)
 }
 
 fn store(client: &mut Client) -> Result<()> {

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use annals_event::filter::Subject;
+use annals_event::filter::{Condition, Subject};
 use annals_event::json::Value;
 
-use crate::list::{AS_OF, List, PAGE, PageSize};
+use crate::common::Common;
+use crate::describe::{Kind, Member, Named, Route};
+use crate::event::Event;
+use crate::list::{AS_OF, Direction, List, PAGE, PageNumber, PageSize, SortKey};
 use crate::params::{Params, Refusal};
 use crate::rate::{Allowance, Rate};
 use crate::settings::Setting;
-use crate::time::Time;
 
 /// What is said of a vendor before any request is read.
 #[derive(Debug)]
@@ -29,16 +31,25 @@ pub struct Vendor {
     pub rate: Rate,
     /// Headers of every answer that say what is left of it.
     pub rate_headers: fn(&Allowance) -> Vec<(&'static str, String)>,
+    /// What is told of them.
+    pub headers: &'static [Member],
     /// Writes an error's body.
     pub write_error: WriteError,
     /// Paths below which errors have another form: those of another version.
-    pub errors_below: &'static [(&'static str, WriteError)],
-    /// What can be set.
+    pub errors_below: &'static [(&'static str, WriteError, ErrorForm)],
+    /// The form of that body, by its status.
+    pub error: ErrorForm,
+    /// Settings that other vendors have too: [`common!`](crate::common!).
+    pub common: &'static [Setting],
+    /// Settings of its own.
     pub settings: &'static [Setting],
 }
 
 /// Writes an error's body.
 pub type WriteError = fn(&Refused<'_>) -> Vec<u8>;
+
+/// The form of an error's body, by its status.
+pub type ErrorForm = fn(u16) -> &'static Named;
 
 /// Where a key may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +76,12 @@ pub struct Refused<'a> {
 impl Vendor {
     /// A vendor that documents neither limits nor other places for a key, and has 400 for what was asked wrongly.
     #[must_use]
-    pub const fn new(name: &'static str, roots: &'static [&'static str], write_error: WriteError) -> Self {
+    pub const fn new(
+        name: &'static str,
+        roots: &'static [&'static str],
+        write_error: WriteError,
+        error: ErrorForm,
+    ) -> Self {
         Self {
             name,
             roots,
@@ -74,8 +90,11 @@ impl Vendor {
             invalid_status: 400,
             rate: Rate::OURS,
             rate_headers: |_| Vec::new(),
+            headers: &[],
             write_error,
             errors_below: &[],
+            error,
+            common: &[],
             settings: &[],
         }
     }
@@ -83,8 +102,15 @@ impl Vendor {
     /// An error's body at a path.
     #[must_use]
     pub fn error(&self, path: &str, refused: &Refused<'_>) -> Vec<u8> {
-        let other = self.errors_below.iter().find(|(root, _)| path.starts_with(root));
-        other.map_or(self.write_error, |(_, write)| *write)(refused)
+        let other = self.errors_below.iter().find(|(root, ..)| path.starts_with(root));
+        other.map_or(self.write_error, |(_, write, _)| *write)(refused)
+    }
+
+    /// The form of an error's body at a path.
+    #[must_use]
+    pub fn error_form(&self, path: &str, status: u16) -> Kind {
+        let other = self.errors_below.iter().find(|(root, ..)| path.starts_with(root));
+        Kind::Named(other.map_or(self.error, |(.., form)| *form)(status))
     }
 
     /// Whether the path is the vendor's, by whole segments.
@@ -97,37 +123,47 @@ impl Vendor {
     }
 }
 
+/// How a list is asked for.
+#[derive(Debug)]
+pub struct Form {
+    /// Where it is, and what its document says.
+    pub route: Route,
+    /// Other names of parameters, and what they mean.
+    pub aliases: &'static [(&'static str, &'static str)],
+    /// The parameter that says the size of a page,
+    pub size: &'static str,
+    /// and the sizes that it may have.
+    pub sizes: PageSize,
+    /// How one page follows another.
+    pub paging: Paging,
+}
+
+/// How one page follows another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// They have numbers, in [`PAGE`], and [`AS_OF`] says of which size of the log.
+    Numbers,
+    /// Each but the last has a cursor for the next, which this parameter takes.
+    Cursor(&'static str),
+}
+
 /// A list of a vendor, as its clients ask for it and get it. A vendor whose API has several versions has one for each.
 pub trait Api: Clone + Send + Sync + 'static {
     /// Whose it is.
-    fn vendor(&self) -> &'static Vendor;
+    const VENDOR: &'static Vendor;
 
-    /// Whose cursors these are, in at most 255 bytes: with other settings the same question may have other answers.
-    fn view(&self) -> Cow<'static, str>;
+    /// How it is asked for.
+    const FORM: &'static Form;
 
-    /// Which time it shows.
-    fn time(&self) -> Time;
+    /// What is set of it that others have too.
+    fn common(&self) -> &Common;
 
-    /// How many records a page has.
-    fn page_size(&self) -> PageSize;
-
-    /// The parameter that says the size of a page.
-    fn size_parameter(&self) -> &'static str;
-
-    /// Which parameter a name in a query means; none for one that is ignored. See [`known`].
-    fn parameter(&self, said: &str) -> Option<&'static str>;
-
-    /// Reads what a request for a list asks for.
+    /// Which records the parameters ask for.
     ///
     /// # Errors
     ///
     /// A parameter that cannot be read.
-    fn read(&self, params: Params) -> Result<List, Refusal>;
-
-    /// Whether other filters beside a cursor are refused; else the cursor's own hold.
-    fn binds_cursors(&self) -> bool {
-        true
-    }
+    fn condition(&self, params: &Params) -> Result<Condition, Refusal>;
 
     /// Writes a record as an entry. `asked` is what the list was read from; of a single entry its own parameters.
     fn write_entry(&self, record: &Subject<'_>, asked: &Params, out: &mut Vec<u8>);
@@ -135,29 +171,113 @@ pub trait Api: Clone + Send + Sync + 'static {
     /// What stands around the entries of a page, which have commas between.
     fn envelope(&self, shown: &Shown<'_>) -> Envelope;
 
+    /// The way back: an entry, as the vendor sends it, as an event that annals takes.
+    ///
+    /// # Errors
+    ///
+    /// A member without which it is none; the refusal names it.
+    fn event<'a>(&'a self, entry: Value<'a>) -> Result<Event<'a>, Refusal>;
+
+    /// In which order the parameters ask for them.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that cannot be read.
+    fn order(&self, params: &Params) -> Result<Vec<(SortKey, Direction)>, Refusal> {
+        let _ = params;
+        Ok(self.common().order())
+    }
+
+    /// Whether the parameters ask how many there are in all.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that cannot be read.
+    fn counts(&self, params: &Params) -> Result<bool, Refusal> {
+        let _ = params;
+        Ok(true)
+    }
+
+    /// Whether a page may be asked for.
+    ///
+    /// # Errors
+    ///
+    /// It may not.
+    fn check(&self, number: PageNumber, size: usize) -> Result<(), Refusal> {
+        let _ = (number, size);
+        Ok(())
+    }
+
     /// What stands around an entry that was asked for alone.
     fn envelope_of_one(&self, request_id: &str) -> Envelope {
         let _ = request_id;
         Envelope::default()
     }
 
-    /// The way back: writes an entry, as the vendor sends it, as an event that annals takes.
+    /// Whether other filters beside a cursor are refused; else the cursor's own hold.
+    fn binds_cursors(&self) -> bool {
+        true
+    }
+
+    /// What is set of this vendor alone that gives the same question other answers.
+    fn view_of_its_own(&self) -> &'static str {
+        ""
+    }
+
+    /// A name that was set for a parameter.
+    fn alias(&self, said: &str) -> Option<&'static str> {
+        let _ = said;
+        None
+    }
+
+    /// Whose cursors these are, in at most 255 bytes: with other settings the same question may have other answers.
+    fn view(&self) -> String {
+        format!("{}{}{}", Self::FORM.route.id, self.common().view(), self.view_of_its_own())
+    }
+
+    /// How many records a page has.
+    fn page_size(&self) -> PageSize {
+        self.common().sizes(Self::FORM.sizes)
+    }
+
+    /// Which parameter a name in a query means; none for one that is ignored.
+    fn parameter(&self, said: &str) -> Option<&'static str> {
+        let Form { route, aliases, size, paging, .. } = Self::FORM;
+        let alias = || aliases.iter().find(|(alias, _)| *alias == said).map(|(_, name)| *name);
+        let of_pages = match *paging {
+            Paging::Numbers => [PAGE, AS_OF, size],
+            Paging::Cursor(cursor) => [cursor, cursor, size],
+        };
+        let names = route.parameters.iter().map(|parameter| parameter.name).chain(of_pages);
+        names.into_iter().find(|name| *name == said).or_else(alias).or_else(|| self.alias(said))
+    }
+
+    /// Reads what a request for a list asks for.
     ///
     /// # Errors
     ///
-    /// A member without which it is none; the refusal names it.
-    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal>;
-}
-
-/// The parameter that a name means: one of `names`, or what an alias stands for.
-#[must_use]
-pub fn known(
-    said: &str,
-    names: &[&'static str],
-    aliases: &[(&'static str, &'static str)],
-) -> Option<&'static str> {
-    let alias = || aliases.iter().find(|(alias, _)| *alias == said).map(|(_, name)| *name);
-    names.iter().copied().find(|name| *name == said).or_else(alias)
+    /// A parameter that cannot be read.
+    fn read(&self, mut params: Params) -> Result<List, Refusal> {
+        let common = self.common();
+        let limit = self.page_size().take(&mut params, Self::FORM.size, common.refuses_sizes)?;
+        let (number, cursor) = match Self::FORM.paging {
+            Paging::Numbers => {
+                let number = PageNumber::take(&mut params, common.first_page)?;
+                self.check(number, limit.unwrap_or(self.page_size().default))?;
+                (Some(number), None)
+            }
+            Paging::Cursor(name) => (None, params.take(name)),
+        };
+        Ok(List {
+            condition: self.condition(&params)?,
+            order: self.order(&params)?,
+            count: self.counts(&params)?,
+            limit,
+            cursor,
+            number,
+            asked: params,
+        })
+    }
 }
 
 /// What stands around entries.
@@ -182,6 +302,8 @@ pub struct Shown<'a> {
     pub page_size: usize,
     /// Its number, from 1, where pages have numbers.
     pub page: u64,
+    /// The number that the first page has to clients.
+    pub first_page: u64,
     /// There are more behind it.
     pub more: bool,
     /// How many entries all pages have together, if they were counted.
@@ -217,7 +339,13 @@ impl Shown<'_> {
         self.total.unwrap_or(0).div_ceil((self.page_size as u64).max(1))
     }
 
-    /// Where another page is, as of the same size.
+    /// The number of the page, as clients count.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.page - 1 + self.first_page
+    }
+
+    /// Where another page is, by its number from 1, as of the same size.
     #[must_use]
     pub fn link(&self, page: u64) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -226,7 +354,9 @@ impl Shown<'_> {
                 query.append_pair(&name, &value);
             }
         }
-        query.append_pair(PAGE, &page.to_string()).append_pair(AS_OF, &self.as_of.to_string());
+        query
+            .append_pair(PAGE, &(page - 1 + self.first_page).to_string())
+            .append_pair(AS_OF, &self.as_of.to_string());
         format!("{}{}?{}", self.address.base, self.address.path, query.finish())
     }
 
@@ -253,16 +383,18 @@ impl Shown<'_> {
 
 #[cfg(test)]
 mod tests {
-    use annals_event::filter::Condition;
-
     use super::*;
-    use crate::list::PageNumber;
 
     #[test]
     fn links_keep_what_was_asked_and_name_page_and_size() {
         let list = List {
+            condition: Condition::everything(),
+            order: Common::default().order(),
+            limit: None,
+            cursor: None,
             number: Some(PageNumber { page: 2, as_of: None }),
-            ..List::new(Condition::everything(), Time::Occurred, Params::default())
+            count: true,
+            asked: Params::default(),
         };
         let address = Address {
             base: "https://a.example/acme".to_owned(),
@@ -274,6 +406,7 @@ mod tests {
             entries: 10,
             page_size: 10,
             page,
+            first_page: 1,
             more,
             total,
             as_of: 77,

@@ -73,12 +73,37 @@ impl Object<'_> {
         out.push(b']');
     }
 
-    /// An array of one object.
-    pub fn array_of_one(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+    /// An array of objects.
+    pub fn array<T>(&mut self, name: &str, all: &[T], write: impl Fn(&mut Object<'_>, &T)) {
         let out = self.member(name);
         out.push(b'[');
-        object(out, write);
+        for (index, one) in all.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            object(out, |object| write(object, one));
+        }
         out.push(b']');
+    }
+
+    /// An object of texts, without those that there are not; nothing where there is none.
+    pub fn texts_if(&mut self, name: &str, texts: &[(&str, Option<&str>)]) {
+        if texts.iter().any(|(_, text)| text.is_some()) {
+            self.object(name, |object| {
+                for (name, text) in texts {
+                    object.text_if(name, *text);
+                }
+            });
+        }
+    }
+
+    /// An object of texts, `null` where there are none.
+    pub fn texts_or_null(&mut self, name: &str, texts: &[(&str, Option<&str>)]) {
+        self.object(name, |object| {
+            for (name, text) in texts {
+                object.text_or_null(name, *text);
+            }
+        });
     }
 
     /// `true` or `false`.

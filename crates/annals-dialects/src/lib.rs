@@ -8,6 +8,9 @@
 //! | module | does |
 //! |---|---|
 //! | [`api`] | what a vendor's folder gives: [`Vendor`] and [`Api`], and what its envelopes are told |
+//! | [`common`] | what can be set of every vendor alike |
+//! | [`describe`] | what a vendor's document says of its routes, parameters and answers |
+//! | [`event`] | what an entry becomes on the way in |
 //! | [`params`] | query parameters as vendors take them: last one wins, empty is absent, unknown is ignored; numbers, times, lists |
 //! | [`list`] | what a request for a list asks for; how a cursor or a page's number goes on with it |
 //! | [`conditions`], [`time`] | conditions that filters have in common; which time is shown, and how it is written |
@@ -18,7 +21,7 @@
 //! | [`settings`] | what an operator may set |
 //! | [`bigpanda`], [`frameio`], [`nirvana`], [`panda`], [`plandocket`] | BigPanda, Frame.io, Nirvana Labs, Panda Video, PlanDocket |
 //!
-//! None of it does input or output or knows the time. How a vendor is added, step by step: `README.md` in this crate's folder.
+//! None of it does input or output or knows the time. How a vendor is added, step by step: `docs/how-to/add-a-dialect.md`.
 //!
 //! The names are those of other companies and say only whose clients are answered; annals is not affiliated with any of them.
 
@@ -26,7 +29,10 @@ use std::collections::BTreeMap;
 
 pub mod api;
 pub mod bigpanda;
+pub mod common;
 pub mod conditions;
+pub mod describe;
+pub mod event;
 pub mod frameio;
 pub mod json;
 pub mod list;
@@ -42,8 +48,11 @@ pub(crate) mod testing;
 pub mod time;
 pub mod words;
 
-pub use api::{Address, Api, Envelope, KeyPlace, Refused, Shown, Vendor, known};
-pub use list::{Direction, List, Page, PageNumber, PageSize, SortKey};
+pub use api::{Address, Api, Envelope, Form, KeyPlace, Paging, Refused, Shown, Vendor};
+pub use common::Common;
+pub use describe::{Kind, Member, Named, Route};
+pub use event::Event;
+pub use list::{Direction, List, PageNumber, PageSize, SortKey};
 pub use mounts::{Mount, Mounted, Place, Places};
 pub use params::{Params, Refusal, Span};
 pub use rate::{Allowance, Allowances, Rate};
@@ -85,7 +94,7 @@ impl Dialects {
     /// Every setting: those of all vendors, then what they share.
     pub fn settings() -> impl Iterator<Item = &'static Setting> {
         const SHARED: &[Setting] = &[MOUNTS];
-        VENDORS.iter().copied().flat_map(|vendor| vendor.settings).chain(SHARED)
+        VENDORS.iter().flat_map(|vendor| vendor.common.iter().chain(vendor.settings)).chain(SHARED)
     }
 
     /// Reads what was given.
@@ -139,15 +148,15 @@ mod tests {
         for setting in Dialects::settings() {
             let section = setting.key.strip_prefix("dialects.").unwrap();
             let is_vendors = VENDORS.iter().any(|vendor| {
-                vendor.settings.iter().any(|of| of.key == setting.key)
+                vendor.common.iter().chain(vendor.settings).any(|of| of.key == setting.key)
                     && section.strip_prefix(vendor.name).is_some_and(|name| name.starts_with('.'))
             });
             assert!(is_vendors || setting.key == MOUNTS.key, "{}", setting.key);
         }
         for vendor in VENDORS {
-            for shared in ["time", "window_days", "limits"] {
+            for shared in ["time", "order", "window_days", "limits"] {
                 let key = format!("dialects.{}.{shared}", vendor.name);
-                assert!(vendor.settings.iter().any(|setting| setting.key == key), "{key} is no setting");
+                assert!(vendor.common.iter().any(|setting| setting.key == key), "{key} is no setting");
             }
         }
         let defaults = |key: &str| {

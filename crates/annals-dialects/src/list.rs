@@ -3,7 +3,6 @@
 use annals_event::filter::Condition;
 
 use crate::params::{Params, Refusal};
-use crate::time::Time;
 
 /// The parameter with a page's number, where pages have numbers.
 pub const PAGE: &str = "page";
@@ -43,11 +42,12 @@ pub enum SortKey {
 }
 
 /// Which comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// The smallest.
     Rising,
     /// The largest.
+    #[default]
     Falling,
 }
 
@@ -71,56 +71,44 @@ pub struct PageSize {
     pub max: usize,
 }
 
-/// What an envelope says of the page within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page<'a> {
-    /// The cursor of the next page.
-    pub next: Option<&'a str>,
-    /// The cursor of the page before.
-    pub previous: Option<&'a str>,
-    /// How many records the list has.
-    pub total: u64,
-}
+/// Most entries that a page may have, whatever is set.
+pub const PAGE_SIZE_MAX: usize = 1000;
 
 impl PageSize {
-    /// The same bounds, and this size where a request says nothing; none leaves it.
-    #[must_use]
-    pub fn or(self, default: Option<usize>) -> Self {
-        Self { default: default.unwrap_or(self.default), ..self }
-    }
-
-    /// Reads the size that a parameter asks for, brought within the bounds.
+    /// Takes the parameter with the size of a page out; a size beyond the bounds is brought within, or refused.
     ///
     /// # Errors
     ///
-    /// The value is no whole number.
-    pub fn read(&self, params: &Params, name: &'static str) -> Result<Option<usize>, Refusal> {
-        let size = params.integer(name)?;
-        Ok(size.map(|size| usize::try_from(size.max(0)).unwrap_or(usize::MAX).clamp(self.min, self.max)))
-    }
-
-    /// As [`PageSize::read`], and takes the parameter out.
-    ///
-    /// # Errors
-    ///
-    /// As [`PageSize::read`].
-    pub fn take(&self, params: &mut Params, name: &'static str) -> Result<Option<usize>, Refusal> {
-        let size = self.read(params, name)?;
+    /// The value is no whole number, or beyond the bounds.
+    pub fn take(
+        &self,
+        params: &mut Params,
+        name: &'static str,
+        is_refused: bool,
+    ) -> Result<Option<usize>, Refusal> {
+        let asked = params.integer(name)?;
         params.take(name);
-        Ok(size)
+        let Some(asked) = asked else { return Ok(None) };
+        let size = usize::try_from(asked.max(0)).unwrap_or(usize::MAX);
+        let within = size.clamp(self.min, self.max);
+        if is_refused && within != size {
+            return Err(Refusal::new(name, format!("must be a number, {} to {}", self.min, self.max)));
+        }
+        Ok(Some(within))
     }
 }
 
 impl PageNumber {
-    /// Takes [`PAGE`] and [`AS_OF`] out. A number below 1 is the first page.
+    /// Takes [`PAGE`] and [`AS_OF`] out. A number below that of the first page is that one.
     ///
     /// # Errors
     ///
     /// One of them is no whole number.
-    pub fn take(params: &mut Params) -> Result<Self, Refusal> {
+    pub fn take(params: &mut Params, first: u64) -> Result<Self, Refusal> {
         let whole =
             |name| params.integer(name).map(|number| number.map(|number| u64::try_from(number).unwrap_or(0)));
-        let number = Self { page: whole(PAGE)?.unwrap_or(1).max(1), as_of: whole(AS_OF)? };
+        let page = whole(PAGE)?.unwrap_or(first).max(first).saturating_add(1 - first.min(1));
+        let number = Self { page, as_of: whole(AS_OF)? };
         params.take(PAGE);
         params.take(AS_OF);
         Ok(number)
@@ -134,13 +122,6 @@ impl PageNumber {
 }
 
 impl List {
-    /// What a request for a list with cursors asks for: the newest first, counted.
-    #[must_use]
-    pub fn new(condition: Condition, time: Time, asked: Params) -> Self {
-        let order = vec![(time.sort_key(), Direction::Falling)];
-        Self { condition, order, limit: None, cursor: None, number: None, count: true, asked }
-    }
-
     /// The question that a cursor carries and `read` reads back as the same list: `limit` is the parameter that says the size.
     #[must_use]
     pub fn question(&self, limit: &str) -> String {
@@ -172,7 +153,7 @@ mod tests {
 
     fn take(query: &str) -> Result<(PageNumber, Params), Refusal> {
         let mut params = Params::read(query, &[PAGE, AS_OF, "action"]).unwrap();
-        PageNumber::take(&mut params).map(|number| (number, params))
+        PageNumber::take(&mut params, 1).map(|number| (number, params))
     }
 
     #[test]

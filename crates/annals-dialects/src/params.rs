@@ -186,14 +186,15 @@ impl Params {
         Some(text.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect())
     }
 
-    /// A day such as `2026-11-21`, in UTC, or an RFC 3339 time, in UTC where it says no offset. A space may stand for `T`, and
-    /// for the `+` that it is in a query string.
+    /// A day such as `2026-11-21`, or an RFC 3339 time; `offset` is that of a day, and of a time that says none. A space may stand
+    /// for `T`, and for the `+` that it is in a query string.
     ///
     /// # Errors
     ///
     /// The value is neither.
-    pub fn moment(&self, name: &'static str) -> Result<Option<Span>, Refusal> {
-        let read = |text: &str| moment(text.trim()).map_err(|error| Refusal::of_value(name, text, error));
+    pub fn moment(&self, name: &'static str, offset: &str) -> Result<Option<Span>, Refusal> {
+        let read =
+            |text: &str| moment(text.trim(), offset).map_err(|error| Refusal::of_value(name, text, error));
         self.text(name).map(read).transpose()
     }
 
@@ -235,7 +236,7 @@ fn later(at: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_micros(at.as_micros().saturating_add(micros)).unwrap_or(Timestamp::MAX)
 }
 
-fn moment(text: &str) -> Result<Span, String> {
+fn moment(text: &str, offset: &str) -> Result<Span, String> {
     const NO_MOMENT: &str =
         "is neither a day such as `2026-11-21` nor an RFC 3339 time such as `2026-11-21T10:00:59Z`";
     let read = |text: &str| {
@@ -245,7 +246,7 @@ fn moment(text: &str) -> Result<Span, String> {
         })
     };
     if text.len() == 10 {
-        let from = read(&format!("{text}T00:00:00Z"))?;
+        let from = read(&format!("{text}T00:00:00{offset}"))?;
         return Ok(Span { from, to: later(from, 86_400 * SECOND - 1) });
     }
     let mut text = text.to_owned();
@@ -255,7 +256,7 @@ fn moment(text: &str) -> Result<Span, String> {
     let mut text = text.replace(' ', "+");
     let has_offset = text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']));
     if !has_offset {
-        text.push('Z');
+        text.push_str(offset);
     }
     read(&text).map(|at| Span { from: at, to: at })
 }
@@ -349,7 +350,7 @@ mod tests {
     fn a_moment_is_a_day_or_an_instant_in_utc_unless_it_says_otherwise() {
         let at = |text: &str| {
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("since", text).finish();
-            read(&query).moment("since").map(|span| {
+            read(&query).moment("since", "+00:00").map(|span| {
                 let span = span.unwrap();
                 if span.from == span.to {
                     span.from.to_string()

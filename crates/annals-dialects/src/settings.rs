@@ -1,7 +1,9 @@
 //! What an operator may set about vendors' APIs. Each vendor lists its settings; the program reads them from its file and its
 //! environment, and hands back what was given.
 
-use crate::list::PageSize;
+use annals_event::Timestamp;
+
+use crate::list::PAGE_SIZE_MAX;
 use crate::time::Time;
 
 /// Most days of a window, some hundred years.
@@ -54,12 +56,6 @@ impl Setting {
         const ABOUT: &str =
             "Entries older than so many days are not shown, 1 to 36500. They stay in the log.";
         Self { key, default: None, example: "30", about: ABOUT, is_list: false }
-    }
-
-    /// How many entries a page has that does not say: see [`Given::page_size`].
-    #[must_use]
-    pub const fn page_size(key: &'static str, about: &'static str) -> Self {
-        Self { key, default: None, example: "20", about, is_list: false }
     }
 
     /// Whose limits hold: see [`Bounds`].
@@ -140,18 +136,32 @@ impl<'a> Given<'a> {
         self.one_of(key, Time::WORDS)
     }
 
-    /// How many entries a page has that does not say; none for what `sizes` say.
+    /// How many entries a page has.
     ///
     /// # Errors
     ///
-    /// It is out of the page's bounds.
-    pub fn page_size(&self, key: &str, sizes: PageSize) -> Result<Option<usize>, Wrong> {
+    /// It is no number from 1 to [`PAGE_SIZE_MAX`].
+    pub fn page_size(&self, key: &str) -> Result<Option<usize>, Wrong> {
         let within = |text: String| {
-            let size = text.parse().ok().filter(|size| (sizes.min..=sizes.max).contains(size));
-            let problem = || format!("must be a number, {} to {}", sizes.min, sizes.max);
-            size.ok_or_else(|| Wrong::new(key, &text, problem()))
+            let size = text.parse().ok().filter(|size| (1..=PAGE_SIZE_MAX).contains(size));
+            size.ok_or_else(|| Wrong::new(key, &text, format!("must be a number, 1 to {PAGE_SIZE_MAX}")))
         };
         self.text(key).map(within).transpose()
+    }
+
+    /// An offset from UTC, such as `-03:00`.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn utc_offset(&self, key: &str) -> Result<Option<String>, Wrong> {
+        let offset = |text: String| {
+            let at_noon = format!("2026-11-21T12:00:00{text}");
+            let is_offset = text.starts_with(['+', '-']) && Timestamp::parse(&at_noon).is_ok();
+            let wrong = || Wrong::new(key, &text, "must be an offset such as `+00:00` or `-03:00`");
+            if is_offset { Ok(text.clone()) } else { Err(wrong()) }
+        };
+        self.text(key).map(offset).transpose()
     }
 
     /// A list of `ours=theirs`.

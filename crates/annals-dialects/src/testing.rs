@@ -6,7 +6,8 @@ use annals_event::{Normalised, Position, Rules, Scratch, TenantId, Timestamp, no
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::{Api, List, Params, Refusal};
+use crate::list::{AS_OF, PAGE};
+use crate::{Api, Given, List, Paging, Params, Refusal, Wrong};
 
 const LIMITS: Limits = Limits { depth_max: 64 };
 
@@ -55,6 +56,30 @@ pub(crate) fn read(api: &impl Api, query: &str) -> Result<List, Refusal> {
     api.read(Params::read_as(query, |said| api.parameter(said))?)
 }
 
+/// Every parameter of a list.
+pub(crate) fn parameters<A: Api>() -> Vec<&'static str> {
+    let form = A::FORM;
+    let of_pages = match form.paging {
+        Paging::Numbers => [PAGE, AS_OF, form.size],
+        Paging::Cursor(cursor) => [cursor, cursor, form.size],
+    };
+    form.route.parameters.iter().map(|parameter| parameter.name).chain(of_pages).collect()
+}
+
+/// What is set of a vendor: values of settings by their names behind the vendor's.
+pub(crate) fn configured<T>(
+    vendor: &str,
+    values: &[(&str, &str)],
+    read: impl Fn(&Given<'_>) -> Result<T, Wrong>,
+) -> Result<T, Wrong> {
+    let given = |key: &str| {
+        let values = values.iter().filter(|(name, _)| key == format!("dialects.{vendor}.{name}"));
+        let texts: Vec<_> = values.map(|(_, value)| (*value).to_owned()).collect();
+        (!texts.is_empty()).then_some(texts)
+    };
+    read(&Given::new(&given))
+}
+
 /// Whether a query finds an event.
 pub(crate) fn finds(api: &impl Api, query: &str, event: &str) -> bool {
     let list = read(api, query).unwrap_or_else(|refusal| panic!("{query}: {refusal}"));
@@ -66,7 +91,7 @@ pub(crate) fn collected(api: &impl Api, entry: &str) -> Result<String, Refusal> 
     let mut document = Document::default();
     let entry = document.parse(entry.as_bytes(), LIMITS).unwrap();
     let mut out = Vec::new();
-    api.read_entry(entry, &mut out)?;
+    api.event(entry)?.write(&mut out);
     Ok(String::from_utf8(out).unwrap())
 }
 

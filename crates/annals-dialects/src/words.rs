@@ -9,6 +9,9 @@ use annals_event::filter::{Condition, Field, Literal, Test};
 pub struct Words(Vec<(String, String)>);
 
 impl Words {
+    /// No words: all are the same on both sides.
+    pub const NONE: Self = Self(Vec::new());
+
     /// A table of `(ours, the vendor's)`, in which `overrides` replace the lines of the same text of ours. Of several of ours for
     /// one of the vendor's, the first is what that becomes.
     #[must_use]
@@ -16,6 +19,11 @@ impl Words {
         let kept = table.iter().filter(|(ours, _)| overrides.iter().all(|(other, _)| other != ours));
         let kept = kept.map(|(ours, theirs)| ((*ours).to_owned(), (*theirs).to_owned()));
         Self(kept.chain(overrides.iter().cloned()).collect())
+    }
+
+    /// Our texts and the vendor's.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(ours, theirs)| (ours.as_str(), theirs.as_str()))
     }
 
     /// What the vendor says for a text of ours.

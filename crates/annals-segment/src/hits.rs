@@ -5,8 +5,8 @@
 //! * Where the order is that of the rows, block by block, passing over those that the plan rules out.
 //! * Where the plan leaves few blocks, these are looked at first, and what is found is sorted.
 //! * Else through the order, 128 places at a time, with the masks of the blocks that their rows stand in, each worked out once.
-//!   Where columns alone decide and nothing was found for a while, what is left is looked at block by block as well: that
-//!   costs a fraction of going through the order, and what is found is surely little.
+//!   Where columns alone decide and nothing was found for a while, what is left is looked at block by block as well, which
+//!   costs a fraction of going through the order; unless that finds more than is worth sorting.
 
 use std::collections::VecDeque;
 use std::ops::{Bound, Range, RangeBounds};
@@ -46,6 +46,8 @@ pub struct Budget {
 
 /// What a row costs that is looked at in columns.
 const ROW_WORK: u64 = 4;
+/// What the place of a row in the order costs.
+const MOMENT_WORK: u64 = 50;
 /// What a row costs whose event is put together and parsed.
 const VERIFY_WORK: u64 = 5_000;
 
@@ -78,7 +80,8 @@ pub enum Step {
         /// Its place in the order.
         moment: Moment,
     },
-    /// The budget is spent. At least one more row was looked at, so whoever goes on gets ahead.
+    /// The budget is spent. At least one more row was looked at, so whoever goes on with this walk gets ahead. Where blocks are
+    /// looked at before anything is given, [`Hits::reached`] stays where it was until all are.
     Spent,
     /// There are no more.
     End,
@@ -110,9 +113,20 @@ enum Way {
     Straight { first: u32 },
     /// All blocks that can match are looked at before anything is given.
     Gather(Gathering),
-    /// Through the order. Which blocks can match, per block the rows that were looked at and their masks, and for how many
-    /// groups nothing was found.
-    Through { candidates: Option<Box<[u64]>>, looked: Vec<Looked>, dry: u32, bounds: Bounds },
+    /// Through the order.
+    Through(Through),
+}
+
+struct Through {
+    bounds: Bounds,
+    /// Which blocks can match.
+    candidates: Option<Box<[u64]>>,
+    /// Per block the rows that were looked at and their masks.
+    looked: Vec<Looked>,
+    /// For how many groups nothing was found.
+    dry: u32,
+    /// Looking at blocks instead was tried, and found too much.
+    stays: bool,
 }
 
 /// Moments within which rows are wanted, and below which number.
@@ -132,6 +146,12 @@ struct Gathering {
 
 /// Groups of the order in which nothing is found before blocks are looked at instead.
 const DRY_GROUPS: u32 = 32;
+
+/// So many blocks at most are looked at for each group of the order that is left.
+const BLOCKS_A_GROUP: u64 = 4;
+
+/// Rows that are sorted at most; with more the walk goes through the order.
+const GATHERED_ROWS_MAX: usize = 1 << 16;
 
 /// Blocks that are looked at between two looks at the budget.
 const GATHERED_AT_ONCE: usize = 64;
@@ -195,24 +215,29 @@ impl Hits {
     fn way(&self, bounds: Bounds) -> Result<Way, Damaged> {
         /// So many blocks are always looked at first,
         const GATHERED_MIN: u64 = 8;
-        /// more of them only where they are so few of those on the way.
+        /// more of them only where they are so few of those on the way,
         const GATHERED_PART: u64 = 16;
+        /// and never more than this, as nothing is reached before all are looked at.
+        const GATHERED_MAX: u64 = 2_048;
         if let (Lane::LogTime(log) | Lane::LogNumber(log), true) =
             (&self.order.lane, self.order.is_straight()?)
         {
             return Ok(Way::Straight { first: log.rows.start });
         }
         let way = (self.places.end - self.places.start).div_ceil(128);
-        let blocks = self.plan.blocks();
-        if let Some(blocks) = blocks {
+        if let Some(blocks) = self.plan.blocks() {
             let blocks = blocks.len() as u64;
-            if blocks <= GATHERED_MIN || blocks <= way / GATHERED_PART {
+            if blocks <= GATHERED_MIN || blocks <= GATHERED_MAX.min(way / GATHERED_PART) {
                 return Ok(Way::Gather(self.gathering(bounds)));
             }
         }
+        Ok(Way::Through(self.through(bounds)))
+    }
+
+    fn through(&self, bounds: Bounds) -> Through {
         let count = self.plan.segment().rows().div_ceil(128);
         let words = count.div_ceil(64) as usize;
-        let candidates = blocks.map(|blocks| {
+        let candidates = self.plan.blocks().map(|blocks| {
             let mut bits = vec![0_u64; words];
             for block in blocks {
                 if let Some(word) = bits.get_mut((block >> 6) as usize) {
@@ -221,7 +246,8 @@ impl Hits {
             }
             bits.into()
         });
-        Ok(Way::Through { candidates, looked: vec![Looked::default(); count as usize], dry: 0, bounds })
+        let looked = vec![Looked::default(); count as usize];
+        Through { bounds, candidates, looked, dry: 0, stays: false }
     }
 
     /// The blocks of the lane's rows in which the plan can hold.
@@ -348,7 +374,7 @@ impl Hits {
                 self.look_straight(first, budget)
             }
             Way::Gather(_) => self.gather(budget),
-            Way::Through { .. } => {
+            Way::Through(_) => {
                 self.look_through(budget)?;
                 self.leave_order()
             }
@@ -415,6 +441,7 @@ impl Hits {
             let mut failed = Ok(());
             each_bit_128(mask.sure | mask.maybe, |bit| {
                 let row = Found { row: start + bit, maybe: mask.maybe >> bit & 1 == 1 };
+                budget.spend(MOMENT_WORK);
                 match self.order.moment(row.row, &mut self.scratch.reader) {
                     Ok(Some(moment)) if bounds.has(moment) => found.push((moment, row)),
                     Ok(_) => {}
@@ -423,30 +450,38 @@ impl Hits {
             });
             failed?;
         }
-        if blocks.start == blocks.end {
+        if found.len() > GATHERED_ROWS_MAX {
+            let bounds = *bounds;
+            self.way = Way::Through(Through { stays: true, ..self.through(bounds) });
+        } else if blocks.start == blocks.end {
             self.places = 0..0;
             found.sort_unstable_by_key(|(moment, _)| *moment);
             if self.falling {
                 found.reverse();
             }
             self.found.extend(found.drain(..).map(|(_, found)| found));
+            self.end = self.found.back().map(|found| found.row);
         }
         Ok(())
     }
 
-    /// From going through the order to looking at blocks, where nothing was found for so long that there cannot be much.
+    /// From going through the order to looking at blocks, where nothing was found for a while and enough is left.
     fn leave_order(&mut self) -> Result<(), Damaged> {
-        let Way::Through { dry, bounds, .. } = &self.way else { return Ok(()) };
-        if *dry < DRY_GROUPS || !self.plan.is_light() || self.places.is_empty() {
+        let Way::Through(through) = &self.way else { return Ok(()) };
+        if through.dry < DRY_GROUPS || through.stays || !self.plan.is_light() {
             return Ok(());
         }
         let Some(end) = self.end else { return Ok(()) };
         let Some(moment) = self.order.moment(end, &mut self.scratch.reader)? else { return Ok(()) };
-        let mut bounds = *bounds;
+        let mut bounds = through.bounds;
         let behind = if self.falling { &mut bounds.high } else { &mut bounds.low };
         *behind = Bound::Excluded(moment);
-        (self.end, self.reached) = (None, Some(moment));
-        self.way = Way::Gather(self.gathering(bounds));
+        let gathering = self.gathering(bounds);
+        let groups = (self.places.end - self.places.start).div_ceil(128);
+        if gathering.blocks.len() as u64 <= groups * BLOCKS_A_GROUP {
+            (self.end, self.reached) = (None, Some(moment));
+            self.way = Way::Gather(gathering);
+        }
         Ok(())
     }
 
@@ -464,7 +499,7 @@ impl Hits {
             self.places.start = places.end;
         }
         budget.spend(ROW_WORK * (places.end - places.start));
-        if let (Some(rows), Way::Through { candidates: Some(candidates), .. }) =
+        if let (Some(rows), Way::Through(Through { candidates: Some(candidates), .. })) =
             (self.order.rows_in_line(group)?, &self.way)
             && !(rows.start / 128..rows.end.div_ceil(128)).any(|block| has(candidates, block))
         {
@@ -480,7 +515,7 @@ impl Hits {
         let part = rows.get(usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0));
         let part = part.ok_or_else(|| self.plan.segment().malformed("an order that ends early"))?;
         let start = self.found.len();
-        let Way::Through { candidates, looked, .. } = &mut self.way else {
+        let Way::Through(Through { candidates, looked, .. }) = &mut self.way else {
             unreachable!("the caller saw which way it is")
         };
         let can_match = |block| candidates.as_ref().is_none_or(|candidates| has(candidates, block));
@@ -514,8 +549,8 @@ impl Hits {
     }
 
     fn count_dry(&mut self, is_dry: bool) {
-        if let Way::Through { dry, .. } = &mut self.way {
-            *dry = if is_dry { *dry + 1 } else { 0 };
+        if let Way::Through(through) = &mut self.way {
+            through.dry = if is_dry { through.dry + 1 } else { 0 };
         }
     }
 }

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::access::AccessLog;
 use crate::body::Budget;
-use crate::dialects::{self, bigpanda, frameio, nirvana, panda, plandocket};
+use crate::dialects;
 use crate::docs::VerifyPage;
 use crate::erasures::{ERASURE_APPROVALS, Eraser};
 use crate::metrics::Metrics;
@@ -198,16 +198,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feed::feed))
         .routes(routes!(live::live))
         .routes(routes!(feed::access))
-        .routes(routes!(bigpanda::list))
-        .routes(routes!(frameio::audits))
-        .routes(routes!(frameio::events))
-        .routes(routes!(frameio::me))
-        .routes(routes!(frameio::list))
-        .routes(routes!(panda::list, panda::list_by_post))
-        .routes(routes!(nirvana::list))
-        .routes(routes!(nirvana::entry))
-        .routes(routes!(plandocket::list))
-        .routes(routes!(plandocket::entry))
+        .merge(dialects::routes::router())
         .routes(routes!(bundle::bundle))
         .routes(routes!(bundle::head))
         .routes(routes!(bundle::log))

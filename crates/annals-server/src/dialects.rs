@@ -1,7 +1,7 @@
 //! Vendors' APIs: how a request finds its vendor, and what all of them do between a request read and an answer written.
 //!
 //! What a vendor says on the wire is in `annals-dialects`. Here its questions become searches, its cursors are read and
-//! given, and its readers stand in the access log like all others ([`call`]). A key needs the scope `read`, or the vendor among its
+//! given, and its readers stand in the access log like all others ([`call`]). Which routes there are is in [`routes`]. A key needs the scope `read`, or the vendor among its
 //! `dialects`. Every problem below a vendor's root is answered in that vendor's form: see [`refuse`].
 
 use std::sync::{Arc, OnceLock};
@@ -26,13 +26,10 @@ use crate::app::App;
 use crate::body::SMALL_BODY_BYTES_MAX;
 use crate::problem::{Code, Problem};
 
-pub(crate) mod bigpanda;
 mod call;
+mod describe;
 pub(crate) mod documents;
-pub(crate) mod frameio;
-pub(crate) mod nirvana;
-pub(crate) mod panda;
-pub(crate) mod plandocket;
+pub(crate) mod routes;
 
 pub(crate) use call::VendorCall;
 

@@ -1,3 +1,5 @@
+//! Which questions are chosen of a file, and what is counted of it.
+
 use std::io::Write as _;
 
 use super::*;

@@ -1,50 +1,56 @@
 //! BigPanda: `GET /resources/v2.0/audit/logs`. `README.md` beside this file says what is documented, and how we read what is not.
 
-use std::borrow::Cow;
-
 use annals_event::Operation;
 use annals_event::filter::{Condition, Field, Path, Subject, Test};
 use annals_event::json::Value;
 
 use crate::conditions::{any_of, is, nothing, target};
 use crate::json::object;
-use crate::list::{AS_OF, List, PAGE, PageNumber, PageSize};
+use crate::list::{PAGE, PageNumber, PageSize};
 use crate::params::{Params, Refusal};
 use crate::settings::{Given, Setting, Wrong};
 use crate::words::{Verbs, Words};
-use crate::{Api, Envelope, Rate, Refused, Shown, Time, Vendor, known};
+use crate::{
+    Api, Common, Envelope, Event, Form, Kind, Member, Paging, Rate, Refused, Route, Shown, Vendor, common,
+};
 
 mod wire;
 
 /// What is said of it before any request is read.
 pub const VENDOR: Vendor = Vendor {
     rate: Rate { requests: 5, seconds: 1 },
+    common: common!("bigpanda": time, order, page_size, page_size_max, first_page, window_days, limits),
     settings: SETTINGS,
-    ..Vendor::new("bigpanda", &["/resources/v2.0/audit/logs"], write_error)
+    ..Vendor::new("bigpanda", &["/resources/v2.0/audit/logs"], write_error, wire::error)
 };
 
-/// How many entries a page has.
-const PAGE_SIZE: PageSize = PageSize { default: 100, min: 1, max: 1000 };
-
-/// The parameter that says so.
-const PER_PAGE: &str = "per_page";
-
-/// Every parameter that counts.
-const PARAMETERS: &[&str] = &[
-    "action_type",
-    "actor_id",
-    "actor_type",
-    "end",
-    PAGE,
-    PER_PAGE,
-    "resource_id",
-    "resource_type",
-    "start",
-    AS_OF,
-];
-
-const ALIASES: &[(&str, &str)] =
-    &[("from", "start"), ("page_size", PER_PAGE), ("to", "end"), ("user_id", "actor_id")];
+/// Its list.
+const LIST: Form = Form {
+    route: Route {
+        about: "Filters hold all together, and each finds what the member of its name shows. Pages have numbers; `Link` leads to the \
+                next one as of the same size of the log. What the entries stand in can be set.",
+        parameters: &[
+            Member::text("resource_type", "`resource_type` is this; of several targets, that of one"),
+            Member::text("resource_id", "A target has this id"),
+            Member::text("action_type", "`action_type` is this, such as `create`"),
+            Member::text("actor_type", "`user` or `system-generated`"),
+            Member::text("actor_id", "`actor.user.id` is this; also `user_id`"),
+            Member::integer("start", "`timestamp` is this Unix time in seconds or later; also `from`"),
+            Member::integer("end", "`timestamp` is this Unix time in seconds or earlier; also `to`"),
+        ],
+        headers: &[Member::text("link", "Where other pages are").or_absent()],
+        ..Route::new(
+            VENDOR.roots[0],
+            "bigpanda_audit_logs",
+            "Lists audit logs as BigPanda does.",
+            Kind::Named(&wire::LIST),
+        )
+    },
+    aliases: &[("from", "start"), ("page_size", "per_page"), ("to", "end"), ("user_id", "actor_id")],
+    size: "per_page",
+    sizes: PageSize { default: 100, min: 1, max: 1000 },
+    paging: Paging::Numbers,
+};
 
 const USER: &str = "user";
 const SYSTEM: &str = "system-generated";
@@ -75,7 +81,6 @@ const SINGULAR: (&str, &str) = ("correlation_pattern", "correlation_patterns");
 const ACTOR_TYPES: &[(&str, &str)] = &[("system", SYSTEM)];
 
 const SETTINGS: &[Setting] = &[
-    Setting::time("dialects.bigpanda.time"),
     Setting::one(
         "dialects.bigpanda.envelope",
         "data",
@@ -105,44 +110,32 @@ const SETTINGS: &[Setting] = &[
         "[\"service=system-generated\"]",
         "Types of actor that are `system-generated` there, as `ours=system-generated`; all others are `user`.",
     ),
-    Setting::window_days("dialects.bigpanda.window_days"),
-    Setting::limits("dialects.bigpanda.limits"),
+    Setting::ids("dialects.bigpanda.ids"),
 ];
 
 /// How the vendor's API is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BigPanda {
-    /// What `timestamp` is.
-    pub time: Time,
-    /// What the entries of a page stand in.
-    pub envelope: EnvelopeKind,
+    /// What is set of it as of others.
+    pub common: Common,
+    /// The member that the entries of a page stand in; empty where a page is nothing but their array.
+    pub envelope: &'static str,
     /// No page ends beyond so many entries.
     pub depth: Option<u64>,
+    /// Entries have no `id`, as the vendor's.
+    pub without_ids: bool,
     verbs: Verbs,
     resource_types: Words,
     actor_types: Words,
 }
 
-/// What the entries of a page stand in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EnvelopeKind {
-    /// The member `data`, beside `status` and `pagination`.
-    #[default]
-    Data,
-    /// The member `items`.
-    Items,
-    /// The member `logs`.
-    Logs,
-    /// Nothing but their array.
-    Array,
-}
-
 impl Default for BigPanda {
     fn default() -> Self {
         Self {
-            time: Time::default(),
-            envelope: EnvelopeKind::default(),
+            common: Common::default(),
+            envelope: "data",
             depth: None,
+            without_ids: false,
             verbs: Verbs::new(VERBS, &[]),
             resource_types: Words::new(RESOURCE_TYPES, &[]),
             actor_types: Words::new(ACTOR_TYPES, &[]),
@@ -157,42 +150,23 @@ impl BigPanda {
     ///
     /// A value that does not fit.
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
-        let envelopes = [
-            ("data", EnvelopeKind::Data),
-            ("items", EnvelopeKind::Items),
-            ("logs", EnvelopeKind::Logs),
-            ("array", EnvelopeKind::Array),
-        ];
+        // The last has no member.
+        let envelopes =
+            [("data", None), ("items", Some("items")), ("logs", Some("logs")), ("array", Some(""))];
         const DEPTH: &str = "dialects.bigpanda.depth";
         let depth = |text: String| {
             let depth = text.parse().ok().filter(|depth| *depth > 0);
             depth.ok_or_else(|| Wrong::new(DEPTH, &text, "must be a whole number from 1"))
         };
         Ok(Self {
-            time: given.time("dialects.bigpanda.time")?,
-            envelope: given.one_of("dialects.bigpanda.envelope", &envelopes)?,
+            common: Common::configured(given, &VENDOR)?,
+            envelope: given.one_of("dialects.bigpanda.envelope", &envelopes)?.unwrap_or("data"),
             depth: given.text(DEPTH).map(depth).transpose()?,
+            without_ids: given.without_ids("dialects.bigpanda.ids")?,
             verbs: Verbs::new(VERBS, &given.pairs("dialects.bigpanda.operations")?),
             resource_types: Words::new(RESOURCE_TYPES, &given.pairs("dialects.bigpanda.resource_types")?),
             actor_types: Words::new(ACTOR_TYPES, &given.pairs("dialects.bigpanda.actor_types")?),
         })
-    }
-
-    /// Every filter finds what its member shows; all of them together.
-    fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
-        let all = [
-            params.text("resource_type").map(|text| self.resource_type_is(text)),
-            params.text("resource_id").and_then(|text| target(vec![is(&["id"], text)])),
-            params.text("action_type").map(|text| self.verbs.any_of(&[text])),
-            params.text("actor_id").map(|text| self.is_user().and(is(&["actor", "id"], text))),
-            params.text("actor_type").map(|text| match text {
-                USER => self.is_user(),
-                SYSTEM => self.is_user().negated(),
-                _ => nothing(),
-            }),
-        ];
-        let within = self.time.within(params.second("start")?, params.second("end")?);
-        Ok(Condition::All(all.into_iter().flatten().chain(within).collect()))
     }
 
     fn is_user(&self) -> Condition {
@@ -212,69 +186,63 @@ impl BigPanda {
 }
 
 impl Api for BigPanda {
-    fn vendor(&self) -> &'static Vendor {
-        &VENDOR
+    const VENDOR: &'static Vendor = &VENDOR;
+    const FORM: &'static Form = &LIST;
+
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn view(&self) -> Cow<'static, str> {
-        VENDOR.name.into()
+    /// Every filter finds what its member shows; all of them together.
+    fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
+        let all = [
+            params.text("resource_type").map(|text| self.resource_type_is(text)),
+            params.text("resource_id").and_then(|text| target(vec![is(&["id"], text)])),
+            params.text("action_type").map(|text| self.verbs.any_of(&[text])),
+            params.text("actor_id").map(|text| self.is_user().and(is(&["actor", "id"], text))),
+            params.text("actor_type").map(|text| match text {
+                USER => self.is_user(),
+                SYSTEM => self.is_user().negated(),
+                _ => nothing(),
+            }),
+        ];
+        let within = self.common.time.within(params.second("start")?, params.second("end")?);
+        Ok(Condition::All(all.into_iter().flatten().chain(within).collect()))
     }
 
-    fn time(&self) -> Time {
-        self.time
+    fn counts(&self, _: &Params) -> Result<bool, Refusal> {
+        Ok(false)
     }
 
-    fn page_size(&self) -> PageSize {
-        PAGE_SIZE
-    }
-
-    fn size_parameter(&self) -> &'static str {
-        PER_PAGE
-    }
-
-    fn parameter(&self, said: &str) -> Option<&'static str> {
-        known(said, PARAMETERS, ALIASES)
-    }
-
-    fn read(&self, mut params: Params) -> Result<List, Refusal> {
-        let limit = PAGE_SIZE.take(&mut params, PER_PAGE)?;
-        let number = PageNumber::take(&mut params)?;
-        let size = limit.unwrap_or(PAGE_SIZE.default);
-        if self.depth.is_some_and(|depth| number.skips(size).saturating_add(size as u64) > depth) {
+    fn check(&self, number: PageNumber, size: usize) -> Result<(), Refusal> {
+        let end = number.skips(size).saturating_add(size as u64);
+        if self.depth.is_some_and(|depth| end > depth) {
             return Err(Refusal::new(PAGE, "ends beyond what this API gives; ask for a shorter time"));
         }
-        let condition = self.condition(&params)?;
-        Ok(List { limit, number: Some(number), count: false, ..List::new(condition, self.time, params) })
+        Ok(())
     }
 
     fn write_entry(&self, record: &Subject<'_>, _: &Params, out: &mut Vec<u8>) {
-        wire::Entry::of(record, self).write(out);
+        wire::write(self, record, out);
     }
 
     fn envelope(&self, shown: &Shown<'_>) -> Envelope {
-        let member = match self.envelope {
-            EnvelopeKind::Data => "data",
-            EnvelopeKind::Items => "items",
-            EnvelopeKind::Logs => "logs",
-            EnvelopeKind::Array => "",
-        };
         let headers = shown.link_header().into_iter().collect();
-        if member.is_empty() {
+        if self.envelope.is_empty() {
             return Envelope { opening: "[".into(), closing: b"]".to_vec(), headers };
         }
         let mut closing = b"],\"pagination\":".to_vec();
         object(&mut closing, |pagination| {
-            pagination.integer("page", shown.page);
+            pagination.integer("page", shown.number());
             pagination.integer("limit", shown.page_size as u64);
             pagination.boolean("hasMore", shown.more);
         });
         closing.push(b'}');
-        Envelope { opening: format!("{{\"status\":200,\"{member}\":[").into(), closing, headers }
+        Envelope { opening: format!("{{\"status\":200,\"{}\":[", self.envelope).into(), closing, headers }
     }
 
-    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        wire::Entry::read(entry)?.write_event(self, out);
-        Ok(())
+    fn event<'a>(&'a self, entry: Value<'a>) -> Result<Event<'a>, Refusal> {
+        wire::event(self, entry)
     }
 }
 

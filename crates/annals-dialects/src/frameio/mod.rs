@@ -1,17 +1,15 @@
 //! Frame.io: `audit_logs` and `events` of its second API, `audit_logs` of its fourth. `README.md` beside this file says what is
 //! documented, and how we read what is not.
 
-use std::borrow::Cow;
-
 use annals_event::filter::Condition;
 
-use crate::Vendor;
 use crate::conditions::{self, is};
-use crate::json::{Object, object};
+use crate::describe::Member;
 use crate::params::Params;
 use crate::rate::{Allowance, Rate};
 use crate::settings::{Given, Setting, Wrong};
-use crate::time::Time;
+use crate::words::Words;
+use crate::{Common, Vendor, common};
 
 mod events;
 mod names;
@@ -19,7 +17,7 @@ mod v2;
 mod v4;
 
 pub use events::FrameioEvents;
-pub use v2::{FrameioV2, write_me};
+pub use v2::{FrameioV2, ME, write_me};
 pub use v4::FrameioV4;
 
 /// Where it is, and what its errors look like.
@@ -33,29 +31,58 @@ pub const VENDOR: Vendor = Vendor {
     // As documented of the fourth version; of the second only that it depends.
     rate: Rate { requests: 100, seconds: 60 },
     rate_headers,
-    errors_below: &[("/v4/", v4::write_error)],
+    headers: &[
+        Member::integer("x-ratelimit-limit", "Requests that the key may make in a window").or_absent(),
+        Member::integer("x-ratelimit-remaining", "Those that are left").or_absent(),
+        Member::integer("x-ratelimit-window", "The window, ms").or_absent(),
+    ],
+    errors_below: &[("/v4/", v4::write_error, |_| &v4::ERROR)],
+    common: common!("frameio": time, order, page_size, page_size_max, utc_offset, window_days, limits),
     settings: SETTINGS,
-    ..Vendor::new("frameio", &["/v2/accounts", "/v2/me", "/v4/accounts"], v2::write_error)
+    ..Vendor::new("frameio", &["/v2/accounts", "/v2/me", "/v4/accounts"], v2::write_error, |_| &v2::ERROR)
 };
 
-/// What can be set.
+/// The parameter that says the size of a page.
+const SIZE: &str = "page_size";
+
+/// What the paths of lists name.
+const ACCOUNT: Member = Member::text("account_id", "The tenant");
+
+/// Headers of a page of the second version.
+const PAGE_HEADERS: &[Member] = &[
+    Member::integer("page-number", "Which page"),
+    Member::integer("per-page", "Entries of a full page"),
+    Member::integer("total", "Entries of all pages"),
+    Member::integer("total-pages", "Pages, at least 1"),
+    Member::text("link", "`first`, `prev`, `next` and `last`, as far as there are such"),
+];
+
+/// What can be set of this vendor alone.
 const SETTINGS: &[Setting] = &[
-    Setting::time("dialects.frameio.time"),
-    Setting::page_size(
-        "dialects.frameio.page_size",
-        "Entries of a page of Frame.io's V2 when a request does not say, 1 to 500. Not set it is 50; the vendor documents no number.",
+    Setting::list(
+        "dialects.frameio.actions",
+        "[\"video.uploaded=asset_created\"]",
+        "Its name for an action of ours, however it is spelled, as `ours=theirs`.",
     ),
-    Setting::window_days("dialects.frameio.window_days"),
-    Setting::limits("dialects.frameio.limits"),
+    Setting::list(
+        "dialects.frameio.item_types",
+        "[\"video=asset\"]",
+        "Its name for a target's type, however it is spelled, as `ours=theirs`.",
+    ),
+    Setting::ids("dialects.frameio.ids"),
 ];
 
 /// How the vendor's API is answered, where that can be set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frameio {
-    /// What `inserted_at` is.
-    pub time: Time,
-    /// Entries of a page of the second version that does not say; none for 50.
-    pub page_size: Option<usize>,
+    /// What is set of it as of others.
+    pub common: Common,
+    /// Entries of the fourth version have no `id`, as the vendor's.
+    pub without_ids: bool,
+    /// Its names for actions, where they do not follow from ours.
+    pub actions: Words,
+    /// And for types.
+    pub item_types: Words,
 }
 
 impl Frameio {
@@ -66,17 +93,23 @@ impl Frameio {
     /// A value that does not fit.
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
         Ok(Self {
-            time: given.time("dialects.frameio.time")?,
-            page_size: given.page_size("dialects.frameio.page_size", v2::PAGE_SIZE)?,
+            common: Common::configured(given, &VENDOR)?,
+            without_ids: given.without_ids("dialects.frameio.ids")?,
+            actions: Words::new(&[], &given.pairs("dialects.frameio.actions")?),
+            item_types: Words::new(&[], &given.pairs("dialects.frameio.item_types")?),
         })
     }
-}
 
-/// Whose cursors a list's are.
-fn view(list: &str, settings: Frameio) -> Cow<'static, str> {
-    match settings.time {
-        Time::Occurred => format!("frameio {list}").into(),
-        Time::Received => format!("frameio {list} received").into(),
+    /// What was done is shown with this name, however it is spelled.
+    fn action_is(&self, name: &str) -> Condition {
+        names::is_shown(&self.actions, &["action"], name)
+    }
+
+    /// One and the same target has this id, and a type that is shown with this name.
+    fn target_is(&self, id: Option<&str>, kind: Option<&str>) -> Option<Condition> {
+        let id = id.map(|id| is(&["id"], id));
+        let kind = kind.map(|kind| names::is_shown(&self.item_types, &["type"], kind));
+        conditions::target(id.into_iter().chain(kind).collect())
     }
 }
 
@@ -110,28 +143,6 @@ fn title(status: u16) -> &'static str {
 /// The text of a parameter as a condition on a member.
 fn exactly(params: &Params, name: &str, path: &[&str]) -> Option<Condition> {
     params.text(name).map(|text| is(path, text))
-}
-
-/// One and the same target has this id, and a type of this name.
-fn target(id: Option<&str>, kind: Option<&str>) -> Option<Condition> {
-    let id = id.map(|id| is(&["id"], id));
-    let kind = kind.map(|kind| names::is_named(&["type"], kind));
-    conditions::target(id.into_iter().chain(kind).collect())
-}
-
-/// Writes `targets` of an event that is read from the wire.
-fn read_target(event: &mut Object<'_>, kind: Option<String>, id: Option<&str>, name: Option<&str>) {
-    if kind.is_none() && id.is_none() {
-        return;
-    }
-    let out = event.member("targets");
-    out.push(b'[');
-    object(out, |target| {
-        target.text_or_null("type", kind.as_deref());
-        target.text_or_null("id", id);
-        target.text_or_null("name", name);
-    });
-    out.push(b']');
 }
 
 #[cfg(test)]

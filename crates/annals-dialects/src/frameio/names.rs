@@ -2,6 +2,8 @@
 
 use annals_event::filter::{Condition, Field, Path, Test, loosen};
 
+use crate::words::Words;
+
 /// The name with a capital where each word begins, and nothing between words: `AssetCreated`.
 pub(super) fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -42,9 +44,16 @@ pub(super) fn thing(name: &str, write: fn(&str) -> String) -> String {
     if write(&thing) == name { thing } else { name.to_owned() }
 }
 
-/// A member that is this name, however it is written.
-pub(super) fn is_named(path: &[&str], name: &str) -> Condition {
-    Condition::Field(Field::Member(Path::new(path)), Test::Loose(loosen(name).into()))
+/// A member that is shown with this name, however it is written: it is that, or was renamed to it and not from it.
+pub(super) fn is_shown(words: &Words, path: &[&str], name: &str) -> Condition {
+    let is = |name: &str| Condition::Field(Field::Member(Path::new(path)), Test::Loose(loosen(name).into()));
+    let mut all = vec![is(name)];
+    let to = words.pairs().filter(|(_, theirs)| loosen(theirs) == loosen(name)).map(|(ours, _)| ours);
+    let renamed = Condition::texts(path, words.pairs().map(|(ours, _)| ours));
+    if words.pairs().next().is_some() {
+        all = vec![Condition::texts(path, to), is(name).and(renamed.negated())];
+    }
+    Condition::Any(all)
 }
 
 /// What stands between words. All of it, and case, is left out where names are compared.

@@ -1,20 +1,143 @@
 //! `GET /v2/accounts/{account_id}/audit_logs`, and `/v2/me`, which scripts ask for the account's id.
 
-use std::borrow::Cow;
-
 use annals_event::filter::{Comparison, Condition, Subject};
-use annals_event::json::{Kind, Value};
+use annals_event::json::{Kind as Json, Value};
 
 use super::names::{self, camel};
-use super::{Frameio, VENDOR, exactly, read_target, target, title, view};
+use super::{Frameio, PAGE_HEADERS, VENDOR, exactly, title};
+use crate::event::{Actor, State, Target, needed};
 use crate::json::{Object, first_target, object, text_at, text_if_at as text};
-use crate::list::{AS_OF, List, PAGE, PageNumber, PageSize};
+use crate::list::PageSize;
 use crate::params::{Params, Refusal, Span};
-use crate::{Api, Envelope, Refused, Shown, Time, Vendor, known};
+use crate::{Api, Common, Envelope, Event, Form, Kind, Member, Named, Paging, Refused, Route, Shown, Vendor};
 
 /// The list of the second version.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FrameioV2(pub Frameio);
+
+/// How it is asked for.
+const LIST: Form = Form {
+    route: Route {
+        about: "The account is the tenant. Filters hold all together, each finds what the member of its name shows; item types and actions \
+                are compared without case, and without what stands between words. Headers say which page this is, always.",
+        segments: &[super::ACCOUNT],
+        parameters: &[
+            Member::text("filter[action]", "`action` is this, such as `AssetCreated` or `asset_created`"),
+            Member::text(
+                "filter[item_type]",
+                "A target has this type, such as `ReviewLink` or `review_link`",
+            ),
+            Member::text(
+                "filter[item_id]",
+                "A target has this id; the same one as `filter[item_type]`, if that is given",
+            ),
+            Member::text("filter[actor_id]", "`actor_id` is this"),
+            Member::text("filter[team_id]", "`team_id` is this"),
+            Member::text("filter[ip_address]", "`ip_address` is this"),
+            Member::text(
+                OP,
+                "How `inserted_at` stands to `filter[inserted_at][value]`: `gt`, `gte`, `lt`, `lte` or `eq`",
+            ),
+            Member::text(VALUE, "A time or a day; in UTC without an offset"),
+            Member::text(BOUNDS[0].0, "`inserted_at` is after this"),
+            Member::text(BOUNDS[1].0, "`inserted_at` is this or after"),
+            Member::text(BOUNDS[2].0, "`inserted_at` is before this"),
+            Member::text(BOUNDS[3].0, "`inserted_at` is this or before"),
+            Member::text(BOUNDS[4].0, "`inserted_at` is this"),
+        ],
+        headers: PAGE_HEADERS,
+        ..Route::new(
+            "/v2/accounts/{account_id}/audit_logs",
+            "frameio_v2_audit_logs",
+            "Lists audit logs as the second version of Frame.io's API does.",
+            Kind::List(&Kind::Named(&ENTRY)),
+        )
+    },
+    aliases: &[],
+    size: super::SIZE,
+    sizes: SIZES,
+    paging: Paging::Numbers,
+};
+
+/// Sizes of pages of the second version.
+pub(super) const SIZES: PageSize = PageSize { default: 50, min: 1, max: 500 };
+
+const ENTRY: Named = Named {
+    name: "FrameioAudit",
+    about: "An audit log of Frame.io's second version. What an event does not have is `null`.",
+    members: &[
+        Member::text("_type", "`audit`"),
+        Member::text("account_id", "The tenant."),
+        Member::text("action", "What was done, such as `AssetCreated`."),
+        Member::new("actor", Kind::Members(ACTOR), "Who did it."),
+        Member::text("actor_id", "`actor.id`").or_null(),
+        Member::text("application_id", "`context.application`").or_null(),
+        Member::text("id", "The event's id."),
+        Member::new(
+            "inserted_at",
+            Kind::Time,
+            "When it happened; with `time = \"received\"` when it was received.",
+        ),
+        Member::text("ip_address", "`context.ip`").or_null(),
+        Member::text("item_id", "The id of the first of `targets`.").or_null(),
+        Member::text("item_type", "The type of the first of `targets`, such as `ReviewLink`.").or_null(),
+        Member::text("request_id", "`request.id`").or_null(),
+        Member::new(
+            "resource",
+            Kind::Object,
+            "`changes.after`, or else `_type`, `id` and `name` of the first of `targets`.",
+        )
+        .or_null(),
+        Member::text("team_id", "`scope.team`").or_null(),
+        Member::new("updated_at", Kind::Time, "As `inserted_at`: no entry changes."),
+    ],
+};
+
+const ACTOR: &[Member] = &[
+    Member::text("_type", "`actor.type`; `user` where there is none."),
+    Member::text("id", "`actor.id`").or_null(),
+    Member::text("name", "`actor.name`").or_null(),
+    Member::text("email", "`actor.email`").or_null(),
+];
+
+/// The form of an error.
+pub(super) const ERROR: Named = Named {
+    name: "FrameioError",
+    about: "An error of Frame.io's second version.",
+    members: &[
+        Member::integer("code", "The status."),
+        Member::text("message", "What it is called."),
+        Member::new("errors", Kind::List(&Kind::Members(ERRORS)), "What happened."),
+    ],
+};
+
+const ERRORS: &[Member] = &[
+    Member::integer("code", "The status."),
+    Member::integer("status", "The status."),
+    Member::text("title", "What it is called."),
+    Member::text("detail", "For people."),
+];
+
+/// Who asks.
+pub const ME: Route = Route {
+    about: "They ask it for the id of their account.",
+    ..Route::new(
+        "/v2/me",
+        "frameio_v2_me",
+        "Says who asks, as the second version of Frame.io's API does.",
+        Kind::Named(&Named {
+            name: "FrameioMe",
+            about: "Who asks, to clients of Frame.io.",
+            members: &[
+                Member::text("_type", "`user`"),
+                Member::text("id", "The key's id."),
+                Member::text("account_id", "The tenant."),
+                Member::text("name", "The key's name.").or_null(),
+                Member::text("email", "`null`: a key has none.").or_null(),
+            ],
+        }),
+    )
+};
 
 /// How a bound on `inserted_at` is said in two parameters.
 const OP: &str = "filter[inserted_at][op]";
@@ -29,67 +152,53 @@ const BOUNDS: [(&str, &str); 5] = [
     ("filter[inserted_at][eq]", "eq"),
 ];
 
-const PARAMETERS: &[&str] = &[
-    "filter[action]",
-    "filter[actor_id]",
-    BOUNDS[0].0,
-    BOUNDS[1].0,
-    BOUNDS[2].0,
-    BOUNDS[3].0,
-    BOUNDS[4].0,
-    OP,
-    VALUE,
-    "filter[ip_address]",
-    "filter[item_id]",
-    "filter[item_type]",
-    "filter[team_id]",
-    AS_OF,
-    PAGE,
-    SIZE,
-];
-
 impl Api for FrameioV2 {
-    fn vendor(&self) -> &'static Vendor {
-        &VENDOR
+    const VENDOR: &'static Vendor = &VENDOR;
+    const FORM: &'static Form = &LIST;
+
+    fn common(&self) -> &Common {
+        &self.0.common
     }
 
-    fn view(&self) -> Cow<'static, str> {
-        view("v2", self.0)
-    }
-
-    fn time(&self) -> Time {
-        self.0.time
-    }
-
-    fn page_size(&self) -> PageSize {
-        PAGE_SIZE.or(self.0.page_size)
-    }
-
-    fn size_parameter(&self) -> &'static str {
-        SIZE
-    }
-
-    fn parameter(&self, said: &str) -> Option<&'static str> {
-        known(said, PARAMETERS, &[])
-    }
-
-    fn read(&self, mut params: Params) -> Result<List, Refusal> {
-        let limit = PAGE_SIZE.take(&mut params, SIZE)?;
-        let number = Some(PageNumber::take(&mut params)?);
-        let condition = self.condition(&params)?;
-        Ok(List { limit, number, ..List::new(condition, self.0.time, params) })
+    /// Every filter finds what its member shows; all of them together.
+    fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
+        let mut all: Vec<_> = [
+            params.text("filter[action]").map(|name| self.0.action_is(name)),
+            exactly(params, "filter[actor_id]", &["actor", "id"]),
+            exactly(params, "filter[ip_address]", &["context", "ip"]),
+            exactly(params, "filter[team_id]", &["scope", "team"]),
+            self.0.target_is(params.text("filter[item_id]"), params.text("filter[item_type]")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let offset = &self.0.common.utc_offset;
+        match (params.text(OP), params.moment(VALUE, offset)?) {
+            (Some(op), Some(span)) => all.push(self.inserted(op, span)?),
+            (None, None) => {}
+            (Some(_), None) => return Err(Refusal::new(VALUE, format!("must come with `{OP}`"))),
+            (None, Some(_)) => {
+                return Err(Refusal::new(OP, format!("must come with `{VALUE}`: gt, gte, lt, lte or eq")));
+            }
+        }
+        for (name, op) in BOUNDS {
+            if let Some(span) = params.moment(name, offset)? {
+                all.push(self.inserted(op, span)?);
+            }
+        }
+        Ok(Condition::All(all))
     }
 
     fn write_entry(&self, record: &Subject<'_>, _asked: &Params, out: &mut Vec<u8>) {
         let event = record.event;
-        let inserted_at = self.0.time.of(&record.known).to_string();
+        let inserted_at = self.0.common.time.of(&record.known).to_string();
         let (actor, item) = (event.get("actor"), first_target(event));
         let of_actor = |name: &str| actor.and_then(|actor| text(actor, &[name]));
         let of_item = |name: &str| item.and_then(|item| text(item, &[name]));
         object(out, |entry| {
             entry.text("_type", "audit");
             entry.text("account_id", record.known.tenant.as_str());
-            entry.text("action", &camel(text_at(event, &["action"])));
+            entry.text("action", &camel(self.0.actions.theirs(text_at(event, &["action"]))));
             entry.object("actor", |actor| {
                 actor.text("_type", of_actor("type").unwrap_or(USER));
                 actor.text_or_null("id", of_actor("id"));
@@ -102,7 +211,10 @@ impl Api for FrameioV2 {
             entry.text("inserted_at", &inserted_at);
             entry.text_or_null("ip_address", text(event, &["context", "ip"]));
             entry.text_or_null("item_id", of_item("id"));
-            entry.text_or_null("item_type", of_item("type").map(camel).as_deref());
+            entry.text_or_null(
+                "item_type",
+                of_item("type").map(|of| camel(self.0.item_types.theirs(of))).as_deref(),
+            );
             entry.text_or_null("request_id", text(event, &["request", "id"]));
             write_resource(entry, item, event.get("changes").and_then(|changes| changes.get("after")));
             entry.text_or_null("team_id", text(event, &["scope", "team"]));
@@ -114,81 +226,43 @@ impl Api for FrameioV2 {
         bare_array(shown)
     }
 
-    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn event<'a>(&'a self, entry: Value<'a>) -> Result<Event<'a>, Refusal> {
         let of = |name: &str| text(entry, &[name]);
-        let action = of("action").ok_or_else(|| Refusal::new("action", "is missing"))?;
+        let of_actor = |name: &str| text(entry, &["actor", name]);
         let (item_type, item_id) = (of("item_type"), of("item_id"));
         let kind = item_type.map(|name| names::thing(name, camel));
-        let of_actor = |name: &str| text(entry, &["actor", name]);
-        object(out, |event| {
-            event.text_or_null("id", of("id"));
-            event.text_or_null("occurred_at", of("inserted_at"));
-            event.text("action", &names::action(action, item_type, camel));
-            event.object("actor", |actor| {
-                actor.text("type", of_actor("_type").unwrap_or(USER));
-                actor.text_or_null("id", of("actor_id").or_else(|| of_actor("id")));
-                actor.text_or_null("name", of_actor("name"));
-                actor.text_or_null("email", of_actor("email"));
-            });
-            event.object("context", |context| {
-                context.text_or_null("ip", of("ip_address"));
-                context.text_or_null("application", of("application_id"));
-            });
-            event.object("request", |request| request.text_or_null("id", of("request_id")));
-            event.object("scope", |scope| scope.text_or_null("team", of("team_id")));
-            let resource = entry.get("resource").filter(|resource| resource.kind() == Kind::Object);
-            let is_target =
-                resource.is_none_or(|resource| is_only_target(resource, kind.as_deref(), item_id));
-            if let Some(after) = resource.filter(|_| !is_target) {
-                event.object("changes", |changes| changes.value("after", after));
-            }
-            let name = resource.and_then(|resource| text(resource, &["name"]));
-            read_target(event, kind, item_id, name);
-        });
-        Ok(())
+        let resource = entry.get("resource").filter(|resource| resource.kind() == Json::Object);
+        let is_target = |resource: &Value<'_>| is_only_target(*resource, kind.as_deref(), item_id);
+        let after = resource.filter(|resource| !is_target(resource)).map(State::Is);
+        let name = resource.and_then(|resource| text(resource, &["name"]));
+        Ok(Event {
+            id: of("id").map(Into::into),
+            occurred_at: of("inserted_at").map(Into::into),
+            action: names::action(needed(entry, "action")?, item_type, camel).into(),
+            actor: Actor {
+                kind: Some(of_actor("_type").unwrap_or(USER)),
+                id: of("actor_id").or_else(|| of_actor("id")),
+                name: of_actor("name"),
+                email: of_actor("email"),
+            },
+            ip: of("ip_address"),
+            application: of("application_id"),
+            request_id: of("request_id"),
+            team: of("team_id"),
+            after,
+            targets: Target::of(kind, item_id, name),
+            ..Event::default()
+        })
     }
 }
-
-pub(super) const PAGE_SIZE: PageSize = PageSize { default: 50, min: 1, max: 500 };
-
-/// The parameter that says the size of a page.
-const SIZE: &str = "page_size";
 
 /// What an actor is called of whom nothing else is said.
 const USER: &str = "user";
 
 impl FrameioV2 {
-    /// Every filter finds what its member shows; all of them together.
-    fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
-        let mut all: Vec<_> = [
-            params.text("filter[action]").map(|name| names::is_named(&["action"], name)),
-            exactly(params, "filter[actor_id]", &["actor", "id"]),
-            exactly(params, "filter[ip_address]", &["context", "ip"]),
-            exactly(params, "filter[team_id]", &["scope", "team"]),
-            target(params.text("filter[item_id]"), params.text("filter[item_type]")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        match (params.text(OP), params.moment(VALUE)?) {
-            (Some(op), Some(span)) => all.push(self.inserted(op, span)?),
-            (None, None) => {}
-            (Some(_), None) => return Err(Refusal::new(VALUE, format!("must come with `{OP}`"))),
-            (None, Some(_)) => {
-                return Err(Refusal::new(OP, format!("must come with `{VALUE}`: gt, gte, lt, lte or eq")));
-            }
-        }
-        for (name, op) in BOUNDS {
-            if let Some(span) = params.moment(name)? {
-                all.push(self.inserted(op, span)?);
-            }
-        }
-        Ok(Condition::All(all))
-    }
-
     /// `inserted_at` is on this side of a moment, which may be a whole day.
     fn inserted(&self, op: &str, span: Span) -> Result<Condition, Refusal> {
-        let is = |comparison, at| self.0.time.is(comparison, at);
+        let is = |comparison, at| self.0.common.time.is(comparison, at);
         Ok(match op {
             "gt" => is(Comparison::Above, span.to),
             "gte" => is(Comparison::AtLeast, span.from),
@@ -205,7 +279,7 @@ pub(super) fn bare_array(shown: &Shown<'_>) -> Envelope {
     // A list without entries has a page too.
     let last = shown.pages().max(1);
     let mut headers = vec![
-        ("page-number", shown.page.to_string()),
+        ("page-number", shown.number().to_string()),
         ("per-page", shown.page_size.to_string()),
         ("total", shown.total.unwrap_or(0).to_string()),
         ("total-pages", last.to_string()),
@@ -224,7 +298,7 @@ pub(super) fn bare_array(shown: &Shown<'_>) -> Envelope {
 
 /// The state after the change, which says what it is and of what; else the target.
 fn write_resource(entry: &mut Object<'_>, item: Option<Value<'_>>, after: Option<Value<'_>>) {
-    let after = after.filter(|after| after.kind() == Kind::Object && !after.is_empty());
+    let after = after.filter(|after| after.kind() == Json::Object && !after.is_empty());
     match (item, after) {
         (None, None) => entry.null("resource"),
         (Some(item), None) => entry.object("resource", |resource| {
@@ -256,11 +330,11 @@ const IDENTITY: [(&str, &str); 2] = [("_type", "type"), ("id", "id")];
 fn is_only_target(resource: Value<'_>, kind: Option<&str>, id: Option<&str>) -> bool {
     let is = |name: &str, expected: Option<&str>| match resource.get(name) {
         None => true,
-        Some(value) if value.kind() == Kind::Null => expected.is_none(),
+        Some(value) if value.kind() == Json::Null => expected.is_none(),
         Some(value) => value.as_str().is_some() && value.as_str() == expected,
     };
     let has_name =
-        resource.get("name").is_none_or(|name| name.kind() == Kind::Null || name.as_str().is_some());
+        resource.get("name").is_none_or(|name| name.kind() == Json::Null || name.as_str().is_some());
     (kind.is_some() || id.is_some())
         && is("_type", kind)
         && is("id", id)

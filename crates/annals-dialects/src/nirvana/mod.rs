@@ -1,77 +1,146 @@
 //! Nirvana Labs: `GET /v1/audit_logs` and `GET /v1/audit_logs/{audit_log_id}`. `README.md` beside this file says what is
 //! documented, and how we read what is not.
 
-use std::borrow::Cow;
-
 use annals_event::Timestamp;
 use annals_event::filter::{Comparison, Condition, Decimal, Field, Literal, Path, Subject, Test};
 use annals_event::json::Value;
 
 use crate::conditions::{self, is};
+use crate::event::{Actor, Target, needed};
 use crate::json::{at, first_target, object, text_at, text_if_at};
-use crate::list::{Direction, List, Page, PageSize, SortKey};
+use crate::list::{Direction, PageSize, SortKey};
 use crate::params::{Params, Refusal};
 use crate::settings::{Given, Setting, Wrong};
-use crate::{Api, Envelope, Refused, Shown, Vendor, known};
-
-pub use crate::time::Time as CreatedAt;
+use crate::{
+    Api, Common, Envelope, Event, Form, Kind, Member, Named, Paging, Refused, Route, Shown, Vendor, common,
+};
 
 /// Where it is, and what its errors look like.
-pub const VENDOR: Vendor =
-    Vendor { settings: SETTINGS, ..Vendor::new("nirvana", &["/v1/audit_logs"], write_error) };
+pub const VENDOR: Vendor = Vendor {
+    common: common!("nirvana": time, order, page_size_beyond, window_days, limits),
+    settings: SETTINGS,
+    ..Vendor::new("nirvana", &["/v1/audit_logs"], write_error, |_| &ERROR)
+};
 
-/// How many entries a page has.
-pub const PAGE_SIZE: PageSize = PageSize { default: 10, min: 10, max: 100 };
-
-/// What can be set.
-const SETTINGS: &[Setting] = &[
-    Setting::time("dialects.nirvana.time"),
-    Setting::one(
-        "dialects.nirvana.actor_type_other",
-        "as_sent",
-        "\"as_sent\"",
-        "Actors in Nirvana's entries that are neither `user` nor `api_key`: `as_sent`, or shown as `api_key`.",
-    ),
-    Setting::window_days("dialects.nirvana.window_days"),
-    Setting::limits("dialects.nirvana.limits"),
-];
-
-/// The parameter that says the size of a page.
-pub const LIMIT: &str = "limit";
-
-/// The parameter with a cursor, in either direction.
-pub const CURSOR: &str = "cursor";
-
-/// Every parameter that counts.
+/// Its list.
 ///
 /// Source: `nirvana-go`, `AuditLogListParams`; the page on the web has `cursor` and `limit` alone.
-pub const PARAMETERS: &[&str] = &[
-    "action",
-    "actor_id",
-    "actor_type",
-    "client_ip",
-    "created_at_max",
-    "created_at_min",
-    CURSOR,
-    LIMIT,
-    "method",
-    "path",
-    "sort",
-    "status_code_max",
-    "status_code_min",
-    "target_id",
-    "target_type",
+const LIST: Form = Form {
+    route: Route {
+        about: "Filters hold all together, and each finds what the member of its name shows. A cursor goes on alone, or with the same \
+                filters and sort, as of the first page.",
+        parameters: &[
+            Member::text(
+                "sort",
+                "`created_at` or `status_code`, each with `:asc` or `:desc`, commas between",
+            ),
+            Member::text("action", "`action` is this"),
+            Member::text("actor_id", "`actor.id` is this"),
+            Member::text("actor_type", "`actor.type` is this"),
+            Member::text("client_ip", "`client_ip` is this"),
+            Member::text("created_at_min", "`created_at` is this RFC 3339 time or later"),
+            Member::text("created_at_max", "`created_at` is this RFC 3339 time or earlier"),
+            Member::text("method", "`method` is this"),
+            Member::text("path", "`path` contains this, in any case"),
+            Member::integer("status_code_min", "`status_code` is this or more"),
+            Member::integer("status_code_max", "`status_code` is this or less"),
+            Member::text("target_id", "A target has this id"),
+            Member::text(
+                "target_type",
+                "A target has this type; the same one as `target_id`, if that is given",
+            ),
+        ],
+        ..Route::new(
+            VENDOR.roots[0],
+            "nirvana_audit_logs",
+            "Lists audit logs as Nirvana Labs does.",
+            Kind::Named(&PAGE),
+        )
+    },
+    aliases: &[],
+    size: "limit",
+    sizes: PageSize { default: 10, min: 10, max: 100 },
+    paging: Paging::Cursor("cursor"),
+};
+
+/// Its look-up of one entry.
+pub const ONE: Route = Route {
+    segments: &[Member::text("id", "The event's id")],
+    ..Route::new(
+        "/v1/audit_logs/{id}",
+        "nirvana_audit_log",
+        "Reads one audit log as Nirvana Labs does.",
+        Kind::Named(&ENTRY),
+    )
+};
+
+const PAGE: Named = Named {
+    name: "NirvanaList",
+    about: "A page of Nirvana Labs.",
+    members: &[
+        Member::new("items", Kind::List(&Kind::Named(&ENTRY)), "The entries, in order."),
+        Member::new("pagination", Kind::Members(PAGINATION), "Where the page stands."),
+    ],
+};
+
+const PAGINATION: &[Member] = &[
+    Member::text("next_cursor", "Cursor of the next page.").or_null(),
+    Member::text("previous_cursor", "Cursor of the page before.").or_null(),
+    Member::integer("total_count", "How many entries the list has, as of its first page."),
 ];
+
+const ENTRY: Named = Named {
+    name: "NirvanaEntry",
+    about: "An entry of Nirvana Labs. What an event does not have is an empty text or 0.",
+    members: &[
+        Member::text("id", "The event's id."),
+        Member::text("action", "What was done."),
+        Member::new("actor", Kind::Members(ACTOR), "Who did it."),
+        Member::text("client_ip", "`context.ip`"),
+        Member::new(
+            "created_at",
+            Kind::Time,
+            "When it happened; with `time = \"received\"` when it was received.",
+        ),
+        Member::text("method", "`request.method`"),
+        Member::text("path", "`request.path`"),
+        Member::integer("status_code", "`request.status_code`"),
+        Member::text("user_agent", "`context.user_agent`"),
+        Member::new("target", Kind::Members(TARGET), "The first of `targets`.").or_null(),
+    ],
+};
+
+const ACTOR: &[Member] = &[
+    Member::text("id", "`actor.id`"),
+    Member::text("name", "`actor.name`"),
+    Member::text("type", "`user`, `api_key`, or another type as it was sent."),
+];
+
+const TARGET: &[Member] = &[Member::text("id", "Its id."), Member::text("type", "Its type.")];
+
+const ERROR: Named = Named {
+    name: "NirvanaError",
+    about: "An error of Nirvana Labs.",
+    members: &[Member::text("message", "What happened, for people."), Member::text("code", "Its kind.")],
+};
+
+/// What can be set of this vendor alone.
+const SETTINGS: &[Setting] = &[Setting::one(
+    "dialects.nirvana.actor_type_other",
+    "as_sent",
+    "\"as_sent\"",
+    "Actors in Nirvana's entries that are neither `user` nor `api_key`: `as_sent`, or shown as `api_key`.",
+)];
 
 /// Types of actor that the vendor knows.
 const USER: &str = "user";
 const API_KEY: &str = "api_key";
 
 /// How the vendor's API is answered, where that can be set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nirvana {
-    /// What `created_at` is.
-    pub time: CreatedAt,
+    /// What is set of it as of others.
+    pub common: Common,
     /// How actors are shown that are neither `user` nor `api_key`.
     pub actor_type_other: ActorTypeOther,
 }
@@ -95,40 +164,40 @@ impl Nirvana {
     pub fn configured(given: &Given<'_>) -> Result<Self, Wrong> {
         let types = [("as_sent", ActorTypeOther::AsSent), ("api_key", ActorTypeOther::ApiKey)];
         Ok(Self {
-            time: given.time("dialects.nirvana.time")?,
+            common: Common::configured(given, &VENDOR)?,
             actor_type_other: given.one_of("dialects.nirvana.actor_type_other", &types)?,
         })
     }
 
-    /// Whose cursors these are: with other settings the same question has other answers, in another order.
-    #[must_use]
-    pub fn view(&self) -> &'static str {
-        match (self.time, self.actor_type_other) {
-            (CreatedAt::Occurred, ActorTypeOther::AsSent) => VENDOR.name,
-            (CreatedAt::Occurred, ActorTypeOther::ApiKey) => "nirvana api_key",
-            (CreatedAt::Received, ActorTypeOther::AsSent) => "nirvana received",
-            (CreatedAt::Received, ActorTypeOther::ApiKey) => "nirvana received api_key",
+    fn actor_type_is(&self, text: &str) -> Condition {
+        let sent = |text| Condition::texts(&["actor", "type"], [text]);
+        match (self.actor_type_other, text) {
+            (ActorTypeOther::AsSent, _) | (_, USER) => sent(text),
+            (ActorTypeOther::ApiKey, API_KEY) => sent(USER).negated(),
+            (ActorTypeOther::ApiKey, _) => Condition::Any(Vec::new()),
         }
     }
+}
 
-    /// Reads what a request for a list asks for.
-    ///
-    /// # Errors
-    ///
-    /// A time, number or sort that cannot be read.
-    pub fn read(&self, mut params: Params) -> Result<List, Refusal> {
-        let limit = PAGE_SIZE.read(&params, LIMIT)?;
-        params.take(LIMIT);
-        let cursor = params.take(CURSOR);
-        let order = self.order(params.text("sort"))?;
-        let condition = self.condition(&params)?;
-        Ok(List { order, limit, cursor, ..List::new(condition, self.time, params) })
+impl Api for Nirvana {
+    const VENDOR: &'static Vendor = &VENDOR;
+    const FORM: &'static Form = &LIST;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn view_of_its_own(&self) -> &'static str {
+        match self.actor_type_other {
+            ActorTypeOther::AsSent => "",
+            ActorTypeOther::ApiKey => " api_key",
+        }
     }
 
     /// Every filter finds what its member shows; all of them together.
     fn condition(&self, params: &Params) -> Result<Condition, Refusal> {
         let is = |name: &str, path: &[&str]| params.text(name).map(|text| is(path, text));
-        let created_at = |comparison, at| self.time.is(comparison, at);
+        let created_at = |comparison, at| self.common.time.is(comparison, at);
         let all = [
             is("action", &["action"]),
             is("actor_id", &["actor", "id"]),
@@ -145,26 +214,18 @@ impl Nirvana {
         Ok(Condition::All(all.into_iter().flatten().collect()))
     }
 
-    fn actor_type_is(&self, text: &str) -> Condition {
-        let sent = |text| Condition::texts(&["actor", "type"], [text]);
-        match (self.actor_type_other, text) {
-            (ActorTypeOther::AsSent, _) | (_, USER) => sent(text),
-            (ActorTypeOther::ApiKey, API_KEY) => sent(USER).negated(),
-            (ActorTypeOther::ApiKey, _) => Condition::Any(Vec::new()),
-        }
-    }
-
-    /// Reads `field:asc|desc`, commas between; the newest first when nothing is said.
-    fn order(&self, sort: Option<&str>) -> Result<Vec<(SortKey, Direction)>, Refusal> {
+    /// Reads `field:asc|desc`, commas between.
+    fn order(&self, params: &Params) -> Result<Vec<(SortKey, Direction)>, Refusal> {
+        let Some(sort) = params.text("sort") else { return Ok(self.common.order()) };
         let wrong = |problem: &str| Refusal::new("sort", problem);
         let mut order = Vec::new();
-        for part in sort.unwrap_or("created_at:desc").split(',') {
+        for part in sort.split(',') {
             let Some((field, direction)) = part.trim().split_once(':') else {
                 return Err(wrong(
                     "must be fields with their directions, such as `created_at:desc`, commas between",
                 ));
             };
-            let key = match (field, self.time) {
+            let key = match (field, self.common.time) {
                 ("created_at", time) => time.sort_key(),
                 ("status_code", _) => SortKey::StatusCode,
                 _ => return Err(wrong("takes the fields `created_at` and `status_code`")),
@@ -182,10 +243,9 @@ impl Nirvana {
         Ok(order)
     }
 
-    /// Writes a record as an entry of a list, or the answer about it alone.
-    pub fn write_entry(&self, record: &Subject<'_>, out: &mut Vec<u8>) {
+    fn write_entry(&self, record: &Subject<'_>, _: &Params, out: &mut Vec<u8>) {
         let event = record.event;
-        let created_at = self.time.of(&record.known);
+        let created_at = self.common.time.of(&record.known);
         let actor_type = match (text_at(event, &["actor", "type"]), self.actor_type_other) {
             (USER, _) => USER,
             (sent, ActorTypeOther::AsSent) => sent,
@@ -215,22 +275,45 @@ impl Nirvana {
             }
         });
     }
-}
 
-/// What comes before the entries of a page, which have commas between.
-pub const LIST_OPENING: &str = "{\"items\":[";
+    fn envelope(&self, shown: &Shown<'_>) -> Envelope {
+        let mut closing = b"],\"pagination\":".to_vec();
+        object(&mut closing, |pagination| {
+            pagination.text_or_null("next_cursor", shown.next);
+            pagination.text_or_null("previous_cursor", shown.previous);
+            pagination.integer("total_count", shown.total.unwrap_or(0));
+        });
+        closing.push(b'}');
+        Envelope { opening: "{\"items\":[".into(), closing, headers: Vec::new() }
+    }
 
-/// What comes after the entries of a page.
-#[must_use]
-pub fn list_closing(page: &Page<'_>) -> Vec<u8> {
-    let mut out = b"],\"pagination\":".to_vec();
-    object(&mut out, |pagination| {
-        pagination.text_or_null("next_cursor", page.next);
-        pagination.text_or_null("previous_cursor", page.previous);
-        pagination.integer("total_count", page.total);
-    });
-    out.push(b'}');
-    out
+    // What an entry shows as empty, the event does not have.
+    fn event<'a>(&'a self, entry: Value<'a>) -> Result<Event<'a>, Refusal> {
+        let text = |path: &[&str]| text_if_at(entry, path).filter(|text| !text.is_empty());
+        let event_id = needed(entry, "id")?;
+        let (kind, id) = (text(&["actor", "type"]), text(&["actor", "id"]));
+        if kind.or(id).is_none() {
+            return Err(Refusal::new("actor", "has neither an id nor a type"));
+        }
+        let target = entry.get("target").filter(|target| !target.is_empty()).map(|target| Target {
+            kind: text_if_at(target, &["type"]).map(Into::into),
+            id: text_if_at(target, &["id"]),
+            name: None,
+        });
+        Ok(Event {
+            id: Some(event_id.into()),
+            occurred_at: Some(needed(entry, "created_at")?.into()),
+            action: needed(entry, "action")?.into(),
+            actor: Actor { kind, id, name: text(&["actor", "name"]), email: None },
+            ip: text(&["client_ip"]),
+            user_agent: text(&["user_agent"]),
+            method: text(&["method"]),
+            path: text(&["path"]),
+            status_code: at(entry, &["status_code"]).and_then(Value::as_u64).filter(|code| *code > 0),
+            targets: target.into_iter().collect(),
+            ..Event::default()
+        })
+    }
 }
 
 fn write_error(refused: &Refused<'_>) -> Vec<u8> {
@@ -280,88 +363,6 @@ fn status_code(comparison: Comparison, bound: i64) -> Condition {
 fn target(params: &Params) -> Option<Condition> {
     let given = [("target_id", "id"), ("target_type", "type")].into_iter();
     conditions::target(given.filter_map(|(name, member)| Some(is(&[member], params.text(name)?))).collect())
-}
-
-impl Api for Nirvana {
-    fn vendor(&self) -> &'static Vendor {
-        &VENDOR
-    }
-
-    fn view(&self) -> Cow<'static, str> {
-        self.view().into()
-    }
-
-    fn time(&self) -> CreatedAt {
-        self.time
-    }
-
-    fn page_size(&self) -> PageSize {
-        PAGE_SIZE
-    }
-
-    fn size_parameter(&self) -> &'static str {
-        LIMIT
-    }
-
-    fn parameter(&self, said: &str) -> Option<&'static str> {
-        known(said, PARAMETERS, &[])
-    }
-
-    fn read(&self, params: Params) -> Result<List, Refusal> {
-        self.read(params)
-    }
-
-    fn write_entry(&self, record: &Subject<'_>, _: &Params, out: &mut Vec<u8>) {
-        self.write_entry(record, out);
-    }
-
-    fn envelope(&self, shown: &Shown<'_>) -> Envelope {
-        let page = Page { next: shown.next, previous: shown.previous, total: shown.total.unwrap_or(0) };
-        Envelope { opening: LIST_OPENING.into(), closing: list_closing(&page), headers: Vec::new() }
-    }
-
-    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        read_entry(entry, out)
-    }
-}
-
-/// Writes an entry as an event. What an entry shows as empty, the event does not have.
-fn read_entry(entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let text = |path: &[&str]| text_if_at(entry, path).filter(|text| !text.is_empty());
-    let needed = |name: &'static str| text(&[name]).ok_or_else(|| Refusal::new(name, "must be a text"));
-    let (id, action, created_at) = (needed("id")?, needed("action")?, needed("created_at")?);
-    let actor = ["id", "name", "type"].map(|name| (name, text(&["actor", name])));
-    if let [(_, None), _, (_, None)] = actor {
-        return Err(Refusal::new("actor", "has neither an id nor a type"));
-    }
-    object(out, |event| {
-        event.text("id", id);
-        event.text("occurred_at", created_at);
-        event.text("action", action);
-        event.object("actor", |out| {
-            for (name, text) in actor {
-                out.text_if(name, text);
-            }
-        });
-        event.object("context", |context| {
-            context.text_if("ip", text(&["client_ip"]));
-            context.text_if("user_agent", text(&["user_agent"]));
-        });
-        event.object("request", |request| {
-            request.text_if("method", text(&["method"]));
-            request.text_if("path", text(&["path"]));
-            if let Some(code) = at(entry, &["status_code"]).and_then(Value::as_u64).filter(|code| *code > 0) {
-                request.integer("status_code", code);
-            }
-        });
-        if let Some(target) = entry.get("target").filter(|target| !target.is_empty()) {
-            event.array_of_one("targets", |out| {
-                out.text_if("id", text_if_at(target, &["id"]));
-                out.text_if("type", text_if_at(target, &["type"]));
-            });
-        }
-    });
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,27 +1,28 @@
 //! Panda Video: `GET /audit-logs`, a path that is our guess. `README.md` beside this file says what is documented, and how we read
 //! what is not.
 
-use std::borrow::Cow;
-
 use annals_event::Operation;
 use annals_event::filter::{Condition, Subject};
 use annals_event::json::{Value, write_string};
 
 use crate::conditions::{any_contains, is, target};
 use crate::json::object;
-use crate::list::{AS_OF, List, PAGE, PageNumber, PageSize};
+use crate::list::PageSize;
 use crate::params::{Params, Refusal};
 use crate::settings::{Given, Setting, Wrong};
 use crate::words::{Verbs, Words};
-use crate::{Api, Envelope, Rate, Refused, Shown, Time, Vendor, known};
+use crate::{
+    Api, Common, Envelope, Event, Form, Kind, Member, Paging, Rate, Refused, Route, Shown, Vendor, common,
+};
 
 mod wire;
 
 /// What is said of it before any request is read.
 pub const VENDOR: Vendor = Vendor {
     rate: Rate { requests: 200, seconds: 60 },
+    common: common!("panda": time, order, page_size, page_size_max, first_page, utc_offset, window_days, limits),
     settings: SETTINGS,
-    ..Vendor::new("panda", &[PATH], write_error)
+    ..Vendor::new("panda", &[PATH], write_error, |_| &wire::ERROR)
 };
 
 /// Where the list is.
@@ -30,19 +31,48 @@ pub const PATH: &str = "/audit-logs";
 /// Where it is as well, unless something else is set: the vendor's path is nowhere public.
 const PATHS: &[&str] = &["/audit-log", "/audit_logs", "/audit", "/audits", "/logs/audit"];
 
-/// How many entries a page has.
-const PAGE_SIZE: PageSize = PageSize { default: 20, min: 1, max: 1000 };
-
-/// The parameter that says so.
-const LIMIT: &str = "limit";
-
-/// Every parameter that counts.
-const PARAMETERS: &[&str] =
-    &["action", AS_OF, "category", END, "folder_id", LIMIT, PAGE, "search", START, "user_id", "video_id"];
+/// Its list.
+const LIST: Form = Form {
+    route: Route {
+        about: "The vendor documents `action` and `category` with their values, no path, no other parameter and no answer: all else here is \
+                derived from its other pages, and path, names of dates and the member with the entries can be set. Any of the values that \
+                `~` joins is enough; all parameters hold together. Also served at other paths, with `POST`, and with the parameters in a \
+                JSON body.",
+        parameters: &[
+            Member::text("action", "`edit`, `access`, `authentication`, `remove`, `add`, with `~` between"),
+            Member::text("category", "Categories, such as `video`, with `~` between"),
+            Member::text(
+                START,
+                "`created_at` is on this day or later, or at this RFC 3339 time or later; also `startDate`",
+            ),
+            Member::text(
+                END,
+                "`created_at` is on this day or earlier, or at this RFC 3339 time or earlier; also `endDate`",
+            ),
+            Member::text("user_id", "`user.id` is this"),
+            Member::text("video_id", "A target is the video with this id"),
+            Member::text("folder_id", "A target is the folder with this id"),
+            Member::text(
+                "search",
+                "Description, action, the user's name or address, or a target's name contains this, in any case",
+            ),
+        ],
+        headers: &[Member::text("link", "Where other pages are").or_absent()],
+        ..Route::new(
+            PATH,
+            "panda_audit_logs",
+            "Lists audit logs as Panda Video may do.",
+            Kind::Named(&wire::LIST),
+        )
+    },
+    aliases: &[("startDate", START), ("endDate", END)],
+    size: "limit",
+    sizes: PageSize { default: 20, min: 1, max: 1000 },
+    paging: Paging::Numbers,
+};
 
 const START: &str = "start_date";
 const END: &str = "end_date";
-const ALIASES: &[(&str, &str)] = &[("startDate", START), ("endDate", END)];
 
 /// Between the values of one parameter, as the vendor's page has it.
 const SEPARATOR: char = '~';
@@ -66,7 +96,6 @@ const SEARCHED: &[&[&str]] =
     &[&["description"], &["action"], &["actor", "name"], &["actor", "email"], &["targets", "name"]];
 
 const SETTINGS: &[Setting] = &[
-    Setting::time("dialects.panda.time"),
     Setting {
         key: "dialects.panda.paths",
         default: None,
@@ -91,15 +120,13 @@ const SETTINGS: &[Setting] = &[
         "[\"billing=plan\"]",
         "Its `category` for a category of ours, as `ours=theirs`.",
     ),
-    Setting::window_days("dialects.panda.window_days"),
-    Setting::limits("dialects.panda.limits"),
 ];
 
 /// How the vendor's API is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panda {
-    /// What `created_at` is.
-    pub time: Time,
+    /// What is set of it as of others.
+    pub common: Common,
     /// Where the list is beside [`PATH`].
     pub paths: Vec<String>,
     /// The member that the entries of a page stand in.
@@ -113,7 +140,7 @@ pub struct Panda {
 impl Default for Panda {
     fn default() -> Self {
         Self {
-            time: Time::default(),
+            common: Common::default(),
             paths: PATHS.iter().map(|path| (*path).to_owned()).collect(),
             envelope: "logs".to_owned(),
             date_names: None,
@@ -150,13 +177,30 @@ impl Panda {
             Err(names) => return Err(Wrong::new(DATE_NAMES, &names.join(", "), "must be two names")),
         };
         Ok(Self {
-            time: given.time("dialects.panda.time")?,
+            common: Common::configured(given, &VENDOR)?,
             paths: if paths.is_empty() { default.paths } else { paths },
             envelope: given.text("dialects.panda.envelope").unwrap_or(default.envelope),
             date_names,
             verbs: verbs(&given.pairs("dialects.panda.operations")?),
             categories: Words::new(&[], &given.pairs("dialects.panda.categories")?),
         })
+    }
+}
+
+impl Api for Panda {
+    const VENDOR: &'static Vendor = &VENDOR;
+    const FORM: &'static Form = &LIST;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn alias(&self, said: &str) -> Option<&'static str> {
+        match self.date_names.as_ref()? {
+            [first, _] if first == said => Some(START),
+            [_, last] if last == said => Some(END),
+            _ => None,
+        }
     }
 
     /// Any of the values of one parameter; all parameters together.
@@ -172,50 +216,13 @@ impl Panda {
             target_is("folder_id", wire::FOLDER),
             params.text("search").map(|text| any_contains(SEARCHED, text)),
         ];
-        let within = self.time.within(params.moment(START)?, params.moment(END)?);
+        let offset = &self.common.utc_offset;
+        let within = self.common.time.within(params.moment(START, offset)?, params.moment(END, offset)?);
         Ok(Condition::All(all.into_iter().flatten().chain(within).collect()))
-    }
-}
-
-impl Api for Panda {
-    fn vendor(&self) -> &'static Vendor {
-        &VENDOR
-    }
-
-    fn view(&self) -> Cow<'static, str> {
-        VENDOR.name.into()
-    }
-
-    fn time(&self) -> Time {
-        self.time
-    }
-
-    fn page_size(&self) -> PageSize {
-        PAGE_SIZE
-    }
-
-    fn size_parameter(&self) -> &'static str {
-        LIMIT
-    }
-
-    fn parameter(&self, said: &str) -> Option<&'static str> {
-        let named = || match self.date_names.as_ref()? {
-            [first, _] if first == said => Some(START),
-            [_, last] if last == said => Some(END),
-            _ => None,
-        };
-        known(said, PARAMETERS, ALIASES).or_else(named)
-    }
-
-    fn read(&self, mut params: Params) -> Result<List, Refusal> {
-        let limit = PAGE_SIZE.take(&mut params, LIMIT)?;
-        let number = PageNumber::take(&mut params)?;
-        let condition = self.condition(&params)?;
-        Ok(List { limit, number: Some(number), ..List::new(condition, self.time, params) })
     }
 
     fn write_entry(&self, record: &Subject<'_>, _: &Params, out: &mut Vec<u8>) {
-        wire::Entry::of(record, self).write(out);
+        wire::write(self, record, out);
     }
 
     fn envelope(&self, shown: &Shown<'_>) -> Envelope {
@@ -228,9 +235,8 @@ impl Api for Panda {
         Envelope { opening: opening.into(), closing: closing.into_bytes(), headers }
     }
 
-    fn read_entry(&self, entry: Value<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        wire::Entry::read(entry)?.write_event(self, out);
-        Ok(())
+    fn event<'a>(&'a self, entry: Value<'a>) -> Result<Event<'a>, Refusal> {
+        wire::event(self, entry)
     }
 }
 

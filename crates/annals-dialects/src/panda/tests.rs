@@ -2,7 +2,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{collected, entry, events, finds, keeps, read};
+use crate::testing::{collected, entry, events, finds, keeps, parameters, read};
 
 const FULL: &str = r#"{"id":"0d5c","occurred_at":"2026-09-26T17:00:00.1239Z","action":"video.upload","operation":"create",
     "category":"video","description":"Uploaded a video to the \"Training\" folder",
@@ -105,8 +105,8 @@ fn pages_have_numbers_and_sizes_within_bounds() {
         assert_eq!((list.number.unwrap().page, list.limit, list.count), (page, limit, true), "{query}");
     }
     for (query, parameter) in [
-        ("page=x", PAGE),
-        ("limit=many", LIMIT),
+        ("page=x", "page"),
+        ("limit=many", "limit"),
         ("start_date=26.09.2026", START),
         ("endDate=2026-02-30", END),
     ] {
@@ -150,14 +150,15 @@ fn errors_have_the_members_that_clients_read() {
 #[test]
 fn what_the_vendor_sends_becomes_an_event() {
     let api = Panda::default();
-    expect![[r#"{"id":"0d5c","occurred_at":"2026-09-26T17:00:00.123000Z","action":"video.add","operation":"create","category":"video","description":"Uploaded a video to the \"Training\" folder","actor":{"type":"user","id":"u-17","name":"João Silva","email":"joao@example.com"},"source":{"name":"dashboard"},"context":{"user_agent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.4 Safari/605.1.15","ip":"203.0.113.9"},"targets":[{"type":"video","id":"dfb633cf"},{"type":"folder","id":"f-1"}]}"#]]
+    expect![[r#"{"id":"0d5c","occurred_at":"2026-09-26T17:00:00.123000Z","action":"video.add","operation":"create","category":"video","description":"Uploaded a video to the \"Training\" folder","actor":{"type":"user","id":"u-17","name":"João Silva","email":"joao@example.com"},"context":{"ip":"203.0.113.9","user_agent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.4 Safari/605.1.15"},"source":{"name":"dashboard"},"targets":[{"type":"video","id":"dfb633cf"},{"type":"folder","id":"f-1"}]}"#]]
         .assert_eq(&collected(&api, &entry(&api, FULL)).unwrap());
     let bare = r#"{"id":"a","action":"edit","created_at":"2026-09-26T17:00:00.000Z"}"#;
-    expect![[r#"{"id":"a","occurred_at":"2026-09-26T17:00:00.000000Z","action":"edit","operation":"update","actor":{"type":"unknown"},"source":{},"context":{}}"#]]
+    expect![[r#"{"id":"a","occurred_at":"2026-09-26T17:00:00.000000Z","action":"edit","operation":"update","actor":{"type":"unknown"}}"#]]
         .assert_eq(&collected(&api, bare).unwrap());
     for (wrong, member) in [
-        ("{}", "created_at"),
-        (r#"{"created_at":"2026-09-26"}"#, "id"),
+        ("{}", "action"),
+        (r#"{"action":"edit"}"#, "created_at"),
+        (r#"{"action":"edit","created_at":"2026-09-26T00:00:00Z"}"#, "id"),
         (r#"{"created_at":"2026-09-26","id":"a","action":"edit"}"#, "created_at"),
     ] {
         assert_eq!(collected(&api, wrong).unwrap_err().parameter, member, "{wrong}");
@@ -171,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn any_query_is_read_or_refused(names in prop::collection::vec(prop::sample::select(PARAMETERS), 0..6), values in prop::collection::vec(".{0,12}", 6)) {
+    fn any_query_is_read_or_refused(names in prop::collection::vec(prop::sample::select(parameters::<Panda>()), 0..6), values in prop::collection::vec(".{0,12}", 6)) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(names.iter().zip(&values));
         drop(read(&Panda::default(), &query.finish()));

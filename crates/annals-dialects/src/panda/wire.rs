@@ -6,12 +6,13 @@
 use annals_event::Timestamp;
 use annals_event::filter::Subject;
 use annals_event::json::Value;
-use annals_event::model::ACTION_BYTES_MAX;
 
 use super::Panda;
+use crate::event::{Actor, Target, action, needed};
 use crate::json::{object, text_at, text_if_at};
 use crate::params::Refusal;
 use crate::time::with_millis;
+use crate::{Event, Kind, Member, Named};
 
 /// The types of target that have a member of their own.
 pub(super) const VIDEO: &str = "video";
@@ -20,153 +21,117 @@ pub(super) const FOLDER: &str = "folder";
 /// The type of an actor of whom nothing is said.
 const UNKNOWN: &str = "unknown";
 
-/// An entry.
-#[derive(Debug)]
-pub(super) struct Entry<'a> {
-    id: &'a str,
-    action: &'a str,
-    category: Option<&'a str>,
-    description: Option<&'a str>,
-    user: User<'a>,
-    source: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    ip: Option<&'a str>,
-    video_id: Option<&'a str>,
-    folder_id: Option<&'a str>,
-    created_at: Timestamp,
+/// A page.
+pub(super) const LIST: Named = Named {
+    name: "PandaList",
+    about: "A page of Panda Video.",
+    members: &[
+        Member::new("logs", Kind::List(&Kind::Named(&ENTRY)), "The entries, the newest first."),
+        Member::integer("pages", "How many pages there are."),
+        Member::integer("total", "How many entries there are."),
+    ],
+};
+
+const ENTRY: Named = Named {
+    name: "PandaEntry",
+    about: "An entry of Panda Video. What is not known is `null`.",
+    members: &[
+        Member::text("id", "The event's id."),
+        Member::text(
+            "action",
+            "`add`, `edit`, `remove`, `access`, `authentication`, or another word for the event's operation.",
+        ),
+        Member::text("category", "`category`").or_null(),
+        Member::text("description", "`description`").or_null(),
+        Member::new("user", Kind::Members(USER), "Who did it."),
+        Member::text("source", "`source.name`").or_null(),
+        Member::text("device", "Browser and system, as far as `user_agent` tells them.").or_null(),
+        Member::text("user_agent", "`context.user_agent`").or_null(),
+        Member::text("ip", "`context.ip`").or_null(),
+        Member::text("video_id", "The id of the first target that is a `video`.").or_null(),
+        Member::text("folder_id", "The id of the first target that is a `folder`.").or_null(),
+        Member::new(
+            "created_at",
+            Kind::Time,
+            "When it happened; with `time = \"received\"` when it was received.",
+        ),
+    ],
+};
+
+const USER: &[Member] = &[
+    Member::text("id", "`actor.id`").or_null(),
+    Member::text("name", "`actor.name`").or_null(),
+    Member::text("email", "`actor.email`").or_null(),
+    Member::text("type", "`actor.type`").or_null(),
+];
+
+/// The form of an error.
+pub(super) const ERROR: Named = Named {
+    name: "PandaError",
+    about: "An error of Panda Video.",
+    members: &[Member::text("message", "What happened, for people."), Member::text("errMsg", "The same.")],
+};
+
+/// Writes a record as the vendor would have sent it.
+pub(super) fn write(settings: &Panda, record: &Subject<'_>, out: &mut Vec<u8>) {
+    let event = record.event;
+    let text = |path: &[&str]| text_if_at(event, path);
+    let target = |of: &str| {
+        let mut targets = event.get("targets").into_iter().flat_map(Value::items);
+        let fitting = targets.find(|target| text_at(*target, &["type"]) == of);
+        fitting.and_then(|target| text_if_at(target, &["id"]))
+    };
+    let user_agent = text(&["context", "user_agent"]);
+    object(out, |entry| {
+        entry.text("id", text_at(event, &["id"]));
+        let verb = settings.verbs.theirs(record.known.operation, text_at(event, &["action"]));
+        entry.text("action", verb);
+        let category = text(&["category"]).map(|category| settings.categories.theirs(category));
+        entry.text_or_null("category", category);
+        entry.text_or_null("description", text(&["description"]));
+        let user = ["id", "name", "email", "type"].map(|name| (name, text(&["actor", name])));
+        entry.texts_or_null("user", &user);
+        entry.text_or_null("source", text(&["source", "name"]));
+        entry.text_or_null("device", user_agent.and_then(device).as_deref());
+        entry.text_or_null("user_agent", user_agent);
+        entry.text_or_null("ip", text(&["context", "ip"]));
+        entry.text_or_null("video_id", target(VIDEO));
+        entry.text_or_null("folder_id", target(FOLDER));
+        entry.text("created_at", &with_millis(settings.common.time.of(&record.known)));
+    });
 }
 
-#[derive(Debug)]
-struct User<'a> {
-    id: Option<&'a str>,
-    name: Option<&'a str>,
-    email: Option<&'a str>,
-    kind: Option<&'a str>,
-}
-
-impl<'a> Entry<'a> {
-    /// A record as the vendor would have sent it.
-    pub(super) fn of(record: &Subject<'a>, settings: &'a Panda) -> Self {
-        let event = record.event;
-        let target = |of: &str| {
-            let targets = event.get("targets").into_iter().flat_map(Value::items);
-            let mut fitting = targets.filter(|target| text_at(*target, &["type"]) == of);
-            fitting.next().and_then(|target| text_if_at(target, &["id"]))
-        };
-        let category = text_if_at(event, &["category"]);
-        Self {
-            id: text_at(event, &["id"]),
-            action: settings.verbs.theirs(record.known.operation, text_at(event, &["action"])),
-            category: category.map(|category| settings.categories.theirs(category)),
-            description: text_if_at(event, &["description"]),
-            user: User {
-                id: text_if_at(event, &["actor", "id"]),
-                name: text_if_at(event, &["actor", "name"]),
-                email: text_if_at(event, &["actor", "email"]),
-                kind: text_if_at(event, &["actor", "type"]),
-            },
-            source: text_if_at(event, &["source", "name"]),
-            user_agent: text_if_at(event, &["context", "user_agent"]),
-            ip: text_if_at(event, &["context", "ip"]),
-            video_id: target(VIDEO),
-            folder_id: target(FOLDER),
-            created_at: settings.time.of(&record.known),
-        }
-    }
-
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        object(out, |entry| {
-            entry.text("id", self.id);
-            entry.text("action", self.action);
-            entry.text_or_null("category", self.category);
-            entry.text_or_null("description", self.description);
-            entry.object("user", |user| {
-                user.text_or_null("id", self.user.id);
-                user.text_or_null("name", self.user.name);
-                user.text_or_null("email", self.user.email);
-                user.text_or_null("type", self.user.kind);
-            });
-            entry.text_or_null("source", self.source);
-            entry.text_or_null("device", self.user_agent.and_then(device).as_deref());
-            entry.text_or_null("user_agent", self.user_agent);
-            entry.text_or_null("ip", self.ip);
-            entry.text_or_null("video_id", self.video_id);
-            entry.text_or_null("folder_id", self.folder_id);
-            entry.text("created_at", &with_millis(self.created_at));
-        });
-    }
-
-    /// What the vendor sent.
-    pub(super) fn read(entry: Value<'a>) -> Result<Self, Refusal> {
-        let text = |name: &str| text_if_at(entry, &[name]);
-        let needed = |name: &'static str| {
-            text(name).filter(|text| !text.is_empty()).ok_or_else(|| Refusal::new(name, "must be a text"))
-        };
-        let created_at = Timestamp::parse(needed("created_at")?);
-        let user = |name: &str| text_if_at(entry, &["user", name]);
-        Ok(Self {
-            id: needed("id")?,
-            action: needed("action")?,
-            category: text("category"),
-            description: text("description"),
-            user: User { id: user("id"), name: user("name"), email: user("email"), kind: user("type") },
-            source: text("source"),
-            user_agent: text("user_agent"),
-            ip: text("ip"),
-            video_id: text("video_id"),
-            folder_id: text("folder_id"),
-            created_at: created_at.map_err(|error| Refusal::new("created_at", error))?,
-        })
-    }
-
-    /// The event that annals takes.
-    pub(super) fn write_event(&self, settings: &Panda, out: &mut Vec<u8>) {
-        let category = self.category.map(|category| settings.categories.ours(category));
-        object(out, |event| {
-            event.text("id", self.id);
-            event.text("occurred_at", &self.created_at.to_string());
-            event.text("action", &self.action());
-            event.text("operation", settings.verbs.ours(self.action).as_str());
-            event.text_if("category", category);
-            event.text_if("description", self.description);
-            event.object("actor", |actor| {
-                let User { id, name, email, kind } = self.user;
-                let is_nobody = id.or(kind).is_none_or(str::is_empty);
-                actor.text_if("type", if is_nobody { Some(UNKNOWN) } else { kind });
-                actor.text_if("id", id);
-                actor.text_if("name", name);
-                actor.text_if("email", email);
-            });
-            event.object("source", |source| source.text_if("name", self.source));
-            event.object("context", |context| {
-                context.text_if("user_agent", self.user_agent);
-                context.text_if("ip", self.ip);
-            });
-            let mut targets = Vec::new();
-            for (of, id) in [(VIDEO, self.video_id), (FOLDER, self.folder_id)] {
-                let Some(id) = id else { continue };
-                targets.push(if targets.is_empty() { b'[' } else { b',' });
-                object(&mut targets, |target| {
-                    target.text("type", of);
-                    target.text("id", id);
-                });
-            }
-            if !targets.is_empty() {
-                targets.push(b']');
-                event.member("targets").extend(targets);
-            }
-        });
-    }
-
-    /// `video.add`: the vendor names the part of the product and the verb apart.
-    fn action(&self) -> String {
-        let mut action = match self.category.filter(|category| !category.is_empty()) {
-            None => self.action.to_owned(),
-            Some(of) => format!("{of}.{}", self.action),
-        };
-        action.truncate(action.floor_char_boundary(ACTION_BYTES_MAX));
-        action
-    }
+/// The event that an entry becomes.
+pub(super) fn event<'a>(settings: &'a Panda, entry: Value<'a>) -> Result<Event<'a>, Refusal> {
+    let text = |name: &str| text_if_at(entry, &[name]);
+    let verb = needed(entry, "action")?;
+    let created_at = Timestamp::parse(needed(entry, "created_at")?);
+    let created_at = created_at.map_err(|error| Refusal::new("created_at", error))?;
+    let user = |name: &str| text_if_at(entry, &["user", name]);
+    let (id, kind) = (user("id"), user("type"));
+    let is_nobody = id.or(kind).is_none_or(str::is_empty);
+    let target = |kind: &'static str, member: &str| {
+        Some(Target { kind: Some(kind.into()), id: Some(text(member)?), name: None })
+    };
+    Ok(Event {
+        id: Some(needed(entry, "id")?.into()),
+        occurred_at: Some(created_at.to_string().into()),
+        action: action(text("category"), verb).into(),
+        operation: Some(settings.verbs.ours(verb).as_str()),
+        category: text("category").map(|category| settings.categories.ours(category).into()),
+        description: text("description").map(Into::into),
+        actor: Actor {
+            kind: if is_nobody { Some(UNKNOWN) } else { kind },
+            id,
+            name: user("name"),
+            email: user("email"),
+        },
+        source: text("source"),
+        user_agent: text("user_agent"),
+        ip: text("ip"),
+        targets: [target(VIDEO, "video_id"), target(FOLDER, "folder_id")].into_iter().flatten().collect(),
+        ..Event::default()
+    })
 }
 
 /// `Safari - macOS`, as the dashboard has it; none where the text says neither.

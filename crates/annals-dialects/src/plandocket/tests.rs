@@ -2,12 +2,14 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{collected, entry, event_with, events, finds, keeps, read, with_record};
-use crate::{Address, Params, Time};
+use crate::testing::{collected, entry, event_with, events, finds, keeps, parameters, read, with_record};
+use crate::{Address, PageNumber, Params, Time};
 
-const ISO: PlanDocket = PlanDocket { time: Time::Occurred, timestamps: Timestamps::Iso, per_page: None };
-const EPOCH: PlanDocket =
-    PlanDocket { time: Time::Received, timestamps: Timestamps::Epoch, per_page: Some(20) };
+const ISO: PlanDocket = PlanDocket { common: Common::AS_IT_COMES, timestamps: Timestamps::Iso };
+const EPOCH: PlanDocket = PlanDocket {
+    common: Common { time: Time::Received, page_size: Some(20), ..Common::AS_IT_COMES },
+    timestamps: Timestamps::Epoch,
+};
 
 const FULL: &str = r#"{"id":"e1","occurred_at":"2026-11-21T10:00:00.750000Z","action":"update","description":"Changed the Title",
     "actor":{"type":"user","id":"3","name":"Eva"},"targets":[{"type":"event","id":"12","name":"Spring Fair"}],
@@ -151,6 +153,7 @@ fn totals_are_in_meta_and_a_single_entry_has_one_too() {
         entries: 0,
         page_size: 50,
         page: 2,
+        first_page: 1,
         more: false,
         total: Some(total),
         as_of: 9,
@@ -188,7 +191,7 @@ fn errors_are_written_as_documented() {
 #[test]
 fn what_the_vendor_sends_becomes_an_event() {
     let sent = r#"{"id":4711,"action":"update","entity_type":"event","entity_id":12,"entity_title":"Spring Fair","description":"Changed the title","old_values":{"title":"Fair"},"new_values":{"title":"Spring Fair"},"admin_id":3,"admin_name":"Eva","ip_address":"203.0.113.7","user_agent":"Mozilla/5.0","created_at":"2026-11-21T10:00:00+00:00"}"#;
-    expect![[r#"{"id":"4711","occurred_at":"2026-11-21T10:00:00+00:00","action":"update","description":"Changed the title","actor":{"type":"user","id":"3","name":"Eva"},"context":{"ip":"203.0.113.7","user_agent":"Mozilla/5.0"},"changes":{"before":{"title":"Fair"},"after":{"title":"Spring Fair"}},"targets":[{"type":"event","id":"12","name":"Spring Fair"}]}"#]]
+    expect![[r#"{"id":"4711","occurred_at":"2026-11-21T10:00:00+00:00","action":"update","description":"Changed the title","actor":{"type":"user","id":"3","name":"Eva"},"context":{"ip":"203.0.113.7","user_agent":"Mozilla/5.0"},"targets":[{"type":"event","id":"12","name":"Spring Fair"}],"changes":{"before":{"title":"Fair"},"after":{"title":"Spring Fair"}}}"#]]
         .assert_eq(&collected(&ISO, sent).unwrap());
     let of_sample = r#"{"audit-log_id":1,"action":"a","created_at":1704067200,"updated_at":1704067200}"#;
     assert!(collected(&ISO, of_sample).unwrap().contains(r#""occurred_at":"2024-01-01T00:00:00.000000Z""#));
@@ -206,7 +209,7 @@ proptest! {
     #[test]
     fn what_the_wire_can_carry_stays(event in events()) {
         keeps(&ISO, &event);
-        let epoch = PlanDocket { time: Time::Occurred, ..EPOCH };
+        let epoch = PlanDocket { common: Common::AS_IT_COMES, ..EPOCH };
         keeps(&epoch, &event);
     }
 
@@ -237,7 +240,7 @@ proptest! {
     #[test]
     fn any_query_is_read_or_refused(values in proptest::collection::vec(".{0,12}", 10)) {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(PARAMETERS.iter().zip(&values));
+        query.extend_pairs(parameters::<PlanDocket>().iter().zip(&values));
         let _ignored = read(&ISO, &query.finish());
     }
 }

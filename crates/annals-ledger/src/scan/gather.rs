@@ -4,6 +4,7 @@
 //! blocks; where these are not in memory, reading it is mostly waiting for one after the other, while a disk serves many at
 //! once. So as soon as a record took many blocks from its file, what is left of the page is read by several threads side by side.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use annals_segment::Damaged;
@@ -14,8 +15,9 @@ use crate::record::Record;
 /// Blocks that a record takes from its file where the page's are not in memory.
 const FETCHED_MIN: u64 = 16;
 
-/// Threads that read a page side by side, that of the search among them.
-const LANES: usize = 8;
+/// Threads that read a page beside that of the search, and those of all pages at once.
+const BESIDE_MAX: usize = 7;
+const BESIDE_ALL_MAX: usize = 16;
 
 /// Least records for a thread.
 const EACH_MIN: usize = 2;
@@ -35,8 +37,29 @@ pub(crate) fn gather(page: &[&Passed], mut readers: Readers) -> Result<Vec<Recor
     Ok(records)
 }
 
+/// Threads that read beside others' searches.
+static BESIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// Some of them, given back when dropped.
+struct Beside(usize);
+
+impl Beside {
+    fn take() -> Self {
+        let left = |taken| BESIDE_MAX.min(BESIDE_ALL_MAX - taken);
+        let before = BESIDE.update(Ordering::Relaxed, Ordering::Relaxed, |taken| taken + left(taken));
+        Self(left(before))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        BESIDE.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
 fn side_by_side(page: &[&Passed], readers: Readers, records: &mut Vec<Record>) -> Result<(), Damaged> {
-    let each = page.len().div_ceil(LANES).max(EACH_MIN);
+    let beside = Beside::take();
+    let each = page.len().div_ceil(1 + beside.0).max(EACH_MIN);
     let (first, others) = page.split_at(each.min(page.len()));
     thread::scope(|scope| {
         let others = others.chunks(each).map(|part| {

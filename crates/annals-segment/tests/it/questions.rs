@@ -718,7 +718,7 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
     name_operations(&mut made);
     let world = World::new(&made, made.segment_within(Limits::default()));
     let is = |names: &[&str], text: &str| {
-        Condition::Field(Field::Member(Path::new(names)), Test::In(vec![Literal::Text(text.into())].into()))
+        Condition::Field(Field::Member(Path::new(names)), Test::In(vec![Literal::Text(text.into())]))
     };
     let both = Condition::All(vec![is(&["action"], "video.update"), is(&["actor", "id"], "u1")]);
     let mut asker = Asker { world: &world, rng: Rng(19) };
@@ -728,6 +728,21 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
         world.cache.forget_plans();
     }
     assert!(seen.hits > 20, "{seen:?}");
+
+    // Without a budget each step looks at one group of the order, or at many blocks.
+    let plan = Arc::new(Plan::new(&world.segment, &Arc::new(Matcher::new(both)), false).unwrap());
+    let mut hits =
+        Hits::new(&plan, Lane::AllTime, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
+    let mut spent = 0;
+    loop {
+        match hits.next(&mut Budget::new(0)).unwrap() {
+            Step::Hit { .. } => {}
+            Step::Spent => spent += 1,
+            Step::End => break,
+        }
+    }
+    // Of its 153 groups.
+    assert!(spent < 128, "it went through the whole order: {spent}");
 }
 
 #[test]

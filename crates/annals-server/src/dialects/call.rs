@@ -230,8 +230,8 @@ impl VendorCall {
 
     /// What a vendor shows of what is found: nothing older than its window.
     fn within_window<A: Api>(&self, app: &App, api: &A, condition: Condition) -> Condition {
-        match self.window_begins(app, api.vendor()) {
-            Some(at) => condition.and(api.time().is(Comparison::AtLeast, at)),
+        match self.window_begins(app, A::VENDOR) {
+            Some(at) => condition.and(api.common().time.is(Comparison::AtLeast, at)),
             None => condition,
         }
     }
@@ -254,10 +254,10 @@ impl VendorCall {
         page: SearchPage,
     ) -> Result<Response, Problem> {
         let more = page.next.is_some();
-        let question = list.question(api.size_parameter());
+        let question = list.question(A::FORM.size);
         let cursor = |start: fn(Place) -> Start, place: Option<Place>| {
             let cursor = Cursor {
-                view: api.view().into_owned(),
+                view: api.view(),
                 scope: scope.clone(),
                 question: question.clone(),
                 size: page.size,
@@ -272,6 +272,7 @@ impl VendorCall {
             entries: page.records.len(),
             page_size: list.limit.unwrap_or(api.page_size().default),
             page: list.number.map_or(1, |number| number.page),
+            first_page: api.common().first_page,
             more,
             total: page.total,
             as_of: page.size,
@@ -301,7 +302,7 @@ impl VendorCall {
             }
         }
         if has_body {
-            let question = list.question(api.size_parameter());
+            let question = list.question(A::FORM.size);
             query.extend_pairs(form_urlencoded::parse(question.as_bytes()));
         }
         Address {
@@ -366,13 +367,13 @@ impl VendorCall {
     fn answer_one<A: Api>(&self, app: &App, api: A, record: Option<Record>) -> Result<Response, Problem> {
         let missing = || Problem::new(Code::EventUnknown, "audit log not found");
         let record = record.ok_or_else(missing)?;
-        let begins = self.window_begins(app, api.vendor());
+        let begins = self.window_begins(app, A::VENDOR);
         let asked = Params::read_as(self.query(), |said| api.parameter(said))?;
         let Envelope { opening, closing, headers: more } = api.envelope_of_one(self.request_id());
         let mut out = opening.into_owned().into_bytes();
         let is_shown = with_subject(&record, |record| {
             let action = record.event.get("action").and_then(|action| action.as_str()).unwrap_or_default();
-            let is_old = begins.is_some_and(|begins| api.time().of(&record.known) < begins);
+            let is_old = begins.is_some_and(|begins| api.common().time.of(&record.known) < begins);
             api.write_entry(record, &asked, &mut out);
             !is_old && !action.starts_with(OWN_ACTIONS)
         })?;

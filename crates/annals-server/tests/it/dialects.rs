@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use annals_dialects::Dialects;
-use annals_dialects::nirvana::{ActorTypeOther, CreatedAt, Nirvana};
+use annals_dialects::nirvana::{ActorTypeOther, Nirvana};
+use annals_dialects::{Api, Common, Dialects, Time};
 use annals_server::{Listening, Settings};
 use expect_test::{expect, expect_file};
 use serde_json::Value;
 
 use crate::site::{Answer, Site, event, settings};
+
+fn with_time(time: Time) -> Nirvana {
+    Nirvana { common: Common { time, ..Common::AS_IT_COMES }, ..Nirvana::default() }
+}
 
 /// Where the corpus of a vendor is.
 fn folder(vendor: &str) -> std::path::PathBuf {
@@ -239,8 +243,8 @@ fn sorted(events: &[Sent], sort: &str, received: bool) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_forwards_and_back_gives_each_page_again_whatever_arrives_meanwhile() {
-    for time in [CreatedAt::Occurred, CreatedAt::Received] {
-        let nirvana = Nirvana { time, ..Nirvana::default() };
+    for time in [Time::Occurred, Time::Received] {
+        let nirvana = with_time(time);
         let site = Site::with(
             Settings { dialects: Dialects { nirvana, ..Dialects::default() }, ..settings() },
             Listening::default(),
@@ -271,7 +275,7 @@ async fn a_walk_forwards_and_back_gives_each_page_again_whatever_arrives_meanwhi
                 assert_eq!(page.json()["pagination"]["total_count"], 97);
                 pages.push(ids(&page));
             }
-            assert_eq!(pages.concat(), sorted(&events, &sort, time == CreatedAt::Received), "{sort}");
+            assert_eq!(pages.concat(), sorted(&events, &sort, time == Time::Received), "{sort}");
             for expected in pages.iter().rev().skip(1) {
                 let previous = cursor(&page, "previous_cursor").unwrap();
                 page = site.ask(&format!("GET /v1/audit_logs?cursor={previous}"), "acme", b"").await;
@@ -473,7 +477,7 @@ async fn a_tenant_without_events_has_an_empty_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_of_the_mount_hold() {
-    let nirvana = Nirvana { time: CreatedAt::Received, actor_type_other: ActorTypeOther::ApiKey };
+    let nirvana = Nirvana { actor_type_other: ActorTypeOther::ApiKey, ..with_time(Time::Received) };
     let site = Site::with(
         Settings { dialects: Dialects { nirvana, ..Dialects::default() }, ..settings() },
         Listening::default(),
@@ -498,13 +502,13 @@ async fn a_cursor_from_before_a_change_of_settings_is_refused() {
     let first = site.ask("GET /v1/audit_logs", "acme", b"").await;
     let list = format!("GET /v1/audit_logs?cursor={}", cursor(&first, "next_cursor").unwrap());
     let with = |time| {
-        let nirvana = Nirvana { time, ..Nirvana::default() };
+        let nirvana = with_time(time);
         Settings { dialects: Dialects { nirvana, ..Dialects::default() }, ..settings() }
     };
-    let site = site.restart_with(with(CreatedAt::Received)).await;
+    let site = site.restart_with(with(Time::Received)).await;
     let told = site.ask(&list, "acme", b"").await;
     assert_eq!(told.status, 400, "{}", told.text());
-    let site = site.restart_with(with(CreatedAt::Occurred)).await;
+    let site = site.restart_with(with(Time::Occurred)).await;
     assert_eq!(site.ask(&list, "acme", b"").await.status, 200);
 }
 
@@ -525,8 +529,8 @@ async fn no_garbage_makes_a_list_fail() {
         "[]",
         "created_at:asc",
     ];
-    let names = annals_dialects::nirvana::PARAMETERS.iter().chain(&["tenant", "colour", "filter%5Bx%5D%5B"]);
-    for name in names {
+    let known = Nirvana::FORM.route.parameters.iter().map(|parameter| parameter.name);
+    for name in known.chain(["cursor", "limit", "tenant", "colour", "filter%5Bx%5D%5B"]) {
         for value in values {
             let answer =
                 site.ask(&format!("GET /v1/audit_logs?{name}={value}&{name}={value}"), "acme", b"").await;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use annals_dialects::frameio::Frameio;
-use annals_dialects::{Bounds, Dialects, Mount, Time};
+use annals_dialects::{Bounds, Common, Dialects, Mount, Time};
 use annals_server::{Listening, Settings};
 use serde_json::Value;
 
@@ -209,7 +209,10 @@ async fn a_window_hides_what_is_older_and_the_time_of_receipt_may_be_shown() {
     let four = site.ask("GET /v4/accounts/acme/audit_logs?page_size=1", "acme", b"").await;
     let site = site
         .restart_with(with(Dialects {
-            frameio: Frameio { time: Time::Received, ..Frameio::default() },
+            frameio: Frameio {
+                common: Common { time: Time::Received, ..Common::AS_IT_COMES },
+                ..Frameio::default()
+            },
             ..Dialects::default()
         }))
         .await;

@@ -40,7 +40,7 @@ fn events(from: u64, count: u64) -> String {
 /// The ids of a page, whatever stands around them.
 fn ids(answer: &Answer) -> Vec<String> {
     let page = answer.json();
-    let entries = ["data", "logs"].iter().find_map(|member| page[*member].as_array());
+    let entries = ["data", "logs", "events"].iter().find_map(|member| page[*member].as_array());
     let entries = entries.or(page.as_array()).unwrap_or_else(|| panic!("{}", answer.text()));
     entries.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -285,4 +285,184 @@ async fn each_vendor_has_a_document_of_its_own() {
 #[test]
 fn a_mount_is_one_line() {
     assert!(Mount::parse("/acme/p acme panda window_days=30").is_ok());
+}
+
+/// What is left of a member.
+enum Left {
+    /// What stands for an id.
+    Pseudonym,
+    /// `null`.
+    Null,
+    /// An empty text.
+    Empty,
+    /// Nothing, not even the member.
+    Nothing,
+}
+
+/// Where the events are in a vendor's list, the newest first: one that was done to the person, then one that was done by the person.
+const ERASED: [(&str, &[(&str, Left)]); 7] = {
+    use Left::{Empty, Nothing, Null, Pseudonym};
+    [
+        (
+            "/resources/v2.0/audit/logs",
+            &[
+                ("/data/1/actor/user/id", Pseudonym),
+                ("/data/1/actor/user/email", Nothing),
+                ("/data/1/actor/user/name", Nothing),
+                ("/data/1/context", Nothing),
+                ("/data/0/resource_id", Pseudonym),
+            ],
+        ),
+        (
+            "/v2/accounts/acme/audit_logs",
+            &[
+                ("/1/actor_id", Pseudonym),
+                ("/1/actor/id", Pseudonym),
+                ("/1/actor/name", Null),
+                ("/1/actor/email", Null),
+                ("/1/ip_address", Null),
+                ("/0/item_id", Pseudonym),
+                ("/0/resource/id", Pseudonym),
+                ("/0/resource/name", Null),
+            ],
+        ),
+        (
+            "/v2/accounts/acme/events",
+            &[("/1/user_id", Pseudonym), ("/1/ip_address", Null), ("/0/resource_id", Pseudonym)],
+        ),
+        (
+            "/v4/accounts/acme/audit_logs?include=user",
+            &[
+                ("/data/1/user_id", Pseudonym),
+                ("/data/1/user/id", Pseudonym),
+                ("/data/1/user/name", Null),
+                ("/data/1/user/email", Empty),
+                ("/data/1/ip_address", Empty),
+                ("/data/0/resource_id", Pseudonym),
+            ],
+        ),
+        (
+            "/v1/audit_logs",
+            &[
+                ("/items/1/actor/id", Pseudonym),
+                ("/items/1/actor/name", Empty),
+                ("/items/1/client_ip", Empty),
+                ("/items/1/user_agent", Empty),
+                ("/items/0/target/id", Pseudonym),
+            ],
+        ),
+        (
+            "/audit-logs",
+            &[
+                ("/logs/1/user/id", Pseudonym),
+                ("/logs/1/user/name", Null),
+                ("/logs/1/user/email", Null),
+                ("/logs/1/ip", Null),
+                ("/logs/1/user_agent", Null),
+                ("/logs/1/device", Null),
+                ("/logs/0/video_id", Pseudonym),
+                ("/logs/0/description", Null),
+            ],
+        ),
+        (
+            "/api/v1/audit-log",
+            &[
+                ("/data/1/admin_id", Null),
+                ("/data/1/admin_ref", Pseudonym),
+                ("/data/1/admin_name", Null),
+                ("/data/1/ip_address", Null),
+                ("/data/0/entity_id", Null),
+                ("/data/0/entity_ref", Pseudonym),
+                ("/data/0/entity_title", Null),
+                ("/data/0/description", Null),
+            ],
+        ),
+    ]
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_is_on_no_vendors_wire() {
+    let mut site = Site::new().await;
+    site.make_key("second", r#"{"tenant":"acme","scopes":["admin"]}"#).await;
+    let done_by = json!({
+        "id": "by", "action": "video.update", "occurred_at": "2026-11-20T10:00:00Z",
+        "actor": {"type": "user", "id": "usr_17", "name": "Ada", "email": "ada@example.com"},
+        "context": {"ip": "203.0.113.9", "user_agent": "Firefox/125.0"}, "targets": [{"type": "video", "id": "vid_1"}],
+    });
+    let done_to = json!({
+        "id": "to", "action": "video.update", "occurred_at": "2026-11-20T10:00:01Z",
+        "actor": {"type": "user", "id": "usr_2", "name": "Bo"}, "description": "asked by ada@example.com",
+        "targets": [{"type": "video", "id": "usr_17", "name": "Ada"}],
+    });
+    site.post("acme", &json!([done_by, done_to]).to_string()).await;
+    for (list, _) in ERASED {
+        let shown = site.ask(&format!("GET {list}"), "acme", b"").await.text();
+        assert!(shown.matches("usr_17").count() >= 2, "{list}: {shown}");
+    }
+    let wanted = json!({"values": ["usr_17", "ada@example.com"], "text": "erase", "reason": "a request"});
+    let begun =
+        site.ask("POST /v1/erasures?tenant=acme", "operator", wanted.to_string().as_bytes()).await.json();
+    let case = begun["case"].as_str().unwrap_or_else(|| panic!("{begun}"));
+    site.ask(&format!("POST /v1/erasures/{case}/approve"), "second", b"").await;
+    let head = format!("GET /v1/erasures/{case}?tenant=acme");
+    site.until(&head, "operator", |answer| answer.json()["stage"] == "done").await;
+
+    for (list, members) in ERASED {
+        let answer = site.ask(&format!("GET {list}"), "acme", b"").await;
+        let (text, page) = (answer.text(), answer.json());
+        for gone in ["usr_17", "Ada", "ada@", "203.0.113.9", "Firefox"] {
+            assert!(!text.contains(gone), "{list}: {gone}: {text}");
+        }
+        for (pointer, left) in members {
+            let found = page.pointer(pointer);
+            let is_right = match left {
+                Left::Nothing => found.is_none(),
+                Left::Null => found.is_some_and(Value::is_null),
+                Left::Empty => found.is_some_and(|value| value == ""),
+                Left::Pseudonym => {
+                    found.and_then(Value::as_str).is_some_and(|text| text.starts_with("erased-"))
+                }
+            };
+            assert!(is_right, "{list}: {pointer}: {found:?} in {text}");
+        }
+    }
+    for filter in [
+        "/resources/v2.0/audit/logs?user_id=",
+        "/v2/accounts/acme/audit_logs?filter[actor_id]=",
+        "/v2/accounts/acme/events?filters[user_id]=",
+        "/v4/accounts/acme/audit_logs?filters[user_id]=",
+        "/v1/audit_logs?actor_id=",
+        "/audit-logs?user_id=",
+        "/api/v1/audit-log?admin_id=",
+    ] {
+        let found = site.ask(&format!("GET {filter}usr_17"), "acme", b"").await.text();
+        assert!(!found.contains("video"), "{filter}: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_may_begin_at_0_and_the_oldest_may_come_first() {
+    let site = site_with(configured(&[
+        ("dialects.panda.first_page", &["0"]),
+        ("dialects.panda.order", &["oldest_first"]),
+        ("dialects.panda.page_size", &["7"]),
+        ("dialects.bigpanda.first_page", &["0"]),
+    ]))
+    .await;
+    site.post("acme", &events(0, 30)).await;
+    let newest = ids(&site.ask("GET /v1/events?limit=1000", "acme", b"").await);
+    let (mut next, mut walked, mut number) = (Some("/audit-logs".to_owned()), Vec::new(), 0);
+    while let Some(path) = next {
+        let page = site.ask(&format!("GET {path}"), "acme", b"").await;
+        let asked = site.ask(&format!("GET /audit-logs?page={number}"), "acme", b"").await;
+        assert_eq!(ids(&asked), ids(&page), "page {number}");
+        assert!(ids(&page).len() <= 7);
+        walked.extend(ids(&page));
+        number += 1;
+        next = link(&page, "next")
+            .map(|link| link.strip_prefix("http://annals.example.com").unwrap().to_owned());
+    }
+    assert_eq!((walked.len(), walked.iter().rev().cloned().collect::<Vec<_>>()), (30, newest));
+    let told = site.ask(&format!("GET {LOGS}?per_page=10&page=2"), "acme", b"").await.json();
+    assert_eq!((&told["pagination"]["page"], &told["pagination"]["hasMore"]), (&json!(2), &json!(false)));
 }
