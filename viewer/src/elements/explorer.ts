@@ -43,6 +43,9 @@ type Part = () => Promise<unknown>;
 /** What stands around the rows: half of the script. */
 const around: Part = () => Promise.all([import("./explorer/histogram.js"), import("./explorer/facets.js")]);
 
+/** What writes what is found to a file. */
+const exporting: Part = () => import("./export-dialog.js");
+
 /** What an open event needs. */
 const panel: Part = () => import("./event/event.js");
 
@@ -186,7 +189,7 @@ export class ExplorerElement extends LitElement {
     this.#restFetched = true;
     requestAnimationFrame(() => void this.#fetch(around));
     this.dispatchEvent(new Event("shown"));
-    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
+    later([panel, exporting, () => import("./saved-views.js")]);
   }
 
   /** Fetches a part that is needed now; what does not come is said to be missing, and fetched again by itself. */
@@ -432,6 +435,14 @@ export class ExplorerElement extends LitElement {
     return { since: new Date(from - length).toISOString(), until: end >= Date.now() ? null : new Date(end).toISOString() };
   }
 
+  /** Its part of the script may be on its way still. */
+  async #export(): Promise<void> {
+    await this.#fetch(exporting);
+    const element = this.renderRoot.querySelector<LitElement & { show?(): void }>("annals-export");
+    await element?.updateComplete;
+    element?.show?.();
+  }
+
   readonly #shortcut = (event: KeyboardEvent) => {
     const inside = event.composedPath()[0] as HTMLElement;
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName) || inside.isContentEditable) return;
@@ -441,7 +452,7 @@ export class ExplorerElement extends LitElement {
       "/": () => this.#search.focus(),
       r: () => this.#ask(),
       l: () => LiveTail.follows(this.viewer.view) && this.viewer.patch({ live: !this.viewer.view.live }),
-      e: () => this.renderRoot.querySelector<HTMLElement & { show?(): void }>("annals-export")?.show?.(),
+      e: () => void this.#export(),
       Escape: () => this.viewer.view.event !== null && this.#close(),
       ArrowDown: () => this.#table?.focus(),
     }[event.key];
