@@ -8,6 +8,7 @@ import { asApiError } from "./explorer/finder.js";
 import * as first from "./first.js";
 import { icons } from "./icons.js";
 import { later } from "./later.js";
+import { SIGNED_IN_UNTIL, remember, remembered } from "./remember.js";
 import { common } from "./text/common.js";
 import { explorer } from "./text/explorer.js";
 import { LANGUAGES, type Language, languageFor } from "./text/words.js";
@@ -42,7 +43,9 @@ export class AppElement extends LitElement {
   readonly viewer = new Viewer(first.api, (view, replace) => this.#write(view, replace));
   /** Undefined until the server said whether somebody is signed in. */
   @state() private session: Session | null | undefined;
-  @state() private tenants: string[] = [];
+  /** Those who may be chosen, and those of them that are drawn by now. */
+  #tenants: string[] = [];
+  @state() private offered: string[] = [];
   @state() private error: ApiError | null = null;
   /** Why nobody could be signed out. */
   @state() private stuck: ApiError | null = null;
@@ -97,7 +100,7 @@ export class AppElement extends LitElement {
     super.connectedCallback();
     this.viewer.zone = remembered("zone") === "utc" ? "utc" : "local";
     this.viewer.language = (remembered("language") as Language | null) ?? languageFor(navigator.languages);
-    this.viewer.api.onSignedOut = () => (this.session = null);
+    this.viewer.api.onSignedOut = this.#signedOut;
     this.viewer.addEventListener("change", this.#keep);
     addEventListener("popstate", this.#read);
     addEventListener("keydown", this.#help);
@@ -196,7 +199,7 @@ export class AppElement extends LitElement {
   #tenantChoice() {
     const t = explorer(this.viewer.language);
     const { tenant } = this.viewer.view;
-    const listed = tenant === null || this.tenants.includes(tenant) ? this.tenants : [tenant, ...this.tenants];
+    const listed = tenant === null || this.offered.includes(tenant) ? this.offered : [tenant, ...this.offered];
     return html`<select aria-label=${t.chooseTenant} @change=${(event: Event) => this.#choose((event.target as HTMLSelectElement).value || null)}>
       ${this.viewer.view.page === "access" ? nothing : html`<option value="" ?selected=${tenant === null}>${t.allTenants}</option>`}
       ${listed.map((one) => html`<option value=${one} ?selected=${one === tenant}>${one}</option>`)}
@@ -216,7 +219,7 @@ export class AppElement extends LitElement {
     } catch (error) {
       // What was asked beside it found nobody signed in either.
       this.viewer.opening = null;
-      if (error instanceof ApiError && error.status === 401) this.session = null;
+      if (error instanceof ApiError && error.status === 401) this.#signedOut();
       else this.error = asApiError(error);
     }
   }
@@ -224,6 +227,7 @@ export class AppElement extends LitElement {
   #enter(session: Session): void {
     this.stuck = null;
     this.session = session;
+    remember(SIGNED_IN_UNTIL, session.expires_at);
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
     this.viewer.can = { export: can("export"), verify: can("verify"), access: can("read"), views: true, pages: true, words: true };
@@ -240,8 +244,9 @@ export class AppElement extends LitElement {
     } catch {
       // Whoever may not list them still sees the one that the address names.
     }
+    this.#tenants = tenants;
     // There may be a thousand, and the first rows are drawn before them.
-    later([async () => void (this.tenants = tenants)]);
+    later([async () => void (this.offered = this.#tenants)]);
     // Reads over all tenants are for who wants them; most want one, and its names and pages are whole.
     const [first] = tenants;
     if (this.viewer.view.tenant === null && first !== undefined && (tenants.length === 1 || this.viewer.view.page === "access")) {
@@ -266,7 +271,12 @@ export class AppElement extends LitElement {
         return;
       }
     }
+    this.#signedOut();
+  };
+
+  readonly #signedOut = () => {
     this.session = null;
+    remember(SIGNED_IN_UNTIL, "");
   };
 
   /** Shows the keys there are, at the key that asks for them. */
@@ -300,7 +310,7 @@ export class AppElement extends LitElement {
   /** The same stretch of another page, without what was asked on this one. */
   #fresh(page: "events" | "access"): View {
     const { view } = this.viewer;
-    const tenant = view.tenant ?? (page === "access" ? (this.tenants[0] ?? null) : null);
+    const tenant = view.tenant ?? (page === "access" ? (this.#tenants[0] ?? null) : null);
     return { ...view, page, tenant, terms: [], q: "", filter: "", event: null, subject: null, at: null, live: false };
   }
 
@@ -349,23 +359,6 @@ export class AppElement extends LitElement {
     const what = view.subject?.id ?? view.tenant ?? this.session?.tenant;
     document.title = what ? `${what} – annals` : "annals";
   };
-}
-
-/** What this browser remembers of how the reader likes it; nothing where it may not. */
-function remembered(name: string): string | null {
-  try {
-    return localStorage.getItem(`annals.${name}`);
-  } catch {
-    return null;
-  }
-}
-
-function remember(name: string, value: string): void {
-  try {
-    localStorage.setItem(`annals.${name}`, value);
-  } catch {
-    // It is asked again next time.
-  }
 }
 
 declare global {

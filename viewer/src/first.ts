@@ -3,6 +3,7 @@
 import { Api } from "./api/client.js";
 import type { Session } from "./api/types.js";
 import { ask } from "./explorer/asked.js";
+import { SIGNED_IN_UNTIL, remembered } from "./remember.js";
 import { parseView } from "./view/view.js";
 
 export const api = new Api();
@@ -11,8 +12,11 @@ export const session = api.json<Session>("/v1/session");
 
 const view = parseView(location.pathname, new URLSearchParams(location.search));
 
+/** Somebody is signed in, as far as is known: who is not would be refused twice. Right after coming back from elsewhere it is not known yet. */
+const signedIn = Date.parse(remembered(SIGNED_IN_UNTIL) ?? "") > Date.now();
+
 /** The list's first rows; null on other pages, and on the access log, which is one tenant's and may have to wait for its choice. */
-export const opening = view.page === "events" && !location.pathname.endsWith("/sign-in") ? ask(api, view) : null;
+export const opening = signedIn && view.page === "events" && !location.pathname.endsWith("/sign-in") ? ask(api, view) : null;
 
 // Whoever takes them hears of it.
 for (const asked of [session, opening?.first]) asked?.catch(() => {});

@@ -66,6 +66,11 @@ export class Viewer extends EventTarget {
     this.changed();
   }
 
+  /** Whether all tenants are looked at, by somebody who may. */
+  get overTenants(): boolean {
+    return this.session !== null && this.session.tenant === null && this.view.tenant === null;
+  }
+
   /** Whether a member cannot be asked about. */
   hides(path: string): boolean {
     return isHidden(this.hidden, path);

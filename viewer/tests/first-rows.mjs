@@ -1,5 +1,5 @@
 // How soon the viewer shows something: `node tests/first-rows.mjs URL KEY ADDRESS…`, such as `"/viewer?last=all"`, against a server that runs.
-// For each address, eight visits in tabs that stand already: from the navigation's begin until the first row and the bars are there, ms; the first visit finds nothing cached.
+// For each address, eight visits in tabs that stand already: from the navigation's begin until the first row and the bars are there, ms; the first visit finds nothing cached, and asks who is signed in before it asks for rows.
 
 import { chromium } from "playwright-core";
 import { installed } from "./browser/installed.mjs";

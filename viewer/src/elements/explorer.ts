@@ -5,7 +5,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
 import { questionOf } from "../explorer/asked.js";
-import { Finder } from "../explorer/finder.js";
+import { Finder, asApiError } from "../explorer/finder.js";
 import { BLOCK_ROWS, type Rows } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { later } from "../later.js";
@@ -34,11 +34,20 @@ const RECOUNT_MS = 5_000;
 /** A question that failed for want of an answer is asked again after so long. */
 const ASK_AGAIN_MS = 5_000;
 
+/** The place of the event that is open is asked for so often where that fails, each time after twice as long. */
+const PLACE_TRIES_MAX = 5;
+
+/** A part of the script that is fetched by itself. */
+type Part = () => Promise<unknown>;
+
 /** What stands around the rows: half of the script. */
-const around = () => Promise.all([import("./explorer/histogram.js"), import("./explorer/facets.js")]);
+const around: Part = () => Promise.all([import("./explorer/histogram.js"), import("./explorer/facets.js")]);
+
+/** What writes what is found to a file. */
+const exporting: Part = () => import("./export-dialog.js");
 
 /** What an open event needs. */
-const panel = () => import("./event/event.js");
+const panel: Part = () => import("./event/event.js");
 
 /** `<annals-explorer .viewer>`; fires `shown` once the first rows stand, or it is known why there are none. */
 @customElement("annals-explorer")
@@ -53,6 +62,8 @@ export class ExplorerElement extends LitElement {
   /** The event that is open, once it is loaded, and the rows among which it was brought into view. */
   #loadedEvent: AuditEvent | null = null;
   #placedIn: Rows | null = null;
+  #placeTries = 0;
+  #placeAgain: ReturnType<typeof setTimeout> | undefined;
   protected readonly watch = new Watch(this);
   #finder: Finder | null = null;
   #tail: LiveTail | null = null;
@@ -62,6 +73,9 @@ export class ExplorerElement extends LitElement {
   #recounting: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
   #restFetched = false;
+  /** Parts of the script that are there or on their way, and those that did not come. */
+  #fetched = new Set<Part>();
+  @state() private unfetched: ReadonlySet<Part> = new Set();
   /** Views before zooming in, to zoom out to. */
   #zoomed: View["range"][] = [];
 
@@ -116,6 +130,7 @@ export class ExplorerElement extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener("keydown", this.#shortcut);
+    for (const part of this.unfetched) void this.#fetch(part);
   }
 
   override disconnectedCallback(): void {
@@ -123,6 +138,7 @@ export class ExplorerElement extends LitElement {
     document.removeEventListener("keydown", this.#shortcut);
     clearTimeout(this.#recounting);
     clearTimeout(this.#again);
+    clearTimeout(this.#placeAgain);
     this.#tail?.stop();
     this.#finder?.end();
     this.#asked = "";
@@ -146,7 +162,8 @@ export class ExplorerElement extends LitElement {
       this.opened = null;
       this.#loadedEvent = null;
       this.elsewhere = false;
-    } else void panel();
+      clearTimeout(this.#placeAgain);
+    } else if (!this.unfetched.has(panel)) void this.#fetch(panel);
     this.#follow();
   }
 
@@ -170,9 +187,23 @@ export class ExplorerElement extends LitElement {
   #fetchRest(): void {
     if (this.#restFetched) return;
     this.#restFetched = true;
-    requestAnimationFrame(() => void around());
+    requestAnimationFrame(() => void this.#fetch(around));
     this.dispatchEvent(new Event("shown"));
-    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
+    later([panel, exporting, () => import("./saved-views.js")]);
+  }
+
+  /** Fetches a part that is needed now; what does not come is said to be missing, and fetched again by itself. */
+  async #fetch(part: Part): Promise<void> {
+    if (this.#fetched.has(part)) return;
+    this.#fetched.add(part);
+    const missing = await part().then(() => false, () => true);
+    if (missing) {
+      this.#fetched.delete(part);
+      setTimeout(() => this.isConnected && void this.#fetch(part), ASK_AGAIN_MS);
+    }
+    if (missing === this.unfetched.has(part)) return;
+    const others = [...this.unfetched].filter((one) => one !== part);
+    this.unfetched = new Set(missing ? [...others, part] : others);
   }
 
   #ask(): void {
@@ -238,6 +269,7 @@ export class ExplorerElement extends LitElement {
         <annals-histogram .viewer=${viewer} .summary=${finder?.summary ?? null} .span=${finder?.span ?? null} ?busy=${finder?.counting ?? true}
           @zoom=${this.#zoom} @zoom-out=${this.#zoomOut}></annals-histogram>
       </div>
+      ${this.unfetched.size ? this.#incomplete() : nothing}
       ${finder?.countError && !finder.error ? html`<div class="note" role="status">${icons.warn} ${this.#words(finder.countError)[0]}. ${this.#words(finder.countError)[1]}</div>` : nothing}
       <div class="main ${open ? "with-event" : ""} ${this.facetsShown ? "facets-shown" : ""}">
         <annals-facets .viewer=${viewer} .counts=${finder?.facets ?? {}} .version=${this.version} ?busy=${finder?.counting ?? true} aria-label=${t.facets}></annals-facets>
@@ -271,6 +303,11 @@ export class ExplorerElement extends LitElement {
     const note = finder?.error ? html`<div class="note" role="alert">${icons.warn} ${common(this.viewer.language).unreachable}. ${common(this.viewer.language).unreachableHelp}</div>` : nothing;
     return html`${note}${this.elsewhere ? this.#elsewhere() : nothing}<annals-table .viewer=${this.viewer} .rows=${finder?.rows ?? null} .fresh=${this.fresh} .version=${this.version} ?busy=${finder?.loading ?? true}
       @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}></annals-table>`;
+  }
+
+  #incomplete() {
+    const t = explorer(this.viewer.language);
+    return html`<div class="note" role="status">${icons.warn} ${t.incomplete} <button class="plain" @click=${() => location.reload()}>${t.reload}</button></div>`;
   }
 
   #elsewhere() {
@@ -333,6 +370,8 @@ export class ExplorerElement extends LitElement {
     this.#loadedEvent = detail;
     // What was opened from its row stands before whoever opened it.
     this.#placedIn = this.opened?.id === detail.id ? (this.#finder?.rows ?? null) : null;
+    this.#placeTries = 0;
+    clearTimeout(this.#placeAgain);
     void this.#place();
   };
 
@@ -342,13 +381,27 @@ export class ExplorerElement extends LitElement {
     const rows = this.#finder?.rows;
     if (!event || !rows || this.#finder?.loading || rows === this.#placedIn) return;
     this.#placedIn = rows;
-    const at = await rows.placeOf(event).catch(() => -1);
+    clearTimeout(this.#placeAgain);
+    // What cannot be told is not said.
+    const at = await rows.placeOf(event).catch((error: unknown) => asApiError(error));
     if (rows !== this.#finder?.rows || referred(this.viewer)?.id !== event.id) return;
-    this.elsewhere = at < 0;
+    this.elsewhere = at === -1;
+    if (at === null) return;
+    if (typeof at !== "number") return this.#tryPlaceAgain(at);
     await this.updateComplete;
     // As high as all rows that are known by now.
     await this.#table?.updateComplete;
     if (at >= 0) this.#table?.goTo(at + this.fresh.length);
+  }
+
+  #tryPlaceAgain({ status, retryAfter }: ApiError): void {
+    const passes = status === 0 || status === 429 || status >= 500;
+    if (!passes || !this.isConnected || ++this.#placeTries >= PLACE_TRIES_MAX) return;
+    const wait = Math.max((retryAfter ?? 0) * 1000, ASK_AGAIN_MS * 2 ** (this.#placeTries - 1));
+    this.#placeAgain = setTimeout(() => {
+      this.#placedIn = null;
+      void this.#place();
+    }, wait);
   }
 
   #close = () => {
@@ -382,6 +435,14 @@ export class ExplorerElement extends LitElement {
     return { since: new Date(from - length).toISOString(), until: end >= Date.now() ? null : new Date(end).toISOString() };
   }
 
+  /** Its part of the script may be on its way still. */
+  async #export(): Promise<void> {
+    await this.#fetch(exporting);
+    const element = this.renderRoot.querySelector<LitElement & { show?(): void }>("annals-export");
+    await element?.updateComplete;
+    element?.show?.();
+  }
+
   readonly #shortcut = (event: KeyboardEvent) => {
     const inside = event.composedPath()[0] as HTMLElement;
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName) || inside.isContentEditable) return;
@@ -391,7 +452,7 @@ export class ExplorerElement extends LitElement {
       "/": () => this.#search.focus(),
       r: () => this.#ask(),
       l: () => LiveTail.follows(this.viewer.view) && this.viewer.patch({ live: !this.viewer.view.live }),
-      e: () => this.renderRoot.querySelector<HTMLElement & { show?(): void }>("annals-export")?.show?.(),
+      e: () => void this.#export(),
       Escape: () => this.viewer.view.event !== null && this.#close(),
       ArrowDown: () => this.#table?.focus(),
     }[event.key];

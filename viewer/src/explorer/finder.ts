@@ -55,7 +55,7 @@ export class Finder extends EventTarget {
     first.then(
       (page) => {
         if (asking.signal.aborted) return;
-        const rows = new Rows(this.#api, params, page, changed, learn);
+        const rows = new Rows(this.#api, params, page, changed, learn, this.viewer.overTenants);
         this.rows = rows;
         this.loading = false;
         this.#tell();

@@ -15,6 +15,8 @@ const bars = (viewer) => viewer.page.locator("annals-histogram .u-over");
 const stretch = (viewer) => ({ since: viewer.query.get("since"), until: viewer.query.get("until") });
 
 viewerTest("the first rows are asked for once, beside who is signed in and before anything is counted", {}, async (viewer, page) => {
+  // From one visit on the browser knows that somebody is signed in.
+  await viewer.open(LEDGERLY);
   const asked = [];
   page.on("request", (request) => {
     const { pathname, searchParams } = new URL(request.url());
@@ -318,6 +320,37 @@ viewerTest("the operator goes from tenant to tenant; a tenant's own key sees no 
   }
   await choice.selectOption({ label: "All tenants" });
   await until(async () => (await viewer.total()) === (await count({})), "all tenants' events");
+});
+
+viewerTest("the access log is one tenant's from the first click on, before the tenants are offered", {}, async (viewer, page) => {
+  // The browser never has time for what can wait.
+  await page.addInitScript(() => (globalThis.requestIdleCallback = () => 0));
+  const listed = page.waitForResponse((answer) => answer.url().includes("/v1/tenants"));
+  await page.goto(`${demo.url}/viewer?last=all`);
+  await (await listed).finished();
+  await viewer.settled();
+  await page.getByRole("link", { name: "Access log" }).click();
+  await page.waitForURL((url) => url.pathname.endsWith("/access"));
+  assert.ok(viewer.query.get("tenant"), page.url());
+});
+
+viewerTest("a part of the page that does not load is said to be missing, and comes by itself", { expected: [/ERR_CONNECTION_REFUSED/] }, async (viewer, page) => {
+  const document = page.waitForResponse((answer) => new URL(answer.url()).pathname === "/viewer");
+  let away = true;
+  await page.route("**/viewer/assets/chunk-*", async (route) => {
+    // What the page names itself it needs for its first rows.
+    const first = await (await document).text();
+    const needed = first.includes(new URL(route.request().url()).pathname);
+    return away && !needed ? route.abort("connectionrefused") : route.fallback();
+  });
+  await page.goto(demo.url + LEDGERLY);
+  const missing = page.getByText("A part of this page did not load.");
+  await missing.waitFor();
+  await viewer.row(1).getByRole("gridcell").first().waitFor();
+  away = false;
+  await viewer.settled();
+  await missing.waitFor({ state: "detached" });
+  await bars(viewer).waitFor();
 });
 
 viewerTest("a tenant's own key sees its own events alone", { path: "/viewer?last=all", key: keyOf("mosaic-health") }, async (viewer, page) => {

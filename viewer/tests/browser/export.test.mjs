@@ -58,6 +58,13 @@ viewerTest("a bundle is good evidence, as annals verify says", { path: PATH, key
   assert.ok(shown.length === total, `${shown.length} of ${total}; ${said.slice(0, 600)}`);
 });
 
+viewerTest("the key that exports does so also before the browser had time to fetch what it needs", { key: KEY }, async (viewer, page) => {
+  await page.addInitScript(() => (globalThis.requestIdleCallback = () => 0));
+  await viewer.open(PATH);
+  await page.keyboard.press("e");
+  await dialog(viewer).getByRole("radio", { name: /^Printable/ }).waitFor();
+});
+
 viewerTest("the report for paper lists all that is found", { path: PATH.replace("last=all", "last=90d"), key: KEY }, async (viewer, page) => {
   const total = await viewer.total();
   await page.keyboard.press("e");

@@ -10,7 +10,7 @@ await send([{ tenant: "acme", action: "a.b", actor: { id: "u", name: "Una" } }],
 const newKey = () => api("/v1/keys", {}, { ...server.how, method: "POST", body: { tenant: "acme", scopes: ["read"], name: "looks around" } });
 
 /** That nobody is signed in yet is an answer of the server that the browser tells as an error. */
-const NOBODY = /401 \(Unauthorized\).*\/v1\/(session|events\?)/;
+const NOBODY = /401 \(Unauthorized\).*\/v1\/session/;
 
 const form = (viewer) => viewer.page.locator("annals-sign-in");
 const enter = async (viewer, key) => {
@@ -33,6 +33,22 @@ viewerTest("somebody signs in with a key, sees what they came for, and signs out
   assert.equal((await page.request.get(`${server.url}/v1/events`)).status(), 401);
   await page.reload();
   await form(viewer).waitFor();
+});
+
+viewerTest("who is not signed in is refused once, also after signing out", { server, key: null, expected: [NOBODY] }, async (viewer, page) => {
+  const refused = [];
+  page.on("response", (answer) => answer.status() === 401 && refused.push(new URL(answer.url()).pathname));
+  await page.goto(`${server.url}/viewer?last=all`);
+  await form(viewer).waitFor();
+  assert.deepEqual(refused, ["/v1/session"]);
+  await enter(viewer, (await newKey()).key);
+  await viewer.settled();
+  await viewer.menu();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await form(viewer).waitFor();
+  await page.reload();
+  await form(viewer).waitFor();
+  assert.deepEqual(refused, ["/v1/session", "/v1/session"]);
 });
 
 viewerTest("a link signs in once", { server, key: null, expected: [NOBODY] }, async (viewer, page) => {

@@ -9,7 +9,7 @@ await send(Array.from({ length: 12 }, (_, n) => ({
 })), server.how);
 
 /** That nobody is signed in yet is an answer of the server that the browser tells as an error. */
-const NOBODY = /401 \(Unauthorized\).*\/v1\/(session|events\?)/;
+const NOBODY = /401 \(Unauthorized\).*\/v1\/session/;
 
 const newLink = async () => (await api("/v1/session/links", {}, { ...server.how, method: "POST" })).url;
 const sessionOf = async (page) => (await page.context().cookies()).map((cookie) => cookie.value).join();

@@ -207,10 +207,6 @@ export class TableElement extends LitElement {
       <annals-value-menu .viewer=${this.viewer}></annals-value-menu>`;
   }
 
-  get #tenants(): boolean {
-    return this.viewer.session !== null && this.viewer.session.tenant === null && this.viewer.view.tenant === null;
-  }
-
   /** Where an event came from is told; not where whoever looks may not know it. */
   get #addresses(): boolean {
     return !this.viewer.hides("context.ip");
@@ -218,7 +214,7 @@ export class TableElement extends LitElement {
 
   /** The columns that there are, as classes of a row. */
   get #columns(): string {
-    return `${this.#tenants ? "tenants" : ""} ${this.#addresses ? "" : "no-address"}`;
+    return `${this.viewer.overTenants ? "tenants" : ""} ${this.#addresses ? "" : "no-address"}`;
   }
 
   #head() {
@@ -226,7 +222,7 @@ export class TableElement extends LitElement {
     const { order } = this.viewer.view;
     return html`<div class="row head ${this.#columns}">
       <span><button title=${order === "desc" ? t.newest : t.oldest} @click=${() => this.viewer.patch({ order: order === "desc" ? "asc" : "desc", live: false })}>${t.time} ${order === "desc" ? "↓" : "↑"}</button></span>
-      ${this.#tenants ? html`<span>${t.tenant}</span>` : nothing}
+      ${this.viewer.overTenants ? html`<span>${t.tenant}</span>` : nothing}
       <span>${t.actor}</span><span>${t.action}</span><span>${t.target}</span>${this.#addresses ? html`<span class="where">${t.address}</span>` : nothing}<span>${t.result}</span></div>`;
   }
 
@@ -246,7 +242,7 @@ export class TableElement extends LitElement {
   #cells(event: AuditEvent) {
     return html`
       <span role="gridcell" class="time">${instant(occurredAt(event), this.viewer.zone)}</span>
-      ${this.#tenants ? html`<span role="gridcell">${event.tenant}</span>` : nothing}
+      ${this.viewer.overTenants ? html`<span role="gridcell">${event.tenant}</span>` : nothing}
       <span role="gridcell">${this.#actor(event)}</span>
       <span role="gridcell" class=${operationOf(event) === "delete" ? "delete" : ""}>${this.#value("action", event.action)}</span>
       <span role="gridcell" class="targets">${this.#target(event)}</span>
