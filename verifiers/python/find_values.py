@@ -25,6 +25,7 @@ from segment_leaves import read_roots, secret
 LISTS = {"text", "hex", "uuid", "ints", "times", "mixed"}
 JOURNAL, FRAME, SECTOR = b"annals-journal\0\1", 28, 512
 RECORDS, ROOT = 2, 32
+TRIES = 20
 
 
 class Search:
@@ -146,12 +147,10 @@ def read_journal(search, name, data, roots):
     return frames
 
 
-def main(folder, listed):
-    search, folder = Search(Path(listed).read_text().split()), Path(folder)
-    files, roots, erased, counts = 0, {}, [], {"segments": 0, "frames": 0}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+def search_folder(values, folder):
+    search, files, roots, erased, counts = Search(values), listed(folder), {}, [], {"segments": 0, "frames": 0}
+    for path in files:
         name, data = str(path.relative_to(folder)), path.read_bytes()
-        files += 1
         search.look(data, f"{name}: bytes")
         search.look(name.encode(), f"{name}: name")
         if name.endswith(".seg"):
@@ -163,8 +162,25 @@ def main(folder, listed):
         for where, root, _ in roots.get(named, []):
             if secret(root, counter) is not None:
                 search.secrets.append(f"{row}: its secret follows from a root in {where}")
-    counts |= {"files": files, "roots": len(roots), "erased": len(erased)}
-    print(json.dumps({"found": search.found, "secrets": search.secrets, "counts": counts}))
+    counts |= {"files": len(files), "roots": len(roots), "erased": len(erased)}
+    return files, {"found": search.found, "secrets": search.secrets, "counts": counts}
+
+
+def listed(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".tmp"))
+
+
+def main(folder, values):
+    folder, values = Path(folder), Path(values).read_text().split()
+    for _ in range(TRIES):
+        try:
+            files, said = search_folder(values, folder)
+        except FileNotFoundError:
+            continue
+        # While a server runs, what one file had may be in another by now.
+        if files == listed(folder):
+            return print(json.dumps(said))
+    sys.exit(f"{folder}: its files change too often")
 
 
 if __name__ == "__main__":

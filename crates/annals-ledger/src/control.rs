@@ -42,6 +42,9 @@ pub enum Control {
         /// Heads were signed before, and the signer remembers none of them.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         signer_memory_lost: bool,
+        /// The newest time that is stored, µs since 1970, where the clock is so far ahead of it that nothing expires.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_doubted_us: Option<i64>,
     },
     /// The service stopped as it was told to.
     ServerStopped,
@@ -167,7 +170,7 @@ pub enum Control {
     },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
-        /// How far it had jumped, µs.
+        /// How far it had jumped, or was ahead at the start, µs.
         jump_us: i64,
     },
 }

@@ -44,8 +44,8 @@ pub enum EraseError {
     /// A stored event is no event.
     #[error("the record at position {0} is no event")]
     Event(u64),
-    /// A hold began or ended while the case was planned.
-    #[error("holds changed meanwhile; the case is planned anew")]
+    /// A hold or a rule changed after the case was planned. What was ordered before that stays so; the rest is planned anew.
+    #[error("holds or rules changed meanwhile; the case is planned anew")]
     Held,
     /// The ledger did not take an entry of the case.
     #[error("an entry of the case was not taken")]
@@ -69,8 +69,8 @@ impl From<Damaged> for EraseError {
 pub struct ErasurePlan {
     case: ErasureCase,
     orders: Vec<(TenantLog, Order)>,
-    /// What held records then.
-    holds: Vec<String>,
+    /// The version of the tenant's policies, holds among them, that it was made under.
+    policy: u64,
     preview: ErasurePreview,
 }
 
@@ -166,11 +166,11 @@ impl Ledger {
         let mut plan = ErasurePlan {
             case: case.clone(),
             orders: Vec::new(),
-            holds: Vec::new(),
+            policy: 0,
             preview: ErasurePreview::default(),
         };
         let Ok(tenant) = TenantId::from_stored(&case.tenant) else { return Ok(plan) };
-        plan.holds = self.hold_ids(&tenant);
+        plan.policy = self.state().life(&case.tenant).map_or(0, |life| life.version());
         for kind in [LogKind::Tenant, LogKind::Access] {
             let log = TenantLog { tenant: tenant.clone(), kind };
             plan.preview.of += self.feed_size(&FeedScope::Log(log.clone())).unwrap_or(0);
@@ -282,17 +282,17 @@ impl Ledger {
             return Err(CaseError::Closed.into());
         }
         let pseudonym = self.pseudonym(&case);
-        if let Ok(tenant) = TenantId::from_stored(&case.tenant)
-            && self.hold_ids(&tenant) != plan.holds
-        {
-            return Err(EraseError::Held);
-        }
         let approvers = self.approvers(&case);
         for (log, order) in orders {
-            for entries in order.entries(&case, &pseudonym, &approvers).chunks(ENTRIES_AT_ONCE) {
+            let mut entries = order.entries(&case, &pseudonym, &approvers);
+            let is_of_tenant = log.tenant.as_str() == case.tenant;
+            if is_of_tenant {
+                entries.iter_mut().for_each(|entry| entry["metadata"]["policy"] = plan.policy.into());
+            }
+            for entries in entries.chunks(ENTRIES_AT_ONCE) {
                 let stated = self.state_in(&log, EntryKind::Erasure, entries).await?;
                 if stated.len() != entries.len() {
-                    return Err(EraseError::Refused);
+                    return Err(if is_of_tenant { EraseError::Held } else { EraseError::Refused });
                 }
             }
         }
@@ -311,10 +311,6 @@ impl Ledger {
         let mut plan = self.plan(case, true)?;
         self.plan_in_own(&mut plan)?;
         Ok(plan)
-    }
-
-    fn hold_ids(&self, tenant: &TenantId) -> Vec<String> {
-        self.holds(tenant).into_iter().map(|(hold, _)| hold.id).collect()
     }
 
     /// What reads in the place of the subject: the same for all of a case, and nothing follows from it.

@@ -144,7 +144,7 @@ impl Expirer {
                 }
             }
         }
-        let mut told = Ok(());
+        let mut told = self.ledger.believe_clock_in_time().await;
         for (tenant, _) in lives.iter().filter(|(_, life)| life.owes()) {
             told = told.and(self.ledger.tell_policies(tenant).await);
         }
@@ -193,7 +193,7 @@ impl Expirer {
     ///
     /// What must be read is damaged; the next look goes on elsewhere.
     pub fn look(&mut self) -> Result<Looked, Damaged> {
-        if self.ledger.shared.note_clock().is_some() {
+        if self.ledger.shared.note_clock().is_some() || self.ledger.doubts_clock() {
             self.ahead.clear();
         }
         while let Some(way) = self.ahead.pop_front() {

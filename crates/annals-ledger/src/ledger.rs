@@ -386,8 +386,17 @@ impl Ledger {
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
             tracing::info!(%old, %new, "the signing key was rotated");
         }
-        let started =
-            Control::ServerStarted { version: options.version.clone(), unclean, signer_memory_lost };
+        let clock_doubted_us = read(&shared.state).clock_doubted(shared.clock.now());
+        if let Some(newest_us) = clock_doubted_us {
+            let newest = Timestamp::from_micros(newest_us).map(|at| at.to_string()).unwrap_or_default();
+            tracing::error!(
+                newest,
+                "the clock is more than 72 h ahead of the newest stored time; nothing expires until it ran for as long or is confirmed"
+            );
+            shared.clock_guard.doubt(newest_us, &*shared.clock);
+        }
+        let version = options.version.clone();
+        let started = Control::ServerStarted { version, unclean, signer_memory_lost, clock_doubted_us };
         let batch = shared.control_batch(&started, &Author::System);
         match append(&mut *parts.journal, &mut shared.write_state(), batch.clone()) {
             Ok(()) => {}
@@ -436,6 +445,13 @@ impl Ledger {
                 warnings: Vec::new(),
                 redacted: 0,
                 tenant: None,
+            },
+            SealedItem::Removed { tenant, id, position, leaf } => ItemResult {
+                id: Some(id),
+                status: ItemStatus::Duplicate { position, leaf },
+                warnings: Vec::new(),
+                redacted: 0,
+                tenant: Some(tenant),
             },
             SealedItem::Going { tenant, id, warnings, redacted } => {
                 let status = item_status(outcomes.next().expect("the ledger gives one outcome an item"));
@@ -496,13 +512,29 @@ impl Ledger {
         self.shared.change(batch).await.map(drop)
     }
 
-    /// Says that the jump of the clock is right. `false` when there is none.
+    /// Whether nothing expires because the clock at the start was far ahead of what is stored.
+    #[must_use]
+    pub fn doubts_clock(&self) -> bool {
+        self.shared.clock_guard.doubted(&*self.shared.clock).is_some_and(|(_, is_over)| !is_over)
+    }
+
+    /// Believes a clock that was doubted at the start and has run for long enough since.
+    pub(crate) async fn believe_clock_in_time(&self) -> Result<(), CommitError> {
+        match self.shared.clock_guard.doubted(&*self.shared.clock) {
+            Some((_, true)) => self.confirm_clock(&Author::System).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that the jump of the clock is right, or that it was right to be far ahead at the start. `false` when neither is so.
     ///
     /// # Errors
     ///
     /// [`CommitError`].
     pub async fn confirm_clock(&self, author: &Author) -> Result<bool, CommitError> {
-        let Some(jump_us) = self.shared.clock_guard.jump_us(&*self.shared.clock) else { return Ok(false) };
+        let guard = &self.shared.clock_guard;
+        let ahead_us = || guard.doubted(&*self.shared.clock).map(|(ahead_us, _)| ahead_us);
+        let Some(jump_us) = guard.jump_us(&*self.shared.clock).or_else(ahead_us) else { return Ok(false) };
         // First on record, then believed: a confirmation that cannot be written changes nothing.
         let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us }, author);
         self.shared.change(batch).await?;

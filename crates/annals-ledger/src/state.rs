@@ -429,6 +429,11 @@ impl State {
                     return Ok(Outcome::Refused(refusal));
                 }
             }
+            Some(EntryKind::Erasure) => {
+                if let Some(refusal) = self.refuse_erasure(log, &event) {
+                    return Ok(Outcome::Refused(refusal));
+                }
+            }
             Some(EntryKind::Policy) => self.apply_told(log, &event, row.received_at),
             _ => {}
         }
@@ -668,14 +673,17 @@ impl State {
                 drop(keys);
                 self.let_go(&entries);
             }
-            Control::ServerStarted { .. } => self.running = true,
+            Control::ServerStarted { clock_doubted_us, .. } => {
+                keys.policies.clock_doubted_us = clock_doubted_us;
+                self.running = true;
+            }
             Control::ServerStopped => self.running = false,
             Control::TenantCreated { .. }
             | Control::IngestRefused { .. }
             | Control::AccessGap { .. }
             | Control::ScrubEnded { .. }
-            | Control::ScrubFound { .. }
-            | Control::ClockConfirmed { .. } => {}
+            | Control::ScrubFound { .. } => {}
+            Control::ClockConfirmed { .. } => keys.policies.clock_doubted_us = None,
         }
     }
 

@@ -6,14 +6,23 @@ use annals_event::{TenantId, Timestamp};
 use serde::Deserialize;
 
 use super::{InHand, Outcome, Refusal, State};
+use crate::clock_guard::CLOCK_AHEAD_US_MAX;
 use crate::batch::{BatchTenant, Item, Records};
 use crate::control::Control;
+use crate::erasure::ErasureStage;
 use crate::keys::Keys;
 use crate::policy::{ExpiryStated, Life, LifeError};
 
 #[derive(Deserialize)]
 struct Event<T> {
     metadata: T,
+}
+
+/// Of an erasure; a version only where it is ordered.
+#[derive(Deserialize)]
+struct Planned {
+    case: String,
+    policy: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +79,18 @@ impl State {
         (!may).then_some(Refusal::Outdated)
     }
 
+    /// Why a statement of kind 2 is not stored: it was planned under other holds than there are now, or its case is not to be carried
+    /// out any more.
+    pub(super) fn refuse_erasure(&self, log: u32, event: &[u8]) -> Option<Refusal> {
+        let log = &self.logs[log as usize];
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        let planned = serde_json::from_slice::<Event<Planned>>(event).ok()?.metadata;
+        let version = keys.policies.life(&log.tenant).map_or(0, |life| life.version());
+        let is_given_up =
+            keys.policies.erasures.get(&planned.case).is_some_and(|case| case.stage == ErasureStage::Withdrawn);
+        (is_given_up || planned.policy.is_some_and(|policy| policy != version)).then_some(Refusal::Outdated)
+    }
+
     /// What a statement of kind 4 changes.
     pub(super) fn apply_told(&mut self, log: u32, event: &[u8], at: Timestamp) {
         let log = &self.logs[log as usize];
@@ -85,6 +106,18 @@ impl State {
     pub(crate) fn life(&self, tenant: &str) -> Option<Arc<Life>> {
         let tenant = TenantId::from_stored(tenant).ok()?;
         self.keys.read().expect("no holder of this lock panics").policies.life(&tenant).cloned()
+    }
+
+    /// The newest stored time, µs since 1970, when a clock at the start is too far ahead of it to let records expire. One that was
+    /// doubted at the last start is held against what was stored before that.
+    pub(crate) fn clock_doubted(&self, now: Timestamp) -> Option<i64> {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        if keys.policies.lives_for_ever() {
+            return None;
+        }
+        let newest = || self.logs.iter().filter_map(|log| log.last_received_at).max().map(Timestamp::as_micros);
+        let known = keys.policies.clock_doubted_us.or_else(newest)?;
+        (now.as_micros().saturating_sub(known) > CLOCK_AHEAD_US_MAX).then_some(known)
     }
 
     /// When a tenant ended.

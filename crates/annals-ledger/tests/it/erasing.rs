@@ -12,7 +12,7 @@ use annals_event::filter::{Matcher, parse};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind,
+    AcceptOptions, Author, EraseError, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Hold, Ledger, LogKind,
     NewErasure, Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::Cache;
@@ -308,6 +308,70 @@ async fn a_case_that_is_withdrawn_while_it_is_planned_takes_nothing() {
     assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 8);
     assert_eq!(ledger.erasure(&case).unwrap().stage, ErasureStage::Withdrawn);
     ledger.stop();
+}
+
+#[tokio::test]
+async fn a_hold_that_is_stored_before_an_order_wins_and_one_that_comes_later_does_not() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Keep);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let hold = |filter: &str| Hold {
+        id: String::new(),
+        filter: Some(filter.to_owned()),
+        reason: "a case".to_owned(),
+        owner: "legal".to_owned(),
+        began_at_us: 0,
+        by_platform: false,
+    };
+    let begin = async |filter: &str| ledger.begin_hold(&tenant("acme"), hold(filter), &Author::Machine).await.unwrap();
+    // It comes while the case is planned, as late as can be: nothing looks at holds again but what stores the order.
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    begin(r#"metadata.n lt 20"#).await;
+    let refused = ledger.order_erasure(plan).await.unwrap_err();
+    assert!(matches!(refused, EraseError::Held), "{refused}");
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 8, "nothing is ordered");
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    assert!(plan.preview().counts.held > 0, "{:?}", plan.preview());
+    ledger.order_erasure(plan).await.unwrap();
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 3, "those that are held");
+    begin(r#"metadata.n ge 20"#).await;
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    let check = |ledger: &Ledger| {
+        assert_eq!(count(ledger, r#"actor.id eq "usr_17""#), 3);
+        assert_eq!(count(ledger, r#"actor.id sw "erased-""#), 5);
+        ledger.stop();
+    };
+    check(&ledger);
+    check(&disks.open());
+}
+
+#[tokio::test]
+async fn what_was_erased_and_is_sent_again_is_not_even_in_the_journal() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    let size = ledger.feed_size(&FeedScope::Log(events_of("acme"))).unwrap();
+    for (atomic, fresh) in [(false, 51), (true, 52)] {
+        let options = AcceptOptions { tenant: Some(tenant("acme")), atomic, ..AcceptOptions::default() };
+        let events = [event(0), event(fresh), event(7)];
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let again = send_with(&ledger, &events, options.clone()).await.unwrap();
+        let created = format!("created {}", size + fresh - 51);
+        assert_eq!(words(&again), ["duplicate 0", &created, "duplicate 7"]);
+        let again = send_with(&ledger, &events[..1], options).await.unwrap();
+        assert_eq!(words(&again), ["duplicate 0"]);
+    }
+    ledger.stop();
+    assert!(!disks.has_in_clear("\"usr_17\""));
+    assert!(disks.has_in_clear("\"usr_171\""), "others are found");
 }
 
 #[tokio::test]

@@ -190,6 +190,54 @@ fn nothing_expires_while_the_clock_is_not_believed() {
 }
 
 #[test]
+fn a_clock_far_ahead_at_the_start_lets_nothing_expire_until_it_is_confirmed_or_ran_for_as_long() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        set(&ledger, &[rule("all", 24)]).await.unwrap();
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        ledger.stop();
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert!(ledger.doubts_clock());
+        assert_eq!(turn(&ledger).await, 0);
+        let stored = send(&ledger, &[&event(2, "a", "x")]).await.unwrap();
+        assert_eq!(words(&stored), ["created 3"], "events are taken all the same");
+        ledger.stop();
+        // What was stored under such a clock does not vouch for it.
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (true, 0));
+        ledger.stop();
+        world.clock.jump(-9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (false, 0), "it was put right");
+        ledger.stop();
+        // This time it was a long rest.
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        world.clock.pass(72 * HOUR_US - 1);
+        assert_eq!(turn(&ledger).await, 0);
+        world.clock.pass(1);
+        assert_eq!(turn(&ledger).await, 1);
+        ledger.stop();
+        let Opened { ledger, .. } = world.open();
+        assert!(!ledger.doubts_clock());
+        send(&ledger, &[&event(4, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        ledger.stop();
+        world.clock.jump(100 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert_eq!(turn(&ledger).await, 0);
+        assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
+        assert!(!ledger.confirm_clock(&Author::Machine).await.unwrap());
+        assert!(turn(&ledger).await > 0);
+        ledger.stop();
+    });
+}
+
+#[test]
 fn what_is_held_stays_until_the_hold_is_released_and_goes_then() {
     block_on(async {
         let mut world = World::new();
