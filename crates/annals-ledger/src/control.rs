@@ -42,9 +42,9 @@ pub enum Control {
         /// Heads were signed before, and the signer remembers none of them.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         signer_memory_lost: bool,
-        /// The newest time that is stored, µs since 1970, where the clock is so far ahead of it that nothing expires.
+        /// What the clock is held against where that is not the newest stored time, µs since 1970.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        clock_doubted_us: Option<i64>,
+        clock_known_us: Option<i64>,
     },
     /// The service stopped as it was told to.
     ServerStopped,

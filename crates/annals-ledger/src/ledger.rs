@@ -386,8 +386,8 @@ impl Ledger {
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
             tracing::info!(%old, %new, "the signing key was rotated");
         }
-        let clock_doubted_us = read(&shared.state).clock_doubted(shared.clock.now());
-        if let Some(newest_us) = clock_doubted_us {
+        let (clock_known_us, is_doubted) = read(&shared.state).clock_known(shared.clock.now());
+        if let Some(newest_us) = clock_known_us.filter(|_| is_doubted) {
             let newest = Timestamp::from_micros(newest_us).map(|at| at.to_string()).unwrap_or_default();
             tracing::error!(
                 newest,
@@ -396,7 +396,7 @@ impl Ledger {
             shared.clock_guard.doubt(newest_us, &*shared.clock);
         }
         let version = options.version.clone();
-        let started = Control::ServerStarted { version, unclean, signer_memory_lost, clock_doubted_us };
+        let started = Control::ServerStarted { version, unclean, signer_memory_lost, clock_known_us };
         let batch = shared.control_batch(&started, &Author::System);
         match append(&mut *parts.journal, &mut shared.write_state(), batch.clone()) {
             Ok(()) => {}

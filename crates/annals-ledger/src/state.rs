@@ -673,8 +673,8 @@ impl State {
                 drop(keys);
                 self.let_go(&entries);
             }
-            Control::ServerStarted { clock_doubted_us, .. } => {
-                keys.policies.clock_doubted_us = clock_doubted_us;
+            Control::ServerStarted { clock_known_us, .. } => {
+                keys.policies.clock_known_us = clock_known_us;
                 self.running = true;
             }
             Control::ServerStopped => self.running = false,
@@ -683,7 +683,7 @@ impl State {
             | Control::AccessGap { .. }
             | Control::ScrubEnded { .. }
             | Control::ScrubFound { .. } => {}
-            Control::ClockConfirmed { .. } => keys.policies.clock_doubted_us = None,
+            Control::ClockConfirmed { .. } => keys.policies.clock_known_us = None,
         }
     }
 

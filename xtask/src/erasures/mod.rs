@@ -2,7 +2,7 @@
 //!
 //! Each round writes events that speak of somebody in every place where one can, into segments, tail and journal; has the logs
 //! published; then asks for cases of erasure that are approved, held, held in part, withdrawn or not approved often enough, and lets
-//! rules run out under a clock that is set ahead. The server is killed at random moments of it. Then:
+//! rules run out under a clock that is set ahead, but not one that is set too far ahead. The server is killed at random moments of it. Then:
 //!
 //! * what is gone is in no file, as it is or decoded by a program of its own, and no secret of it can be had (`teeth`);
 //!   before, the same program found it; what is to stay is there;
@@ -42,7 +42,7 @@ const EVENTS: usize = 560;
 const SEALING: (&str, &str) = ("ANNALS_SEGMENTS__SEAL_RECORDS", "150");
 
 /// How often the server is killed while cases are carried out, and while records expire.
-const KILLS: u64 = 4;
+const KILLS: u64 = 3;
 
 /// At most so long after a start or an approval it is killed, ms.
 const KILL_MS_MAX: u64 = 2_500;
@@ -56,6 +56,9 @@ const DONE_SECONDS_MAX: u64 = 120;
 /// Hours ahead at which all that expires is due, and at which files that hold it are rewritten.
 const DUE_HOURS: u64 = 3;
 const REWRITTEN_HOURS: u64 = 30;
+
+/// Hours ahead at which no clock is believed.
+const FAR_HOURS: u64 = 9_000;
 
 /// Does so many rounds.
 pub(crate) fn run(binary: &Binary, rounds: u64, seed: u64) -> Result<Tally> {
@@ -255,8 +258,9 @@ impl<'a> Round<'a> {
 
     /// Rules run out, and then files that hold what expired grow old; how many checks.
     fn expire(&mut self) -> Result<u64> {
+        self.doubt()?;
         self.set_ahead(DUE_HOURS)?;
-        for _ in 0..KILLS / 2 {
+        for _ in 0..KILLS - 1 {
             self.kill_soon()?;
         }
         let gone: Vec<String> = self.people.gone(true).into_iter().map(str::to_owned).collect();
@@ -267,7 +271,7 @@ impl<'a> Round<'a> {
             std::thread::sleep(Duration::from_millis(100));
         }
         self.set_ahead(REWRITTEN_HOURS)?;
-        for _ in 0..KILLS / 2 {
+        for _ in 0..KILLS - 1 {
             self.kill_soon()?;
         }
         let deadline = Instant::now() + Duration::from_secs(DONE_SECONDS_MAX);
@@ -281,6 +285,26 @@ impl<'a> Round<'a> {
             std::thread::sleep(Duration::from_secs(1));
         }
         Ok(gone.len() as u64)
+    }
+
+    /// Under a clock that is far ahead at the start nothing goes.
+    fn doubt(&mut self) -> Result<()> {
+        self.set_ahead(FAR_HOURS)?;
+        let deadline = Instant::now() + Duration::from_secs(DONE_SECONDS_MAX);
+        let mut client = self.client();
+        loop {
+            let metrics = String::from_utf8_lossy(&foreign::get(&mut client, "/metrics")?).into_owned();
+            let says = |line: &str| metrics.lines().any(|other| other == line);
+            require!(says("annals_retention_expired_records_total 0"), "records expire under a clock far ahead");
+            if says("annals_retention_waits 1") {
+                break;
+            }
+            require!(Instant::now() < deadline, "nothing says that the clock is doubted: {metrics}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let first = [self.people.gone(true).last().ok_or("nothing expires")?.to_string()];
+        require!(self.unread(&first).is_err(), "{first:?} is gone before its time");
+        Ok(())
     }
 
     /// None of these is in an answer.

@@ -108,16 +108,20 @@ impl State {
         self.keys.read().expect("no holder of this lock panics").policies.life(&tenant).cloned()
     }
 
-    /// The newest stored time, µs since 1970, when a clock at the start is too far ahead of it to let records expire. One that was
-    /// doubted at the last start is held against what was stored before that.
-    pub(crate) fn clock_doubted(&self, now: Timestamp) -> Option<i64> {
+    /// What the clock at a start is held against where that is not the newest stored time, µs since 1970, and whether it is too far
+    /// ahead to let records expire. What was stored under a clock that was doubted, or was put right since, does not vouch for one.
+    pub(crate) fn clock_known(&self, now: Timestamp) -> (Option<i64>, bool) {
         let keys = self.keys.read().expect("no holder of this lock panics");
-        if keys.policies.lives_for_ever() {
-            return None;
+        let Some(newest) = self.logs.iter().filter_map(|log| log.last_received_at).max() else {
+            return (None, false);
+        };
+        let known = keys.policies.clock_known_us.unwrap_or(newest.as_micros());
+        let is_ahead = now.as_micros().saturating_sub(known) > CLOCK_AHEAD_US_MAX;
+        if is_ahead && !keys.policies.lives_for_ever() {
+            return (Some(known), true);
         }
-        let newest = || self.logs.iter().filter_map(|log| log.last_received_at).max().map(Timestamp::as_micros);
-        let known = keys.policies.clock_doubted_us.or_else(newest)?;
-        (now.as_micros().saturating_sub(known) > CLOCK_AHEAD_US_MAX).then_some(known)
+        let was_put_right = newest.as_micros().saturating_sub(now.as_micros()) > CLOCK_AHEAD_US_MAX;
+        (was_put_right.then_some(now.as_micros()), false)
     }
 
     /// When a tenant ended.
