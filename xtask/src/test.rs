@@ -3,8 +3,8 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    adversary, backups, bundles, check, crash, dialects, erasures, exports, foreign, model, readme, real_data, relay,
-    schemathesis, sim, tidy, verify_page, viewer,
+    adversary, backups, bundles, check, crash, dialects, erasures, exports, foreign, model, readme,
+    real_data, relay, schemathesis, sim, tidy, verify_page, viewer,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.

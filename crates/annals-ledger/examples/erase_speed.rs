@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use annals_event::{TenantId, Timestamp};
 use annals_journal::{FileJournal, JournalId, Options as JournalOptions, RealDisk};
 use annals_ledger::{
-    AcceptOptions, Author, Clock, ErasureStage, FreeText, Ledger, NewErasure, Options, Parts, SeededEntropy, Store,
-    TailLimits, Unobserved,
+    AcceptOptions, Author, Clock, ErasureStage, FreeText, Ledger, NewErasure, Options, Parts, SeededEntropy,
+    Store, TailLimits, Unobserved,
 };
 
 const REQUEST_EVENTS: usize = 1_000;
@@ -39,9 +39,8 @@ impl Clock for RealClock {
 }
 
 fn main() {
-    let argument = |n: usize, or: usize| {
-        std::env::args().nth(n).map_or(or, |text| text.parse().expect("a number"))
-    };
+    let argument =
+        |n: usize, or: usize| std::env::args().nth(n).map_or(or, |text| text.parse().expect("a number"));
     let (records, others) = (argument(1, 10_000), argument(2, 9));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ledger = open(folder.path());
@@ -74,7 +73,11 @@ fn main() {
     told("a quiet second", &waits);
     let began = Instant::now();
     let plan = ledger.plan_order(&ledger.erasure(&case).expect("it began")).expect("it can be read");
-    println!("planning {} records took {:.2} s", plan.preview().counts.records, began.elapsed().as_secs_f64());
+    println!(
+        "planning {} records took {:.2} s",
+        plan.preview().counts.records,
+        began.elapsed().as_secs_f64()
+    );
     told("while it is planned", &waits);
     let began = Instant::now();
     runtime.block_on(ledger.order_erasure(plan)).expect("it is ordered");
@@ -96,7 +99,9 @@ fn main() {
 fn open(folder: &std::path::Path) -> Ledger {
     let disk = |name: &str| Arc::new(RealDisk::create(folder.join(name)).expect("the folder is ours"));
     let journal = |name: &str| {
-        FileJournal::open(disk(name), &JournalOptions::new(JournalId([7; 16]))).expect("an empty folder opens").0
+        FileJournal::open(disk(name), &JournalOptions::new(JournalId([7; 16])))
+            .expect("an empty folder opens")
+            .0
     };
     let parts = Parts {
         journal: Box::new(journal("journal")),
@@ -154,5 +159,10 @@ fn told(when: &str, waits: &Mutex<Vec<u64>>) {
     waits.sort_unstable();
     let ms = |at: usize| waits.get(at).map_or(0.0, |us| *us as f64 / 1e3);
     let last = waits.len().saturating_sub(1);
-    println!("  {when}: {} events, p99 {:.1} ms, longest {:.1} ms", waits.len(), ms(last * 99 / 100), ms(last));
+    println!(
+        "  {when}: {} events, p99 {:.1} ms, longest {:.1} ms",
+        waits.len(),
+        ms(last * 99 / 100),
+        ms(last)
+    );
 }

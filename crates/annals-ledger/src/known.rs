@@ -192,11 +192,10 @@ pub(crate) fn look_up(
         let sealed = state.sealed.clone();
         drop(state);
         let both = asked.iter().zip(in_tails);
-        found
-            .extend(both.map(|(asked, prior)| match prior {
-                Some(prior) => Ok(Standing::Prior(prior)),
-                None => logs.in_parts(&sealed, kind, asked),
-            }));
+        found.extend(both.map(|(asked, prior)| match prior {
+            Some(prior) => Ok(Standing::Prior(prior)),
+            None => logs.in_parts(&sealed, kind, asked),
+        }));
     }
     (seen_to.unwrap_or_else(|| read(state).next()), found)
 }
@@ -218,7 +217,9 @@ impl<'a> Logs<'a> {
     }
 
     fn in_parts(&self, sealed: &Arc<Parts>, kind: LogKind, asked: &Asked<'_>) -> Result<Standing, Damaged> {
-        let Some(Some((_, parts))) = self.0.get(asked.tenant) else { return Ok(Standing::Prior(Prior::None)) };
+        let Some(Some((_, parts))) = self.0.get(asked.tenant) else {
+            return Ok(Standing::Prior(Prior::None));
+        };
         let mut unread = None;
         for part in sealed.of(parts).rev() {
             match known_in(part, asked.tenant, kind, asked.id_hash, asked.id) {

@@ -13,12 +13,17 @@ pub(super) struct Clock(PathBuf);
 impl Clock {
     /// Compiles it; none where it does not work.
     pub(super) fn build(folder: &Path) -> Result<Option<Self>> {
-        if !cfg!(all(target_arch = "x86_64", target_os = "linux")) || !Tool::new("cc").args(["--version"]).answers() {
+        if !cfg!(all(target_arch = "x86_64", target_os = "linux"))
+            || !Tool::new("cc").args(["--version"]).answers()
+        {
             return Ok(None);
         }
         let library = folder.join("clock.so");
         let source = repo::root().join("xtask/src/erasures/clock.c");
-        Tool::new("cc").args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).args([&library, &source]).run()?;
+        Tool::new("cc")
+            .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .run()?;
         Ok(Some(Self(library)))
     }
 

@@ -155,7 +155,11 @@ impl<'a> Round<'a> {
     /// Tenants, rules, events, and reads that name people.
     fn fill(&mut self) -> Result<()> {
         for tenant in TENANTS {
-            self.ask("POST", "/v1/events", &json!({"tenant": tenant, "action": "first", "actor": {"id": "u0"}}))?;
+            self.ask(
+                "POST",
+                "/v1/events",
+                &json!({"tenant": tenant, "action": "first", "actor": {"id": "u0"}}),
+            )?;
             let rules = json!({"rules": [{"name": "notes", "keep": format!("{}h", 1), "action": EXPIRING}]});
             self.ask("PUT", &format!("/v1/retention?tenant={tenant}"), &rules)?;
         }
@@ -166,7 +170,9 @@ impl<'a> Round<'a> {
             let path = format!("/v1/events?tenant={}&actor_id={}", subject.tenant, subject.mark);
             foreign::get(&mut client, &path)?;
         }
-        self.until(|status| status["segments"].as_u64().unwrap_or(1) > 0 && status["tail_records"].as_u64() < Some(300))
+        self.until(|status| {
+            status["segments"].as_u64().unwrap_or(1) > 0 && status["tail_records"].as_u64() < Some(300)
+        })
     }
 
     /// Asks for cases, in any order; those that are to be carried out.
@@ -178,7 +184,8 @@ impl<'a> Round<'a> {
         for &index in &order {
             let subject = &self.people.subjects[index];
             if let Some(filter) = subject.held_by() {
-                let hold = json!({"tenant": subject.tenant, "filter": filter, "reason": "a case", "owner": "legal"});
+                let hold =
+                    json!({"tenant": subject.tenant, "filter": filter, "reason": "a case", "owner": "legal"});
                 self.ask("POST", "/v1/holds", &hold)?;
             }
         }
@@ -189,7 +196,8 @@ impl<'a> Round<'a> {
                 continue;
             }
             let path = format!("/v1/erasures?tenant={}", subject.tenant);
-            let body = json!({"values": subject.values(), "text": "erase", "reason": format!("request {index}")});
+            let body =
+                json!({"values": subject.values(), "text": "erase", "reason": format!("request {index}")});
             let (status, case) = self.try_ask(0, "POST", &path, &body)?;
             if subject.fate == Fate::Held {
                 let is_refused = status == 400 && case.to_string().contains("held");
@@ -229,7 +237,11 @@ impl<'a> Round<'a> {
             if done == cases.len() as u64 {
                 return Ok(checks + done);
             }
-            require!(Instant::now() < deadline, "{done} of {} cases are done within {DONE_SECONDS_MAX} s", cases.len());
+            require!(
+                Instant::now() < deadline,
+                "{done} of {} cases are done within {DONE_SECONDS_MAX} s",
+                cases.len()
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -241,7 +253,8 @@ impl<'a> Round<'a> {
         for (index, name) in cases {
             let subject = &self.people.subjects[*index];
             let path = format!("/v1/erasures/{name}?tenant={}", subject.tenant);
-            let case: Value = serde_json::from_slice(&foreign::get(&mut client, &path)?).while_doing(&path)?;
+            let case: Value =
+                serde_json::from_slice(&foreign::get(&mut client, &path)?).while_doing(&path)?;
             let stage = case["stage"].as_str().unwrap_or_default();
             if !["ordered", "done"].contains(&stage) || subject.fate != Fate::Erased {
                 done += u64::from(stage == "done");
@@ -295,7 +308,10 @@ impl<'a> Round<'a> {
         loop {
             let metrics = String::from_utf8_lossy(&foreign::get(&mut client, "/metrics")?).into_owned();
             let says = |line: &str| metrics.lines().any(|other| other == line);
-            require!(says("annals_retention_expired_records_total 0"), "records expire under a clock far ahead");
+            require!(
+                says("annals_retention_expired_records_total 0"),
+                "records expire under a clock far ahead"
+            );
             if says("annals_retention_waits 1") {
                 break;
             }
@@ -319,7 +335,8 @@ impl<'a> Round<'a> {
                 let read = gone.iter().map(AsRef::as_ref).find(|mark| text.contains(*mark));
                 require!(read.is_none(), "{read:?} is gone, and is read from {from} on");
                 let page: Value = serde_json::from_str(&text).while_doing(&path)?;
-                (from, size) = (page["next"].as_u64().unwrap_or(from + 1), page["size"].as_u64().unwrap_or(0));
+                (from, size) =
+                    (page["next"].as_u64().unwrap_or(from + 1), page["size"].as_u64().unwrap_or(0));
             }
         }
         Ok(())
@@ -342,7 +359,8 @@ impl<'a> Round<'a> {
         if let Some(clock) = self.clock.filter(|_| self.hours_ahead > 0) {
             settings.extend(clock.ahead(self.hours_ahead));
         }
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut server = Starting::spawn_with(self.binary, &self.data, &settings)?.ready()?;
         if !self.keys[0].is_empty() {
             server.key.clone_from(&self.keys[0]);
@@ -365,8 +383,9 @@ impl<'a> Round<'a> {
         let key = if self.keys[key].is_empty() { &server.key } else { &self.keys[key] };
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let headers = [("content-type", "application/json")];
-        let answer =
-            Client::new(server.address(), key).request(method, path, &headers, text.as_bytes()).while_doing(path)?;
+        let answer = Client::new(server.address(), key)
+            .request(method, path, &headers, text.as_bytes())
+            .while_doing(path)?;
         Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()))
     }
 

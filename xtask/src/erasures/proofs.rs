@@ -41,7 +41,13 @@ impl Published {
     }
 
     /// Publishes again, holds every file against what it was, and has other programs check the logs; how many checks.
-    pub(super) fn end(&self, binary: &Binary, server: &Instance, verifiers: &[Verifier], people: &People) -> Result<u64> {
+    pub(super) fn end(
+        &self,
+        binary: &Binary,
+        server: &Instance,
+        verifiers: &[Verifier],
+        people: &People,
+    ) -> Result<u64> {
         let mut client = server.client();
         let mut cases = Vec::new();
         for (tenant, older) in &self.sizes {
@@ -67,7 +73,11 @@ impl Published {
                 verdict.map_err(|why| format!("{} rejects {}: {why}", verifier.name, case.display()))?;
             }
         }
-        println!("published: {compared} files unchanged; {} logs accepted by {} programs of others", cases.len(), verifiers.len());
+        println!(
+            "published: {compared} files unchanged; {} logs accepted by {} programs of others",
+            cases.len(),
+            verifiers.len()
+        );
         Ok(compared + (cases.len() * verifiers.len()) as u64)
     }
 
@@ -116,7 +126,8 @@ pub(super) fn judge(binary: &Binary, server: &Instance, folder: &Path, people: &
         for (name, flags) in [("all", &[][..]), ("withheld", &["--withhold", "/metadata/bytes"])] {
             let path = folder.join(format!("{tenant}-{name}.zip"));
             let export = binary.command().env("ANNALS_URL", server.url()).env("ANNALS_KEY", &server.key);
-            let export = export.args(["export", "--bundle", "--mode", "gap-free", "--tenant", tenant, "--output"]);
+            let export =
+                export.args(["export", "--bundle", "--mode", "gap-free", "--tenant", tenant, "--output"]);
             let (exported, said) = export.args([&path]).args(flags).ask()?;
             require!(exported, "annals export: {said}");
             paths.push((path, tenant, flags.is_empty()));
@@ -146,7 +157,10 @@ pub(super) fn judge(binary: &Binary, server: &Instance, folder: &Path, people: &
             );
             verdicts += 1;
         }
-        require!(of.keys().all(|position| said.positions.iter().any(|(at, _)| at == position)), "a position is left out");
+        require!(
+            of.keys().all(|position| said.positions.iter().any(|(at, _)| at == position)),
+            "a position is left out"
+        );
     }
     println!("bundles: {verdicts} verdicts of positions, alike in annals and in Python");
     Ok(verdicts)

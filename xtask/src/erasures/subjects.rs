@@ -223,7 +223,15 @@ fn event(rng: &mut Rng, n: usize, index: usize, subject: &Subject, action: &str)
         Fate::HeldInPart => action == ACTIONS[0],
         _ => false,
     };
-    Event { tenant: subject.tenant, text: event.to_string(), position: 0, id, subject: index, is_held, expires }
+    Event {
+        tenant: subject.tenant,
+        text: event.to_string(),
+        position: 0,
+        id,
+        subject: index,
+        is_held,
+        expires,
+    }
 }
 
 /// How many places [`put`] knows.

@@ -53,7 +53,13 @@ impl Teeth {
         for mark in marks {
             require!(said.found.contains_key(mark), "{mark} is not found before it was erased");
         }
-        let places: BTreeSet<&str> = said.found.values().flatten().filter_map(|place| place.split_once(": ")).map(|place| place.1).collect();
+        let places: BTreeSet<&str> = said
+            .found
+            .values()
+            .flatten()
+            .filter_map(|place| place.split_once(": "))
+            .map(|place| place.1)
+            .collect();
         for kind in MET {
             require!(places.iter().any(|place| place.starts_with(kind)), "no mark is found in `{kind}`");
         }
@@ -76,7 +82,11 @@ impl Teeth {
                 _ => {}
             }
         }
-        require!(said.secrets.is_empty(), "of what is gone: {:?}", &said.secrets[..said.secrets.len().min(NAMED_MAX)]);
+        require!(
+            said.secrets.is_empty(),
+            "of what is gone: {:?}",
+            &said.secrets[..said.secrets.len().min(NAMED_MAX)]
+        );
         println!("teeth: of {} marks none is found that is gone; {:?}", gone.len(), said.counts);
         Ok(())
     }

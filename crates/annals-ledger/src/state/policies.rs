@@ -6,8 +6,8 @@ use annals_event::{TenantId, Timestamp};
 use serde::Deserialize;
 
 use super::{InHand, Outcome, Refusal, State};
-use crate::clock_guard::CLOCK_AHEAD_US_MAX;
 use crate::batch::{BatchTenant, Item, Records};
+use crate::clock_guard::CLOCK_AHEAD_US_MAX;
 use crate::control::Control;
 use crate::erasure::ErasureStage;
 use crate::keys::Keys;
@@ -86,8 +86,11 @@ impl State {
         let keys = self.keys.read().expect("no holder of this lock panics");
         let planned = serde_json::from_slice::<Event<Planned>>(event).ok()?.metadata;
         let version = keys.policies.life(&log.tenant).map_or(0, |life| life.version());
-        let is_given_up =
-            keys.policies.erasures.get(&planned.case).is_some_and(|case| case.stage == ErasureStage::Withdrawn);
+        let is_given_up = keys
+            .policies
+            .erasures
+            .get(&planned.case)
+            .is_some_and(|case| case.stage == ErasureStage::Withdrawn);
         (is_given_up || planned.policy.is_some_and(|policy| policy != version)).then_some(Refusal::Outdated)
     }
 

@@ -12,8 +12,8 @@ use annals_event::filter::{Matcher, parse};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Author, EraseError, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Hold, Ledger, LogKind,
-    NewErasure, Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Author, EraseError, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Hold,
+    Ledger, LogKind, NewErasure, Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::Cache;
 use annals_segment::root::Root;
@@ -327,7 +327,9 @@ async fn a_hold_that_is_stored_before_an_order_wins_and_one_that_comes_later_doe
         began_at_us: 0,
         by_platform: false,
     };
-    let begin = async |filter: &str| ledger.begin_hold(&tenant("acme"), hold(filter), &Author::Machine).await.unwrap();
+    let begin = async |filter: &str| {
+        ledger.begin_hold(&tenant("acme"), hold(filter), &Author::Machine).await.unwrap()
+    };
     // It comes while the case is planned, as late as can be: nothing looks at holds again but what stores the order.
     let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
     begin(r#"metadata.n lt 20"#).await;
