@@ -28,7 +28,7 @@ const options = {
 };
 
 /** The page fetches what its first rows do not need later, in files of their own. */
-const page = { ...options, entryPoints: { viewer: "src/app.ts" }, splitting: true, chunkNames: "chunk-[hash]" };
+const page = { ...options, entryPoints: { viewer: "src/start.ts" }, splitting: true, chunkNames: "chunk-[hash]" };
 
 /** What products embed is one file. */
 const element = { ...options, entryPoints: { "annals-log": "src/embed.ts" } };
@@ -87,7 +87,11 @@ function preload({ outputs }) {
       follow(next);
     }
   };
-  follow(Object.keys(outputs).find((path) => outputs[path].entryPoint === "src/app.ts"));
+  for (const entry of ["src/start.ts", "src/app.ts"]) {
+    const path = Object.keys(outputs).find((path) => outputs[path].entryPoint === entry);
+    if (entry !== "src/start.ts") needed.add(path);
+    follow(path);
+  }
   const links = [...needed].map((path) => `<link rel="modulepreload" href="/viewer/assets/${basename(path)}">\n`).join("");
   const file = join(out, "index.html");
   writeFileSync(file, readFileSync(file, "utf8").replace("<script ", `${links}<script `));

@@ -2,9 +2,10 @@
 
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { Api, ApiError } from "./api/client.js";
+import { ApiError } from "./api/client.js";
 import type { Session } from "./api/types.js";
 import { asApiError } from "./explorer/finder.js";
+import * as first from "./first.js";
 import { icons } from "./icons.js";
 import { later } from "./later.js";
 import { common } from "./text/common.js";
@@ -28,12 +29,17 @@ const BASE = "/viewer";
 /** Tenants that are offered in a list; others can be typed. */
 const TENANTS_LISTED = 1_000;
 
+/** What keys do. */
+const KEYS = [
+  ["/", "keySearch"], ["↑ ↓", "keyMove"], ["Enter", "keyOpen"], ["Esc", "keyClose"], ["r", "keyRefresh"], ["l", "keyLive"], ["e", "keyExport"], ["?", "keyHelp"],
+] as const;
+
 type Scheme = "auto" | "light" | "dark";
 
 /** `<annals-app>`. */
 @customElement("annals-app")
 export class AppElement extends LitElement {
-  readonly viewer = new Viewer(new Api(), (view, replace) => this.#write(view, replace));
+  readonly viewer = new Viewer(first.api, (view, replace) => this.#write(view, replace));
   /** Undefined until the server said whether somebody is signed in. */
   @state() private session: Session | null | undefined;
   @state() private tenants: string[] = [];
@@ -76,8 +82,14 @@ export class AppElement extends LitElement {
       .menu label { display: grid; gap: 2px; font-size: 12px; color: var(--text-2); }
       .menu a { padding: 4px 0; }
       .menu .who { max-width: none; overflow-wrap: anywhere; }
+      .keys { padding-block: 8px; border-block: 1px solid var(--line); font-size: 13px; }
+      .keys dl { display: grid; gap: 3px; margin: 6px 0 0; }
+      .keys dl div { display: flex; gap: 10px; }
+      .keys dt { flex: 0 0 52px; }
+      .keys dd { margin: 0; color: var(--text-2); }
+      kbd { font: 12px var(--mono); border: 1px solid var(--line); border-radius: 4px; padding: 1px 5px; }
       .brand span { display: inline; }
-      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { min-width: 0; width: 32vw; } }
+      @media (max-width: 620px) { header { padding: 4px 8px; gap: 4px 8px; } .brand span { display: none; } nav a { padding: 5px 6px; } header > select { flex: 1 1 96px; min-width: 0; width: 0; } }
     `,
   ];
 
@@ -88,13 +100,16 @@ export class AppElement extends LitElement {
     this.viewer.api.onSignedOut = () => (this.session = null);
     this.viewer.addEventListener("change", this.#keep);
     addEventListener("popstate", this.#read);
+    addEventListener("keydown", this.#help);
     this.#read();
-    void this.#who();
+    this.viewer.opening = first.opening;
+    void this.#who(first.session);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     removeEventListener("popstate", this.#read);
+    removeEventListener("keydown", this.#help);
     this.viewer.removeEventListener("change", this.#keep);
   }
 
@@ -125,7 +140,7 @@ export class AppElement extends LitElement {
         void pages.target();
         return html`<annals-target .viewer=${viewer}></annals-target>`;
       default:
-        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer}></annals-explorer>`;
+        return html`<h1 class="unseen">${this.#title()}</h1><annals-explorer .viewer=${viewer} @shown=${() => later([pages.actor, pages.target])}></annals-explorer>`;
     }
   }
 
@@ -161,7 +176,8 @@ export class AppElement extends LitElement {
               </select></label>
               <a href="/docs">${t.apiDocs}</a>
               <a href="/verify">${t.verifyPage}</a>
-              <span class="quiet who"><strong>${t.shortcuts}</strong><br />${t.shortcutsList}</span>
+              <section class="keys" aria-label=${t.shortcuts}><h2>${t.shortcuts}</h2>
+                <dl>${KEYS.map(([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t[does]}</dd></div>`)}</dl></section>
               <button @click=${this.#signOut}>${t.signOut}</button>
             </div>
           </details>
@@ -193,11 +209,13 @@ export class AppElement extends LitElement {
       <p><button class="primary" @click=${() => void this.#who()}>${c.retry}</button></p></div>`;
   }
 
-  async #who(): Promise<void> {
+  async #who(asked = this.viewer.api.json<Session>("/v1/session")): Promise<void> {
     this.error = null;
     try {
-      this.#enter(await this.viewer.api.json<Session>("/v1/session"));
+      this.#enter(await asked);
     } catch (error) {
+      // What was asked beside it found nobody signed in either.
+      this.viewer.opening = null;
       if (error instanceof ApiError && error.status === 401) this.session = null;
       else this.error = asApiError(error);
     }
@@ -209,23 +227,24 @@ export class AppElement extends LitElement {
     const can = (scope: string) => session.scopes.includes(scope);
     this.viewer.session = session;
     this.viewer.can = { export: can("export"), verify: can("verify"), access: can("read"), views: true, pages: true, words: true };
-    later([pages.actor, pages.target]);
     this.viewer.changed();
     // While a link asks whether to be followed, the address stays its own.
     if (session.tenant === null && !this.#signingIn) void this.#listTenants();
   }
 
   async #listTenants(): Promise<void> {
+    let tenants: string[] = [];
     try {
       const answer = await this.viewer.api.json<{ tenants: { id: string }[] }>("/v1/tenants", { limit: TENANTS_LISTED });
-      this.tenants = answer.tenants.map((tenant) => tenant.id).filter((id) => !id.startsWith("_"));
+      tenants = answer.tenants.map((tenant) => tenant.id).filter((id) => !id.startsWith("_"));
     } catch {
       // Whoever may not list them still sees the one that the address names.
-      this.tenants = [];
     }
+    // There may be a thousand, and the first rows are drawn before them.
+    later([async () => void (this.tenants = tenants)]);
     // Reads over all tenants are for who wants them; most want one, and its names and pages are whole.
-    const [first] = this.tenants;
-    if (this.viewer.view.tenant === null && first !== undefined && (this.tenants.length === 1 || this.viewer.view.page === "access")) {
+    const [first] = tenants;
+    if (this.viewer.view.tenant === null && first !== undefined && (tenants.length === 1 || this.viewer.view.page === "access")) {
       this.viewer.patch({ tenant: first }, true);
     }
   }
@@ -248,6 +267,16 @@ export class AppElement extends LitElement {
       }
     }
     this.session = null;
+  };
+
+  /** Shows the keys there are, at the key that asks for them. */
+  readonly #help = (event: KeyboardEvent) => {
+    const inside = event.composedPath()[0] as HTMLElement;
+    const menu = this.renderRoot.querySelector<HTMLDetailsElement>("details.menu");
+    if (event.key !== "?" || event.defaultPrevented || !menu || /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName)) return;
+    event.preventDefault();
+    menu.open = true;
+    menu.querySelector("summary")?.focus();
   };
 
   #closeMenu = (event: KeyboardEvent) => {

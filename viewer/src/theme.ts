@@ -71,3 +71,12 @@ export const base = css`
   @media (pointer: coarse) { button, input, select { min-height: 36px; } button.icon { min-width: 36px; } }
   @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 `;
+
+/** For elements with values of events that can be used: buttons that read as the text around them. */
+export const usable = css`
+  .value {
+    display: inline-block; min-height: 0; max-width: 100%; padding: 0 3px; border: 0; border-radius: 4px; background: none;
+    overflow: hidden; text-overflow: ellipsis; white-space: inherit; overflow-wrap: anywhere; font: inherit; color: inherit;
+  }
+  .value:hover { background: var(--ground-3); }
+`;

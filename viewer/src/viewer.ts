@@ -4,6 +4,7 @@ import type { ReactiveController, ReactiveControllerHost } from "lit";
 import type { Api } from "./api/client.js";
 import { isHidden } from "./api/token.js";
 import type { AuditEvent, Json, Session } from "./api/types.js";
+import type { Asked } from "./explorer/asked.js";
 import type { Language } from "./text/words.js";
 import { nameOf } from "./view/fields.js";
 import type { Zone } from "./view/time.js";
@@ -30,6 +31,8 @@ const NAMES_MAX = 5_000;
 export class Viewer extends EventTarget {
   view: View = START;
   session: Session | null = null;
+  /** What was asked before anything stood that could show it. */
+  opening: Asked | null = null;
   can: Abilities = { export: true, verify: true, access: true, views: true, pages: true, words: true };
   /** Members of events that whoever looks neither sees nor can ask about, as a filter names them. */
   hidden: readonly string[] = [];

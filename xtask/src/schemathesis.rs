@@ -110,10 +110,18 @@ fn describe(server: &Instance, client: &mut Client) -> Result<Value> {
     };
     let cases: Vec<Value> = [case("u1"), case("u2")].into_iter().collect::<Result<_>>()?;
     made(client, "/v1/tenants", &json!({"id": LEAVING}))?;
+    let spare_key = made(client, "/v1/keys", &json!({"tenant": TENANT, "scopes": ["read"]}))?;
+    let hold =
+        json!({"tenant": TENANT, "filter": "action eq \"none.such\"", "reason": "a case", "owner": "legal"});
+    let view =
+        client.request("PUT", &format!("/v1/views/mine?tenant={TENANT}"), &[], b"{\"query\": \"since=7d\"}");
+    let view = view.while_doing("PUT /v1/views/mine")?;
+    require!(view.status == 200, "PUT /v1/views/mine: status {}: {}", view.status, view.text());
+    let spare_hold = made(client, "/v1/holds", &hold)?;
     let keys: Vec<&Value> = own.into_iter().chain([&write["id"]]).collect();
     Ok(json!({
         "keys": keys, "write_key": write["key"], "tenant": TENANT, "event": "e4", "size": EVENTS, "cases": cases,
-        "leaving": LEAVING,
+        "leaving": LEAVING, "spare_keys": [spare_key["id"]], "spare_holds": [spare_hold["id"]],
     }))
 }
 

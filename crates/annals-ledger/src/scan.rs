@@ -28,9 +28,11 @@ use crate::sealed::{Part, record_of, time};
 use crate::state::State;
 use crate::times::Moment;
 
+mod gather;
 mod keeping;
 mod tails;
 
+pub(crate) use self::gather::gather;
 use self::tails::{FETCHED_AT_FIRST, Sifted};
 
 /// Work in a segment, about ns, between two looks at the clock.

@@ -18,7 +18,7 @@ use annals_segment::Damaged;
 
 use crate::read::FeedScope;
 use crate::record::Record;
-use crate::scan::{Next, Passed, Readers, Scan, Work};
+use crate::scan::{Next, Passed, Readers, Scan, Work, gather};
 use crate::state::State;
 use crate::times::Moment;
 
@@ -431,9 +431,8 @@ impl<'a> Walk<'a> {
                 (back, beyond)
             }
         };
-        let mut readers = self.readers;
-        let records =
-            self.hits.iter().map(|(_, passed)| passed.record(&mut readers)).collect::<Result<_, _>>()?;
+        let passed: Vec<&Passed> = self.hits.iter().map(|(_, passed)| passed).collect();
+        let records = gather(&passed, self.readers)?;
         let total = self.total.filter(|_| self.search.count);
         Ok(SearchPage { records, next, previous, size: self.size, total, partial })
     }

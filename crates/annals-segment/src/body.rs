@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -110,6 +110,8 @@ pub struct Body {
     sums: Box<[u32]>,
     /// Something in it was not what was written, or could not be read.
     is_damaged: AtomicBool,
+    /// Blocks that were not in the cache when they were asked for.
+    fetched: AtomicU64,
 }
 
 impl std::fmt::Debug for Body {
@@ -145,6 +147,7 @@ impl Body {
             file_bytes: 0,
             sums: Box::default(),
             is_damaged: AtomicBool::new(false),
+            fetched: AtomicU64::new(0),
         };
         body.file_bytes = body.file.bytes().map_err(|e| body.unreadable(0, &e))?;
         let tail = body.tail()?;
@@ -157,6 +160,12 @@ impl Body {
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// Blocks that came from the file, and not from the cache, since it was opened.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
     }
 
     /// Name of the file, for messages.
@@ -253,6 +262,7 @@ impl Body {
 
     #[cold]
     fn slice_of_file(&self, block: u64, start: usize, len: Option<usize>) -> Result<Bytes, Damaged> {
+        self.fetched.fetch_add(1, Ordering::Relaxed);
         let at = block * BLOCK;
         let mut bytes = vec![0; usize::try_from((self.bytes - at).min(BLOCK)).expect("at most a block")];
         self.fill(at, &mut bytes)?;

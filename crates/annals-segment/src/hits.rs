@@ -3,8 +3,10 @@
 //! How it walks depends on the order and on what the plan knows:
 //!
 //! * Where the order is that of the rows, block by block, passing over those that the plan rules out.
-//! * Where the plan leaves few blocks, these are looked at all at once, and what is found is sorted.
+//! * Where the plan leaves few blocks, these are looked at first, and what is found is sorted.
 //! * Else through the order, 128 places at a time, with the masks of the blocks that their rows stand in, each worked out once.
+//!   Where columns alone decide and nothing was found for a while, what is left is looked at block by block as well: that
+//!   costs a fraction of going through the order, and what is found is surely little.
 
 use std::collections::VecDeque;
 use std::ops::{Bound, Range, RangeBounds};
@@ -106,11 +108,33 @@ pub struct Hits {
 enum Way {
     /// Places are rows, from this one on.
     Straight { first: u32 },
-    /// All blocks that can match are looked at, at once.
-    Gather { low: Bound<Moment>, high: Bound<Moment>, size: u64 },
-    /// Through the order. Which blocks can match, and per block the rows that were looked at and their masks.
-    Through { candidates: Option<Box<[u64]>>, looked: Vec<Looked> },
+    /// All blocks that can match are looked at before anything is given.
+    Gather(Gathering),
+    /// Through the order. Which blocks can match, per block the rows that were looked at and their masks, and for how many
+    /// groups nothing was found.
+    Through { candidates: Option<Box<[u64]>>, looked: Vec<Looked>, dry: u32, bounds: Bounds },
 }
+
+/// Moments within which rows are wanted, and below which number.
+#[derive(Clone, Copy)]
+struct Bounds {
+    low: Bound<Moment>,
+    high: Bound<Moment>,
+    size: u64,
+}
+
+struct Gathering {
+    bounds: Bounds,
+    /// The rest: of the plan's blocks, or of all where it names none.
+    blocks: Range<usize>,
+    found: Vec<(Moment, Found)>,
+}
+
+/// Groups of the order in which nothing is found before blocks are looked at instead.
+const DRY_GROUPS: u32 = 32;
+
+/// Blocks that are looked at between two looks at the budget.
+const GATHERED_AT_ONCE: usize = 64;
 
 /// Rows of a block.
 #[derive(Clone, Copy, Default)]
@@ -163,18 +187,16 @@ impl Hits {
         hits.places = hits.order.places(low, high, size, &mut hits.scratch.reader)?;
         if !hits.places.is_empty() {
             hits.size = hits.order.exceeds(size)?.then_some(size);
-            hits.way = hits.way(low, high, size)?;
+            hits.way = hits.way(Bounds { low, high, size })?;
         }
         Ok(hits)
     }
 
-    fn way(&self, low: Bound<Moment>, high: Bound<Moment>, size: u64) -> Result<Way, Damaged> {
-        /// So many blocks are always looked at all at once,
+    fn way(&self, bounds: Bounds) -> Result<Way, Damaged> {
+        /// So many blocks are always looked at first,
         const GATHERED_MIN: u64 = 8;
-        /// more of them only where they are so few of those on the way,
+        /// more of them only where they are so few of those on the way.
         const GATHERED_PART: u64 = 16;
-        /// and never more than this, as they are looked at without a pause.
-        const GATHERED_MAX: u64 = 2_048;
         if let (Lane::LogTime(log) | Lane::LogNumber(log), true) =
             (&self.order.lane, self.order.is_straight()?)
         {
@@ -184,8 +206,8 @@ impl Hits {
         let blocks = self.plan.blocks();
         if let Some(blocks) = blocks {
             let blocks = blocks.len() as u64;
-            if blocks <= GATHERED_MIN || blocks <= GATHERED_MAX.min(way / GATHERED_PART) {
-                return Ok(Way::Gather { low, high, size });
+            if blocks <= GATHERED_MIN || blocks <= way / GATHERED_PART {
+                return Ok(Way::Gather(self.gathering(bounds)));
             }
         }
         let count = self.plan.segment().rows().div_ceil(128);
@@ -199,7 +221,29 @@ impl Hits {
             }
             bits.into()
         });
-        Ok(Way::Through { candidates, looked: vec![Looked::default(); count as usize] })
+        Ok(Way::Through { candidates, looked: vec![Looked::default(); count as usize], dry: 0, bounds })
+    }
+
+    /// The blocks of the lane's rows in which the plan can hold.
+    fn gathering(&self, bounds: Bounds) -> Gathering {
+        let rows = self.lane_rows();
+        let of_rows = rows.start / 128..rows.end.div_ceil(128);
+        let blocks = match self.plan.blocks() {
+            Some(blocks) => {
+                let before = |bound| blocks.partition_point(|block| *block < bound);
+                before(of_rows.start)..before(of_rows.end)
+            }
+            None => of_rows.start as usize..of_rows.end as usize,
+        };
+        Gathering { bounds, blocks, found: Vec::new() }
+    }
+
+    /// Rows among which those of the lane are.
+    fn lane_rows(&self) -> Range<u32> {
+        match &self.order.lane {
+            Lane::LogTime(log) | Lane::LogNumber(log) => log.rows.clone(),
+            Lane::AllTime | Lane::AllNumber => 0..self.plan.segment().rows(),
+        }
     }
 
     /// The next row that matches.
@@ -303,11 +347,11 @@ impl Hits {
                 let first = *first;
                 self.look_straight(first, budget)
             }
-            Way::Gather { low, high, size } => {
-                let bounds = (*low, *high, *size);
-                self.gather(bounds, budget)
+            Way::Gather(_) => self.gather(budget),
+            Way::Through { .. } => {
+                self.look_through(budget)?;
+                self.leave_order()
             }
-            Way::Through { .. } => self.look_through(budget),
         }
     }
 
@@ -349,43 +393,60 @@ impl Hits {
         }
     }
 
-    fn gather(
-        &mut self,
-        (low, high, size): (Bound<Moment>, Bound<Moment>, u64),
-        budget: &mut Budget,
-    ) -> Result<(), Damaged> {
-        self.places = 0..0;
+    /// Looks at the next blocks; when they were the last, what was found is sorted and ready.
+    fn gather(&mut self, budget: &mut Budget) -> Result<(), Damaged> {
         let plan = Arc::clone(&self.plan);
-        let lane_rows = match &self.order.lane {
-            Lane::LogTime(log) | Lane::LogNumber(log) => log.rows.clone(),
-            Lane::AllTime | Lane::AllNumber => 0..plan.segment().rows(),
-        };
-        let mut found: Vec<(Moment, Found)> = Vec::new();
-        for &block in plan.blocks().unwrap_or_default() {
+        let lane_rows = self.lane_rows();
+        let Way::Gather(gathering) = &mut self.way else { unreachable!("the caller saw which way it is") };
+        let Gathering { bounds, blocks, found } = gathering;
+        for index in blocks.by_ref().take(GATHERED_AT_ONCE) {
+            let block = match plan.blocks() {
+                Some(blocks) => blocks[index],
+                None => self.order.segment().small(index as u64)?,
+            };
             let start = block.saturating_mul(128);
-            let end = lane_rows.end.min(start.saturating_add(128));
-            let within = lane_rows.start.max(start)..end;
+            let within = lane_rows.start.max(start)..lane_rows.end.min(start.saturating_add(128));
             if within.is_empty() {
                 continue;
             }
             let wanted = first((within.end - start) as usize) & !first((within.start - start) as usize);
             let mask = plan.mask_of(block, wanted, &mut self.scratch)?;
             budget.spend(ROW_WORK * 128);
-            self.push(block, mask);
-            for row in self.found.drain(..) {
-                let moment = self.order.moment(row.row, &mut self.scratch.reader)?;
-                found.extend(
-                    moment
-                        .filter(|moment| (low, high).contains(moment) && moment.1 < size)
-                        .map(|moment| (moment, row)),
-                );
+            let mut failed = Ok(());
+            each_bit_128(mask.sure | mask.maybe, |bit| {
+                let row = Found { row: start + bit, maybe: mask.maybe >> bit & 1 == 1 };
+                match self.order.moment(row.row, &mut self.scratch.reader) {
+                    Ok(Some(moment)) if bounds.has(moment) => found.push((moment, row)),
+                    Ok(_) => {}
+                    Err(damaged) => failed = Err(damaged),
+                }
+            });
+            failed?;
+        }
+        if blocks.start == blocks.end {
+            self.places = 0..0;
+            found.sort_unstable_by_key(|(moment, _)| *moment);
+            if self.falling {
+                found.reverse();
             }
+            self.found.extend(found.drain(..).map(|(_, found)| found));
         }
-        found.sort_unstable_by_key(|(moment, _)| *moment);
-        if self.falling {
-            found.reverse();
+        Ok(())
+    }
+
+    /// From going through the order to looking at blocks, where nothing was found for so long that there cannot be much.
+    fn leave_order(&mut self) -> Result<(), Damaged> {
+        let Way::Through { dry, bounds, .. } = &self.way else { return Ok(()) };
+        if *dry < DRY_GROUPS || !self.plan.is_light() || self.places.is_empty() {
+            return Ok(());
         }
-        self.found.extend(found.into_iter().map(|(_, found)| found));
+        let Some(end) = self.end else { return Ok(()) };
+        let Some(moment) = self.order.moment(end, &mut self.scratch.reader)? else { return Ok(()) };
+        let mut bounds = *bounds;
+        let behind = if self.falling { &mut bounds.high } else { &mut bounds.low };
+        *behind = Bound::Excluded(moment);
+        (self.end, self.reached) = (None, Some(moment));
+        self.way = Way::Gather(self.gathering(bounds));
         Ok(())
     }
 
@@ -410,6 +471,7 @@ impl Hits {
             let last = if self.falling { places.start } else { places.end - 1 };
             let last = self.plan.segment().small(last - of_group.start)?;
             self.end = Some(rows.start + last);
+            self.count_dry(true);
             return Ok(());
         }
         let mut rows = std::mem::take(&mut self.rows);
@@ -418,7 +480,7 @@ impl Hits {
         let part = rows.get(usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0));
         let part = part.ok_or_else(|| self.plan.segment().malformed("an order that ends early"))?;
         let start = self.found.len();
-        let Way::Through { candidates, looked } = &mut self.way else {
+        let Way::Through { candidates, looked, .. } = &mut self.way else {
             unreachable!("the caller saw which way it is")
         };
         let can_match = |block| candidates.as_ref().is_none_or(|candidates| has(candidates, block));
@@ -447,7 +509,20 @@ impl Hits {
             self.found.make_contiguous()[start..].reverse();
         }
         self.rows = rows;
+        self.count_dry(self.found.is_empty());
         Ok(())
+    }
+
+    fn count_dry(&mut self, is_dry: bool) {
+        if let Way::Through { dry, .. } = &mut self.way {
+            *dry = if is_dry { *dry + 1 } else { 0 };
+        }
+    }
+}
+
+impl Bounds {
+    fn has(&self, moment: Moment) -> bool {
+        (self.low, self.high).contains(&moment) && moment.1 < self.size
     }
 }
 

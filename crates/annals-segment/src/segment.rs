@@ -131,6 +131,12 @@ impl Segment {
         self.body.is_damaged()
     }
 
+    /// Blocks that were read from the file, and not from the cache, since it was opened, whoever asked for them.
+    #[must_use]
+    pub fn blocks_fetched(&self) -> u64 {
+        self.body.fetched()
+    }
+
     /// Records in it.
     #[must_use]
     pub fn rows(&self) -> u32 {

@@ -1,25 +1,19 @@
 /** All about an actor: who it is, what it usually does, and everything it did and that was done to it. */
 
-import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
+import { css, html, nothing } from "lit";
+import { customElement } from "lit/decorators.js";
 import type { Params } from "../api/client.js";
 import { type AuditEvent, type EventsPage, type FieldCounts, type Json, type Summary, occurredAt } from "../api/types.js";
 import { icons } from "../icons.js";
 import { fieldName } from "../text/fields.js";
 import { pagesText } from "../text/pages.js";
 import { base } from "../theme.js";
-import { bounds, zoneName } from "../view/time.js";
-import type { Scalar, Term } from "../view/view.js";
-import { type Viewer, Watch } from "../viewer.js";
-import "./event/event.js";
-import "./explorer/time-range.js";
+import { zoneName } from "../view/time.js";
+import type { Scalar, Subject } from "../view/view.js";
 import { Asked, failure } from "./pages/asked.js";
 import "./pages/days.js";
-import { is, layout, moment, open, openEvent } from "./pages/layout.js";
-import { isOfAllTenants } from "./pages/which-tenant.js";
-import "./pages/which-tenant.js";
-import type { TimelineElement } from "./timeline.js";
-import "./timeline.js";
+import { is, layout, moment } from "./pages/layout.js";
+import { SubjectPage } from "./pages/subject-page.js";
 import "./value.js";
 
 /** What is counted of what an actor did, with how many values are told of each. */
@@ -42,15 +36,9 @@ interface About {
 
 /** `<annals-actor .viewer>`: of `view.subject`. */
 @customElement("annals-actor")
-export class ActorElement extends LitElement {
-  @property({ attribute: false }) viewer!: Viewer;
-  @state() private newest: AuditEvent | null = null;
-  @state() private total: number | null = null;
-  @state() private opened: AuditEvent | null = null;
-  protected readonly watch = new Watch(this);
+export class ActorElement extends SubjectPage {
+  protected readonly page = "actor";
   readonly #about = new Asked<About>(this);
-  #params = new URLSearchParams();
-  #key = "";
 
   static override styles = [
     base,
@@ -72,41 +60,17 @@ export class ActorElement extends LitElement {
     `,
   ];
 
-  protected override willUpdate(): void {
-    const { page, subject, tenant, range, event } = this.viewer.view;
-    if (event === null) this.opened = null;
-    // Another page may be on its way in its place.
-    if (page !== "actor" || !subject) return;
-    const key = JSON.stringify([subject.id, tenant, range]);
-    // A range that moves with the clock asks the same until it is chosen anew.
-    if (key !== this.#key) {
-      this.#key = key;
-      this.#params = this.#around(subject.id);
-      this.newest = null;
-      this.total = null;
-    }
-    if (isOfAllTenants(this.viewer)) return;
-    this.#about.ask(`${key}${this.viewer.zone}`, (signal) => this.#ask(subject.id, signal));
+  /** Everything done by, to, and on behalf of the actor. */
+  protected conditions({ id }: Subject): [string, string][] {
+    const paths = ["actor.id", "targets.id", "actor.chain.id"].filter((path) => !this.viewer.hides(path));
+    return [["filter", paths.map((path) => is(path, id)).join(" or ")]];
   }
 
-  override render() {
-    const { page, subject } = this.viewer.view;
-    if (page !== "actor" || !subject) return nothing;
-    const { id } = subject;
-    const t = pagesText(this.viewer.language);
-    if (isOfAllTenants(this.viewer)) {
-      return html`<div class="page"><div class="inner">${this.#head(id)}<annals-which-tenant .viewer=${this.viewer} .params=${this.#params}></annals-which-tenant></div></div>`;
-    }
-    const missing = this.total === 0 && this.#about.value?.latest == null && !this.#about.loading;
-    return html`<div class="page"><div class="inner">
-        ${this.#head(id)}
-        ${this.#about.error ? failure(this.#about.error, this.viewer.language, () => this.#about.again()) : nothing}
-        ${missing ? html`<div class="empty"><strong>${t.noActor}</strong><span>${t.noneHelp}</span></div>` : this.#body(id)}
-      </div></div>
-      ${openEvent(this.viewer, this.opened, this.#close, (by) => this.#timeline?.step(by))}`;
+  protected ask(key: string, { id }: Subject): void {
+    this.#about.ask(`${key}${this.viewer.zone}`, (signal) => this.#ask(id, signal));
   }
 
-  #head(id: string) {
+  protected head({ id }: Subject) {
     const { viewer } = this;
     const t = pagesText(viewer.language);
     const who = this.#who(id);
@@ -123,9 +87,10 @@ export class ActorElement extends LitElement {
       </div>
       <div class="tools">
         <annals-time-range .viewer=${viewer}></annals-time-range>
-        <button @click=${() => this.#explore([])}>${icons.search}${t.inExplorer}</button>
+        <button @click=${() => this.explore([{ kind: "is", path: "actor.id", value: id }])}>${icons.search}${t.inExplorer}</button>
       </div>
-    </header>`;
+    </header>
+    ${this.#about.error ? failure(this.#about.error, viewer.language, () => this.#about.again()) : nothing}`;
   }
 
   #who(id: string): { name?: string | undefined; email?: string | undefined; type?: string | undefined } {
@@ -146,19 +111,18 @@ export class ActorElement extends LitElement {
       ${counts.distinct > shown.length ? html`<span class="quiet">${t.others(counts.distinct - shown.length)}</span>` : nothing}</div>`;
   }
 
-  #body(id: string) {
+  protected body({ id }: Subject) {
     const t = pagesText(this.viewer.language);
     const about = this.#about.value;
+    if (this.total === 0 && about?.latest == null && !this.#about.loading) {
+      return html`<div class="empty"><strong>${t.noActor}</strong><span>${t.noneHelp}</span></div>`;
+    }
     return html`
       ${this.#stats(about)}
       ${this.#about.error ? nothing : html`
         <section class="card days" aria-label=${t.days}><h2>${t.days}</h2><annals-days .viewer=${this.viewer} .summary=${about?.days ?? null}></annals-days></section>
-        <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(path, about?.did.counts?.[path] ?? null)))}</section>`}
-      <section aria-label=${t.timeline}>
-        <h2>${t.timeline}</h2><div class="quiet">${t.everything}</div>
-        <annals-timeline .viewer=${this.viewer} .params=${this.#params} .actor=${id} @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}
-          @first=${(event: CustomEvent<{ event: AuditEvent | null; total: number | null }>) => ({ event: this.newest, total: this.total } = event.detail)}></annals-timeline>
-      </section>`;
+        <section class="tops" aria-label=${t.summary}>${TOPS.map((path) => (about && !about.did.counts?.[path] ? nothing : this.#top(id, path, about?.did.counts?.[path] ?? null)))}</section>`}
+      ${this.timeline(t.everything, id)}`;
   }
 
   #stats(about: About | null) {
@@ -177,7 +141,7 @@ export class ActorElement extends LitElement {
     </dl>`;
   }
 
-  #top(path: (typeof TOPS)[number], counts: FieldCounts | null) {
+  #top(id: string, path: (typeof TOPS)[number], counts: FieldCounts | null) {
     const t = pagesText(this.viewer.language);
     const { language } = this.viewer;
     const title = { action: t.topActions, "targets.id": t.topTargets, "context.ip": t.topAddresses, "context.session_id": t.topSessions }[path];
@@ -188,7 +152,7 @@ export class ActorElement extends LitElement {
       <ol>${counts?.values.map(({ value, count }) => {
         const text = typeof value === "string" ? value : JSON.stringify(value);
         const name = this.viewer.nameOf(path, value) ?? text;
-        return html`<li><button title=${text} @click=${() => this.#explore([{ kind: "is", path, value: value as Scalar }])}>
+        return html`<li><button title=${text} @click=${() => this.explore([{ kind: "is", path: "actor.id", value: id }, { kind: "is", path, value: value as Scalar }])}>
           <span class="bar" .style=${`width: ${Math.max(1, (count / most) * 100)}%`}></span>
           <span class="name cut ${name === text && path !== "action" ? "mono" : ""}" dir="auto">${name}</span><span class="count">${count.toLocaleString(language)}</span></button></li>`;
       })}</ol>
@@ -196,29 +160,13 @@ export class ActorElement extends LitElement {
     </div>`;
   }
 
-  /** What the page asks: time and tenant as the view has them. */
-  #within(): URLSearchParams {
-    const { view } = this.viewer;
-    const { since, until } = bounds(view.range);
-    const given = Object.entries({ tenant: view.tenant, since, until }).filter(([, value]) => value !== null);
-    return new URLSearchParams(given as [string, string][]);
-  }
-
-  /** Everything done by, to, and on behalf of the actor. */
-  #around(id: string): URLSearchParams {
-    const params = this.#within();
-    const paths = ["actor.id", "targets.id", "actor.chain.id"].filter((path) => !this.viewer.hides(path));
-    params.set("filter", paths.map((path) => is(path, id)).join(" or "));
-    return params;
-  }
-
   async #ask(id: string, signal: AbortSignal): Promise<About> {
     const { api } = this.viewer;
-    const within = (more: Record<string, string>) => new URLSearchParams([...this.#within(), ...Object.entries(more)]);
+    const within = (more: Record<string, string>) => new URLSearchParams([...this.within, ...Object.entries(more)]);
     const one = async (params: Params) => (await api.json<EventsPage>("/v1/events", params, { signal })).events[0] ?? null;
     const count = (params: URLSearchParams) => api.json<Summary>("/v1/summary", params, { signal });
     const counted = (path: string, param: string) => (this.viewer.hides(path) ? null : count(within({ [param]: id })));
-    const all = this.#params;
+    const all = this.params;
     const by = [...TOPS, "actor.credential.id"].filter((path) => !this.viewer.hides(path)).map((path) => ["by", path]);
     const [latest, about, first, did, doneTo, onBehalf, days] = await Promise.all([
       one(within({ actor_id: id, limit: "1" })),
@@ -234,7 +182,7 @@ export class ActorElement extends LitElement {
   }
 
   #days(): URLSearchParams {
-    const params = new URLSearchParams(this.#params);
+    const params = new URLSearchParams(this.params);
     params.set("since", new Date(Date.now() - (DAYS - 1) * 86_400_000).toISOString());
     params.set("until", new Date().toISOString());
     params.set("interval", "1d");
@@ -246,31 +194,11 @@ export class ActorElement extends LitElement {
   async #learn(did: Summary, signal: AbortSignal): Promise<void> {
     const unknown = (did.counts?.["targets.id"]?.values ?? []).map(({ value }: { value: Json }) => value).filter((value) => !this.viewer.nameOf("targets.id", value));
     if (!unknown.length) return;
-    const params = this.#within();
+    const params = new URLSearchParams(this.within);
     for (const value of unknown) params.append("targets_id", String(value));
     params.set("limit", "200");
     const page = await this.viewer.api.json<EventsPage>("/v1/events", params, { signal }).catch(() => null);
     this.viewer.learn([...(page?.events ?? [])].reverse());
-  }
-
-  #explore(terms: Term[]): void {
-    const { view } = this.viewer;
-    const id = view.subject?.id ?? "";
-    this.viewer.go({ ...view, page: "events", subject: null, event: null, at: null, q: "", filter: "", terms: [{ kind: "is", path: "actor.id", value: id }, ...terms] });
-  }
-
-  #open(event: AuditEvent): void {
-    this.opened = event;
-    open(this.viewer, event);
-  }
-
-  readonly #close = () => {
-    this.viewer.patch({ event: null });
-    this.#timeline?.focus();
-  };
-
-  get #timeline(): TimelineElement | null {
-    return this.renderRoot.querySelector("annals-timeline");
   }
 }
 

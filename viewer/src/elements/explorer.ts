@@ -4,8 +4,9 @@ import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { ApiError } from "../api/client.js";
 import type { AuditEvent } from "../api/types.js";
-import { Finder, questionOf } from "../explorer/finder.js";
-import { BLOCK_ROWS } from "../explorer/rows.js";
+import { questionOf } from "../explorer/asked.js";
+import { Finder } from "../explorer/finder.js";
+import { BLOCK_ROWS, type Rows } from "../explorer/rows.js";
 import { icons } from "../icons.js";
 import { later } from "../later.js";
 import { LiveTail } from "../live.js";
@@ -16,8 +17,6 @@ import { ALL_TIME, bounds, sameRange } from "../view/time.js";
 import type { View } from "../view/view.js";
 import { type Viewer, Watch } from "../viewer.js";
 import "./explorer/chips.js";
-import "./explorer/facets.js";
-import "./explorer/histogram.js";
 import type { Zoom } from "./explorer/histogram.js";
 import "./explorer/search-box.js";
 import type { SearchBoxElement } from "./explorer/search-box.js";
@@ -35,10 +34,13 @@ const RECOUNT_MS = 5_000;
 /** A question that failed for want of an answer is asked again after so long. */
 const ASK_AGAIN_MS = 5_000;
 
+/** What stands around the rows: half of the script. */
+const around = () => Promise.all([import("./explorer/histogram.js"), import("./explorer/facets.js")]);
+
 /** What an open event needs. */
 const panel = () => import("./event/event.js");
 
-/** `<annals-explorer .viewer>`. */
+/** `<annals-explorer .viewer>`; fires `shown` once the first rows stand, or it is known why there are none. */
 @customElement("annals-explorer")
 export class ExplorerElement extends LitElement {
   @property({ attribute: false }) viewer!: Viewer;
@@ -46,6 +48,11 @@ export class ExplorerElement extends LitElement {
   @state() private fresh: AuditEvent[] = [];
   @state() private facetsShown = false;
   @state() private opened: AuditEvent | null = null;
+  /** The event that is open is none of those found. */
+  @state() private elsewhere = false;
+  /** The event that is open, once it is loaded, and the rows among which it was brought into view. */
+  #loadedEvent: AuditEvent | null = null;
+  #placedIn: Rows | null = null;
   protected readonly watch = new Watch(this);
   #finder: Finder | null = null;
   #tail: LiveTail | null = null;
@@ -54,6 +61,7 @@ export class ExplorerElement extends LitElement {
   #counted = "";
   #recounting: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
+  #restFetched = false;
   /** Views before zooming in, to zoom out to. */
   #zoomed: View["range"][] = [];
 
@@ -65,6 +73,9 @@ export class ExplorerElement extends LitElement {
       .tools { display: flex; flex-wrap: wrap; gap: 6px; }
       annals-chips { padding: 0 12px 8px; }
       annals-chips:empty { display: block; }
+      /* What comes a moment later has its place already. */
+      annals-histogram:not(:defined) { display: block; height: 156px; }
+      annals-views:not(:defined), annals-export:not(:defined) { width: 90px; height: 30px; }
       .histogram { padding: 0 12px 6px; border-bottom: 1px solid var(--line); }
       .main { flex: 1; min-height: 0; display: grid; grid-template-columns: 236px minmax(0, 1fr); }
       .main.with-event { grid-template-columns: 236px minmax(0, 1fr) minmax(340px, 40%); }
@@ -93,11 +104,11 @@ export class ExplorerElement extends LitElement {
         /* Below the line with the button that hides them again. */
         .main.facets-shown annals-facets { display: block; position: absolute; inset: 48px 0 0; z-index: 5; background: var(--ground); border: 0; padding: 8px; }
         .main.with-event annals-event { position: fixed; inset: 0; z-index: 30; border: 0; }
-        .bar { padding: 8px; }
+        .bar { padding: 8px 6px; }
         annals-chips { padding-inline: 8px; }
         .histogram { padding-inline: 8px; }
       }
-      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
+      @container (max-width: 620px) { .tools { width: 100%; flex-wrap: nowrap; gap: 2px; overflow-x: auto; scrollbar-width: none; padding: 3px; margin: -3px; } .tools > * { flex: none; } }
       @media (max-height: 560px) { .histogram { display: none; } }
     `,
   ];
@@ -105,10 +116,6 @@ export class ExplorerElement extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener("keydown", this.#shortcut);
-  }
-
-  protected override firstUpdated(): void {
-    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
   }
 
   override disconnectedCallback(): void {
@@ -135,8 +142,11 @@ export class ExplorerElement extends LitElement {
     }
     this.#asked = asked;
     this.#counted = counted;
-    if (view.event === null) this.opened = null;
-    else void panel();
+    if (view.event === null) {
+      this.opened = null;
+      this.#loadedEvent = null;
+      this.elsewhere = false;
+    } else void panel();
     this.#follow();
   }
 
@@ -147,11 +157,22 @@ export class ExplorerElement extends LitElement {
     this.#finder = new Finder(this.viewer);
     this.#finder.addEventListener("change", () => {
       this.version += 1;
+      if (!this.#finder?.loading) this.#fetchRest();
+      void this.#place();
       this.#askAgain(this.#finder?.error ?? null);
     });
     this.#tail = new LiveTail(this.viewer.api);
     this.#tail.addEventListener("events", (event) => this.#came((event as CustomEvent<AuditEvent[]>).detail));
     this.#tail.addEventListener("state", () => this.requestUpdate());
+  }
+
+  /** What is not needed before the first rows stand. */
+  #fetchRest(): void {
+    if (this.#restFetched) return;
+    this.#restFetched = true;
+    requestAnimationFrame(() => void around());
+    this.dispatchEvent(new Event("shown"));
+    later([panel, () => import("./export-dialog.js"), () => import("./saved-views.js")]);
   }
 
   #ask(): void {
@@ -223,7 +244,7 @@ export class ExplorerElement extends LitElement {
         <section class="found" aria-label=${t.events}>${this.#count()} ${this.#found()}</section>
         ${open
           ? html`<annals-event .viewer=${viewer} .eventId=${referred(viewer)?.id ?? ""} .tenant=${referred(viewer)?.tenant ?? null} .event=${this.opened}
-              @close=${this.#close} @step=${(event: CustomEvent<number>) => this.#step(event.detail)}></annals-event>`
+              @loaded=${this.#loaded} @close=${this.#close} @step=${(event: CustomEvent<number>) => this.#step(event.detail)}></annals-event>`
           : nothing}
       </div>`;
   }
@@ -248,8 +269,14 @@ export class ExplorerElement extends LitElement {
     if (finder?.error && (!finder.rows || finder.error.status !== 0)) return this.#failed(finder.error);
     if (finder?.rows && finder.rows.total === 0 && this.fresh.length === 0 && !finder.loading) return this.#empty();
     const note = finder?.error ? html`<div class="note" role="alert">${icons.warn} ${common(this.viewer.language).unreachable}. ${common(this.viewer.language).unreachableHelp}</div>` : nothing;
-    return html`${note}<annals-table .viewer=${this.viewer} .rows=${finder?.rows ?? null} .fresh=${this.fresh} .version=${this.version} ?busy=${finder?.loading ?? true}
+    return html`${note}${this.elsewhere ? this.#elsewhere() : nothing}<annals-table .viewer=${this.viewer} .rows=${finder?.rows ?? null} .fresh=${this.fresh} .version=${this.version} ?busy=${finder?.loading ?? true}
       @pick=${(event: CustomEvent<AuditEvent>) => this.#open(event.detail)}></annals-table>`;
+  }
+
+  #elsewhere() {
+    const t = explorer(this.viewer.language);
+    const widen = () => this.viewer.patch({ range: ALL_TIME, terms: [], q: "", filter: "" });
+    return html`<div class="note" role="status">${icons.warn} ${t.openElsewhere} <button class="plain" @click=${widen}>${t.showAmongAll}</button></div>`;
   }
 
   #empty() {
@@ -299,6 +326,29 @@ export class ExplorerElement extends LitElement {
   #open(event: AuditEvent): void {
     this.opened = event;
     this.viewer.patch({ event: reference(this.viewer, event) }, this.viewer.view.event !== null);
+  }
+
+  readonly #loaded = ({ detail }: CustomEvent<AuditEvent>) => {
+    this.elsewhere = false;
+    this.#loadedEvent = detail;
+    // What was opened from its row stands before whoever opened it.
+    this.#placedIn = this.opened?.id === detail.id ? (this.#finder?.rows ?? null) : null;
+    void this.#place();
+  };
+
+  /** Brings the event that is open into view, where a link opened it or other rows came. */
+  async #place(): Promise<void> {
+    const event = this.#loadedEvent;
+    const rows = this.#finder?.rows;
+    if (!event || !rows || this.#finder?.loading || rows === this.#placedIn) return;
+    this.#placedIn = rows;
+    const at = await rows.placeOf(event).catch(() => -1);
+    if (rows !== this.#finder?.rows || referred(this.viewer)?.id !== event.id) return;
+    this.elsewhere = at < 0;
+    await this.updateComplete;
+    // As high as all rows that are known by now.
+    await this.#table?.updateComplete;
+    if (at >= 0) this.#table?.goTo(at + this.fresh.length);
   }
 
   #close = () => {

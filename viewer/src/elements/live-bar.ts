@@ -31,6 +31,7 @@ export class LiveBar extends LitElement {
       .dot.wait { background: var(--warn); }
       .dot.bad { background: var(--bad); }
       .says { font-size: 13px; color: var(--text-2); overflow-wrap: anywhere; }
+      .says:empty { display: none; }
       .says.bad { color: var(--bad); }
       @keyframes pulse { 50% { opacity: 0.35; } }
     `,

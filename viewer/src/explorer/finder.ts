@@ -6,6 +6,7 @@ import { FACETS, SPLITS } from "../view/fields.js";
 import { ALL_TIME, bounds, intervalFor, lengthMs, zoneName } from "../view/time.js";
 import { type View, question } from "../view/view.js";
 import type { Viewer } from "../viewer.js";
+import { type Asked, ask, questionOf } from "./asked.js";
 import { Rows } from "./rows.js";
 
 /** Values told of a facet. */
@@ -13,11 +14,6 @@ const FACET_VALUES = 8;
 
 /** The commonest values of a field, where there are not too many different ones to be counted. */
 export type Facet = FieldCounts | "too many";
-
-/** What a question is: a view without what only changes how its answer is looked at. */
-export function questionOf(view: View): string {
-  return JSON.stringify([view.page === "access", view.tenant, view.range, view.terms, view.q, view.filter, view.order]);
-}
 
 /** Fires `change`. */
 export class Finder extends EventTarget {
@@ -46,22 +42,20 @@ export class Finder extends EventTarget {
   /** Asks the view's question anew. */
   ask(view: View): void {
     this.end();
-    const asking = new AbortController();
+    const { view: fixed, params, asking, first } = this.#ask(view);
     this.#asking = asking;
     this.loading = true;
     this.error = null;
     this.#tell();
-    // Pages and counts are of one stretch, also where that ends now.
-    const fixed: View = { ...view, range: bounds(view.range) };
-    const params = question(fixed);
-    if (view.order === "asc") params.set("order", "asc");
     const learn = (events: AuditEvent[]) => this.viewer.learn(events);
     const changed = (error?: unknown) => {
       if (error) this.error = asApiError(error);
       this.#tell();
     };
-    Rows.ask(this.#api, params, asking.signal, changed, learn).then(
-      (rows) => {
+    first.then(
+      (page) => {
+        if (asking.signal.aborted) return;
+        const rows = new Rows(this.#api, params, page, changed, learn);
         this.rows = rows;
         this.loading = false;
         this.#tell();
@@ -80,6 +74,15 @@ export class Finder extends EventTarget {
     );
     this.#counting?.abort();
     this.counting = true;
+  }
+
+  /** What the page asked while it began, if this is it. */
+  #ask(view: View): Asked {
+    const { opening } = this.viewer;
+    this.viewer.opening = null;
+    if (opening?.question === questionOf(view)) return opening;
+    opening?.asking.abort();
+    return ask(this.#api, view);
   }
 
   /** Counts the view's events anew: by time and by the facets; those among `rows`, or all there are by now. */

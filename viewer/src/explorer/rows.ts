@@ -4,7 +4,7 @@
  */
 
 import type { Api } from "../api/client.js";
-import type { AuditEvent, EventsPage } from "../api/types.js";
+import { type AuditEvent, type EventsPage, type Summary, occurredAt } from "../api/types.js";
 
 /** Events of a block, and blocks that are kept. */
 export const BLOCK_ROWS = 100;
@@ -15,41 +15,29 @@ const REST_MS = 60;
 
 export class Rows {
   /** Events found, as far as is known. */
-  total = 0;
+  total: number;
   /** As of which size of the log. */
-  size = 0;
+  readonly size: number;
   /** Not counted, or not yet: there may be more behind the last that is known. */
-  open = false;
+  open: boolean;
   #blocks = new Map<number, AuditEvent[]>();
   #asked = new Map<number, AbortController>();
+  /** The block in which an event was looked for last: it is wanted without being seen. */
+  #placing = -1;
   #resting: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(
+  constructor(
     private readonly api: Api,
     private readonly params: URLSearchParams,
+    first: EventsPage,
     /** Called when more is known; with the error where asking failed. */
     private readonly changed: (error?: unknown) => void,
     private readonly learn: (events: AuditEvent[]) => void,
-  ) {}
-
-  /** Asks for the first block. Throws what the API does. */
-  static async ask(
-    api: Api,
-    params: URLSearchParams,
-    signal: AbortSignal,
-    changed: (error?: unknown) => void,
-    learn: (events: AuditEvent[]) => void,
-  ): Promise<Rows> {
-    const rows = new Rows(api, params, changed, learn);
-    const first = new URLSearchParams(params);
-    first.set("limit", String(BLOCK_ROWS));
-    first.set("partial", "true");
-    const page = await api.json<EventsPage>("/v1/events", first, { signal });
-    rows.size = page.size;
-    rows.total = page.events.length + (page.next ? BLOCK_ROWS : 0);
-    rows.open = page.next !== null;
-    rows.#keep(0, page.events);
-    return rows;
+  ) {
+    this.size = first.size;
+    this.total = first.events.length + (first.next ? BLOCK_ROWS : 0);
+    this.open = first.next !== null;
+    this.#keep(0, first.events);
   }
 
   /** All were counted, as of this size. */
@@ -72,13 +60,29 @@ export class Rows {
     return -1;
   }
 
+  /** The place of an event that may not be there yet: so many come before it; -1 where it is not among those found. Throws what the API does. */
+  async placeOf(event: AuditEvent): Promise<number> {
+    const known = this.indexOf(event.id, event.tenant ?? null);
+    if (known >= 0) return known;
+    const [at, before] = [JSON.stringify(occurredAt(event)), this.params.get("order") === "asc" ? "lt" : "gt"];
+    const params = new URLSearchParams(this.params);
+    params.delete("order");
+    const test = `(occurred_at ${before} ${at} or (occurred_at eq ${at} and position ${before} ${event.position}))`;
+    params.set("filter", [params.get("filter"), test].filter(Boolean).join(" and "));
+    params.set("size", String(this.size));
+    const { total } = await this.api.json<Summary>("/v1/summary", params);
+    this.#placing = Math.floor(total / BLOCK_ROWS);
+    await this.#load(this.#placing);
+    return this.indexOf(event.id, event.tenant ?? null);
+  }
+
   /** Sees to it that these places are known soon; what was asked for and is wanted no more is given up. */
   want(first: number, last: number): void {
     clearTimeout(this.#resting);
     const from = Math.floor(Math.max(0, first) / BLOCK_ROWS);
     const to = Math.floor(Math.max(0, Math.min(last, this.total - 1)) / BLOCK_ROWS);
     for (const [block, asking] of this.#asked) {
-      if (block < from || block > to) asking.abort();
+      if ((block < from || block > to) && block !== this.#placing) asking.abort();
     }
     const missing: number[] = [];
     for (let block = from; block <= to; block++) {

@@ -70,7 +70,7 @@ viewerTest("it can be searched, and leads to the pages of actors and targets and
   await log.locator("annals-search-box").getByRole("combobox").fill("action:invoice.approve");
   await shown.keyboard.press("Enter");
   await total(log).getByText("12 events").waitFor();
-  await rows(log).first().locator("annals-value").first().click();
+  await rows(log).first().locator("button").first().click();
   await log.getByRole("menuitem", { name: "All about this actor" }).click();
   await log.getByRole("heading", { name: "Person 23" }).waitFor();
   await log.getByRole("button", { name: "Back", exact: true }).click();

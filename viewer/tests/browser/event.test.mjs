@@ -24,6 +24,33 @@ viewerTest("an event opens beside the table and says what happened, who did it, 
   await viewer.event.waitFor({ state: "detached" });
 });
 
+viewerTest("an event that a link opens is brought into view and marked, however far down it stands", { path: OPEN }, async (viewer, page) => {
+  const tenant = "northwind-video";
+  const [far] = await events({ tenant, order: "asc", skip: 3000, limit: 1 });
+  const total = await count({ tenant });
+  const marked = viewer.table.locator('[role=row][aria-selected="true"]');
+  for (const [order, place] of [["", total - 3000], ["&order=asc", 3001]]) {
+    await viewer.open(`/viewer?tenant=${tenant}&last=all${order}&event=${far.id}`);
+    await marked.waitFor();
+    assert.equal(await marked.getAttribute("aria-rowindex"), String(place));
+    await marked.getByText(far.action, { exact: true }).waitFor();
+    const [seen, row] = [await viewer.table.boundingBox(), await marked.boundingBox()];
+    assert.ok(row.y >= seen.y && row.y + row.height <= seen.y + seen.height, "it is out of view");
+  }
+  // From there the keyboard goes on.
+  await viewer.table.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForURL((url) => url.searchParams.get("event") !== far.id);
+  assert.equal(await marked.getAttribute("aria-rowindex"), "3002");
+});
+
+viewerTest("an event that is none of those found is said to be so, with a way to them", { path: `/viewer?tenant=mosaic-health&last=all&not.targets_id=records.retention&event=${CUT.id}` }, async (viewer) => {
+  await viewer.page.getByText("The open event is none of these.").waitFor();
+  await viewer.page.getByRole("button", { name: "Show it among all" }).click();
+  await viewer.table.locator('[role=row][aria-selected="true"]').getByText(CUT.action, { exact: true }).waitFor();
+  assert.equal(await viewer.page.getByText("The open event is none of these.").count(), 0);
+});
+
 viewerTest("what changed stands there as a difference, what stayed is folded away", { path: OPEN }, async (viewer) => {
   const changes = section(viewer, "What changed");
   const line = (name) => changes.locator("li").filter({ has: viewer.page.locator("bdi.name").getByText(name, { exact: true }) });
@@ -69,6 +96,19 @@ viewerTest("what else belongs to it is counted, and one click away", { path: OPE
   await same.click();
   await page.waitForURL(/targets_id=records\.retention/);
   assert.equal(await viewer.total(), 3);
+});
+
+viewerTest("what happened around it is one click away, with the event in the midst of it", { path: OPEN }, async (viewer, page) => {
+  const around = section(viewer, "Related").getByRole("button", { name: /^Five minutes before and after/ });
+  await around.scrollIntoViewIfNeeded();
+  const at = Date.parse(CUT.occurred_at);
+  const [since, until] = [at - 300_000, at + 300_000].map((ms) => new Date(ms).toISOString());
+  const counted = await count({ tenant: "mosaic-health", since, until });
+  await around.getByText(`${counted} event`).waitFor();
+  await around.click();
+  await page.waitForURL((url) => url.searchParams.get("since") === since && url.searchParams.get("until") === until);
+  assert.equal(await viewer.total(), counted);
+  await viewer.table.locator('[role=row][aria-selected="true"]').getByText(CUT.action, { exact: true }).waitFor();
 });
 
 // ---- the proof ----------------------------------------------------------------------------------------------------------------------

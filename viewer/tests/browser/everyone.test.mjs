@@ -12,7 +12,7 @@ const STATES = {
   "an open event": [`${LIST}&event=${CUT.id}`, async (viewer) => viewer.event.locator("annals-proof").evaluate((element) => element.scrollIntoView())],
   "an event's JSON": [`${LIST}&event=${CUT.id}`, async (viewer) => viewer.event.getByRole("tab").nth(1).click()],
   "completions": [LIST, async (viewer) => viewer.searchBox.fill("act")],
-  "a value's menu": [LIST, async (viewer) => viewer.row(1).locator("annals-value button").first().click()],
+  "a value's menu": [LIST, async (viewer) => viewer.row(1).locator("button").first().click()],
   "the choice of time": [LIST, async (viewer) => viewer.page.locator("annals-time-range .shown").click()],
   "the export": [LIST, async (viewer) => viewer.page.locator("annals-export button").first().click()],
   "saved views": [LIST, async (viewer) => viewer.page.locator("annals-views button").first().click()],
@@ -66,6 +66,17 @@ viewerTest("on a small screen facets are behind a button, and an event covers th
   assert.deepEqual([box.x, box.width], [0, 320]);
   await viewer.event.getByRole("button", { name: "Close" }).click();
   await viewer.event.waitFor({ state: "detached" });
+});
+
+viewerTest("the key ? shows what keys do, and Escape leads back", { path: LIST }, async (viewer, page) => {
+  const keys = page.getByRole("region", { name: "Keyboard" });
+  await viewer.searchBox.fill("?");
+  assert.equal(await keys.isVisible(), false);
+  await viewer.table.focus();
+  await page.keyboard.press("?");
+  await keys.getByText("from event to event").waitFor();
+  await page.keyboard.press("Escape");
+  await keys.waitFor({ state: "hidden" });
 });
 
 viewerTest("from signing in to signing out, all of it by keyboard", { key: null, expected: [/401/] }, async (viewer, page) => {

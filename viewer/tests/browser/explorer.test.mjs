@@ -14,6 +14,20 @@ const bars = (viewer) => viewer.page.locator("annals-histogram .u-over");
 /** The stretch of time that the address names. */
 const stretch = (viewer) => ({ since: viewer.query.get("since"), until: viewer.query.get("until") });
 
+viewerTest("the first rows are asked for once, beside who is signed in and before anything is counted", {}, async (viewer, page) => {
+  const asked = [];
+  page.on("request", (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (pathname.startsWith("/v1/")) asked.push(`${pathname}${searchParams.has("partial") ? "?partial" : ""}`);
+  });
+  await viewer.open(LEDGERLY);
+  assert.deepEqual(asked.slice(0, 2).sort(), ["/v1/events?partial", "/v1/session"]);
+  assert.equal(asked.filter((one) => one === "/v1/events?partial").length, 1);
+  // What is asked next is asked anew.
+  await page.keyboard.press("r");
+  await until(() => asked.filter((one) => one === "/v1/events?partial").length === 2, "a second question");
+});
+
 viewerTest("the histogram draws a bar for each stretch of time, and says how many events it has", { path: LEDGERLY }, async (viewer) => {
   const drawn = await viewer.page.locator("annals-histogram canvas").evaluate((canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -249,11 +263,11 @@ viewerTest("the keyboard goes through the rows, opens them, and closes them agai
 
 viewerTest("a value in a row is kept, left out, or followed to its page", { path: LEDGERLY }, async (viewer, page) => {
   const [newest] = await events(all({ limit: 1 }));
-  const action = viewer.row(1).locator("annals-value").filter({ hasText: newest.action }).first();
+  const action = viewer.row(1).locator("button").filter({ hasText: newest.action }).first();
   await viewer.use(action, "Without these");
   await page.waitForURL(/not\.action=/);
   assert.equal(await viewer.total(), await count(all({ filter: `action ne "${newest.action}"` })));
-  await viewer.use(viewer.row(1).locator("annals-value").nth(0), "All about this actor");
+  await viewer.use(viewer.row(1).locator("button").nth(0), "All about this actor");
   await page.waitForURL(/\/viewer\/actor\?/);
 });
 

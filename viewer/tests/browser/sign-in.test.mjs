@@ -10,7 +10,7 @@ await send([{ tenant: "acme", action: "a.b", actor: { id: "u", name: "Una" } }],
 const newKey = () => api("/v1/keys", {}, { ...server.how, method: "POST", body: { tenant: "acme", scopes: ["read"], name: "looks around" } });
 
 /** That nobody is signed in yet is an answer of the server that the browser tells as an error. */
-const NOBODY = /401 \(Unauthorized\).*\/v1\/session/;
+const NOBODY = /401 \(Unauthorized\).*\/v1\/(session|events\?)/;
 
 const form = (viewer) => viewer.page.locator("annals-sign-in");
 const enter = async (viewer, key) => {

@@ -123,3 +123,16 @@ test("a window over more rows than fit goes anywhere and never beyond the ends",
   window.resize(10);
   assert.equal(window.first, 0);
 });
+
+test("rows are drawn where they are seen and a few beyond, and none before the first or after the last", () => {
+  const window = new Window(1_000);
+  window.resize(50);
+  assert.deepEqual(window.drawn(0, 200, 10, 0), { first: 0, end: 20 });
+  assert.deepEqual(window.drawn(105, 200, 10, 3), { first: 7, end: 34 });
+  assert.deepEqual(window.drawn(300, 200, 10, 3), { first: 27, end: 50 });
+  // Scrolled beyond the end, as while rows go away.
+  assert.deepEqual(window.drawn(9_000, 200, 10, 3), { first: 50, end: 50 });
+  window.resize(1_000_000);
+  window.bring(500_000);
+  assert.deepEqual(window.drawn(0, 200, 10, 3), { first: 499_500, end: 499_523 });
+});

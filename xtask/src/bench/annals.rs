@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use form_urlencoded::Serializer;
 use serde::Deserialize;
@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::client;
 use super::engine::{Engine, Loaded};
-use super::lines::Batches;
+use super::lines::{Batches, Source};
 use super::process::{Meter, disk_bytes, forget, memory_kib, own_cpu_seconds, still};
-use super::question::{Answer, Ask, Condition, micros};
+use super::question::{Answer, Ask, Condition, InMetadata, micros};
 use crate::fault::{Result, While, fail, require};
 use crate::http::Client;
 use crate::instance::{Binary, Instance};
@@ -23,6 +23,9 @@ pub(super) const CONNECTIONS: usize = 4;
 
 /// Events of a page of an export.
 const EXPORT_PAGE: usize = 1_000;
+
+/// Values of a summary, at most: as many as it gives, as the others give all.
+const SUMMARY_VALUES: &str = "1000";
 
 /// A server, and its folder.
 pub(super) struct Annals {
@@ -89,8 +92,12 @@ impl Engine for Annals {
         "annals"
     }
 
-    fn ingest(&mut self, file: &Path) -> Result<Loaded> {
-        let batches = Batches::open(file)?;
+    fn pid(&self) -> Result<u32> {
+        Ok(self.server().id())
+    }
+
+    fn ingest(&mut self, source: &Source) -> Result<Loaded> {
+        let batches = Batches::of(source.open()?);
         let (server, key) = (self.server(), self.key());
         let meter = Meter::start(server.id())?;
         let client_cpu = own_cpu_seconds()?;
@@ -121,41 +128,58 @@ impl Engine for Annals {
         })
     }
 
-    fn restart_cold(&mut self) -> Result<()> {
+    fn restart_cold(&mut self) -> Result<Option<Duration>> {
         self.server.take().expect("it runs between calls").stop()?;
         forget(&self.data)?;
+        let began = Instant::now();
         let mut server = Instance::start(&self.binary, &self.data)?;
+        let ready = began.elapsed();
         server.key = self.key.clone();
         self.client = server.client();
         self.server = Some(server);
         // The connection is there before the clock starts, as those of the others are.
-        self.get("/healthz").map(drop)
+        self.get("/healthz")?;
+        Ok(Some(ready))
     }
 
     fn ask(&mut self, ask: &Ask, times: usize) -> Result<(Vec<u64>, Answer)> {
         let path = self.path(ask)?;
-        let (mut latencies, mut bodies) = (Vec::with_capacity(times), Vec::new());
+        let (mut latencies, mut answer) = (Vec::with_capacity(times), None);
         for _ in 0..times {
-            bodies.clear();
-            let began = Instant::now();
-            if let Ask::Export(_) = ask {
-                let mut next = Some(path.clone());
-                while let Some(path) = next {
-                    let body = self.get(&path)?;
-                    next =
-                        cursor(&body).map(|cursor| format!("/v1/events?cursor={cursor}&limit={EXPORT_PAGE}"));
-                    bodies.push(body);
+            let (took, found) = match ask {
+                Ask::Export(_) => self.export(&path)?,
+                _ => {
+                    let (took, body) = self.timed(&path)?;
+                    (took, read(ask, &body)?)
                 }
-            } else {
-                bodies.push(self.get(&path)?);
-            }
-            latencies.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            };
+            latencies.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            answer = Some(found);
         }
-        Ok((latencies, read(ask, &bodies)?))
+        Ok((latencies, answer.ok_or("nothing was asked")?))
     }
 }
 
 impl Annals {
+    fn timed(&mut self, path: &str) -> Result<(Duration, Vec<u8>)> {
+        let began = Instant::now();
+        let body = self.get(path)?;
+        Ok((began.elapsed(), body))
+    }
+
+    /// All pages; the clock stands still while one is taken apart, so that no more than one is held.
+    fn export(&mut self, path: &str) -> Result<(Duration, Answer)> {
+        let (mut took, mut events) = (Duration::ZERO, Vec::new());
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next {
+            let (of_page, body) = self.timed(&path)?;
+            took += of_page;
+            events.extend(page(&body)?);
+            next = cursor(&body).map(|cursor| format!("/v1/events?cursor={cursor}&limit={EXPORT_PAGE}"));
+        }
+        Ok((took, Answer::Events(events)))
+    }
+
     fn path(&mut self, ask: &Ask) -> Result<String> {
         Ok(match ask {
             Ask::Page(condition) => format!("/v1/events?{}", query(condition, &[])),
@@ -164,7 +188,9 @@ impl Annals {
                 let cursor = cursor(&body).ok_or("there is no next page")?;
                 format!("/v1/events?cursor={cursor}")
             }
-            Ask::Facets(condition) => format!("/v1/summary?{}", query(condition, &[("by", "action")])),
+            Ask::Facets(condition) => {
+                format!("/v1/summary?{}", query(condition, &[("by", "action"), ("limit", SUMMARY_VALUES)]))
+            }
             Ask::Histogram(condition) => format!("/v1/summary?{}", query(condition, &[("interval", "1d")])),
             Ask::One { tenant, id } => format!("/v1/events/{id}?tenant={tenant}"),
             Ask::Export(condition) => {
@@ -186,7 +212,7 @@ pub(super) fn query(condition: &Condition, more: &[(&str, &str)]) -> String {
         categories,
         status,
         words,
-        ticket,
+        metadata,
         since,
         until,
     } = condition;
@@ -206,7 +232,11 @@ pub(super) fn query(condition: &Condition, more: &[(&str, &str)]) -> String {
     }
     query.extend_pairs(categories.iter().map(|category| ("category", category)));
     query.extend_pairs(status.iter().map(|status| ("request_status_code", status.to_string())));
-    query.extend_pairs(ticket.iter().map(|ticket| ("filter", format!("metadata.ticket eq \"{ticket}\""))));
+    query.extend_pairs(
+        metadata
+            .iter()
+            .map(|InMetadata { path, value }| ("filter", format!("metadata.{path} eq \"{value}\""))),
+    );
     if !words.is_empty() {
         query.append_pair("q", &words.join(" "));
     }
@@ -261,33 +291,33 @@ struct Bucket {
     count: u64,
 }
 
-fn read(ask: &Ask, bodies: &[Vec<u8>]) -> Result<Answer> {
-    let event = |found: Found| Ok((micros(&found.occurred_at)?, found.id));
-    let Some(last) = bodies.last() else { fail!("nothing was asked") };
+fn read(ask: &Ask, body: &[u8]) -> Result<Answer> {
     Ok(match ask {
-        Ask::Page(_) | Ask::Next(_) | Ask::Export(_) => {
-            let mut events = Vec::new();
-            for body in bodies {
-                let page: Page = json(body)?;
-                events.extend(page.events.into_iter().map(event).collect::<Result<Vec<_>>>()?);
-            }
-            Answer::Events(events)
-        }
-        Ask::One { .. } => Answer::Events(vec![event(json(last)?)?]),
+        Ask::Page(_) | Ask::Next(_) | Ask::Export(_) => Answer::Events(page(body)?),
+        Ask::One { .. } => Answer::Events(vec![event(json(body)?)?]),
         Ask::Facets(_) => {
-            let summary: Summary = json(last)?;
+            let summary: Summary = json(body)?;
             let counts = summary.counts.and_then(|mut counts| counts.remove("action"));
             let values = counts.ok_or("an answer without counts")?.values;
             Answer::Counts(values.into_iter().map(|value| (value.value, value.count)).collect())
         }
         Ask::Histogram(_) => {
-            let summary: Summary = json(last)?;
+            let summary: Summary = json(body)?;
             let buckets = summary.histogram.ok_or("an answer without a histogram")?.buckets;
             Answer::Counts(
                 buckets.into_iter().map(|bucket| (bucket.start[..10].to_owned(), bucket.count)).collect(),
             )
         }
     })
+}
+
+fn page(body: &[u8]) -> Result<Vec<(i64, String)>> {
+    let page: Page = json(body)?;
+    page.events.into_iter().map(event).collect()
+}
+
+fn event(found: Found) -> Result<(i64, String)> {
+    Ok((micros(&found.occurred_at)?, found.id))
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -7,13 +7,15 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::engine::{Engine, Loaded};
+use super::lines::Source;
 use super::process::{Meter, disk_bytes, forget, memory_kib, still};
-use super::question::{Answer, Ask, Condition, PAGE};
+use super::question::{Answer, Ask, Condition, InMetadata, PAGE};
 use crate::fault::{Result, While, fail, require};
 use crate::foreign::virtual_environment;
 use crate::repo;
@@ -163,10 +165,15 @@ impl Engine for ClickHouse {
         "ClickHouse"
     }
 
-    fn ingest(&mut self, file: &Path) -> Result<Loaded> {
-        let pid = self.process()?.child.id();
+    fn pid(&self) -> Result<u32> {
+        let process = self.process.as_ref().ok_or("ClickHouse is stopped")?;
+        Ok(process.child.id())
+    }
+
+    fn ingest(&mut self, source: &Source) -> Result<Loaded> {
+        let pid = self.pid()?;
         let meter = Meter::start(pid)?;
-        let request = json!({ "insert": file, "into": "bench.events", "rows": ROWS });
+        let request = json!({ "insert": source.file()?, "into": "bench.events", "rows": ROWS });
         let events = self.request(&request)?.rows.unwrap_or(0);
         // The one who sends is within the process, and reading lines is little of its time.
         let ingest = meter.taken()?;
@@ -192,10 +199,11 @@ impl Engine for ClickHouse {
         })
     }
 
-    fn restart_cold(&mut self) -> Result<()> {
+    fn restart_cold(&mut self) -> Result<Option<Duration>> {
         self.stop()?;
         forget(&self.data)?;
-        self.begin()
+        self.begin()?;
+        Ok(None)
     }
 
     fn ask(&mut self, ask: &Ask, times: usize) -> Result<(Vec<u64>, Answer)> {
@@ -300,7 +308,7 @@ fn holds(condition: &Condition) -> String {
         categories,
         status,
         words,
-        ticket,
+        metadata,
         since,
         until,
     } = condition;
@@ -327,12 +335,15 @@ fn holds(condition: &Condition) -> String {
     if !words.is_empty() {
         tests.push(format!("hasAllTokens({PROSE}, [{}])", list(words)));
     }
-    if let Some(ticket) = ticket {
-        let tokens: Vec<String> = ticket.split('-').map(str::to_owned).collect();
+    if let Some(InMetadata { path, value }) = metadata {
+        let tokens = value.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let tokens: Vec<String> = tokens.filter(|token| !token.is_empty()).map(str::to_owned).collect();
+        let names: Vec<String> = path.split('.').map(str::to_owned).collect();
         tests.push(format!(
-            "hasAllTokens(metadata, [{}]) and JSONExtractString(metadata, 'ticket') = {}",
+            "hasAllTokens(metadata, [{}]) and JSONExtractString(metadata, {}) = {}",
             list(&tokens),
-            quoted(ticket)
+            list(&names),
+            quoted(value)
         ));
     }
     tests.join(" and ")

@@ -1,7 +1,8 @@
 //! What is measured of every engine.
 
-use std::path::Path;
+use std::time::Duration;
 
+use super::lines::Source;
 use super::process::Taken;
 use super::question::{Answer, Ask};
 use crate::fault::Result;
@@ -13,11 +14,15 @@ pub(super) const BATCH: usize = 1_000;
 pub(super) trait Engine {
     fn name(&self) -> &'static str;
 
-    /// Stores all lines of a file. What it says is stored would survive a power cut.
-    fn ingest(&mut self, file: &Path) -> Result<Loaded>;
+    /// The process, or the one above all others.
+    fn pid(&self) -> Result<u32>;
 
-    /// Ends the process, has the system forget its files, and starts it again.
-    fn restart_cold(&mut self) -> Result<()>;
+    /// Stores all events of a source. What it says is stored would survive a power cut.
+    fn ingest(&mut self, source: &Source) -> Result<Loaded>;
+
+    /// Ends the process, has the system forget its files, and starts it again; says how long it took until it was ready, where
+    /// the process itself tells when it is.
+    fn restart_cold(&mut self) -> Result<Option<Duration>>;
 
     /// Asks so often, one after the other; gives the time of each in microseconds, and the last answer.
     ///

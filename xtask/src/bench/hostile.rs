@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::annals::{Annals, query};
 use super::engine::Engine as _;
-use super::lines;
+use super::lines::{self, Source};
 use super::question::{Condition, Event, words};
 use crate::fault::{Result, While, fail, require};
 use crate::http::Client;
@@ -65,7 +65,7 @@ fn measure(binary: &Binary, shape: &str, events: u64, seed: u64) -> Result<()> {
     let file = lines::generate(binary, folder.path(), shape, events, seed)?;
     let sent = std::fs::metadata(&file).while_doing(file.display())?.len();
     let mut annals = Annals::start(binary, folder.path())?;
-    let loaded = annals.ingest(&file)?;
+    let loaded = annals.ingest(&Source::File(file.clone()))?;
     require!(loaded.events == events, "{} events were stored", loaded.events);
     let mut client = annals.server().client();
     let mut cells = Vec::new();

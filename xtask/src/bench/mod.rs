@@ -6,6 +6,8 @@
 //! cargo xtask bench --only 1000x16      one cell of ingest: events a request x connections
 //! cargo xtask bench --queries 200000    questions to a ledger of so many events, and no ingest
 //! cargo xtask bench --compare 1000000   annals beside PostgreSQL and ClickHouse, on so many events: `compare`
+//! cargo xtask bench --compare 20000000 --alone   annals alone, on more events than the disk has room for as a file
+//! cargo xtask bench --compare-real      the three on events that real systems wrote: `real`
 //! cargo xtask bench --hostile           shapes of events that are meant to hurt: `hostile`
 //! cargo xtask bench --sustained 10      minutes of ingest beside questions and single events: `sustained`
 //! cargo xtask bench --proof             what proof takes of disk, memory and time: `proof`, `proof_load`
@@ -16,9 +18,11 @@
 //! cores. An answer counts only when every item is `created`.
 
 mod annals;
+mod choice;
 mod clickhouse;
 mod client;
 mod compare;
+mod counts;
 mod engine;
 mod event;
 mod hostile;
@@ -29,6 +33,7 @@ mod proof;
 mod proof_load;
 mod queries;
 mod question;
+mod real;
 mod sustained;
 mod truth;
 
@@ -48,6 +53,9 @@ use crate::tool::Tool;
 
 const BATCHES: [usize; 3] = [1, 100, 1_000];
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+/// Years of hours.
+const COPIES_MAX: u64 = 100_000;
 
 /// What is measured at once.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +93,15 @@ pub(crate) struct Args {
     /// annals beside PostgreSQL and ClickHouse, on so many events; several by repeating it
     #[arg(long, value_name = "EVENTS")]
     compare: Vec<u64>,
+    /// Only annals, on events that are made while they are sent; none of them is a file
+    #[arg(long, requires = "compare")]
+    alone: bool,
+    /// annals beside PostgreSQL and ClickHouse, on the events of `ANNALS_REAL_DATA`: see `cargo xtask help real-data`
+    #[arg(long)]
+    compare_real: bool,
+    /// Those events so often over, each copy an hour later with ids of its own
+    #[arg(long, requires = "compare_real", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=COPIES_MAX))]
+    copies: u64,
     /// Shapes of events that are meant to hurt
     #[arg(long)]
     hostile: bool,
@@ -121,6 +138,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
         only: cells,
         queries: sizes,
         compare,
+        alone,
+        compare_real,
+        copies,
         hostile,
         shape,
         sustained,
@@ -132,7 +152,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         binary,
     } = args;
     let duration = Duration::from_secs(seconds);
-    let tables = compare.is_empty() && !hostile && sustained.is_none() && !proof;
+    let tables = compare.is_empty() && !compare_real && !hostile && sustained.is_none() && !proof;
     if cfg!(debug_assertions) && !tables {
         // Others are fed by us: what we took of the cores for it would be held against them.
         let release = ["run", "--quiet", "--release", "--package", "xtask", "--"];
@@ -141,7 +161,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let all = tables && cells.is_empty() && sizes.is_empty();
     let binary = binary.map_or_else(|| Binary::build(true), |file| Ok(Binary::at(file)))?;
     for events in compare {
-        compare::run(&binary, events, seed)?;
+        compare::run(&binary, events, seed, alone)?;
+    }
+    if compare_real {
+        compare::run_real(&binary, copies)?;
     }
     if hostile {
         hostile::run(&binary, &shape, events, seed)?;

@@ -14,9 +14,9 @@ use postgres::types::ToSql;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::engine::{Engine, Loaded};
-use super::lines::Batches;
+use super::lines::{Batches, Source};
 use super::process::{Meter, forget, memory_kib, own_cpu_seconds};
-use super::question::{Answer, Ask, Condition, Event, PAGE};
+use super::question::{Answer, Ask, Condition, Event, InMetadata, PAGE};
 use crate::fault::{Fault, Result, While, fail, require};
 use crate::relay::postgres::{Cluster, Programs};
 
@@ -102,12 +102,6 @@ impl Postgres {
         self.client.as_mut().ok_or_else(|| "PostgreSQL is stopped".into())
     }
 
-    fn pid(&self) -> Result<u32> {
-        let file = self.data.join("postmaster.pid");
-        let text = fs::read_to_string(&file).while_doing(file.display())?;
-        text.lines().next().unwrap_or_default().parse().while_doing(file.display())
-    }
-
     /// Ends it, with a checkpoint.
     fn stop(&mut self) -> Result<()> {
         self.client = None;
@@ -147,8 +141,14 @@ impl Engine for Postgres {
         "PostgreSQL"
     }
 
-    fn ingest(&mut self, file: &Path) -> Result<Loaded> {
-        let batches = Batches::open(file)?;
+    fn pid(&self) -> Result<u32> {
+        let file = self.data.join("postmaster.pid");
+        let text = fs::read_to_string(&file).while_doing(file.display())?;
+        text.lines().next().unwrap_or_default().parse().while_doing(file.display())
+    }
+
+    fn ingest(&mut self, source: &Source) -> Result<Loaded> {
+        let batches = Batches::of(source.open()?);
         let pid = self.pid()?;
         let meter = Meter::start(pid)?;
         let client_cpu = own_cpu_seconds()?;
@@ -177,10 +177,11 @@ impl Engine for Postgres {
         })
     }
 
-    fn restart_cold(&mut self) -> Result<()> {
+    fn restart_cold(&mut self) -> Result<Option<Duration>> {
         self.stop()?;
         forget(&self.data)?;
-        self.begin()
+        self.begin()?;
+        Ok(None)
     }
 
     fn ask(&mut self, ask: &Ask, times: usize) -> Result<(Vec<u64>, Answer)> {
@@ -316,7 +317,7 @@ impl Sql {
             categories,
             status,
             words,
-            ticket,
+            metadata,
             since,
             until,
         } = condition;
@@ -350,12 +351,11 @@ impl Sql {
         if !words.is_empty() {
             tests.push(format!("{PROSE} @@ to_tsquery('simple', {})", self.bind(&words.join(" & "))));
         }
-        tests.extend(ticket.iter().map(|ticket| {
-            format!(
-                "event->'metadata' @> {}::text::jsonb",
-                self.bind(&format!("{{\"ticket\": \"{ticket}\"}}"))
-            )
-        }));
+        tests.extend(
+            metadata
+                .iter()
+                .map(|wanted| format!("event->'metadata' @> {}::text::jsonb", self.bind(&contained(wanted)))),
+        );
         tests.join(" and ")
     }
 
@@ -363,6 +363,12 @@ impl Sql {
     fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
     }
+}
+
+/// An object that holds nothing but this value of metadata.
+fn contained(InMetadata { path, value }: &InMetadata) -> String {
+    let innermost = format!("\"{value}\"");
+    path.rsplit('.').fold(innermost, |inner, name| format!("{{\"{name}\": {inner}}}"))
 }
 
 fn quoted(text: &str) -> String {
@@ -405,11 +411,16 @@ fn copy_all(mut client: Client, batches: &Batches) -> Result<u64> {
     }
 }
 
+/// An element of an array as text, whatever is in it.
+fn element(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// A row in the text form of `COPY`.
 fn row(event: &Event, line: &str, to: &mut String) {
     let mut targets = event.targets.iter().filter_map(|target| target.id.as_deref());
     let first = targets.next();
-    let further: Vec<_> = targets.collect();
+    let further: Vec<_> = targets.map(element).collect();
     let further = (!further.is_empty()).then(|| format!("{{{}}}", further.join(",")));
     let status = event.request.status_code.map(|status| status.to_string());
     let fields = [
@@ -438,6 +449,7 @@ fn row(event: &Event, line: &str, to: &mut String) {
                         '\\' => to.push_str("\\\\"),
                         '\n' => to.push_str("\\n"),
                         '\t' => to.push_str("\\t"),
+                        '\r' => to.push_str("\\r"),
                         _ => to.push(letter),
                     }
                 }
@@ -445,4 +457,25 @@ fn row(event: &Event, line: &str, to: &mut String) {
         }
     }
     to.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_holds_ids_with_commas_quotes_and_backslashes() {
+        let line = r#"{"id":"1","tenant":"t","occurred_at":"2025-01-01T00:00:00Z","action":"a","actor":{},
+            "targets":[{"id":"one"},{"id":"a,b{c}"},{"id":"d\"e\\f"}]}"#;
+        let mut copied = String::new();
+        row(&Event::parse(line).unwrap(), "", &mut copied);
+        let further = copied.split('\t').nth(8).unwrap();
+        assert_eq!(further, r#"{"a,b{c}","d\\"e\\\\f"}"#);
+    }
+
+    #[test]
+    fn a_value_of_metadata_is_looked_for_at_its_path() {
+        let wanted = InMetadata { path: "user.key".to_owned(), value: "K-1".to_owned() };
+        assert_eq!(contained(&wanted), r#"{"user": {"key": "K-1"}}"#);
+    }
 }

@@ -7,6 +7,7 @@ mod disclosing;
 mod erasing;
 mod expiring;
 mod faults;
+mod gathering;
 mod id_damage;
 mod kept_heads;
 mod model;

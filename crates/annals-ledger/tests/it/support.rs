@@ -54,6 +54,8 @@ pub(crate) struct World {
     segments: SimDisk,
     /// When records are sealed.
     pub(crate) tail: TailLimits,
+    /// Memory for what is read of segments.
+    pub(crate) cache_bytes_max: usize,
     opens: u64,
 }
 
@@ -66,6 +68,7 @@ impl World {
             signer_journal,
             segments: SimDisk::new(1),
             tail: TailLimits::default(),
+            cache_bytes_max: CACHE_BYTES_MAX,
             opens: 0,
         }
     }
@@ -90,7 +93,7 @@ impl World {
         Parts {
             journal: Box::new(self.journal.clone()),
             signer_journal: Box::new(self.signer_journal.clone()),
-            segments: store(&self.segments),
+            segments: Store::new(Arc::new(self.segments.clone()), self.cache_bytes_max),
             signing_seed: [9; 32],
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(self.opens)),
@@ -108,9 +111,12 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// Memory for what is read of segments, where a test says nothing else.
+const CACHE_BYTES_MAX: usize = 4 << 20;
+
 /// The segments' store on a disk.
 pub(crate) fn store(disk: &SimDisk) -> Store {
-    Store::new(Arc::new(disk.clone()), 4 << 20)
+    Store::new(Arc::new(disk.clone()), CACHE_BYTES_MAX)
 }
 
 pub(crate) fn tenant(id: &str) -> TenantId {

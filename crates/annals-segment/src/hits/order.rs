@@ -22,6 +22,11 @@ impl Order {
         Self { segment: Arc::clone(segment), lane, numbers: Box::new([0; UNIT_LEN]) }
     }
 
+    /// What is ordered.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
     /// How many rows.
     pub(crate) fn len(&self) -> u64 {
         match &self.lane {

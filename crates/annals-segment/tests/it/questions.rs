@@ -699,6 +699,37 @@ fn words_between_named_values_are_found_as_they_read() {
     assert!(seen.hits > 0, "{seen:?}");
 }
 
+/// Where two things that many events have come together seldom, a walk goes through thousands of places without a hit.
+#[test]
+fn what_is_far_between_in_an_order_is_found_as_it_reads() {
+    let mut made = records(19, 1, 20_000, Style::Realistic);
+    let mut rng = Rng(19);
+    for (at, record) in made.logs.iter_mut().flat_map(|log| &mut log.records).enumerate() {
+        let (left, right) = (at % 11 == 0, at % 7 == 3);
+        // Now and then in one stretch, and else never.
+        let both = left && right && (at / 4_000 == 2 || rng.one_in(60));
+        let action = if both || (left && !right) { "video.update" } else { "video.read" };
+        let actor = if right && (both || !left) { "u1" } else { "u2" };
+        let time = record.occurred_at.map(|at| Timestamp::from_micros(at).unwrap());
+        let time = time.map_or(String::new(), |time| format!(r#","occurred_at":"{time}""#));
+        record.event = format!(r#"{{"action":"{action}","actor":{{"id":"{actor}"}}{time}}}"#).into_bytes();
+        record.leaf = leaf_hash(&record.event);
+    }
+    name_operations(&mut made);
+    let world = World::new(&made, made.segment_within(Limits::default()));
+    let is = |names: &[&str], text: &str| {
+        Condition::Field(Field::Member(Path::new(names)), Test::In(vec![Literal::Text(text.into())].into()))
+    };
+    let both = Condition::All(vec![is(&["action"], "video.update"), is(&["actor", "id"], "u1")]);
+    let mut asker = Asker { world: &world, rng: Rng(19) };
+    let mut seen = Seen::default();
+    for seed in 0..4 {
+        ask_for(&mut asker, &both, seed, &mut seen);
+        world.cache.forget_plans();
+    }
+    assert!(seen.hits > 20, "{seen:?}");
+}
+
 #[test]
 fn questions_that_nobody_remembers_have_the_same_answers() {
     let mut made = records(13, 3, 500, Style::Mixed);

@@ -34,7 +34,7 @@ const ERASURES_MAX = 5;
 /**
  * `<annals-event .viewer .eventId .tenant .event>`: loads the event; one that is given is shown meanwhile.
  *
- * Fires `close`, and `step` with 1 for the next event of the table and -1 for the one before.
+ * Fires `close`, `loaded` with the event once it is there, and `step` with 1 for the next event of the table and -1 for the one before.
  */
 @customElement("annals-event")
 export class EventElement extends LitElement {
@@ -152,6 +152,7 @@ export class EventElement extends LitElement {
       if (signal.aborted) return;
       this.viewer.learn([event]);
       this.loaded = event;
+      this.dispatchEvent(new CustomEvent("loaded", { detail: event }));
       await this.#dateErasures(event, signal);
     } catch (error) {
       if (signal.aborted) return;

@@ -1,15 +1,15 @@
-/** What else shares a request, a session, a trace, an actor or a target with an event, and how much of it there is. */
+/** What else shares a request, a session, a trace, an actor, a target or a moment with an event, and how much of it there is. */
 
 import { LitElement, css, html } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ApiError } from "../../api/client.js";
-import type { AuditEvent, Summary } from "../../api/types.js";
+import { type AuditEvent, type Summary, occurredAt } from "../../api/types.js";
 import { icons } from "../../icons.js";
 import { common } from "../../text/common.js";
 import { eventText } from "../../text/event.js";
 import { base } from "../../theme.js";
-import { ALL_TIME } from "../../view/time.js";
-import { question, viewOf } from "../../view/view.js";
+import { ALL_TIME, instant } from "../../view/time.js";
+import { type View, question, viewOf } from "../../view/view.js";
 import { type Viewer, Watch } from "../../viewer.js";
 import { actorName, targetName } from "./sentence.js";
 import { Seen } from "./seen.js";
@@ -17,8 +17,12 @@ import { Seen } from "./seen.js";
 /** Targets that are offered. */
 const TARGETS_MAX = 5;
 
+/** What happened so long before or after belongs to the same moment, ms. */
+const MOMENT_MS = 5 * 60_000;
+
+/** By a value, or where `path` is empty, by a stretch of time about that value. */
 interface Relation {
-  word: "sameRequest" | "sameSession" | "sameTrace" | "sameActor" | "sameTarget";
+  word: "sameTime" | "sameRequest" | "sameSession" | "sameTrace" | "sameActor" | "sameTarget";
   path: string;
   value: string;
   label: string;
@@ -45,7 +49,6 @@ export class RelatedElement extends LitElement {
       .what { min-width: 0; display: grid; }
       .what .cut { max-width: 100%; }
       .count { flex: none; display: inline-flex; align-items: center; gap: 4px; font-variant-numeric: tabular-nums; }
-      p { margin: 0 0 6px; font-size: 13px; }
     `,
   ];
 
@@ -64,9 +67,9 @@ export class RelatedElement extends LitElement {
 
   override render() {
     const t = eventText(this.viewer.language);
-    return html`<p class="quiet">${t.relatedHelp}</p><ul>${this.#relations.map((relation) => html`<li>
+    return html`<ul>${this.#relations.map((relation) => html`<li>
       <button @click=${() => this.#go(relation)}>
-        <span class="what"><span>${t[relation.word]}</span><bdi class="cut quiet">${relation.label}</bdi></span>
+        <span class="what"><span>${t[relation.word]}</span><bdi class="cut quiet">${relation.path ? relation.label : this.#stretch(relation.value)}</bdi></span>
         <span class="count quiet">${this.#counted(relation)} ${icons.right}</span>
       </button></li>`)}</ul>`;
   }
@@ -79,8 +82,17 @@ export class RelatedElement extends LitElement {
     return count === 1 ? t.onlyThis : common(this.viewer.language).events(count);
   }
 
-  #viewOf({ path, value }: Relation) {
-    const tenant = this.viewer.view.tenant ?? this.tenant;
+  #stretch(at: string): string {
+    const { since, until } = around(at);
+    const { zone } = this.viewer;
+    return `${instant(since, zone)} – ${instant(until, zone).slice(11)}`;
+  }
+
+  #viewOf({ path, value }: Relation): View {
+    const { view } = this.viewer;
+    const tenant = view.tenant ?? this.tenant;
+    // All that happened, with the event in the midst of it.
+    if (!path) return { ...viewOf(view, path, value), tenant, terms: [], range: around(value), event: this.event.id, live: false, at: null };
     return { ...viewOf(this.viewer.view, path, value), tenant, range: ALL_TIME, live: false, at: null };
   }
 
@@ -105,6 +117,11 @@ export class RelatedElement extends LitElement {
   }
 }
 
+function around(at: string): { since: string; until: string } {
+  const ms = Date.parse(at);
+  return { since: new Date(ms - MOMENT_MS).toISOString(), until: new Date(ms + MOMENT_MS).toISOString() };
+}
+
 function keyOf({ path, value }: Relation): string {
   return `${path}\0${value}`;
 }
@@ -119,6 +136,7 @@ export function relationsOf(event: AuditEvent): Relation[] {
   add("sameSession", "context.session_id", event.context?.session_id);
   add("sameTrace", "trace.trace_id", event.trace?.trace_id);
   add("sameActor", "actor.id", event.actor?.id, actorName(event.actor) ?? undefined);
+  if (!Number.isNaN(Date.parse(occurredAt(event)))) add("sameTime", "", occurredAt(event));
   for (const target of (event.targets ?? []).slice(0, TARGETS_MAX)) add("sameTarget", "targets.id", target.id, targetName(target));
   return found;
 }

@@ -151,7 +151,8 @@ export class HistogramElement extends LitElement {
   };
 
   override updated(): void {
-    const scheme = getComputedStyle(this).colorScheme;
+    // Asking for the scheme has the browser lay out all that changed: not before there is something to draw.
+    const scheme = this.summary && getComputedStyle(this).colorScheme;
     const what = [this.summary, this.span, this.viewer.zone, this.viewer.language, scheme];
     if (what.every((part, index) => part === this.#drawn[index])) return;
     this.#drawn = what;

@@ -26,6 +26,13 @@ export class Window {
     this.first = Math.max(0, Math.min(this.first, total - this.rows));
   }
 
+  /** The rows to be drawn, from `first` to before `end`, where `seen` pixels are seen from `offset` on, and so many rows beyond them. */
+  drawn(offset: number, seen: number, rowPx: number, beyond: number): { first: number; end: number } {
+    const from = Math.floor(offset / rowPx) - beyond;
+    const to = Math.ceil((offset + seen) / rowPx) + beyond;
+    return { first: this.first + Math.max(0, Math.min(from, this.rows)), end: this.first + Math.max(0, Math.min(to, this.rows)) };
+  }
+
   /**
    * The element was scrolled to `offset`; `seen` pixels are seen, a row has `rowPx`. Returns where to scroll to so that what is seen
    * stays, where the window moved under it; null where nothing is to be done but to draw.

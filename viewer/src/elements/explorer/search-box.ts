@@ -42,7 +42,7 @@ export class SearchBoxElement extends LitElement {
       :host { display: block; position: relative; flex: 1; min-width: min(260px, 100%); }
       .box { display: flex; align-items: center; gap: 6px; border: 1px solid var(--line-strong); border-radius: var(--radius); padding: 0 8px; background: var(--ground); }
       .box:focus-within { outline: 2px solid var(--accent); outline-offset: 1px; }
-      input { flex: 1; min-width: 0; border: 0 !important; outline: 0; min-height: 32px !important; background: none !important; padding: 0 !important; }
+      input { flex: 1; min-width: 0; border: 0 !important; outline: 0 !important; min-height: 32px !important; background: none !important; padding: 0 !important; }
       input::-webkit-search-cancel-button { display: none; }
       kbd { font: 11px var(--mono); color: var(--text-2); border: 1px solid var(--line); border-radius: 4px; padding: 0 5px; }
       ul {

@@ -1,23 +1,25 @@
 /** The events found, one a row, through millions of them. */
 
-import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "@tanstack/virtual-core";
 import { LitElement, type PropertyValues, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { type AuditEvent, occurredAt, operationOf } from "../../api/types.js";
 import type { Rows } from "../../explorer/rows.js";
 import { explorer, resultName } from "../../text/explorer.js";
-import { base } from "../../theme.js";
+import { base, usable } from "../../theme.js";
 import { instant } from "../../view/time.js";
 import { type Viewer, Watch } from "../../viewer.js";
-import "../value.js";
+import type { Usable } from "../value-menu.js";
 import { Window } from "./scroll.js";
 
 const ROW_PX = 36;
 const CARD_PX = 60;
 
+/** Rows that are drawn beyond those that are seen. */
+const BEYOND_ROWS = 12;
+
 /** Narrower than so, an event is a card of two lines. */
-const CARD_BELOW_PX = 620;
+const CARD_BELOW_PX = 720;
 
 /**
  * `<annals-table .viewer .rows .fresh .version>`: `fresh` stand above the rows, newest first; `version` tells that something changed. Fires `pick`
@@ -31,29 +33,33 @@ export class TableElement extends LitElement {
   @property({ attribute: false }) version = 0;
   @property({ type: Boolean }) busy = false;
   @state() private active = -1;
-  @state() private cards = false;
+  @state() private cards = innerWidth < CARD_BELOW_PX;
   protected readonly watch = new Watch(this);
   readonly #window = new Window();
-  #virtual: Virtualizer<HTMLElement, HTMLElement> | null = null;
-  #unmount: (() => void) | null = null;
+  /** Pixels of the rows that are seen, and from where; before they were measured no more than the whole page has. */
+  #seenPx: number | null = null;
+  #scrolledPx = 0;
   #sized: ResizeObserver | null = null;
   #known: Rows | null = null;
   #freshBefore = 0;
+  /** Rows that came above whoever reads on. */
+  #grown = 0;
 
   static override styles = [
     base,
+    usable,
     css`
       :host { display: flex; flex-direction: column; min-height: 0; min-width: 0; height: 100%; container-type: inline-size; }
       .scroller { flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; contain: strict; outline-offset: -2px; scrollbar-gutter: stable; }
       .all { position: relative; width: 100%; }
       .row {
         position: absolute; inset-inline: 0; top: 0; display: grid; align-items: center; gap: 12px; padding: 0 12px; cursor: pointer; border-bottom: 1px solid var(--line);
-        grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; height: ${ROW_PX}px; font-size: 13px;
+        grid-template-columns: 146px minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) minmax(116px, 0.5fr) 84px; height: ${ROW_PX}px; font-size: 13px;
       }
-      .row.tenants { grid-template-columns: 146px minmax(80px, 0.8fr) minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) minmax(84px, 0.8fr) 84px; }
-      .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1.1fr) minmax(110px, 1.15fr) minmax(110px, 1.5fr) 84px; }
+      .row.tenants { grid-template-columns: 146px minmax(80px, 0.7fr) minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) minmax(116px, 0.5fr) 84px; }
+      .row:where(.no-address) { grid-template-columns: 146px minmax(90px, 1fr) minmax(110px, 1fr) minmax(110px, 1.9fr) 84px; }
       .row > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding-inline-start: 3px; }
-      .row annals-value { white-space: nowrap; }
+      .row .value { margin-inline-start: -3px; min-width: 0; }
       .row:hover { background: var(--ground-2); }
       .row.active { box-shadow: inset 3px 0 0 var(--accent); background: var(--ground-2); }
       .row.open { background: var(--accent-ground); }
@@ -111,8 +117,13 @@ export class TableElement extends LitElement {
     if (this.#count === 0) return;
     this.active = Math.max(0, Math.min(index, this.#count - 1));
     const place = this.#window.bring(this.active);
-    this.#measure();
-    this.#virtual?.scrollToIndex(place, { align: "auto" });
+    const top = place * this.#rowPx;
+    const seen = this.#seenPx ?? 0;
+    const bottom = top + this.#rowPx - seen;
+    // Whoever comes from afar looks around there.
+    if (Math.abs(top - this.#scrolledPx) > 2 * seen) this.#scrollTo(top - seen / 2);
+    else if (top < this.#scrolledPx) this.#scrollTo(top);
+    else if (bottom > this.#scrolledPx) this.#scrollTo(bottom);
     if (open) this.#pick(this.active);
   }
 
@@ -132,41 +143,18 @@ export class TableElement extends LitElement {
     this.#freshBefore = this.fresh.length;
     if (grown > 0 && this.active >= 0) this.active += grown;
     this.#window.resize(this.#count);
-    this.#measure();
-    if (grown > 0 && this.#virtual && (this.#virtual.scrollOffset ?? 0) > 2 * this.#rowPx) {
-      this.#virtual.scrollToOffset((this.#virtual.scrollOffset ?? 0) + grown * this.#rowPx);
-    }
-  }
-
-  #measure(): void {
-    if (!this.#virtual) return;
-    const { options } = this.#virtual;
-    const px = this.#rowPx;
-    if (options.count === this.#window.rows && options.estimateSize(0) === px) return;
-    const resized = options.estimateSize(0) !== px;
-    this.#virtual.setOptions({ ...options, count: this.#window.rows, estimateSize: () => px });
-    if (resized) this.#virtual.measure();
+    this.#grown = this.#scrolledPx > 2 * this.#rowPx ? Math.max(0, grown) : 0;
   }
 
   override firstUpdated(): void {
-    const scroller = this.renderRoot.querySelector<HTMLElement>(".scroller") as HTMLElement;
-    this.#virtual = new Virtualizer<HTMLElement, HTMLElement>({
-      count: this.#window.rows,
-      getScrollElement: () => scroller,
-      estimateSize: () => this.#rowPx,
-      overscan: 12,
-      observeElementRect,
-      observeElementOffset,
-      scrollToFn: elementScroll,
-      onChange: () => this.requestUpdate(),
-    });
-    this.#unmount = this.#virtual._didMount();
-    this.#virtual._willUpdate();
-    this.#sized = new ResizeObserver(([entry]) => {
-      this.cards = (entry?.contentRect.width ?? 1000) < CARD_BELOW_PX;
+    // Nothing is measured by asking, which would have the browser lay out all that changed: the observer tells once it has.
+    this.#sized = new ResizeObserver(() => {
+      this.#seenPx = this.#scroller.clientHeight;
+      this.cards = this.clientWidth < CARD_BELOW_PX;
+      this.requestUpdate();
     });
     this.#sized.observe(this);
-    this.requestUpdate();
+    this.#sized.observe(this.#scroller);
   }
 
   override connectedCallback(): void {
@@ -176,33 +164,47 @@ export class TableElement extends LitElement {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.#unmount?.();
     this.#sized?.disconnect();
-    this.#virtual = null;
   }
 
   override updated(): void {
-    this.#virtual?._willUpdate();
-    const items = this.#virtual?.getVirtualItems() ?? [];
-    const [first, last] = [items[0], items.at(-1)];
-    if (!first || !last || !this.rows) return;
-    const above = this.#window.first - this.fresh.length;
-    this.rows.want(above + first.index, above + last.index);
+    if (this.#grown) this.#scrollTo(this.#scrolledPx + this.#grown * this.#rowPx);
+    this.#grown = 0;
+    const { first, end } = this.#drawn;
+    if (end > first) this.rows?.want(first - this.fresh.length, end - 1 - this.fresh.length);
+  }
+
+  get #scroller(): HTMLElement {
+    return this.renderRoot.querySelector(".scroller") as HTMLElement;
+  }
+
+  #scrollTo(px: number): void {
+    this.#scroller.scrollTop = px;
+    this.#scrolledPx = this.#scroller.scrollTop;
+    this.requestUpdate();
+  }
+
+  /** The rows that are drawn, by their numbers: before anything was measured, what a screen shows at most. */
+  get #drawn(): { first: number; end: number } {
+    const [seen, beyond] = this.#seenPx === null ? [innerHeight, 0] : [this.#seenPx, BEYOND_ROWS];
+    return this.#window.drawn(this.#scrolledPx, seen, this.#rowPx, beyond);
   }
 
   override render() {
     const t = explorer(this.viewer.language);
-    const items = this.#virtual?.getVirtualItems() ?? [];
-    const height = this.#virtual?.getTotalSize() ?? 0;
+    const { first, end } = this.#drawn;
+    const rows = Array.from({ length: end - first }, (_, at) => first + at);
+    const height = this.#window.rows * this.#rowPx;
     const active = this.active >= 0 ? `row-${this.active}` : nothing;
     return html`
       ${this.cards ? nothing : this.#head()}
       <div class="scroller ${this.cards ? "cards" : ""} ${this.busy ? "busy" : ""}" tabindex="0" role="grid" aria-label=${t.table} aria-rowcount=${this.rows?.open ? -1 : this.#count}
         aria-activedescendant=${active} aria-busy=${this.busy} @keydown=${this.#key} @scroll=${this.#scroll}>
         <div class="all" role="rowgroup" .style=${`height: ${height}px`}>
-          ${repeat(items, (item) => item.index + this.#window.first, (item) => this.#row(item.index + this.#window.first, item.start))}
+          ${repeat(rows, (row) => row, (row) => this.#row(row, (row - this.#window.first) * this.#rowPx))}
         </div>
-      </div>`;
+      </div>
+      <annals-value-menu .viewer=${this.viewer}></annals-value-menu>`;
   }
 
   get #tenants(): boolean {
@@ -255,9 +257,16 @@ export class TableElement extends LitElement {
   #card(event: AuditEvent) {
     return html`
       <span role="gridcell" class="who">${this.#actor(event)} <span class="quiet cut" dir="auto">${event.action}</span></span>
-      <span role="gridcell" class="time">${instant(occurredAt(event), this.viewer.zone).slice(5, 16)}</span>
+      <span role="gridcell" class="time">${this.#shortly(occurredAt(event))}</span>
       <span role="gridcell" class="targets">${this.#target(event)}</span>
       <span role="gridcell">${this.#result(event)}</span>`;
+  }
+
+  /** The day and the minute; with the year where it is another. */
+  #shortly(at: string): string {
+    const { zone } = this.viewer;
+    const [text, now] = [instant(at, zone), instant(new Date().toISOString(), zone)];
+    return text.slice(text.slice(0, 4) === now.slice(0, 4) ? 5 : 0, 16);
   }
 
   #actor(event: AuditEvent) {
@@ -283,7 +292,15 @@ export class TableElement extends LitElement {
 
   /** A value that the mouse can use; for the keyboard the values stand in the open event. */
   #value(path: string, value: string, label = value, type: string | null = null) {
-    return html`<annals-value .viewer=${this.viewer} .path=${path} .value=${value} .label=${label} .type=${type} .reachable=${false}></annals-value>`;
+    return html`<button class="value" dir="auto" tabindex="-1" aria-haspopup="menu" aria-expanded="false" @click=${(event: Event) => this.#use(event, { path, value, type })}>${label}</button>`;
+  }
+
+  /** One menu does for all rows: an element of its own for each value would make them several times slower. */
+  async #use(event: Event, used: Usable): Promise<void> {
+    event.stopPropagation();
+    const button = event.currentTarget as HTMLElement;
+    await import("../value-menu.js");
+    await this.renderRoot.querySelector("annals-value-menu")?.toggle(button, used);
   }
 
   #clicked(index: number): void {
@@ -298,14 +315,14 @@ export class TableElement extends LitElement {
 
   readonly #scroll = (event: Event) => {
     const scroller = event.target as HTMLElement;
-    const first = this.#window.first;
+    this.#scrolledPx = scroller.scrollTop;
     const to = this.#window.scrolled(scroller.scrollTop, scroller.clientHeight, this.#rowPx);
-    if (to !== null) scroller.scrollTop = to;
-    if (this.#window.first !== first) this.requestUpdate();
+    if (to === null) this.requestUpdate();
+    else this.#scrollTo(to);
   };
 
   #key = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor((this.#virtual?.scrollRect?.height ?? 360) / this.#rowPx) - 1);
+    const page = Math.max(1, Math.floor((this.#seenPx ?? 0) / this.#rowPx) - 1);
     const to = {
       ArrowDown: this.active + 1, j: this.active + 1, ArrowUp: this.active - 1, k: this.active - 1,
       PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.#count - 1,

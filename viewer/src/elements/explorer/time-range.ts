@@ -27,6 +27,7 @@ export class TimeRangeElement extends LitElement {
       .presets { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
       .presets button { justify-content: center; }
       form { display: grid; gap: 8px; margin-top: 12px; padding-top: 12px; border-top: 1px solid var(--line); }
+      form button { justify-content: center; }
       label { display: grid; gap: 2px; font-size: 12px; color: var(--text-2); }
       label input { font-size: 14px; color: var(--text); width: 100%; }
       .zone { display: flex; gap: 4px; align-items: center; font-size: 12px; color: var(--text-2); margin-top: 12px; padding-top: 12px; border-top: 1px solid var(--line); }
