@@ -16,6 +16,7 @@ use annals_tree::EntryKind;
 use super::Ledger;
 use super::living::{cutoff_ms, is_before};
 use crate::batch::LogKind;
+use crate::control::Author;
 use crate::error::CommitError;
 use crate::policy::{HOUR_US, Life};
 use crate::read::{FeedScope, TenantLog};
@@ -93,6 +94,20 @@ impl Ledger {
             ahead: VecDeque::new(),
             registered: BTreeSet::new(),
             unsealed: false,
+        }
+    }
+
+    /// Whether nothing expires because the clock at the start was far ahead of what is stored.
+    #[must_use]
+    pub fn doubts_clock(&self) -> bool {
+        self.shared.clock_guard.doubted(&*self.shared.clock).is_some_and(|(_, is_over)| !is_over)
+    }
+
+    /// Believes a clock that was doubted at the start and has run for long enough since.
+    pub(crate) async fn believe_clock_in_time(&self) -> Result<(), CommitError> {
+        match self.shared.clock_guard.doubted(&*self.shared.clock) {
+            Some((_, true)) => self.confirm_clock(&Author::System).await.map(drop),
+            _ => Ok(()),
         }
     }
 

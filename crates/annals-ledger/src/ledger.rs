@@ -512,20 +512,6 @@ impl Ledger {
         self.shared.change(batch).await.map(drop)
     }
 
-    /// Whether nothing expires because the clock at the start was far ahead of what is stored.
-    #[must_use]
-    pub fn doubts_clock(&self) -> bool {
-        self.shared.clock_guard.doubted(&*self.shared.clock).is_some_and(|(_, is_over)| !is_over)
-    }
-
-    /// Believes a clock that was doubted at the start and has run for long enough since.
-    pub(crate) async fn believe_clock_in_time(&self) -> Result<(), CommitError> {
-        match self.shared.clock_guard.doubted(&*self.shared.clock) {
-            Some((_, true)) => self.confirm_clock(&Author::System).await.map(drop),
-            _ => Ok(()),
-        }
-    }
-
     /// Says that the jump of the clock is right, or that it was right to be far ahead at the start. `false` when neither is so.
     ///
     /// # Errors
