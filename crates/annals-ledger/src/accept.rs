@@ -162,6 +162,8 @@ pub struct Sealed {
     pub(crate) marks: Option<Marked>,
     /// Events in the batch.
     pub(crate) events: usize,
+    /// All or nothing.
+    pub(crate) atomic: bool,
     /// One an item, in the order sent.
     pub(crate) items: Vec<SealedItem>,
 }
@@ -455,16 +457,17 @@ impl Draft<'_> {
         let mut entries = std::mem::take(&mut self.entries);
         let looked_to = self.look_up(&mut entries, log);
         let refused = entries.iter().any(|entry| matches!(entry, Entry::Refused(..)));
-        if self.options.atomic && refused {
+        let atomic = self.options.atomic;
+        if atomic && refused {
             return refuse_all(entries);
         }
         let events = entries.iter().filter(|entry| matches!(entry, Entry::Taken(_))).count();
         if events == 0 {
-            return Sealed { batch: None, marks: None, events, items: self.items(entries) };
+            return Sealed { batch: None, marks: None, events, atomic, items: self.items(entries) };
         }
         let marks = (log == LogKind::Tenant).then(|| self.marks(&entries));
         let batch = self.write_batch(&entries, log, announced, looked_to);
-        Sealed { batch: Some(batch), marks, events, items: self.items(entries) }
+        Sealed { batch: Some(batch), marks, events, atomic, items: self.items(entries) }
     }
 
     fn items(&self, entries: Vec<Entry>) -> Vec<SealedItem> {
@@ -659,7 +662,7 @@ fn refuse_all(entries: Vec<Entry>) -> Sealed {
         Entry::Removed(item) => item,
         Entry::Taken(taken) => SealedItem::Refused(Some(taken.id), ItemError::atomic()),
     });
-    Sealed { batch: None, marks: None, events: 0, items: items.collect() }
+    Sealed { batch: None, marks: None, events: 0, atomic: true, items: items.collect() }
 }
 
 impl ItemError {

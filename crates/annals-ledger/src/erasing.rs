@@ -68,10 +68,17 @@ impl From<Damaged> for EraseError {
 #[derive(Debug)]
 pub struct ErasurePlan {
     case: ErasureCase,
-    orders: Vec<(TenantLog, Order)>,
-    /// The version of the tenant's policies, holds among them, that it was made under.
-    policy: u64,
+    orders: Vec<OrderIn>,
     preview: ErasurePreview,
+}
+
+/// What it takes of one log.
+#[derive(Debug)]
+struct OrderIn {
+    log: TenantLog,
+    /// The version of the tenant's policies, holds among them, that it was planned under.
+    policy: u64,
+    order: Order,
 }
 
 impl ErasurePlan {
@@ -134,7 +141,8 @@ impl Ledger {
     /// [`EraseError::Case`], [`EraseError::Commit`].
     pub async fn withdraw_erasure(&self, case: &str, author: &Author) -> Result<(), EraseError> {
         self.keys().read().expect("no holder of this lock panics").policies.erasures.may_withdraw(case)?;
-        self.change_case(Control::ErasureWithdrawn { case: case.to_owned() }, author, CaseError::Closed).await
+        let control = Control::ErasureWithdrawn { case: case.to_owned(), unless_begun: true };
+        self.change_case(control, author, CaseError::Closed).await
     }
 
     /// Somebody may have come first: `else_` says of what.
@@ -163,14 +171,9 @@ impl Ledger {
     /// `sealed_only` leaves out what is in a tail: an entry speaks of records that are sealed.
     fn plan(&self, case: &ErasureCase, sealed_only: bool) -> Result<ErasurePlan, EraseError> {
         let subject = Subject::new(&case.values).expect("it was checked when the case began");
-        let mut plan = ErasurePlan {
-            case: case.clone(),
-            orders: Vec::new(),
-            policy: 0,
-            preview: ErasurePreview::default(),
-        };
+        let mut plan =
+            ErasurePlan { case: case.clone(), orders: Vec::new(), preview: ErasurePreview::default() };
         let Ok(tenant) = TenantId::from_stored(&case.tenant) else { return Ok(plan) };
-        plan.policy = self.state().life(&case.tenant).map_or(0, |life| life.version());
         for kind in [LogKind::Tenant, LogKind::Access] {
             let log = TenantLog { tenant: tenant.clone(), kind };
             plan.preview.of += self.feed_size(&FeedScope::Log(log.clone())).unwrap_or(0);
@@ -205,6 +208,8 @@ impl Ledger {
     ) -> Result<(), EraseError> {
         let scope = FeedScope::Log(log.clone());
         let end = if sealed_only { self.state().sealed_end(&log) } else { u64::MAX };
+        // Before its holds: whatever changes from here on is noticed.
+        let policy = self.state().life(log.tenant.as_str()).map_or(0, |life| life.version());
         let holds = self.hold_matchers(&log);
         let (mut order, mut from) = (Order::default(), 0);
         let mut document = annals_event::json::Document::default();
@@ -252,7 +257,7 @@ impl Ledger {
             from = page.next;
         }
         if !order.is_empty() {
-            plan.orders.push((log, order));
+            plan.orders.push(OrderIn { log, policy, order });
         }
         Ok(())
     }
@@ -283,12 +288,10 @@ impl Ledger {
         }
         let pseudonym = self.pseudonym(&case);
         let approvers = self.approvers(&case);
-        for (log, order) in orders {
+        for OrderIn { log, policy, order } in orders {
             let mut entries = order.entries(&case, &pseudonym, &approvers);
+            entries.iter_mut().for_each(|entry| entry["metadata"]["policy"] = policy.into());
             let is_of_tenant = log.tenant.as_str() == case.tenant;
-            if is_of_tenant {
-                entries.iter_mut().for_each(|entry| entry["metadata"]["policy"] = plan.policy.into());
-            }
             for entries in entries.chunks(ENTRIES_AT_ONCE) {
                 let stated = self.state_in(&log, EntryKind::Erasure, entries).await?;
                 if stated.len() != entries.len() {
@@ -298,8 +301,11 @@ impl Ledger {
         }
         let (records, units) = self.state().removals_of(&case.case, &case.tenant);
         let counts = ErasureCounts { records, units, ..plan.preview.counts };
+        let name = case.case.clone();
         self.change(Control::ErasureOrdered { case: case.case, counts }, &Author::System).await?;
-        Ok(())
+        // One with nothing to take may have been withdrawn meanwhile.
+        let is_given_up = self.erasure(&name).is_some_and(|now| now.stage == ErasureStage::Withdrawn);
+        if is_given_up { Err(CaseError::Closed.into()) } else { Ok(()) }
     }
 
     /// As [`Ledger::plan_erasure`], for a case that is to be ordered. Blocks.

@@ -78,7 +78,7 @@ impl Teeth {
                     let named = &places[..places.len().min(NAMED_MAX)];
                     fail!("{mark} is gone, and stands in {} places: {named:?}", places.len())
                 }
-                None if !gone.contains(mark) && expired => fail!("{mark} is to stay, and is nowhere"),
+                None if !gone.contains(mark) => fail!("{mark} is to stay, and is nowhere"),
                 _ => {}
             }
         }
