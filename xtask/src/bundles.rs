@@ -39,11 +39,11 @@ const USAGE: i32 = 2;
 
 /// What is said of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Said {
+pub(crate) struct Said {
     /// Whether everything holds.
-    holds: bool,
+    pub(crate) holds: bool,
     /// Of each position that has an entry, its verdict.
-    positions: Vec<(u64, String)>,
+    pub(crate) positions: Vec<(u64, String)>,
 }
 
 /// Has every bundle checked by everything.
@@ -148,12 +148,24 @@ fn position(line: &Value) -> Result<(u64, String)> {
 
 type Native = (Said, Vec<String>);
 
-fn python(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
+/// What is said of bundles, `annals verify` and the program in Python being of one mind.
+pub(crate) fn agreed(binary: &Binary, bundles: &[&Path]) -> Result<Vec<Said>> {
+    let native = bundles.iter().map(|bundle| native(binary, bundle)).collect::<Result<Vec<_>>>()?;
+    compare(&python_program()?, bundles, &native)?;
+    Ok(native.into_iter().map(|(said, _)| said).collect())
+}
+
+/// The interpreter and the program.
+fn python_program() -> Result<[PathBuf; 2]> {
     let programs = virtual_environment("bundles", &["install", "--quiet", PYTHON_PACKAGE])?;
-    let program = repo::root().join("verifiers/python/verify_bundle.py");
-    let run = || Tool::new(programs.join("python")).args([&program]);
-    let (code, text) = run().args(bundles).code()?;
-    require!(code == Some(DAMAGED), "verify_bundle.py ends with {code:?}, and not all hold");
+    Ok([programs.join("python"), repo::root().join("verifiers/python/verify_bundle.py")])
+}
+
+/// The program in Python says the same.
+fn compare([python, program]: &[PathBuf; 2], bundles: &[&Path], native: &[Native]) -> Result<()> {
+    let (code, text) = Tool::new(python).args([program]).args(bundles).code()?;
+    let expected = if native.iter().all(|(said, _)| said.holds) { 0 } else { DAMAGED };
+    require!(code == Some(expected), "verify_bundle.py ends with {code:?}, annals with {expected}");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('{')).collect();
     require!(
         lines.len() == bundles.len(),
@@ -169,6 +181,14 @@ fn python(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
             bundle.display()
         );
     }
+    Ok(())
+}
+
+fn python(bundles: &[&Path], native: &[Native]) -> Result<Tally> {
+    require!(!native.iter().all(|(said, _)| said.holds), "there is no bundle that does not hold");
+    let [python, program] = python_program()?;
+    let run = || Tool::new(&python).args([&program]);
+    compare(&[python.clone(), program.clone()], bundles, native)?;
     let good: Vec<&Path> =
         ["gap-free.zip", "rotated.zip"].iter().map(|name| named(bundles, name)).collect::<Result<_>>()?;
     for (key, expected) in [(KEY, 0), (WRONG_KEY, DAMAGED), ("none", USAGE)] {

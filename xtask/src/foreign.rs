@@ -118,7 +118,8 @@ fn publish_all(binary: &Binary, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
-fn get(client: &mut Client, path: &str) -> Result<Vec<u8>> {
+/// What is at a path.
+pub(crate) fn get(client: &mut Client, path: &str) -> Result<Vec<u8>> {
     let answer = client.get(path).while_doing(path)?;
     require!(answer.status == 200, "{path}: status {}: {}", answer.status, answer.text());
     Ok(answer.body)
@@ -199,18 +200,19 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// A program by others, ready to run.
-struct Verifier {
-    name: &'static str,
+pub(crate) struct Verifier {
+    /// What to call it.
+    pub(crate) name: &'static str,
     /// The program and its first arguments.
     command: Vec<PathBuf>,
 }
 
 /// What a verifier says of a case: nothing, or why it is rejected.
-type Verdict = std::result::Result<(), String>;
+pub(crate) type Verdict = std::result::Result<(), String>;
 
 impl Verifier {
     /// Builds `verifiers/go` with the toolchain's own copy of `golang.org/x/mod`.
-    fn go() -> Result<Self> {
+    pub(crate) fn go() -> Result<Self> {
         let packages = virtual_environment("go", &["install", "--quiet", GO_PACKAGE])?;
         let go = packages.join("go");
         let built = repo::target().join("verifiers/go");
@@ -238,7 +240,7 @@ impl Verifier {
     }
 
     /// Installs what `verifiers/python` needs.
-    fn python() -> Result<Self> {
+    pub(crate) fn python() -> Result<Self> {
         let packages = virtual_environment(
             "python",
             &["install", "--quiet", "-r", "verifiers/python/requirements.txt"],
@@ -250,8 +252,13 @@ impl Verifier {
         })
     }
 
+    /// The program: of `python` an interpreter that has the packages.
+    pub(crate) fn program(&self) -> &Path {
+        &self.command[0]
+    }
+
     /// Its verdict on each case, in order.
-    fn check(&self, cases: &[PathBuf]) -> Result<Vec<Verdict>> {
+    pub(crate) fn check(&self, cases: &[PathBuf]) -> Result<Vec<Verdict>> {
         let (_, said) = Tool::new(&self.command[0]).args(&self.command[1..]).args(cases).ask()?;
         let verdict = |case: &PathBuf| {
             let case = case.to_string_lossy();

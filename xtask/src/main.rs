@@ -11,6 +11,7 @@ mod bundles;
 mod check;
 mod crash;
 mod dialects;
+mod erasures;
 mod exports;
 mod fault;
 mod foreign;
@@ -101,6 +102,15 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         cases: u64,
     },
+    /// Erase people and let records expire, killing the server; nothing of them may be left, and every proof must hold
+    Erasures {
+        /// How many ledgers
+        #[arg(long, default_value_t = 10)]
+        rounds: u64,
+        /// Seed of the choices
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Run every command of README, tutorial and how-tos
     Readme,
     /// Kill product, relay, server and PostgreSQL again and again; every committed event is stored once
@@ -183,6 +193,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Model { questions } => stages.run("model", || model::run(questions)),
         Command::Adversary { cases } => stages.run("adversary", || adversary::run(cases)),
+        Command::Erasures { rounds, seed } => {
+            let binary = Binary::build(false)?;
+            stages.run("erasures", || erasures::run(&binary, rounds, seed));
+        }
         Command::Readme => {
             let binary = Binary::build(false)?;
             stages.run("readme", || readme::run(&binary));

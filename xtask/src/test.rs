@@ -3,8 +3,8 @@
 use crate::instance::Binary;
 use crate::stages::{Stages, Tally};
 use crate::{
-    adversary, backups, bundles, check, crash, dialects, exports, foreign, model, readme, real_data, relay,
-    schemathesis, sim, tidy, verify_page, viewer,
+    adversary, backups, bundles, check, crash, dialects, erasures, exports, foreign, model, readme,
+    real_data, relay, schemathesis, sim, tidy, verify_page, viewer,
 };
 
 /// Kill rounds of a test run; `cargo xtask crash` does more.
@@ -12,6 +12,9 @@ const CRASH_ROUNDS: u64 = 20;
 
 /// Kill rounds between a product and a server of a test run; `cargo xtask relay` does more.
 const RELAY_ROUNDS: u64 = 15;
+
+/// Ledgers of a test run from which people are erased; `cargo xtask erasures` does more.
+const ERASURES_ROUNDS: u64 = 1;
 
 /// Attacks of a test run; `cargo xtask adversary` makes as many as one likes.
 const ADVERSARY_CASES: u64 = 100;
@@ -59,4 +62,6 @@ pub(crate) fn run(stages: &mut Stages) {
     stages.run("bundles", || bundles::run(&binary));
     stages.run("viewer", || viewer::run(&binary));
     stages.run("verifiers by others", || foreign::run(&binary));
+    // After those who built the programs that it asks.
+    stages.run("erasures", || erasures::run(&binary, ERASURES_ROUNDS, 1));
 }

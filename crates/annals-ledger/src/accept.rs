@@ -17,7 +17,7 @@ use annals_event::{
 };
 use annals_journal::{BATCH_BYTES_MAX, Place};
 use annals_tree::entry::BODY_BYTES_MAX;
-use annals_tree::{EntryKind, SecretRoot};
+use annals_tree::{EntryKind, Hash, SecretRoot};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{
@@ -26,7 +26,7 @@ use crate::batch::{
 use crate::clock::{Clock, Entropy};
 use crate::commit::Commits;
 use crate::ids;
-use crate::known::{self, Asked};
+use crate::known::{self, Asked, Standing};
 use crate::marks::Marked;
 use crate::policy::ValueHasher;
 use crate::secrets::{Lease, Secrets};
@@ -86,6 +86,8 @@ pub struct Acceptor {
 /// One item of a request on its way.
 enum Entry {
     Refused(Option<String>, ItemError),
+    /// Stored before, and removed since.
+    Removed(SealedItem),
     Taken(Taken),
 }
 
@@ -160,6 +162,8 @@ pub struct Sealed {
     pub(crate) marks: Option<Marked>,
     /// Events in the batch.
     pub(crate) events: usize,
+    /// All or nothing.
+    pub(crate) atomic: bool,
     /// One an item, in the order sent.
     pub(crate) items: Vec<SealedItem>,
 }
@@ -168,6 +172,17 @@ pub struct Sealed {
 pub(crate) enum SealedItem {
     /// Refused at the door.
     Refused(Option<String>, ItemError),
+    /// Stored before, where something of it was erased or it expired; not in the batch.
+    Removed {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its id, sent or given.
+        id: String,
+        /// Where it is.
+        position: Position,
+        /// Its leaf.
+        leaf: Hash,
+    },
     /// In the batch; the ledger decides.
     Going {
         /// Its tenant.
@@ -442,17 +457,23 @@ impl Draft<'_> {
         let mut entries = std::mem::take(&mut self.entries);
         let looked_to = self.look_up(&mut entries, log);
         let refused = entries.iter().any(|entry| matches!(entry, Entry::Refused(..)));
-        if self.options.atomic && refused {
+        let atomic = self.options.atomic;
+        if atomic && refused {
             return refuse_all(entries);
         }
         let events = entries.iter().filter(|entry| matches!(entry, Entry::Taken(_))).count();
         if events == 0 {
-            return refuse_all(entries);
+            return Sealed { batch: None, marks: None, events, atomic, items: self.items(entries) };
         }
         let marks = (log == LogKind::Tenant).then(|| self.marks(&entries));
         let batch = self.write_batch(&entries, log, announced, looked_to);
+        Sealed { batch: Some(batch), marks, events, atomic, items: self.items(entries) }
+    }
+
+    fn items(&self, entries: Vec<Entry>) -> Vec<SealedItem> {
         let items = entries.into_iter().map(|entry| match entry {
             Entry::Refused(id, error) => SealedItem::Refused(id, error),
+            Entry::Removed(item) => item,
             Entry::Taken(taken) => SealedItem::Going {
                 tenant: self.tenants[usize::from(taken.tenant)].clone(),
                 id: taken.id,
@@ -460,7 +481,7 @@ impl Draft<'_> {
                 redacted: taken.redacted,
             },
         });
-        Sealed { batch: Some(batch), marks, events, items: items.collect() }
+        items.collect()
     }
 
     /// Looks for the ids among what is stored; refuses those that cannot be looked for.
@@ -485,7 +506,12 @@ impl Draft<'_> {
         for (entry, found) in taken.zip(found) {
             let Entry::Taken(taken) = entry else { continue };
             match found {
-                Ok(prior) => taken.prior = prior,
+                Ok(Standing::Prior(prior)) => taken.prior = prior,
+                Ok(Standing::Removed { position, leaf }) => {
+                    let tenant = self.tenants[usize::from(taken.tenant)].clone();
+                    let id = std::mem::take(&mut taken.id);
+                    *entry = Entry::Removed(SealedItem::Removed { tenant, id, position, leaf });
+                }
                 Err(damaged) => {
                     tracing::error!(%damaged, "an id cannot be looked for; its event is refused");
                     *entry = Entry::Refused(Some(std::mem::take(&mut taken.id)), ItemError::damaged(None));
@@ -623,7 +649,7 @@ impl Entry {
     fn taken(&self) -> Option<&Taken> {
         match self {
             Self::Taken(taken) => Some(taken),
-            Self::Refused(..) => None,
+            Self::Refused(..) | Self::Removed(_) => None,
         }
     }
 }
@@ -632,9 +658,11 @@ impl Entry {
 fn refuse_all(entries: Vec<Entry>) -> Sealed {
     let items = entries.into_iter().map(|entry| match entry {
         Entry::Refused(id, error) => SealedItem::Refused(id, error),
+        Entry::Removed(SealedItem::Removed { id, .. }) => SealedItem::Refused(Some(id), ItemError::atomic()),
+        Entry::Removed(item) => item,
         Entry::Taken(taken) => SealedItem::Refused(Some(taken.id), ItemError::atomic()),
     });
-    Sealed { batch: None, marks: None, events: 0, items: items.collect() }
+    Sealed { batch: None, marks: None, events: 0, atomic: true, items: items.collect() }
 }
 
 impl ItemError {

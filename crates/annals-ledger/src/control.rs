@@ -42,9 +42,17 @@ pub enum Control {
         /// Heads were signed before, and the signer remembers none of them.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         signer_memory_lost: bool,
+        /// What the clock is held against where that is not the newest stored time, µs since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_known_us: Option<i64>,
     },
     /// The service stopped as it was told to.
-    ServerStopped,
+    ServerStopped {
+        /// What the clock of the next start is held against where stored times do not vouch for it, µs since 1970; none where that
+        /// stays as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_known_us: Option<i64>,
+    },
     /// Events were refused for a while because the journal could not be written.
     IngestRefused {
         /// The first refusal, µs since 1970.
@@ -132,6 +140,9 @@ pub enum Control {
     ErasureWithdrawn {
         /// Its name.
         case: String,
+        /// It is refused once an entry of the case is stored. Older programs did not say so, and gave up half of a case.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unless_begun: bool,
     },
     /// A case was ordered: nobody can read what it takes any more.
     ErasureOrdered {
@@ -167,8 +178,11 @@ pub enum Control {
     },
     /// An operator said that a jump of the clock is right.
     ClockConfirmed {
-        /// How far it had jumped, µs.
+        /// How far it had jumped, or was ahead at the start, µs.
         jump_us: i64,
+        /// What it showed, µs since 1970; older programs did not say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed_at_us: Option<i64>,
     },
 }
 
@@ -206,7 +220,7 @@ impl Control {
             Self::KeyCreated { .. } => "annals.key.create",
             Self::KeyEnded { .. } => "annals.key.end",
             Self::ServerStarted { .. } => "annals.server.start",
-            Self::ServerStopped => "annals.server.stop",
+            Self::ServerStopped { .. } => "annals.server.stop",
             Self::IngestRefused { .. } => "annals.ingest.refused",
             Self::AccessGap { .. } => "annals.access.gap",
             Self::ScrubEnded { .. } => "annals.scrub.end",
@@ -245,7 +259,7 @@ impl Control {
             Self::TenantCreated { tenant } | Self::RedactionSet { tenant, .. } => Some(("tenant", tenant)),
             Self::ErasureRequested { erasure } => Some(("erasure", &erasure.case)),
             Self::ErasureApproved { case, .. }
-            | Self::ErasureWithdrawn { case }
+            | Self::ErasureWithdrawn { case, .. }
             | Self::ErasureOrdered { case, .. }
             | Self::ErasureDone { case } => Some(("erasure", case)),
             _ if self.policy_of().is_some() => self.policy_of().map(|tenant| ("tenant", tenant)),

@@ -44,8 +44,8 @@ pub enum EraseError {
     /// A stored event is no event.
     #[error("the record at position {0} is no event")]
     Event(u64),
-    /// A hold began or ended while the case was planned.
-    #[error("holds changed meanwhile; the case is planned anew")]
+    /// A hold or a rule changed after the case was planned. What was ordered before that stays so; the rest is planned anew.
+    #[error("holds or rules changed meanwhile; the case is planned anew")]
     Held,
     /// The ledger did not take an entry of the case.
     #[error("an entry of the case was not taken")]
@@ -68,10 +68,17 @@ impl From<Damaged> for EraseError {
 #[derive(Debug)]
 pub struct ErasurePlan {
     case: ErasureCase,
-    orders: Vec<(TenantLog, Order)>,
-    /// What held records then.
-    holds: Vec<String>,
+    orders: Vec<OrderIn>,
     preview: ErasurePreview,
+}
+
+/// What it takes of one log.
+#[derive(Debug)]
+struct OrderIn {
+    log: TenantLog,
+    /// The version of the tenant's policies, holds among them, that it was planned under.
+    policy: u64,
+    order: Order,
 }
 
 impl ErasurePlan {
@@ -134,7 +141,8 @@ impl Ledger {
     /// [`EraseError::Case`], [`EraseError::Commit`].
     pub async fn withdraw_erasure(&self, case: &str, author: &Author) -> Result<(), EraseError> {
         self.keys().read().expect("no holder of this lock panics").policies.erasures.may_withdraw(case)?;
-        self.change_case(Control::ErasureWithdrawn { case: case.to_owned() }, author, CaseError::Closed).await
+        let control = Control::ErasureWithdrawn { case: case.to_owned(), unless_begun: true };
+        self.change_case(control, author, CaseError::Closed).await
     }
 
     /// Somebody may have come first: `else_` says of what.
@@ -163,14 +171,9 @@ impl Ledger {
     /// `sealed_only` leaves out what is in a tail: an entry speaks of records that are sealed.
     fn plan(&self, case: &ErasureCase, sealed_only: bool) -> Result<ErasurePlan, EraseError> {
         let subject = Subject::new(&case.values).expect("it was checked when the case began");
-        let mut plan = ErasurePlan {
-            case: case.clone(),
-            orders: Vec::new(),
-            holds: Vec::new(),
-            preview: ErasurePreview::default(),
-        };
+        let mut plan =
+            ErasurePlan { case: case.clone(), orders: Vec::new(), preview: ErasurePreview::default() };
         let Ok(tenant) = TenantId::from_stored(&case.tenant) else { return Ok(plan) };
-        plan.holds = self.hold_ids(&tenant);
         for kind in [LogKind::Tenant, LogKind::Access] {
             let log = TenantLog { tenant: tenant.clone(), kind };
             plan.preview.of += self.feed_size(&FeedScope::Log(log.clone())).unwrap_or(0);
@@ -205,6 +208,8 @@ impl Ledger {
     ) -> Result<(), EraseError> {
         let scope = FeedScope::Log(log.clone());
         let end = if sealed_only { self.state().sealed_end(&log) } else { u64::MAX };
+        // Before its holds: whatever changes from here on is noticed.
+        let policy = self.state().life(log.tenant.as_str()).map_or(0, |life| life.version());
         let holds = self.hold_matchers(&log);
         let (mut order, mut from) = (Order::default(), 0);
         let mut document = annals_event::json::Document::default();
@@ -252,7 +257,7 @@ impl Ledger {
             from = page.next;
         }
         if !order.is_empty() {
-            plan.orders.push((log, order));
+            plan.orders.push(OrderIn { log, policy, order });
         }
         Ok(())
     }
@@ -282,24 +287,25 @@ impl Ledger {
             return Err(CaseError::Closed.into());
         }
         let pseudonym = self.pseudonym(&case);
-        if let Ok(tenant) = TenantId::from_stored(&case.tenant)
-            && self.hold_ids(&tenant) != plan.holds
-        {
-            return Err(EraseError::Held);
-        }
         let approvers = self.approvers(&case);
-        for (log, order) in orders {
-            for entries in order.entries(&case, &pseudonym, &approvers).chunks(ENTRIES_AT_ONCE) {
+        for OrderIn { log, policy, order } in orders {
+            let mut entries = order.entries(&case, &pseudonym, &approvers);
+            entries.iter_mut().for_each(|entry| entry["metadata"]["policy"] = policy.into());
+            let is_of_tenant = log.tenant.as_str() == case.tenant;
+            for entries in entries.chunks(ENTRIES_AT_ONCE) {
                 let stated = self.state_in(&log, EntryKind::Erasure, entries).await?;
                 if stated.len() != entries.len() {
-                    return Err(EraseError::Refused);
+                    return Err(if is_of_tenant { EraseError::Held } else { EraseError::Refused });
                 }
             }
         }
         let (records, units) = self.state().removals_of(&case.case, &case.tenant);
         let counts = ErasureCounts { records, units, ..plan.preview.counts };
+        let name = case.case.clone();
         self.change(Control::ErasureOrdered { case: case.case, counts }, &Author::System).await?;
-        Ok(())
+        // One with nothing to take may have been withdrawn meanwhile.
+        let is_given_up = self.erasure(&name).is_some_and(|now| now.stage == ErasureStage::Withdrawn);
+        if is_given_up { Err(CaseError::Closed.into()) } else { Ok(()) }
     }
 
     /// As [`Ledger::plan_erasure`], for a case that is to be ordered. Blocks.
@@ -311,10 +317,6 @@ impl Ledger {
         let mut plan = self.plan(case, true)?;
         self.plan_in_own(&mut plan)?;
         Ok(plan)
-    }
-
-    fn hold_ids(&self, tenant: &TenantId) -> Vec<String> {
-        self.holds(tenant).into_iter().map(|(hold, _)| hold.id).collect()
     }
 
     /// What reads in the place of the subject: the same for all of a case, and nothing follows from it.

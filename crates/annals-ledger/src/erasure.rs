@@ -233,8 +233,10 @@ impl Erasures {
         self.forget_old();
     }
 
-    pub(crate) fn order(&mut self, case: &str, counts: ErasureCounts, now_us: i64) {
-        if let Some(case) = self.by_name.get_mut(case) {
+    /// One with nothing to take may be withdrawn before it is ordered, and stays so; one that `is_begun` is ordered whatever was said.
+    pub(crate) fn order(&mut self, case: &str, counts: ErasureCounts, now_us: i64, is_begun: bool) {
+        let may = |case: &&mut ErasureCase| is_begun || case.stage != ErasureStage::Withdrawn;
+        if let Some(case) = self.by_name.get_mut(case).filter(may) {
             case.stage = ErasureStage::Ordered;
             case.ordered_at_us = Some(now_us);
             case.counts = Some(counts);

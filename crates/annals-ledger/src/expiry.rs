@@ -16,6 +16,7 @@ use annals_tree::EntryKind;
 use super::Ledger;
 use super::living::{cutoff_ms, is_before};
 use crate::batch::LogKind;
+use crate::control::Author;
 use crate::error::CommitError;
 use crate::policy::{HOUR_US, Life};
 use crate::read::{FeedScope, TenantLog};
@@ -96,6 +97,33 @@ impl Ledger {
         }
     }
 
+    /// Whether nothing expires because the clock at the start was far ahead of what is stored, until a confirmation is on record.
+    #[must_use]
+    pub fn doubts_clock(&self) -> bool {
+        self.shared.clock_guard.doubted(&*self.shared.clock).is_some()
+    }
+
+    /// What the record of the stop says of the clock: where stored times do not vouch for it, those of a run that was not doubted do.
+    pub(crate) fn clock_known_at_stop(&self) -> Option<i64> {
+        let is_needed =
+            self.keys().read().expect("no holder of this lock panics").policies.clock_known_us.is_some();
+        let jump_us = self.shared.clock_guard.jump_us(&*self.shared.clock).unwrap_or(0);
+        let believed_us = self.shared.clock.now().as_micros().saturating_sub(jump_us);
+        (is_needed && !self.doubts_clock()).then_some(believed_us)
+    }
+
+    /// Believes a clock that was doubted at the start and has run for long enough since.
+    pub(crate) async fn believe_clock_in_time(&self) -> Result<(), CommitError> {
+        if self.shared.note_clock().is_some() {
+            // A jump since then is another matter, and nobody has said that it is right.
+            return Ok(());
+        }
+        match self.shared.clock_guard.doubted(&*self.shared.clock) {
+            Some((_, true)) => self.confirm_clock(&Author::System).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Positions of a log that satisfy a condition.
     fn positions(
         &self,
@@ -118,6 +146,12 @@ impl Expirer {
     #[must_use]
     pub fn held(&self) -> u64 {
         self.walks.values().map(|walk| walk.held).sum()
+    }
+
+    /// Whether tenants have rules, and nothing expires: see [`Ledger::doubts_clock`].
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.ledger.doubts_clock() && !self.ledger.lives().is_empty()
     }
 
     /// Begins a turn: what was decided and is not told yet is told, and all ways are to be looked at again on which something may
@@ -144,7 +178,7 @@ impl Expirer {
                 }
             }
         }
-        let mut told = Ok(());
+        let mut told = self.ledger.believe_clock_in_time().await;
         for (tenant, _) in lives.iter().filter(|(_, life)| life.owes()) {
             told = told.and(self.ledger.tell_policies(tenant).await);
         }
@@ -193,7 +227,7 @@ impl Expirer {
     ///
     /// What must be read is damaged; the next look goes on elsewhere.
     pub fn look(&mut self) -> Result<Looked, Damaged> {
-        if self.ledger.shared.note_clock().is_some() {
+        if self.ledger.shared.note_clock().is_some() || self.ledger.doubts_clock() {
             self.ahead.clear();
         }
         while let Some(way) = self.ahead.pop_front() {

@@ -42,6 +42,14 @@ pub enum ItemStatus {
     Rejected(ItemError),
 }
 
+/// Of an event that was stored before and removed since; `is_refused` where it is of an all-or-nothing request that was.
+pub(super) fn removed_status(position: Position, leaf: Hash, is_refused: bool) -> ItemStatus {
+    if is_refused {
+        return ItemStatus::Rejected(ItemError::atomic());
+    }
+    ItemStatus::Duplicate { position, leaf }
+}
+
 pub(super) fn item_status(outcome: Outcome) -> ItemStatus {
     match outcome {
         Outcome::Created { position, leaf } => ItemStatus::Created { position, leaf },

@@ -11,6 +11,9 @@
 //! | the id was there | nothing is stored, as nothing was |
 //! | it was not there, and the segments hold no batch that the acceptor had not seen | it is not in the part that cannot be read |
 //! | it was not there, but the segments hold a later batch; or nothing, as older programs did | not known: applying ends |
+//!
+//! An event of which something was erased, or that expired, is answered as a duplicate by the acceptor itself: nothing of it is in the
+//! batch, or what went would stand in the journal again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -158,6 +161,15 @@ pub(crate) struct Asked<'a> {
     pub(crate) event: Option<&'a [u8]>,
 }
 
+/// What stands under an id before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As the batch is to say it.
+    Prior(Prior),
+    /// An event of which something was erased, or that expired. What brings it again is not written: it would be in the journal.
+    Removed { position: Position, leaf: Hash },
+}
+
 /// Ids that are looked up while the state is locked once: nobody who writes waits for long.
 const IDS_AT_ONCE: usize = 256;
 
@@ -167,7 +179,7 @@ pub(crate) fn look_up(
     state: &RwLock<State>,
     kind: LogKind,
     asked: &[Asked<'_>],
-) -> (Place, Vec<Result<Prior, Damaged>>) {
+) -> (Place, Vec<Result<Standing, Damaged>>) {
     let mut seen_to = None;
     let mut found = Vec::with_capacity(asked.len());
     for asked in asked.chunks(IDS_AT_ONCE) {
@@ -180,8 +192,10 @@ pub(crate) fn look_up(
         let sealed = state.sealed.clone();
         drop(state);
         let both = asked.iter().zip(in_tails);
-        found
-            .extend(both.map(|(asked, prior)| prior.map_or_else(|| logs.in_parts(&sealed, kind, asked), Ok)));
+        found.extend(both.map(|(asked, prior)| match prior {
+            Some(prior) => Ok(Standing::Prior(prior)),
+            None => logs.in_parts(&sealed, kind, asked),
+        }));
     }
     (seen_to.unwrap_or_else(|| read(state).next()), found)
 }
@@ -202,22 +216,29 @@ impl<'a> Logs<'a> {
         Some(prior(asked, &Stored::Event(row.event(&tail.chunks))))
     }
 
-    fn in_parts(&self, sealed: &Arc<Parts>, kind: LogKind, asked: &Asked<'_>) -> Result<Prior, Damaged> {
-        let Some(Some((_, parts))) = self.0.get(asked.tenant) else { return Ok(Prior::None) };
+    fn in_parts(&self, sealed: &Arc<Parts>, kind: LogKind, asked: &Asked<'_>) -> Result<Standing, Damaged> {
+        let Some(Some((_, parts))) = self.0.get(asked.tenant) else {
+            return Ok(Standing::Prior(Prior::None));
+        };
         let mut unread = None;
         for part in sealed.of(parts).rev() {
             match known_in(part, asked.tenant, kind, asked.id_hash, asked.id) {
                 Ok(None) => {}
-                Ok(Some(Known { record: Ok((_, stored)), .. })) => return Ok(prior(asked, &stored)),
+                Ok(Some(Known { position: Some(position), record: Ok((leaf, Stored::Removed)) })) => {
+                    return Ok(Standing::Removed { position, leaf });
+                }
+                Ok(Some(Known { record: Ok((_, stored)), .. })) => {
+                    return Ok(Standing::Prior(prior(asked, &stored)));
+                }
                 // It is there, and that is enough unless the two have to be compared.
                 Ok(Some(Known { record: Err(damaged), .. })) if asked.event.is_some() => {
                     return Err(*damaged);
                 }
-                Ok(Some(_)) => return Ok(Prior::Known),
+                Ok(Some(_)) => return Ok(Standing::Prior(Prior::Known)),
                 Err(damaged) => unread = Some(damaged),
             }
         }
-        unread.map_or(Ok(Prior::None), Err)
+        unread.map_or(Ok(Standing::Prior(Prior::None)), Err)
     }
 }
 

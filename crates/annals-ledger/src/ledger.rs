@@ -63,8 +63,8 @@ mod threads;
 
 pub use erasing::{EraseError, ErasurePlan};
 pub use expiry::{Due, Expirer, Looked};
-use items::item_status;
 pub use items::{ItemResult, ItemStatus};
+use items::{item_status, removed_status};
 pub use living::{PolicyError, Preview, PreviewClass};
 pub use pour::{Pour, PourStart, Poured};
 pub use threads::{Engine, lower_priority};
@@ -386,8 +386,17 @@ impl Ledger {
             append(&mut *parts.journal, &mut shared.write_state(), batch)?;
             tracing::info!(%old, %new, "the signing key was rotated");
         }
-        let started =
-            Control::ServerStarted { version: options.version.clone(), unclean, signer_memory_lost };
+        let (clock_known_us, is_doubted) = read(&shared.state).clock_known(shared.clock.now());
+        if let Some(newest_us) = clock_known_us.filter(|_| is_doubted) {
+            let newest = Timestamp::from_micros(newest_us).map(|at| at.to_string()).unwrap_or_default();
+            tracing::warn!(
+                newest,
+                "the clock is more than 72 h ahead of the newest stored time; nothing expires until it ran for as long or is confirmed"
+            );
+            shared.clock_guard.doubt(newest_us, &*shared.clock);
+        }
+        let version = options.version.clone();
+        let started = Control::ServerStarted { version, unclean, signer_memory_lost, clock_known_us };
         let batch = shared.control_batch(&started, &Author::System);
         match append(&mut *parts.journal, &mut shared.write_state(), batch.clone()) {
             Ok(()) => {}
@@ -428,6 +437,8 @@ impl Ledger {
                 self.shared.submit_marked(batch, sealed.marks, sealed.events as u64).await?
             }
         };
+        let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
+        let is_refused = sealed.atomic && outcomes.iter().any(refused);
         let mut outcomes = outcomes.into_iter();
         let results = sealed.items.into_iter().map(|item| match item {
             SealedItem::Refused(id, error) => ItemResult {
@@ -436,6 +447,13 @@ impl Ledger {
                 warnings: Vec::new(),
                 redacted: 0,
                 tenant: None,
+            },
+            SealedItem::Removed { tenant, id, position, leaf } => ItemResult {
+                id: Some(id),
+                status: removed_status(position, leaf, is_refused),
+                warnings: Vec::new(),
+                redacted: 0,
+                tenant: Some(tenant),
             },
             SealedItem::Going { tenant, id, warnings, redacted } => {
                 let status = item_status(outcomes.next().expect("the ledger gives one outcome an item"));
@@ -496,15 +514,18 @@ impl Ledger {
         self.shared.change(batch).await.map(drop)
     }
 
-    /// Says that the jump of the clock is right. `false` when there is none.
+    /// Says that the jump of the clock is right, or that it was right to be far ahead at the start. `false` when neither is so.
     ///
     /// # Errors
     ///
     /// [`CommitError`].
     pub async fn confirm_clock(&self, author: &Author) -> Result<bool, CommitError> {
-        let Some(jump_us) = self.shared.clock_guard.jump_us(&*self.shared.clock) else { return Ok(false) };
+        let guard = &self.shared.clock_guard;
+        let ahead_us = || guard.doubted(&*self.shared.clock).map(|(ahead_us, _)| ahead_us);
+        let Some(jump_us) = guard.jump_us(&*self.shared.clock).or_else(ahead_us) else { return Ok(false) };
         // First on record, then believed: a confirmation that cannot be written changes nothing.
-        let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us }, author);
+        let confirmed_at_us = Some(self.shared.clock.now().as_micros());
+        let batch = self.shared.control_batch(&Control::ClockConfirmed { jump_us, confirmed_at_us }, author);
         self.shared.change(batch).await?;
         self.shared.clock_guard.confirm(&*self.shared.clock);
         self.shared.note_clock();
@@ -766,7 +787,8 @@ impl Ledger {
         if self.shared.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
-        let batch = self.shared.control_batch(&Control::ServerStopped, &Author::System);
+        let stopped = Control::ServerStopped { clock_known_us: self.clock_known_at_stop() };
+        let batch = self.shared.control_batch(&stopped, &Author::System);
         // A full queue has no room for it; the next start then reports an unclean stop, which is what it was.
         drop(self.shared.queue.push(Submission { batch, marks: None, events: 0, whose: Whose::Record }));
         self.shared.health().stopping = true;

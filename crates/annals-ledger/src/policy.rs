@@ -44,6 +44,10 @@ pub(crate) struct Policies {
     /// Entries of kinds 2 and 3 that are not carried out yet.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) removals: BTreeSet<RemovalAt>,
+    /// What the clock of the next start is held against in the place of the newest stored time, which is not to be believed, µs since
+    /// 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_known_us: Option<i64>,
 }
 
 impl Policies {
@@ -52,6 +56,7 @@ impl Policies {
             && self.lives.is_empty()
             && self.erasures.is_empty()
             && self.removals.is_empty()
+            && self.clock_known_us.is_none()
     }
 
     /// Whether nothing was said of how long any tenant's records live.

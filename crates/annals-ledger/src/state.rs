@@ -352,6 +352,7 @@ impl State {
         {
             return Ok(refused);
         }
+        self.vouch_for_clock(records.accepted_at);
         let lives = self.lives_of(&records.tenants);
         if let Some(refused) = Self::refuse_ended(records, &lives) {
             return Ok(refused);
@@ -426,6 +427,11 @@ impl State {
         match item.stated {
             Some(EntryKind::Expiry) => {
                 if let Some(refusal) = self.apply_expiry(log, &event, batch.accepted_at) {
+                    return Ok(Outcome::Refused(refusal));
+                }
+            }
+            Some(EntryKind::Erasure) => {
+                if let Some(refusal) = self.refuse_erasure(log, &event) {
                     return Ok(Outcome::Refused(refusal));
                 }
             }
@@ -621,7 +627,7 @@ impl State {
             }
             Control::ErasureRequested { erasure } => self.refuse_case(|cases| cases.may_begin(erasure)),
             Control::ErasureApproved { case, by } => self.refuse_case(|cases| cases.may_approve(case, by)),
-            Control::ErasureWithdrawn { case } => self.refuse_case(|cases| cases.may_withdraw(case)),
+            Control::ErasureWithdrawn { case, unless_begun } => self.refuse_withdrawal(case, *unless_begun),
             _ => self.refuse_policy(control, batch.accepted_at),
         }
     }
@@ -653,9 +659,10 @@ impl State {
                 keys.policies.erasures.begin(erasure, now.as_micros());
             }
             Control::ErasureApproved { case, by } => keys.policies.erasures.approve(&case, by),
-            Control::ErasureWithdrawn { case } => keys.policies.erasures.withdraw(&case),
+            Control::ErasureWithdrawn { case, .. } => keys.policies.erasures.withdraw(&case),
             Control::ErasureOrdered { case, counts } => {
-                keys.policies.erasures.order(&case, counts, now.as_micros());
+                let is_begun = self.has_removal_of(&case);
+                keys.policies.erasures.order(&case, counts, now.as_micros(), is_begun);
             }
             Control::ErasureDone { case } => {
                 keys.policies.erasures.finish(&case, now.as_micros());
@@ -668,14 +675,22 @@ impl State {
                 drop(keys);
                 self.let_go(&entries);
             }
-            Control::ServerStarted { .. } => self.running = true,
-            Control::ServerStopped => self.running = false,
+            Control::ServerStarted { clock_known_us, .. } => {
+                keys.policies.clock_known_us = clock_known_us;
+                self.running = true;
+            }
+            Control::ServerStopped { clock_known_us } => {
+                keys.policies.clock_known_us = clock_known_us.or(keys.policies.clock_known_us);
+                self.running = false;
+            }
             Control::TenantCreated { .. }
             | Control::IngestRefused { .. }
             | Control::AccessGap { .. }
             | Control::ScrubEnded { .. }
-            | Control::ScrubFound { .. }
-            | Control::ClockConfirmed { .. } => {}
+            | Control::ScrubFound { .. } => {}
+            Control::ClockConfirmed { confirmed_at_us, .. } => {
+                keys.policies.clock_known_us = confirmed_at_us.filter(|_| self.newest() > Some(now));
+            }
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) async fn run(ledger: Ledger, metrics: Arc<Metrics>, every: Duration) 
             }
         }
         metrics.held(expirer.held());
+        metrics.expiry_waits(expirer.waits());
         let is_behind = stated >= RECORDS_AT_ONCE;
         tokio::time::sleep(if is_behind { every.min(FIRST) } else { every }).await;
     }

@@ -63,6 +63,7 @@ pub struct Metrics {
     connections_refused: Counter,
     expired: Counter,
     held: Gauge<u64, AtomicU64>,
+    expiry_waits: Gauge<u64, AtomicU64>,
     expiry_failures: Counter,
     witness_answers: Family<ResultLabel, Counter>,
     witness_logs: Gauge<u64, AtomicU64>,
@@ -126,6 +127,7 @@ impl Metrics {
             connections_refused: Counter::default(),
             expired: Counter::default(),
             held: Gauge::default(),
+            expiry_waits: Gauge::default(),
             expiry_failures: Counter::default(),
             witness_answers: Family::default(),
             witness_logs: Gauge::default(),
@@ -192,6 +194,11 @@ impl Metrics {
             "retention_held_records",
             "Records that would have expired but for a hold, as far as is known",
             m.held.clone(),
+        );
+        registry.register(
+            "retention_waits",
+            "1 while nothing expires because the clock at the start was far ahead of what is stored",
+            m.expiry_waits.clone(),
         );
         registry.register(
             "retention_failures",
@@ -342,6 +349,10 @@ impl Metrics {
 
     pub(crate) fn held(&self, records: u64) {
         self.held.set(records);
+    }
+
+    pub(crate) fn expiry_waits(&self, waits: bool) {
+        self.expiry_waits.set(waits.into());
     }
 
     pub(crate) fn expiry_failed(&self) {

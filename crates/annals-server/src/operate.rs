@@ -160,7 +160,8 @@ pub(crate) struct ClockConfirmed {
 
 /// Confirms a jump of the server's clock.
 ///
-/// After a jump of more than an hour events are refused until the clock returns or somebody says here that it is right now.
+/// After a jump of more than an hour events are refused until the clock returns or somebody says here that it is right now. A clock that
+/// was more than 72 hours ahead of the newest stored time at the start lets nothing expire until then.
 #[utoipa::path(
     post, path = "/v1/clock/confirm", tag = "operate",
     responses(

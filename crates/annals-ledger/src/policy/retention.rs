@@ -515,4 +515,26 @@ mod tests {
             check_retention(&preset.rules()).unwrap();
         }
     }
+
+    #[test]
+    fn a_preset_keeps_for_as_long_as_its_name_says() {
+        let mut told = 0;
+        for preset in RETENTION_PRESETS {
+            let words: Vec<&str> = preset.name.split('-').collect();
+            let days = words.windows(2).find_map(|pair| {
+                let number: u32 = pair[0].parse().ok()?;
+                match pair[1] {
+                    // A year may be a leap year.
+                    "years" => Some((number * 1461).div_ceil(4)),
+                    "months" if number == 12 => Some(366),
+                    "months" => Some(number * 30),
+                    _ => None,
+                }
+            });
+            let Some(days) = days else { continue };
+            assert!(preset.hours.0 >= days * 24, "{}: {:?}", preset.name, preset.hours);
+            told += 1;
+        }
+        assert!(told >= 2, "names say how long");
+    }
 }

@@ -7,13 +7,23 @@ use serde::Deserialize;
 
 use super::{InHand, Outcome, Refusal, State};
 use crate::batch::{BatchTenant, Item, Records};
+use crate::clock_guard::CLOCK_AHEAD_US_MAX;
 use crate::control::Control;
+use crate::erasure::ErasureStage;
 use crate::keys::Keys;
 use crate::policy::{ExpiryStated, Life, LifeError};
 
 #[derive(Deserialize)]
 struct Event<T> {
     metadata: T,
+}
+
+/// Of an erasure.
+#[derive(Deserialize)]
+struct Planned {
+    case: String,
+    /// Only where it is ordered; older programs did not say it.
+    policy: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +80,22 @@ impl State {
         (!may).then_some(Refusal::Outdated)
     }
 
+    /// Why a statement of kind 2 is not stored: it was planned under other holds than there are now, or its case is not to be carried
+    /// out any more. One that does not say under which is stored, as those of older programs were.
+    pub(super) fn refuse_erasure(&self, log: u32, event: &[u8]) -> Option<Refusal> {
+        let log = &self.logs[log as usize];
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        let planned = serde_json::from_slice::<Event<Planned>>(event).ok()?.metadata;
+        let planned_under = planned.policy?;
+        let version = keys.policies.life(&log.tenant).map_or(0, |life| life.version());
+        let is_given_up = keys
+            .policies
+            .erasures
+            .get(&planned.case)
+            .is_some_and(|case| case.stage == ErasureStage::Withdrawn);
+        (is_given_up || planned_under != version).then_some(Refusal::Outdated)
+    }
+
     /// What a statement of kind 4 changes.
     pub(super) fn apply_told(&mut self, log: u32, event: &[u8], at: Timestamp) {
         let log = &self.logs[log as usize];
@@ -85,6 +111,38 @@ impl State {
     pub(crate) fn life(&self, tenant: &str) -> Option<Arc<Life>> {
         let tenant = TenantId::from_stored(tenant).ok()?;
         self.keys.read().expect("no holder of this lock panics").policies.life(&tenant).cloned()
+    }
+
+    /// What the clock at a start is held against where that is not the newest stored time, µs since 1970, and whether it is too far
+    /// ahead to let records expire. What was stored under a clock that was doubted, or was put right since, does not vouch for one.
+    pub(crate) fn clock_known(&self, now: Timestamp) -> (Option<i64>, bool) {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        let Some(newest) = self.newest() else { return (None, false) };
+        let known = keys.policies.clock_known_us.unwrap_or(newest.as_micros());
+        let is_ahead = now.as_micros().saturating_sub(known) > CLOCK_AHEAD_US_MAX;
+        if is_ahead {
+            // Also where nothing expires: rules may come a moment later.
+            return (Some(known), true);
+        }
+        let was_put_right = newest.as_micros().saturating_sub(now.as_micros()) > CLOCK_AHEAD_US_MAX;
+        (was_put_right.then_some(now.as_micros()), false)
+    }
+
+    /// Where stored times do not vouch for the clock, those of batches that it is not too far ahead of do: not those of a clock that is
+    /// doubted.
+    pub(super) fn vouch_for_clock(&self, accepted_at: Timestamp) {
+        let known_us = self.keys.read().expect("no holder of this lock panics").policies.clock_known_us;
+        let Some(known_us) = known_us else { return };
+        let ahead_us = accepted_at.as_micros().saturating_sub(known_us);
+        if (1..=CLOCK_AHEAD_US_MAX).contains(&ahead_us) {
+            let mut keys = self.keys.write().expect("no holder of this lock panics");
+            keys.policies.clock_known_us = Some(accepted_at.as_micros());
+        }
+    }
+
+    /// The newest time that is stored.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.logs.iter().filter_map(|log| log.last_received_at).max()
     }
 
     /// When a tenant ended.

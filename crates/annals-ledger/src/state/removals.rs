@@ -156,6 +156,14 @@ impl State {
         may(&keys.policies.erasures).err().map(|_| Refusal::Case)
     }
 
+    /// Why a case cannot be withdrawn; with `unless_begun` also where something is gone already, or waits to be.
+    pub(super) fn refuse_withdrawal(&self, case: &str, unless_begun: bool) -> Option<Refusal> {
+        if unless_begun && self.has_removal_of(case) {
+            return Some(Refusal::Case);
+        }
+        self.refuse_case(|cases| cases.may_withdraw(case))
+    }
+
     /// Removals are carried out.
     pub(super) fn let_go(&mut self, names: &[RemovalAt]) {
         let names: BTreeSet<&RemovalAt> = names.iter().collect();

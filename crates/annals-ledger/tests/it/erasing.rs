@@ -12,12 +12,15 @@ use annals_event::filter::{Matcher, parse};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Author, ErasureCase, ErasureStage, FeedScope, FreeText, HitClass, Ledger, LogKind,
-    NewErasure, Options, Parts, SeededEntropy, TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Author, CaseError, Control, EraseError, ErasureCase, ErasureCounts, ErasureStage,
+    FeedScope, FreeText, HitClass, Hold, Ledger, LogKind, NewErasure, Options, Parts, SeededEntropy,
+    TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::Cache;
 use annals_segment::root::Root;
 use annals_segment::segment::Segment;
+use annals_tree::EntryKind;
+use serde_json::{Value, json};
 
 use crate::sealing::{Running, Stepped};
 use crate::support::{TestClock, control_log, events_of, options, send_with, store, tenant, words};
@@ -310,6 +313,165 @@ async fn a_case_that_is_withdrawn_while_it_is_planned_takes_nothing() {
     ledger.stop();
 }
 
+/// An entry of a case that takes a unit of one record, as programs before policies were named in it wrote one, or as it is now.
+fn one_entry(case: &str, position: u64, policy: Option<u64>) -> Value {
+    let erased = json!([{"as": "erased-1", "runs": [[position, position]], "units": [1]}]);
+    let mut entry = json!({
+        "action": "annals.erasure.order", "operation": "delete", "category": "annals",
+        "actor": {"type": "system", "id": "annals"},
+        "metadata": {"case": case, "erased": erased, "stage": "ordered"},
+    });
+    if let Some(policy) = policy {
+        entry["metadata"]["policy"] = policy.into();
+    }
+    entry
+}
+
+#[tokio::test]
+async fn a_case_of_which_an_entry_is_stored_is_withdrawn_no_more() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let stored =
+        ledger.state_in(&events_of("acme"), EntryKind::Erasure, &[one_entry(&case, 1, Some(0))]).await;
+    assert_eq!(stored.unwrap(), [Position(50)], "others are to come");
+    let refused = ledger.withdraw_erasure(&case, &Author::System).await.unwrap_err();
+    assert!(matches!(refused, EraseError::Case(CaseError::Closed)), "{refused}");
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 0);
+    // One with nothing to take may be withdrawn at the last moment, and stays so.
+    let new = NewErasure { values: vec!["nobody-at-all".to_owned()], ..asked(&ledger, 1, FreeText::Erase) };
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.withdraw_erasure(&case, &Author::System).await.unwrap();
+    let ordered = Control::ErasureOrdered { case: case.clone(), counts: ErasureCounts::default() };
+    ledger.change(ordered, &Author::System).await.unwrap();
+    assert_eq!(ledger.erasure(&case).unwrap().stage, ErasureStage::Withdrawn);
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn what_older_programs_stored_of_a_case_that_was_given_up_keeps_its_position() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let state = async |log: &TenantLog, position, policy| {
+        let entry = one_entry(&case, position, policy);
+        ledger.state_in(log, EntryKind::Erasure, &[entry]).await.unwrap().len()
+    };
+    assert_eq!(state(&events_of("acme"), 0, None).await, 1);
+    let withdrawn = Control::ErasureWithdrawn { case: case.clone(), unless_begun: false };
+    assert!(ledger.change(withdrawn, &Author::System).await.unwrap());
+    for log in [events_of("acme"), control_log()] {
+        assert_eq!(state(&log, 1, None).await, 1, "{log:?}");
+        assert_eq!(state(&log, 1, Some(0)).await, 0, "{log:?}");
+    }
+    let ordered = Control::ErasureOrdered { case: case.clone(), counts: ErasureCounts::default() };
+    ledger.change(ordered, &Author::System).await.unwrap();
+    assert_eq!(ledger.erasure(&case).unwrap().stage, ErasureStage::Ordered);
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn every_entry_that_orders_says_under_which_policies_it_was_planned() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    ledger.order_erasure(plan).await.unwrap();
+    for log in [events_of("acme"), control_log()] {
+        let texts: Vec<String> = reads(&ledger, &log).into_iter().map(|(_, text)| text).collect();
+        let mut stated = texts
+            .iter()
+            .filter(|text| text.contains("annals.erasure.order") && text.contains(r#""erased":["#));
+        assert!(stated.all(|text| text.contains(r#""policy":0"#)), "{texts:?}");
+        assert!(texts.iter().any(|text| text.contains(r#""policy":0"#)), "{log:?}");
+    }
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn a_hold_that_is_stored_before_an_order_wins_and_one_that_comes_later_does_not() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Keep);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    ledger.prepare_erasure().unwrap();
+    let hold = |filter: &str| Hold {
+        id: String::new(),
+        filter: Some(filter.to_owned()),
+        reason: "a case".to_owned(),
+        owner: "legal".to_owned(),
+        began_at_us: 0,
+        by_platform: false,
+    };
+    let begin = async |filter: &str| {
+        ledger.begin_hold(&tenant("acme"), hold(filter), &Author::Machine).await.unwrap()
+    };
+    // It comes while the case is planned, as late as can be: nothing looks at holds again but what stores the order.
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    begin(r#"metadata.n lt 20"#).await;
+    let refused = ledger.order_erasure(plan).await.unwrap_err();
+    assert!(matches!(refused, EraseError::Held), "{refused}");
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 8, "nothing is ordered");
+    let plan = ledger.plan_order(&ledger.erasure(&case).unwrap()).unwrap();
+    assert!(plan.preview().counts.held > 0, "{:?}", plan.preview());
+    ledger.order_erasure(plan).await.unwrap();
+    assert_eq!(count(&ledger, r#"actor.id eq "usr_17""#), 3, "those that are held");
+    begin(r#"metadata.n ge 20"#).await;
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    let check = |ledger: &Ledger| {
+        assert_eq!(count(ledger, r#"actor.id eq "usr_17""#), 3);
+        assert_eq!(count(ledger, r#"actor.id sw "erased-""#), 5);
+        ledger.stop();
+    };
+    check(&ledger);
+    check(&disks.open());
+}
+
+#[tokio::test]
+async fn what_was_erased_and_is_sent_again_is_not_even_in_the_journal() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..50).await;
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    carry_out(&ledger, &case, ErasureStage::Done).await;
+    let size = ledger.feed_size(&FeedScope::Log(events_of("acme"))).unwrap();
+    for (atomic, fresh) in [(false, 51), (true, 52)] {
+        let options = AcceptOptions { tenant: Some(tenant("acme")), atomic, ..AcceptOptions::default() };
+        let events = [event(0), event(fresh), event(7)];
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let again = send_with(&ledger, &events, options.clone()).await.unwrap();
+        let created = format!("created {}", size + fresh - 51);
+        assert_eq!(words(&again), ["duplicate 0", &created, "duplicate 7"]);
+        let again = send_with(&ledger, &events[..1], options).await.unwrap();
+        assert_eq!(words(&again), ["duplicate 0"]);
+    }
+    let options = AcceptOptions { tenant: Some(tenant("acme")), atomic: true, ..AcceptOptions::default() };
+    let changed = event(1).replace("video.update", "video.delete");
+    let refused = send_with(&ledger, &[&event(0), &changed], options).await.unwrap();
+    assert_eq!(words(&refused), ["atomic ", "conflict /id"], "nothing of it was taken");
+    ledger.stop();
+    assert!(!disks.has_in_clear("\"usr_17\""));
+    assert!(disks.has_in_clear("\"usr_171\""), "others are found");
+}
+
 #[tokio::test]
 async fn a_case_goes_on_wherever_the_service_ended() {
     let mut disks = Disks::new();
@@ -348,7 +510,7 @@ async fn a_case_goes_on_wherever_the_service_ended() {
 }
 
 /// Takes the ledger's steps until something is answered.
-fn drive<T>(running: &mut Running, work: impl Future<Output = T>) -> T {
+pub(crate) fn drive<T>(running: &mut Running, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use annals_event::{Position, Timestamp};
 use annals_ledger::{
-    Author, FeedScope, Hold, ItemStatus, Ledger, LifeError, Looked, Opened, PolicyError, RetentionLog,
-    RetentionRule, TailLimits, registry_log,
+    Author, CommitError, FeedScope, Hold, ItemStatus, Ledger, LifeError, Looked, Opened, PolicyError,
+    RetentionLog, RetentionRule, TailLimits, registry_log,
 };
 use annals_tree::EntryKind;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::erasing::drive;
 use crate::support::{World, events_of, send, tenant, words};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -185,6 +186,159 @@ fn nothing_expires_while_the_clock_is_not_believed() {
         world.clock.jump(25 * HOUR_US);
         assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
         assert_eq!(turn(&ledger).await, 1);
+        ledger.stop();
+    });
+}
+
+#[test]
+fn a_clock_far_ahead_at_the_start_lets_nothing_expire_until_it_is_confirmed_or_ran_for_as_long() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        set(&ledger, &[rule("all", 24)]).await.unwrap();
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        ledger.stop();
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert!(ledger.doubts_clock());
+        assert_eq!(turn(&ledger).await, 0);
+        let stored = send(&ledger, &[&event(2, "a", "x")]).await.unwrap();
+        assert_eq!(words(&stored), ["created 3"], "events are taken all the same");
+        ledger.stop();
+        // What was stored under such a clock does not vouch for it.
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (true, 0));
+        ledger.stop();
+        world.clock.jump(-9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (false, 0), "it was put right");
+        ledger.stop();
+        // This time it was a long rest.
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        world.clock.pass(72 * HOUR_US - 1);
+        assert_eq!(turn(&ledger).await, 0);
+        world.clock.pass(1);
+        ledger.seal_now().unwrap();
+        assert_eq!(turn(&ledger).await, 2, "also what came while the clock was wrong is a day old by now");
+        ledger.stop();
+        let Opened { ledger, .. } = world.open();
+        assert!(!ledger.doubts_clock());
+        send(&ledger, &[&event(4, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        ledger.stop();
+        world.clock.jump(100 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert_eq!(turn(&ledger).await, 0);
+        assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
+        assert!(!ledger.confirm_clock(&Author::Machine).await.unwrap());
+        assert!(turn(&ledger).await > 0);
+        ledger.stop();
+    });
+}
+
+#[test]
+fn a_jump_after_a_doubted_start_is_believed_by_nobody_in_time() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        set(&ledger, &[rule("all", 24)]).await.unwrap();
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        ledger.stop();
+        world.clock.jump(100 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        world.clock.jump(1_000 * HOUR_US);
+        world.clock.pass(72 * HOUR_US);
+        assert_eq!(turn(&ledger).await, 0);
+        let refused = send(&ledger, &[&event(2, "a", "x")]).await;
+        assert!(matches!(refused, Err(CommitError::Clock { .. })), "{refused:?}");
+        world.clock.jump(-1_000 * HOUR_US);
+        assert!(ledger.doubts_clock(), "until it is on record");
+        assert_eq!(turn(&ledger).await, 1);
+        assert!(!ledger.doubts_clock());
+        ledger.stop();
+    });
+}
+
+#[test]
+fn times_stored_before_a_jump_back_was_confirmed_vouch_for_no_clock() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        world.clock.jump(9_000 * HOUR_US);
+        assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        world.clock.jump(-9_000 * HOUR_US);
+        assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
+        ledger.stop();
+        world.clock.jump(5_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert!(ledger.doubts_clock());
+        ledger.stop();
+        world.clock.jump(-5_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert!(!ledger.doubts_clock());
+        ledger.stop();
+    });
+}
+
+#[test]
+fn a_clock_far_ahead_is_doubted_before_any_tenant_has_rules() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        ledger.stop();
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        assert!(ledger.doubts_clock());
+        assert!(!ledger.expirer().waits(), "there is nothing to wait for");
+        set(&ledger, &[rule("all", 24)]).await.unwrap();
+        assert!(ledger.expirer().waits());
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        ledger.seal_now().unwrap();
+        world.clock.pass(25 * HOUR_US);
+        assert_eq!(turn(&ledger).await, 0);
+        ledger.stop();
+    });
+}
+
+#[test]
+fn a_clock_that_was_put_right_is_believed_at_later_starts_too() {
+    block_on(async {
+        let mut world = World::new();
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(0, "a", "x")]).await.unwrap();
+        ledger.stop();
+        world.clock.jump(9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        send(&ledger, &[&event(1, "a", "x")]).await.unwrap();
+        ledger.stop();
+        world.clock.jump(-9_000 * HOUR_US);
+        let Opened { ledger, .. } = world.open();
+        world.clock.pass(200 * HOUR_US);
+        ledger.stop();
+        // One that is killed after it stored something each day.
+        let mut running = world.open_stepped();
+        assert!(!running.ledger.doubts_clock(), "it ran until a moment ago");
+        for n in 2..10 {
+            world.clock.pass(24 * HOUR_US);
+            let ledger = running.ledger.clone();
+            drive(&mut running, send(&ledger, &[&event(n, "a", "x")])).unwrap();
+        }
+        drop(running);
+        let Opened { ledger, .. } = world.open();
+        assert!(!ledger.doubts_clock());
+        // What jumps while it runs, and is not confirmed, does not vouch either.
+        world.clock.jump(500 * HOUR_US);
+        ledger.stop();
+        let Opened { ledger, .. } = world.open();
+        assert!(ledger.doubts_clock());
         ledger.stop();
     });
 }

@@ -13,6 +13,8 @@ use annals_ledger::{
     SeededEntropy, Store, TailLimits, TenantLog, Unobserved,
 };
 
+use crate::sealing::Running;
+
 /// A clock that stands still until it is moved.
 pub(crate) struct TestClock {
     wall_us: AtomicI64,
@@ -76,6 +78,14 @@ impl World {
     pub(crate) fn open(&mut self) -> Opened {
         self.opens += 1;
         Ledger::open(self.parts(), &Options { tail: self.tail, ..options() }).expect("the ledger opens")
+    }
+
+    /// A ledger that moves step by step, and that is killed when it is dropped.
+    pub(crate) fn open_stepped(&mut self) -> Running {
+        self.opens += 1;
+        let (opened, engine) =
+            Ledger::open_stepped(self.parts(), &Options { tail: self.tail, ..options() }).expect("it opens");
+        Running { ledger: opened.ledger, engine }
     }
 
     /// Writes the journal anew with changed batches, as somebody could who may write the folder.
