@@ -8,7 +8,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`api`] | what a vendor's folder gives: [`Vendor`] and [`Api`], and what its envelopes are told |
-//! | [`common`] | what can be set of every vendor alike |
+//! | [`mod@common`] | what can be set of every vendor alike |
 //! | [`describe`] | what a vendor's document says of its routes, parameters and answers |
 //! | [`event`] | what an entry becomes on the way in |
 //! | [`params`] | query parameters as vendors take them: last one wins, empty is absent, unknown is ignored; numbers, times, lists |

@@ -299,8 +299,8 @@ impl Ledger {
                 }
             }
         }
-        let (records, units) = self.state().removals_of(&case.case, &case.tenant);
-        let counts = ErasureCounts { records, units, ..plan.preview.counts };
+        let taken = self.erasure(&case.case).and_then(|now| now.taken).unwrap_or_default();
+        let counts = ErasureCounts { records: taken.records, units: taken.units, ..plan.preview.counts };
         let name = case.case.clone();
         self.change(Control::ErasureOrdered { case: case.case, counts }, &Author::System).await?;
         // One with nothing to take may have been withdrawn meanwhile.

@@ -141,6 +141,18 @@ pub struct ErasureCase {
     /// What it takes; known once it is ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ErasureCounts>,
+    /// What entries that are stored take of the tenant's records, carried out or not; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+}
+
+/// Records of which something went, and how many units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Records.
+    pub records: u64,
+    /// Units.
+    pub units: u64,
 }
 
 impl ErasureCase {
@@ -225,6 +237,19 @@ impl Erasures {
         }
     }
 
+    /// An entry of a case was stored, which takes this of the tenant's records; nothing where it is of other logs.
+    pub(crate) fn take(&mut self, case: &str, more: Taken) {
+        let Some(case) = self.by_name.get_mut(case) else { return };
+        let taken = case.taken.get_or_insert_default();
+        taken.records += more.records;
+        taken.units += more.units;
+    }
+
+    /// Whether an entry of a case is stored.
+    pub(crate) fn is_begun(&self, case: &str) -> bool {
+        self.by_name.get(case).is_some_and(|case| case.taken.is_some())
+    }
+
     pub(crate) fn withdraw(&mut self, case: &str) {
         if let Some(case) = self.by_name.get_mut(case) {
             case.stage = ErasureStage::Withdrawn;
@@ -287,6 +312,7 @@ impl ErasureCase {
             done_at_us: None,
             stage: ErasureStage::Requested,
             counts: None,
+            taken: None,
         };
         if begun.is_approved() {
             begun.stage = ErasureStage::Approved;

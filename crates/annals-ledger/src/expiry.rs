@@ -103,13 +103,14 @@ impl Ledger {
         self.shared.clock_guard.doubted(&*self.shared.clock).is_some()
     }
 
-    /// What the record of the stop says of the clock: where stored times do not vouch for it, those of a run that was not doubted do.
+    /// What the record of the stop says of the clock, where stored times, this record's among them, do not vouch for it: a run that was
+    /// not doubted does, as far as it did not jump.
     pub(crate) fn clock_known_at_stop(&self) -> Option<i64> {
         let is_needed =
             self.keys().read().expect("no holder of this lock panics").policies.clock_known_us.is_some();
-        let jump_us = self.shared.clock_guard.jump_us(&*self.shared.clock).unwrap_or(0);
-        let believed_us = self.shared.clock.now().as_micros().saturating_sub(jump_us);
-        (is_needed && !self.doubts_clock()).then_some(believed_us)
+        let jump_us = self.shared.clock_guard.jump_us(&*self.shared.clock);
+        let believed_us = self.shared.clock.now().as_micros().saturating_sub(jump_us.unwrap_or(0));
+        ((is_needed || jump_us.is_some()) && !self.doubts_clock()).then_some(believed_us)
     }
 
     /// Believes a clock that was doubted at the start and has run for long enough since.

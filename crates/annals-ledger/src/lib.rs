@@ -78,7 +78,7 @@ pub use erased::{ErasedError, ErasedEvent, ErasedUnit};
 pub use erasure::{
     CaseError, ERASED_RECORDS_MAX, ErasureCase, ErasureCounts, ErasurePreview, ErasureStage, FreeText,
     HitClass, NewErasure, REASON_BYTES_MAX, SUBJECT_VALUE_BYTES_MAX, SUBJECT_VALUE_BYTES_MIN,
-    SUBJECT_VALUES_MAX, Subject, SubjectError,
+    SUBJECT_VALUES_MAX, Subject, SubjectError, Taken,
 };
 pub use error::{CommitError, ErrorKind, OpenError};
 pub use intervals::Interval;

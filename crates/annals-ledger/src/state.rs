@@ -661,7 +661,7 @@ impl State {
             Control::ErasureApproved { case, by } => keys.policies.erasures.approve(&case, by),
             Control::ErasureWithdrawn { case, .. } => keys.policies.erasures.withdraw(&case),
             Control::ErasureOrdered { case, counts } => {
-                let is_begun = self.has_removal_of(&case);
+                let is_begun = self.has_removal_of(&case) || keys.policies.erasures.is_begun(&case);
                 keys.policies.erasures.order(&case, counts, now.as_micros(), is_begun);
             }
             Control::ErasureDone { case } => {

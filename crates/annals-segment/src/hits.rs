@@ -310,6 +310,7 @@ impl Hits {
                 return Ok(Step::End);
             }
             self.look(budget)?;
+            self.leave_order()?;
             worked = true;
         }
     }
@@ -374,10 +375,7 @@ impl Hits {
                 self.look_straight(first, budget)
             }
             Way::Gather(_) => self.gather(budget),
-            Way::Through(_) => {
-                self.look_through(budget)?;
-                self.leave_order()
-            }
+            Way::Through(_) => self.look_through(budget),
         }
     }
 
@@ -465,7 +463,8 @@ impl Hits {
         Ok(())
     }
 
-    /// From going through the order to looking at blocks, where nothing was found for a while and enough is left.
+    /// From going through the order to looking at blocks, where nothing was found for a while and enough is left. Who passes over
+    /// rows does not: what is reached then must not lie behind what was counted, as other segments go on from there.
     fn leave_order(&mut self) -> Result<(), Damaged> {
         let Way::Through(through) = &self.way else { return Ok(()) };
         if through.dry < DRY_GROUPS || through.stays || !self.plan.is_light() {

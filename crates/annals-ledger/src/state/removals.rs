@@ -10,7 +10,7 @@ use annals_tree::EntryKind;
 
 use super::{Refusal, State};
 use crate::bits::Bits;
-use crate::erasure::{CaseError, Erasures};
+use crate::erasure::{CaseError, Erasures, Taken};
 use crate::read::{Located, TenantLog};
 use crate::removal::{Removal, RemovalAt, change_of};
 use crate::sealed::{Part, Parts};
@@ -22,7 +22,15 @@ impl State {
         let name = TenantLog { tenant: log.tenant.clone(), kind: log.kind };
         let since = log.last_received_at.map_or(0, annals_event::Timestamp::as_micros);
         let Some(removal) = Removal::read(name, (position.0, since), kind, event) else { return false };
-        self.keys.write().expect("no holder of this lock panics").policies.removals.insert(removal.name());
+        let mut keys = self.keys.write().expect("no holder of this lock panics");
+        keys.policies.removals.insert(removal.name());
+        if let Some(case) = &removal.case {
+            let cases = &mut keys.policies.erasures;
+            let is_of_tenant = cases.get(case).is_some_and(|of| of.tenant == removal.log.tenant.as_str());
+            let (records, units) = if is_of_tenant { removal.counts() } else { (0, 0) };
+            cases.take(case, Taken { records, units });
+        }
+        drop(keys);
         self.removals.push(Arc::new(removal));
         true
     }
@@ -112,17 +120,6 @@ impl State {
         part
     }
 
-    /// Of a case, the records of a tenant that it takes something of, and how many units; as long as that is not carried out.
-    pub(crate) fn removals_of(&self, case: &str, tenant: &str) -> (u64, u64) {
-        let removals = self
-            .removals
-            .iter()
-            .filter(|removal| removal.case.as_deref() == Some(case) && removal.log.tenant.as_str() == tenant);
-        removals
-            .map(|removal| removal.counts())
-            .fold((0, 0), |(records, units), (more, of)| (records + more, units + of))
-    }
-
     /// Whether something of a case is still to be carried out.
     pub(crate) fn has_removal_of(&self, case: &str) -> bool {
         self.removals.iter().any(|removal| removal.case.as_deref() == Some(case))
@@ -161,7 +158,9 @@ impl State {
         if unless_begun && self.has_removal_of(case) {
             return Some(Refusal::Case);
         }
-        self.refuse_case(|cases| cases.may_withdraw(case))
+        self.refuse_case(|cases| {
+            if unless_begun && cases.is_begun(case) { Err(CaseError::Closed) } else { cases.may_withdraw(case) }
+        })
     }
 
     /// Removals are carried out.

@@ -180,9 +180,15 @@ fn nothing_expires_while_the_clock_is_not_believed() {
         ledger.seal_now().unwrap();
         world.clock.jump(1_000 * HOUR_US);
         assert_eq!(turn(&ledger).await, 0);
+        // Who is started again does not believe it either, though the record of the stop has that time.
+        ledger.stop();
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (true, 0));
+        ledger.stop();
         world.clock.jump(-1_000 * HOUR_US);
         world.clock.pass(1_000);
-        assert_eq!(turn(&ledger).await, 0);
+        let Opened { ledger, .. } = world.open();
+        assert_eq!((ledger.doubts_clock(), turn(&ledger).await), (false, 0));
         world.clock.jump(25 * HOUR_US);
         assert!(ledger.confirm_clock(&Author::Machine).await.unwrap());
         assert_eq!(turn(&ledger).await, 1);

@@ -699,6 +699,15 @@ fn words_between_named_values_are_found_as_they_read() {
     assert!(seen.hits > 0, "{seen:?}");
 }
 
+/// The places of a world's only log, by time.
+fn far_between_lane(world: &World) -> (Lane, Vec<(usize, Moment)>) {
+    let each = world.rows.iter().enumerate();
+    let mut rows: Vec<(usize, Moment)> =
+        each.map(|(at, of)| (at, (happened(&of.record), of.record.position))).collect();
+    rows.sort_by_key(|(_, moment)| *moment);
+    (Lane::LogTime(world.segment.log_rows(0).unwrap()), rows)
+}
+
 /// Where two things that many events have come together seldom, a walk goes through thousands of places without a hit.
 #[test]
 fn what_is_far_between_in_an_order_is_found_as_it_reads() {
@@ -729,10 +738,33 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
     }
     assert!(seen.hits > 20, "{seen:?}");
 
-    // Without a budget each step looks at one group of the order, or at many blocks.
-    let plan = Arc::new(Plan::new(&world.segment, &Arc::new(Matcher::new(both)), false).unwrap());
+    // Who passes over rows up to a moment never comes behind it, however little is found there.
+    let (log, rows) = far_between_lane(&world);
+    let until = rows[rows.len() / 3].1;
+    let plan = |both: &Condition| {
+        Arc::new(Plan::new(&world.segment, &Arc::new(Matcher::new(both.clone())), false).unwrap())
+    };
     let mut hits =
-        Hits::new(&plan, Lane::AllTime, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
+        Hits::new(&plan(&both), log, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
+    let mut count = 0;
+    loop {
+        let passed = hits.pass_over(u64::MAX, Some(until), &mut Budget::new(u64::MAX)).unwrap();
+        assert!(passed == 0 || hits.reached().is_some_and(|reached| reached > until), "{:?}", hits.reached());
+        count += passed;
+        if passed == 0 {
+            match hits.next(&mut Budget::new(u64::MAX)).unwrap() {
+                Step::Hit { .. } => count += 1,
+                Step::Spent => {}
+                Step::End => break,
+            }
+        }
+    }
+    let holding = world.holding(&both, false);
+    assert_eq!(count, holding.iter().filter(|holds| **holds).count() as u64);
+
+    // Without a budget each step looks at one group of the order, or at many blocks.
+    let mut hits =
+        Hits::new(&plan(&both), Lane::AllTime, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
     let mut spent = 0;
     loop {
         match hits.next(&mut Budget::new(0)).unwrap() {
