@@ -342,6 +342,10 @@ pub(crate) mod tests {
         let routes = source.lines().filter(|line| line.trim_start().starts_with(".routes(routes!(")).count();
         let (_, vendors) = dialects::routes::router().split_for_parts();
         let vendors = vendors.paths.paths.len();
-        assert_eq!(document.paths.paths.len(), routes + vendors, "each line of routes is one documented path");
+        assert_eq!(
+            document.paths.paths.len(),
+            routes + vendors,
+            "each line of routes is one documented path"
+        );
     }
 }

@@ -159,7 +159,11 @@ impl State {
             return Some(Refusal::Case);
         }
         self.refuse_case(|cases| {
-            if unless_begun && cases.is_begun(case) { Err(CaseError::Closed) } else { cases.may_withdraw(case) }
+            if unless_begun && cases.is_begun(case) {
+                Err(CaseError::Closed)
+            } else {
+                cases.may_withdraw(case)
+            }
         })
     }
 

@@ -744,8 +744,7 @@ fn what_is_far_between_in_an_order_is_found_as_it_reads() {
     let plan = |both: &Condition| {
         Arc::new(Plan::new(&world.segment, &Arc::new(Matcher::new(both.clone())), false).unwrap())
     };
-    let mut hits =
-        Hits::new(&plan(&both), log, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
+    let mut hits = Hits::new(&plan(&both), log, true, Bound::Unbounded, Bound::Unbounded, u64::MAX).unwrap();
     let mut count = 0;
     loop {
         let passed = hits.pass_over(u64::MAX, Some(until), &mut Budget::new(u64::MAX)).unwrap();
