@@ -42,34 +42,56 @@ fn settings_are_shown_with_where_they_come_from() {
         oidc.claim = "groups"  # default
         # oidc.roles is not set
         dialects.bigpanda.time = "occurred"  # default
+        dialects.bigpanda.order = "newest_first"  # default
+        # dialects.bigpanda.page_size is not set
+        # dialects.bigpanda.page_size_max is not set
+        dialects.bigpanda.first_page = "1"  # default
+        # dialects.bigpanda.window_days is not set
+        dialects.bigpanda.limits = "ours"  # default
         dialects.bigpanda.envelope = "data"  # default
         # dialects.bigpanda.depth is not set
         # dialects.bigpanda.operations is not set
         # dialects.bigpanda.resource_types is not set
         # dialects.bigpanda.actor_types is not set
-        # dialects.bigpanda.window_days is not set
-        dialects.bigpanda.limits = "ours"  # default
+        dialects.bigpanda.ids = "shown"  # default
         dialects.frameio.time = "occurred"  # default
+        dialects.frameio.order = "newest_first"  # default
         # dialects.frameio.page_size is not set
+        # dialects.frameio.page_size_max is not set
+        dialects.frameio.utc_offset = "+00:00"  # default
         # dialects.frameio.window_days is not set
         dialects.frameio.limits = "ours"  # default
+        # dialects.frameio.actions is not set
+        # dialects.frameio.item_types is not set
+        dialects.frameio.ids = "shown"  # default
         dialects.nirvana.time = "occurred"  # default
-        dialects.nirvana.actor_type_other = "as_sent"  # default
+        dialects.nirvana.order = "newest_first"  # default
+        dialects.nirvana.page_size_beyond = "brought_within"  # default
         # dialects.nirvana.window_days is not set
         dialects.nirvana.limits = "ours"  # default
+        dialects.nirvana.actor_type_other = "as_sent"  # default
         dialects.panda.time = "occurred"  # default
+        dialects.panda.order = "newest_first"  # default
+        # dialects.panda.page_size is not set
+        # dialects.panda.page_size_max is not set
+        dialects.panda.first_page = "1"  # default
+        dialects.panda.utc_offset = "+00:00"  # default
+        # dialects.panda.window_days is not set
+        dialects.panda.limits = "ours"  # default
         # dialects.panda.paths is not set
         dialects.panda.envelope = "logs"  # default
         # dialects.panda.date_names is not set
         # dialects.panda.operations is not set
         # dialects.panda.categories is not set
-        # dialects.panda.window_days is not set
-        dialects.panda.limits = "ours"  # default
         dialects.plandocket.time = "occurred"  # default
-        # dialects.plandocket.per_page is not set
-        dialects.plandocket.timestamps = "iso"  # default
+        dialects.plandocket.order = "newest_first"  # default
+        # dialects.plandocket.page_size is not set
+        # dialects.plandocket.page_size_max is not set
+        dialects.plandocket.first_page = "1"  # default
+        dialects.plandocket.utc_offset = "+00:00"  # default
         # dialects.plandocket.window_days is not set
         dialects.plandocket.limits = "ours"  # default
+        dialects.plandocket.timestamps = "iso"  # default
         # dialects.mounts is not set
         limits.event = "64KiB"  # environment variable `ANNALS_LIMITS__EVENT`
         segments.cache = "64MiB"  # default
