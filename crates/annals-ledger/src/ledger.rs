@@ -32,24 +32,24 @@ use crate::control::{Author, Control};
 use crate::cursor::{Cursor, CursorError};
 use crate::error::{CommitError, OpenError};
 use crate::keys::{KeyRecord, KeySecret, Keys, Scope};
+use crate::landmarks::Landmarks;
 use crate::observer::Observer;
 use crate::pace::Pace;
 use crate::queue::{Queue, Submission, Whose, Work};
-use crate::read::{FeedPage, FeedScope, Located, Sift, Sizes, TenantLog};
+use crate::read::{FeedPage, FeedScope, Located, Sizes, TenantLog};
 use crate::record::Record;
-use crate::scan::Work as ScanWork;
 use crate::seal::{Sealer, TailLimits};
-use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
 use crate::signing::{JournalMemory, SignError, Signatory, Signing, SigningService, read};
 use crate::state::{Applied, Outcome, State};
 use crate::store::{Store, StoreError};
-use crate::summary::{Counts, Summary, Tally};
 use crate::ticket;
 
 #[path = "erasing.rs"]
 mod erasing;
 #[path = "expiry.rs"]
 mod expiry;
+#[path = "finding.rs"]
+mod finding;
 #[path = "items.rs"]
 mod items;
 #[path = "living.rs"]
@@ -71,10 +71,6 @@ pub use threads::{Engine, lower_priority};
 
 /// How often heads are signed and a full disk is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// Bytes of events between two looks at the clock, while they are searched.
-const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
-/// What fetching records costs, as if it were so many bytes to look at.
-const BYTES_OF_A_FETCH: usize = 16 << 10;
 /// Groups between the two threads.
 const GROUPS_IN_FLIGHT: usize = 4;
 
@@ -190,6 +186,8 @@ struct Shared {
     sealing: Sealing,
     /// Holds for every record.
     everything: Arc<Matcher>,
+    /// What was counted of lists.
+    landmarks: Landmarks,
     /// Signs cursors.
     cursor_key: [u8; 16],
     clock: Arc<dyn Clock>,
@@ -366,6 +364,7 @@ impl Ledger {
                 runs: AtomicBool::new(false),
             },
             everything: Arc::new(Matcher::new(Condition::everything())),
+            landmarks: Landmarks::default(),
             cursor_key: genesis.id_key,
             clock_guard: ClockGuard::new(&*parts.clock),
             clock: parts.clock,
@@ -580,104 +579,6 @@ impl Ledger {
     #[must_use]
     pub fn feed_size(&self, scope: &FeedScope) -> Option<u64> {
         self.state().feed_size(scope)
-    }
-
-    /// A page of what a search finds. Blocks for as long as it takes, up to the effort: [`SearchPage::partial`].
-    ///
-    /// # Errors
-    ///
-    /// [`SearchError`].
-    pub fn search<'e>(
-        &self,
-        search: &Search<'_>,
-        effort: impl Into<Effort<'e>>,
-    ) -> Result<SearchPage, SearchError> {
-        let effort = effort.into();
-        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
-        let mut walk = Walk::new(&self.state(), search)?;
-        self.work(&mut walk, effort)?;
-        let mut page = walk.finish()?;
-        if search.count && page.total.is_none() && !page.partial {
-            let Search { scope, matcher, .. } = *search;
-            let size = Some(page.size);
-            let all = Summary { scope, matcher, by: &[], values_max: 0, histogram: None, size };
-            let us_max = until.saturating_sub(self.shared.clock.monotonic_us());
-            match self.summarise(&all, Effort { us_max, ..effort }) {
-                Ok(counts) => page.total = Some(counts.total),
-                Err(SearchError::Busy) => page.partial = true,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(page)
-    }
-
-    /// Counts what satisfies a condition. Blocks for as long as it takes, up to the effort.
-    ///
-    /// # Errors
-    ///
-    /// [`SearchError`].
-    pub fn summarise<'e>(
-        &self,
-        summary: &Summary<'_>,
-        effort: impl Into<Effort<'e>>,
-    ) -> Result<Counts, SearchError> {
-        let mut tally = Tally::new(&self.state(), summary)?;
-        self.work(&mut tally, effort.into())?;
-        tally.finish()
-    }
-
-    /// As [`Ledger::feed`], with only those records that satisfy the condition. Blocks until `limit` are found, the end is
-    /// reached, or the effort is spent; the page says where to go on.
-    ///
-    /// # Errors
-    ///
-    /// A segment cannot be read.
-    pub fn feed_matching<'e>(
-        &self,
-        scope: &FeedScope,
-        from: u64,
-        limit: usize,
-        matcher: &Arc<Matcher>,
-        effort: impl Into<Effort<'e>>,
-    ) -> Result<Option<FeedPage>, Damaged> {
-        let Some(mut sift) = Sift::new(&self.state(), scope, from, limit, matcher) else { return Ok(None) };
-        self.work(&mut sift, effort.into())?;
-        Ok(Some(sift.finish()))
-    }
-
-    /// Works until all is done or the effort is spent, but looks at one record at least.
-    fn work(&self, work: &mut dyn ScanWork, effort: Effort<'_>) -> Result<(), Damaged> {
-        let clock = &self.shared.clock;
-        let until = clock.monotonic_us().saturating_add(effort.us_max);
-        let mut bytes = BYTES_BETWEEN_LOOKS;
-        let mut is_over = false;
-        let mut is_spent = |work: &dyn ScanWork, more: usize| {
-            bytes += more;
-            if bytes >= BYTES_BETWEEN_LOOKS {
-                bytes = 0;
-                is_over = clock.monotonic_us() >= until;
-                if effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
-                    return true;
-                }
-            }
-            is_over && work.is_ahead()
-        };
-        // The state is let go as soon as the records are fetched.
-        while self.fetched(work)? {
-            while let Some(looked_at) = work.look()? {
-                if is_spent(work, looked_at) {
-                    return Ok(());
-                }
-            }
-            if is_spent(work, BYTES_OF_A_FETCH) {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn fetched(&self, work: &mut dyn ScanWork) -> Result<bool, Damaged> {
-        work.fetch(&self.state())
     }
 
     /// A cursor as text; none when its question is too long for one.

@@ -34,6 +34,7 @@ mod ids;
 pub mod intervals;
 pub mod keys;
 mod known;
+mod landmarks;
 mod leaves;
 pub mod ledger;
 mod log;

@@ -33,6 +33,7 @@ mod keeping;
 mod tails;
 
 pub(crate) use self::gather::gather;
+pub(crate) use self::tails::known;
 use self::tails::{FETCHED_AT_FIRST, Sifted};
 
 /// Work in a segment, about ns, between two looks at the clock.
@@ -61,6 +62,8 @@ pub(crate) struct Scan {
     matcher: Arc<Matcher>,
     /// Leaves out what annals itself has written.
     sent_only: bool,
+    /// What annals knows beside events tells whether they satisfy the condition.
+    is_known: bool,
     low: Bound<Moment>,
     high: Bound<Moment>,
     /// Only numbers below this one.
@@ -210,6 +213,7 @@ impl Scan {
             falling,
             matcher: matcher.clone(),
             sent_only,
+            is_known: is_known(matcher.condition()),
             low: Bound::Unbounded,
             high: Bound::Unbounded,
             size,
@@ -456,13 +460,23 @@ impl Scan {
 
     /// Fetches the next records of the tail, if those before were all looked at; begins anew when segments have changed.
     pub(crate) fn fetch(&mut self, state: &State) {
+        self.fetch_or_pass(state, 0);
+    }
+
+    /// As [`Scan::fetch`], or passes over the next records of the tail that satisfy the condition, at most `max`, where that can be told
+    /// without their events. Says how many they are.
+    pub(crate) fn fetch_or_pass(&mut self, state: &State, max: u64) -> u64 {
         if self.epoch != Some(state.epoch) {
             self.begin(state);
         }
         if self.tail_ended || !self.fetched.is_empty() {
-            return;
+            return 0;
         }
-        self.fetch_of_tails(state);
+        let passed = if max > 0 && self.is_known { self.pass_over_tails(state, max) } else { 0 };
+        if passed == 0 {
+            self.fetch_of_tails(state);
+        }
+        passed
     }
 
     fn begin(&mut self, state: &State) {
@@ -640,6 +654,16 @@ impl Readers {
                 self.0.len() - 1
             });
         &mut self.0[index].1
+    }
+}
+
+/// Whether a condition looks at nothing of events.
+pub(crate) fn is_known(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().all(is_known),
+        Condition::Not(condition) => is_known(condition),
+        Condition::Field(field, _) => !matches!(field, Field::Member(_)),
+        Condition::Element(..) | Condition::Words(_) | Condition::Mentions(_) => false,
     }
 }
 

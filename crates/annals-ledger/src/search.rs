@@ -12,13 +12,14 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use annals_event::filter::Matcher;
+use annals_event::filter::{Field, Matcher};
 use annals_event::json::Document;
 use annals_segment::Damaged;
 
+use crate::landmarks::Landmark;
 use crate::read::FeedScope;
 use crate::record::Record;
-use crate::scan::{Next, Passed, Readers, Scan, Work, gather};
+use crate::scan::{Next, Passed, Readers, Scan, Work, gather, times_of};
 use crate::state::State;
 use crate::times::Moment;
 
@@ -222,7 +223,7 @@ impl Order {
     }
 
     /// Numbers that compare as places do in this order.
-    fn rank(&self, place: &Place) -> Vec<i128> {
+    pub(crate) fn rank(&self, place: &Place) -> Vec<i128> {
         let signed = |direction: Direction, value: i128| match direction {
             Direction::Rising => value,
             Direction::Falling => -value,
@@ -232,7 +233,8 @@ impl Order {
         keys.chain([signed(self.last(), place.number.into())]).collect()
     }
 
-    fn place(
+    /// The place of a record.
+    pub(crate) fn place(
         &self,
         passed: &Passed,
         document: &mut Document,
@@ -289,6 +291,13 @@ pub(crate) struct Walk<'a> {
     singly: u32,
     counted: u64,
     total: Option<u64>,
+    /// How many match in all, if that was known before.
+    known_total: Option<u64>,
+    /// The arrangement of segments and tails that it began on, and whether there was another one since.
+    epoch: u64,
+    has_moved: bool,
+    /// The last place before the page, once it is reached.
+    page_after: Option<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,6 +355,10 @@ impl<'a> Walk<'a> {
             singly: 0,
             counted: 0,
             total: None,
+            known_total: None,
+            epoch: state.epoch,
+            has_moved: false,
+            page_after: None,
         };
         if stage == Stage::Best && walk.skip > SKIPPED_MAX {
             return Err(SearchError::Busy);
@@ -357,6 +370,73 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(walk)
+    }
+
+    /// As of which size it finds.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Goes on behind this place, up to which there are so many records, no more than are to be skipped.
+    pub(crate) fn go_on_after(&mut self, place: &Place, skipped: u64) {
+        if let Some(left) = self.skip.checked_sub(skipped).filter(|_| self.stage == Stage::Page) {
+            self.scan.after(moment(place));
+            self.skip = left;
+            self.note_skipped(Some(place));
+        }
+    }
+
+    /// So many match in all.
+    pub(crate) fn has_in_all(&mut self, total: u64) {
+        self.known_total = Some(total);
+    }
+
+    /// Whether segments and tails were arranged anew since it began.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    /// Places of which it is known by now how many records come up to them, for a page that begins behind so many.
+    pub(crate) fn landmarks(&self) -> Vec<Landmark> {
+        let Start::Skip(skip) = *self.search.start else { return Vec::new() };
+        let of = |place: &Place, records: usize| Landmark {
+            size: self.size,
+            skipped: skip + records as u64,
+            place: place.clone(),
+        };
+        let begin = self.page_after.as_ref().map(|place| of(place, 0));
+        let shown = self.hits.len().min(self.search.limit);
+        let end = self.hits[..shown].last().map(|(place, _)| of(place, shown));
+        begin.into_iter().chain(end.filter(|_| matches!(self.order.keys(), [_]))).collect()
+    }
+
+    /// Notes where the page begins, if all before it is skipped.
+    fn note_skipped(&mut self, place: Option<&Place>) {
+        if self.skip == 0 && self.stage == Stage::Page {
+            let reached = || self.scan.reached().map(|(time, number)| Place { keys: vec![time], number });
+            self.page_after = place.cloned().or_else(reached);
+        }
+    }
+
+    /// How many of what comes next are only counted, and not looked at one by one.
+    fn counts(&self) -> u64 {
+        match self.stage {
+            Stage::Page => self.skip,
+            Stage::Count => u64::MAX,
+            Stage::Best | Stage::Done => 0,
+        }
+    }
+
+    /// So many were counted.
+    fn has_passed(&mut self, records: u64) {
+        match self.stage {
+            Stage::Page if records > 0 => {
+                self.skip -= records;
+                self.note_skipped(None);
+            }
+            Stage::Count => self.counted += records,
+            _ => {}
+        }
     }
 
     fn look_for_page(&mut self, passed: Passed) -> Result<(), Damaged> {
@@ -375,12 +455,16 @@ impl<'a> Walk<'a> {
             Start::After(_) | Start::Before(_) => None,
         };
         let skipped = skipped.filter(|_| self.hits.len() <= self.search.limit);
-        self.total = skipped.map(|skipped| skipped + self.hits.len() as u64);
+        self.total = skipped.map(|skipped| skipped + self.hits.len() as u64).or(self.known_total);
         let is_all = self.total.is_some();
         // All records are counted by whoever does nothing else, which is quicker; see `Ledger::search`.
         self.stage = if self.search.count && !is_all && self.search.sent_only {
             let Search { scope, matcher, sent_only, .. } = *self.search;
-            self.scan = Scan::by_time(scope, matcher, sent_only, true, self.size);
+            // Segments follow each other by number, so each is counted at once. By time less is to be looked at, where times are bounded.
+            self.scan = match times_of(matcher.condition(), &Field::OccurredAt) {
+                (None, None) => Scan::by_number(scope, matcher, sent_only, true, self.size),
+                _ => Scan::by_time(scope, matcher, sent_only, true, self.size),
+            };
             Stage::Count
         } else {
             Stage::Done
@@ -462,8 +546,10 @@ impl Work for Walk<'_> {
                 Stage::Done => {}
             }
         }
+        self.has_moved |= state.epoch != self.epoch;
         if self.stage != Stage::Done {
-            self.scan.fetch(state);
+            let passed = self.scan.fetch_or_pass(state, self.counts());
+            self.has_passed(passed);
         }
         Ok(self.stage != Stage::Done)
     }
@@ -472,20 +558,12 @@ impl Work for Walk<'_> {
         if self.stage == Stage::Done {
             return Ok(None);
         }
-        // What only counts is not looked at one by one.
-        let counts = match self.stage {
-            Stage::Page => self.skip,
-            Stage::Count => u64::MAX,
-            Stage::Best | Stage::Done => 0,
-        };
+        let counts = self.counts();
         if counts > 0 && self.singly == 0 {
             let passed = self.scan.pass_over(counts)?;
             // Where that is not to be had, asking for it each time would cost more than going on.
             self.singly = if passed == 0 { SINGLY } else { 0 };
-            match self.stage {
-                Stage::Page => self.skip -= passed,
-                _ => self.counted += passed,
-            }
+            self.has_passed(passed);
             if passed > 0 {
                 let bytes = usize::try_from(passed).unwrap_or(usize::MAX).saturating_mul(BYTES_OF_A_RECORD);
                 return Ok(Some(bytes.min(BYTES_OF_A_STRETCH)));
@@ -498,10 +576,10 @@ impl Work for Walk<'_> {
             Next::Found(passed) => passed,
         };
         match self.stage {
-            Stage::Page if self.skip > 0 => self.skip -= 1,
+            Stage::Page if self.skip > 0 => self.has_passed(1),
             Stage::Page => self.look_for_page(passed)?,
             Stage::Best => self.look_for_best(passed)?,
-            Stage::Count => self.counted += 1,
+            Stage::Count => self.has_passed(1),
             Stage::Done => {}
         }
         Ok(Some(BYTES_OF_A_RECORD))

@@ -10,6 +10,7 @@ use annals_event::{Operation, Position, Timestamp};
 
 use super::{Fetched, Lane, Scan, times_of};
 use crate::batch::LogKind;
+use crate::log::Row;
 use crate::read::FeedScope;
 use crate::state::State;
 use crate::tail::{Stretch, Tail};
@@ -24,6 +25,9 @@ const FETCHED_RECORDS: usize = 512;
 
 /// Moments passed over at once, by the marks of their records.
 const PASSED_MOMENTS: usize = 1 << 14;
+
+/// Moments of which is told at once whether their records are counted.
+const COUNTED_MOMENTS: usize = 1 << 12;
 
 /// Records that are listed, for which a moment each is sorted while the state is held, and records among which they are found.
 const LISTED_RECORDS: usize = 1 << 12;
@@ -109,6 +113,54 @@ impl Scan {
         }
     }
 
+    /// Passes over the next records of the tails that satisfy a condition which looks at nothing of events, at most `max`, and only those
+    /// that surely come before what the segments have next. Says how many they are.
+    pub(super) fn pass_over_tails(&mut self, state: &State, max: u64) -> u64 {
+        let log = match &self.scope {
+            FeedScope::All => None,
+            FeedScope::Log(name) => match state.log_index(name) {
+                Some(log) => Some(log),
+                None => return 0,
+            },
+        };
+        let until = match (self.lane, self.first_walk()) {
+            (_, None) => None,
+            (Lane::Number, Some(_)) if self.falling => None,
+            (Lane::Number, Some(_)) | (Lane::Time, Some((_, None))) => return 0,
+            (Lane::Time, Some((_, until))) => until,
+        };
+        let comes_first =
+            |moment: Moment| until.is_none_or(|until| moment == until || self.comes_before(moment, until));
+        let mut passed = 0;
+        let mut last = None;
+        let mut moments = self.moments(state, log);
+        let mut looked_at = 0;
+        let has_ended = loop {
+            if passed == max || looked_at == COUNTED_MOMENTS {
+                break false;
+            }
+            let Some(moment) = moments.next() else { break true };
+            if !comes_first(moment) {
+                break false;
+            }
+            looked_at += 1;
+            last = Some(moment);
+            passed += u64::from(moment.1 < self.size && self.is_counted(state, log, moment));
+        };
+        drop(moments);
+        self.tail_ended = has_ended;
+        self.tail_fetched = last.or(self.tail_fetched);
+        self.reached = last.or(self.reached);
+        passed
+    }
+
+    fn is_counted(&self, state: &State, log: Option<u32>, moment: Moment) -> bool {
+        let Some(At { stretch, position, .. }) = at(state, log, moment.1) else { return false };
+        let Some(row) = stretch.row(position) else { return false };
+        let is_shown = !(self.sent_only && row.system);
+        is_shown && self.matcher.condition().decide(&known(stretch, row, position)) == Some(true)
+    }
+
     /// The record of a moment; how many bytes it has where it can be told at a glance that it is not for this walk.
     fn take(
         &self,
@@ -120,13 +172,7 @@ impl Scan {
         let At { tail, log, stretch, position } = at(state, log, moment.1).ok_or(0_usize)?;
         let row = stretch.row(position).ok_or(0_usize)?;
         let bytes = (row.bytes.1 - row.bytes.0) as usize;
-        let known = Known {
-            occurred_at: row.happened_at(),
-            received_at: row.received_at,
-            operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
-            position,
-            tenant: &stretch.tenant,
-        };
+        let known = known(stretch, row, position);
         let may_match = || match self.matcher.condition().decide(&known) {
             None if glances_at_bytes => self.matcher.may_match(row.event_in(&tail.chunks), &known),
             decided => decided.unwrap_or(true),
@@ -297,6 +343,17 @@ fn at(state: &State, log: Option<u32>, number: u64) -> Option<At<'_>> {
             let position = Position(stretch.first() + u64::from(spot.row));
             Some(At { tail, log: spot.log, stretch, position })
         }
+    }
+}
+
+/// What annals knows of a row beside its event.
+pub(crate) fn known<'a>(stretch: &'a Stretch, row: &Row, position: Position) -> Known<'a> {
+    Known {
+        occurred_at: row.happened_at(),
+        received_at: row.received_at,
+        operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
+        position,
+        tenant: &stretch.tenant,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::{Bound, Range};
 
-use annals_event::filter::{Condition, Field, Known, Walker};
+use annals_event::filter::{Condition, Field, Walker};
 use annals_event::{Operation, Position};
 use annals_segment::tally::TallySink;
 
@@ -12,6 +12,7 @@ use crate::batch::LogKind;
 use crate::columns::{COLUMNS_MAX, Kept, MISSING, UNKEPT};
 use crate::log::Row;
 use crate::read::FeedScope;
+use crate::scan::{is_known, known};
 use crate::state::State;
 use crate::tail::{Stretch, Tail};
 
@@ -90,16 +91,6 @@ impl TailCount {
             }
         }
         self.has_ended = true;
-    }
-}
-
-/// Whether a condition looks at nothing of events.
-fn is_known(condition: &Condition) -> bool {
-    match condition {
-        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().all(is_known),
-        Condition::Not(condition) => is_known(condition),
-        Condition::Field(field, _) => !matches!(field, Field::Member(_)),
-        Condition::Element(..) | Condition::Words(_) | Condition::Mentions(_) => false,
     }
 }
 
@@ -254,16 +245,6 @@ fn found_at(tail: &Tail, seq: u64) -> Option<(&Stretch, &Row, Position)> {
     let stretch = tail.stretches.get(&spot.log)?;
     let position = Position(stretch.first() + u64::from(spot.row));
     Some((stretch, stretch.row(position)?, position))
-}
-
-fn known<'a>(stretch: &'a Stretch, row: &Row, position: Position) -> Known<'a> {
-    Known {
-        occurred_at: row.happened_at(),
-        received_at: row.received_at,
-        operation: Operation::from_code(row.operation).unwrap_or(Operation::Other),
-        position,
-        tenant: &stretch.tenant,
-    }
 }
 
 /// The first µs that counts, and the last.

@@ -12,9 +12,9 @@ use annals_event::filter::{Matcher, parse};
 use annals_journal::sim::SimDisk;
 use annals_journal::{Disk as _, FileJournal, JournalId, Options as FileOptions};
 use annals_ledger::{
-    AcceptOptions, Author, CaseError, Control, EraseError, ErasureCase, ErasureCounts, ErasureStage,
-    FeedScope, FreeText, HitClass, Hold, Ledger, LogKind, NewErasure, Options, Parts, SeededEntropy,
-    TailLimits, TenantLog, Unobserved,
+    AcceptOptions, Author, CaseError, Control, Direction, EraseError, ErasureCase, ErasureCounts,
+    ErasureStage, FeedScope, FreeText, HitClass, Hold, Ledger, LogKind, NewErasure, Options, Order, Parts,
+    Search, SeededEntropy, Start, TailLimits, TenantLog, Unobserved,
 };
 use annals_segment::body::Cache;
 use annals_segment::root::Root;
@@ -271,6 +271,44 @@ async fn who_is_erased_is_out_of_reach_at_once_and_in_no_file_at_last_and_every_
 fn count_of(ledger: &Ledger, name: &str, text: &str) -> usize {
     let log = events_of(name);
     reads(ledger, &log).iter().filter(|(_, event)| event.contains(&format!("\"{text}\""))).count()
+}
+
+#[tokio::test]
+async fn what_was_counted_of_a_list_before_is_counted_anew() {
+    let mut disks = Disks::new();
+    let ledger = disks.open();
+    send(&ledger, "acme", 0..150).await;
+    let page = |filter: &str, skip| {
+        let matcher = Arc::new(Matcher::new(parse(filter).unwrap()));
+        let search = Search {
+            scope: &FeedScope::Log(events_of("acme")),
+            matcher: &matcher,
+            order: &Order::occurred(Direction::Rising),
+            sent_only: true,
+            size: None,
+            start: &Start::Skip(skip),
+            limit: 2,
+            count: true,
+        };
+        let page = ledger.search(&search, u64::MAX).unwrap();
+        let positions = page.records.iter().map(|record| record.position.0);
+        (positions.collect::<Vec<_>>(), page.total.unwrap())
+    };
+    let of_them = r#"actor.id eq "usr_17""#;
+    let of_others = r#"not (actor.id eq "usr_17")"#;
+    assert_eq!(page(of_them, 3), (vec![21, 28], 22));
+    assert_eq!(page(of_others, 6), (vec![8, 9], 128));
+    let new = asked(&ledger, 1, FreeText::Erase);
+    let case = new.case.clone();
+    ledger.request_erasure(new, &Author::System).await.unwrap();
+    carry_out(&ledger, &case, ErasureStage::Ordered).await;
+    for _ in 0..2 {
+        assert_eq!(page(of_them, 3), (Vec::new(), 0));
+        assert_eq!(page(of_others, 7), (vec![7, 8], 150));
+        assert_eq!(page(of_others, 9), (vec![9, 10], 150));
+        carry_out(&ledger, &case, ErasureStage::Done).await;
+    }
+    ledger.stop();
 }
 
 #[tokio::test]

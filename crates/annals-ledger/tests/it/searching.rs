@@ -4,6 +4,7 @@
 
 mod events;
 mod naive;
+mod numbered;
 mod questions;
 
 use std::sync::Arc;

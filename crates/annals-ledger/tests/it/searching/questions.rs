@@ -31,8 +31,12 @@ const OPERATORS: [&str; 14] =
     ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "ieq", "ico", "isw", "iew", "pr"];
 
 impl Question {
+    pub(super) fn everything() -> Self {
+        Self { parameters: Vec::new(), meaning: Vec::new() }
+    }
+
     pub(super) fn any(rng: &mut Rng) -> Self {
-        let mut question = Self { parameters: Vec::new(), meaning: Vec::new() };
+        let mut question = Self::everything();
         if !rng.one_in(3) {
             let part = Part::any(rng, 3);
             question.parameters.push(("filter".to_owned(), part.text()));

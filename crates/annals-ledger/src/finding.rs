@@ -1,0 +1,194 @@
+//! Searching the ledger as it runs: the state is held while records are fetched, and let go while they are looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use annals_event::filter::Matcher;
+use annals_segment::Damaged;
+
+use super::Ledger;
+use crate::landmarks::{Between, Landmark, Total};
+use crate::read::{FeedPage, FeedScope, Sift};
+use crate::scan::Work;
+use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
+use crate::summary::{Counts, Summary, Tally};
+
+/// Bytes of events between two looks at the clock, while they are searched.
+const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
+
+/// What fetching records costs, as if it were so many bytes to look at.
+const BYTES_OF_A_FETCH: usize = 16 << 10;
+
+/// What a search has found, and whether that can be trusted.
+enum Found {
+    Page(SearchPage),
+    /// Records were moved or taken away since that was counted from which it began.
+    Moved,
+}
+
+impl Ledger {
+    /// A page of what a search finds. Blocks for as long as it takes, up to the effort: [`SearchPage::partial`].
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`].
+    pub fn search<'e>(
+        &self,
+        search: &Search<'_>,
+        effort: impl Into<Effort<'e>>,
+    ) -> Result<SearchPage, SearchError> {
+        let effort = effort.into();
+        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
+        let left = || Effort { us_max: until.saturating_sub(self.shared.clock.monotonic_us()), ..effort };
+        match self.search_from_landmarks(search, &left)? {
+            Found::Page(page) => Ok(page),
+            Found::Moved => {
+                let mut walk = Walk::new(&self.state(), search)?;
+                self.work(&mut walk, left())?;
+                self.with_total(search, walk.finish()?, left())
+            }
+        }
+    }
+
+    fn search_from_landmarks<'e>(
+        &self,
+        search: &Search<'_>,
+        left: &dyn Fn() -> Effort<'e>,
+    ) -> Result<Found, SearchError> {
+        let (mut walk, epoch) = {
+            let state = self.state();
+            (Walk::new(&state, search)?, state.epoch)
+        };
+        let size = walk.size();
+        let counted = self.shared.landmarks.of(search, size, epoch);
+        if let Some(Landmark { size: then, skipped, place }) = &counted.landmark
+            && let Some(between) = self.between(search, (*then, size), Some(place), left())?
+        {
+            let skipped =
+                if *then < size { skipped + between.before } else { skipped.saturating_sub(between.before) };
+            walk.go_on_after(place, skipped);
+        }
+        if let Some(Total { size: then, records }) = counted.total
+            && let Some(between) = self.between(search, (then, size), None, left())?
+        {
+            walk.has_in_all(if then < size {
+                records + between.records
+            } else {
+                records.saturating_sub(between.records)
+            });
+        }
+        self.work(&mut walk, left())?;
+        if walk.has_moved() && counted != Default::default() {
+            return Ok(Found::Moved);
+        }
+        let (has_moved, landmarks) = (walk.has_moved(), walk.landmarks());
+        let page = self.with_total(search, walk.finish()?, left())?;
+        if !has_moved {
+            let total = page.total.map(|records| Total { size, records });
+            self.shared.landmarks.leave(search, epoch, landmarks, total);
+        }
+        Ok(Found::Page(page))
+    }
+
+    /// The records of a list between two sizes; none where the effort does not last.
+    fn between<'s>(
+        &self,
+        search: &Search<'s>,
+        sizes: (u64, u64),
+        place: Option<&'s crate::search::Place>,
+        effort: Effort<'_>,
+    ) -> Result<Option<Between<'s>>, Damaged> {
+        let mut between = Between::new(search, sizes, place);
+        self.work(&mut between, effort)?;
+        Ok(Some(between).filter(Between::has_ended))
+    }
+
+    /// The page with its total, where that is asked for and not known yet.
+    fn with_total(
+        &self,
+        search: &Search<'_>,
+        mut page: SearchPage,
+        effort: Effort<'_>,
+    ) -> Result<SearchPage, SearchError> {
+        if search.count && page.total.is_none() && !page.partial {
+            let Search { scope, matcher, .. } = *search;
+            let size = Some(page.size);
+            let all = Summary { scope, matcher, by: &[], values_max: 0, histogram: None, size };
+            match self.summarise(&all, effort) {
+                Ok(counts) => page.total = Some(counts.total),
+                Err(SearchError::Busy) => page.partial = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(page)
+    }
+
+    /// Counts what satisfies a condition. Blocks for as long as it takes, up to the effort.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`].
+    pub fn summarise<'e>(
+        &self,
+        summary: &Summary<'_>,
+        effort: impl Into<Effort<'e>>,
+    ) -> Result<Counts, SearchError> {
+        let mut tally = Tally::new(&self.state(), summary)?;
+        self.work(&mut tally, effort.into())?;
+        tally.finish()
+    }
+
+    /// As [`Ledger::feed`], with only those records that satisfy the condition. Blocks until `limit` are found, the end is
+    /// reached, or the effort is spent; the page says where to go on.
+    ///
+    /// # Errors
+    ///
+    /// A segment cannot be read.
+    pub fn feed_matching<'e>(
+        &self,
+        scope: &FeedScope,
+        from: u64,
+        limit: usize,
+        matcher: &Arc<Matcher>,
+        effort: impl Into<Effort<'e>>,
+    ) -> Result<Option<FeedPage>, Damaged> {
+        let Some(mut sift) = Sift::new(&self.state(), scope, from, limit, matcher) else { return Ok(None) };
+        self.work(&mut sift, effort.into())?;
+        Ok(Some(sift.finish()))
+    }
+
+    /// Works until all is done or the effort is spent, but looks at one record at least.
+    pub(super) fn work(&self, work: &mut dyn Work, effort: Effort<'_>) -> Result<(), Damaged> {
+        let clock = &self.shared.clock;
+        let until = clock.monotonic_us().saturating_add(effort.us_max);
+        let mut bytes = BYTES_BETWEEN_LOOKS;
+        let mut is_over = false;
+        let mut is_spent = |work: &dyn Work, more: usize| {
+            bytes += more;
+            if bytes >= BYTES_BETWEEN_LOOKS {
+                bytes = 0;
+                is_over = clock.monotonic_us() >= until;
+                if effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
+                    return true;
+                }
+            }
+            is_over && work.is_ahead()
+        };
+        // The state is let go as soon as the records are fetched.
+        while self.fetched(work)? {
+            while let Some(looked_at) = work.look()? {
+                if is_spent(work, looked_at) {
+                    return Ok(());
+                }
+            }
+            if is_spent(work, BYTES_OF_A_FETCH) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn fetched(&self, work: &mut dyn Work) -> Result<bool, Damaged> {
+        work.fetch(&self.state())
+    }
+}

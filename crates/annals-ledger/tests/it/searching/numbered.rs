@@ -1,0 +1,134 @@
+//! Pages by number of lists that are read again and again while records come, many of them late, and are sealed and merged.
+
+use std::sync::Arc;
+
+use annals_event::filter::{Matcher, from_parameters};
+use annals_ledger::{Direction, FeedScope, Order, SearchError, SortKey, Start};
+
+use super::events::{Known, Rng, TENANTS};
+use super::questions::Question;
+use super::{Asked, Pair, in_order, numbers};
+use crate::support::{World, events_of};
+
+/// A list, and what is in it.
+struct List {
+    asked: Asked<'static>,
+    question: Question,
+}
+
+impl List {
+    fn any(rng: &mut Rng, index: u64) -> Self {
+        // Conditions on what stands beside events, and on events; the first holds for all.
+        let question = if index == 0 { Question::everything() } else { Question::any(rng) };
+        let condition = from_parameters(&question.parameters()).unwrap();
+        let direction = if rng.one_in(2) { Direction::Rising } else { Direction::Falling };
+        let key = if rng.one_in(4) { SortKey::Received } else { SortKey::OccurredAt };
+        let scope = if rng.one_in(2) { FeedScope::All } else { FeedScope::Log(events_of(TENANTS[0])) };
+        let asked = Asked {
+            scope,
+            matcher: Arc::new(Matcher::new(condition)),
+            order: Order::new(vec![(key, direction)]),
+            sent_only: rng.one_in(2),
+            limit: 1 + rng.index(6),
+            context: "a list that is read by page numbers",
+        };
+        Self { asked, question }
+    }
+
+    /// What is in it, as of a size.
+    fn expected(&self, pair: &Pair, size: u64) -> Vec<(String, u64)> {
+        let Asked { scope, sent_only, .. } = &self.asked;
+        let is_in = |known: &&Known| {
+            known.is_in(scope)
+                && known.number(scope) < size
+                && !(*sent_only && known.is_ours())
+                && self.question.holds(known)
+        };
+        let matching: Vec<&Known> = pair.known.iter().filter(is_in).collect();
+        in_order(&matching, scope, &self.asked.order)
+    }
+
+    /// Asks for a page, as of a size or of now, and says as of which it was.
+    fn ask(&self, pair: &Pair, page: u64, size: Option<u64>, context: &str) -> u64 {
+        let skip = page * self.asked.limit as u64;
+        let page = self.asked.page(&pair.ledger, &Start::Skip(skip), size);
+        let expected = self.expected(pair, page.size);
+        let from = usize::try_from(skip).unwrap().min(expected.len());
+        let to = (from + self.asked.limit).min(expected.len());
+        let context = format!("{context}, behind {skip} as of {size:?}: {}", self.question.text());
+        assert_eq!(numbers(&page), expected[from..to], "{context}");
+        assert_eq!(page.total, Some(expected.len() as u64), "{context}");
+        assert!(size.is_none_or(|size| size == page.size), "{context}");
+        page.size
+    }
+}
+
+#[test]
+fn pages_by_number_are_right_whatever_came_since_the_one_before() {
+    for seed in 0..24 {
+        let mut rng = Rng(seed);
+        let mut world = World::new();
+        if rng.one_in(2) {
+            world.tail.records_max = 5 + rng.below(60);
+        }
+        let mut pair = Pair::open(&mut world);
+        for _ in 0..4 {
+            pair.grow(&world, &mut rng, 30);
+        }
+        let lists: Vec<List> = (0..4).map(|index| List::any(&mut rng, index)).collect();
+        let mut sizes: Vec<Vec<u64>> = vec![Vec::new(); lists.len()];
+        let mut pages = vec![0; lists.len()];
+        for round in 0..150 {
+            let index = rng.index(lists.len());
+            let list = &lists[index];
+            let in_all = list.expected(&pair, u64::MAX).len() as u64 / list.asked.limit as u64;
+            // Mostly the next page.
+            pages[index] =
+                if rng.one_in(5) { rng.below(in_all + 2) } else { (pages[index] + 1) % (in_all + 2) };
+            let known = &sizes[index];
+            let as_of =
+                if rng.one_in(3) || known.is_empty() { None } else { Some(known[rng.index(known.len())]) };
+            let size =
+                list.ask(&pair, pages[index], as_of, &format!("seed {seed}, round {round}, list {index}"));
+            sizes[index].push(size);
+            if rng.one_in(3) {
+                pair.grow(&world, &mut rng, 4);
+            }
+        }
+        pair.ledger.stop();
+    }
+}
+
+#[test]
+fn a_page_after_one_that_was_read_costs_a_page_and_after_some_records_more_not_more() {
+    let mut world = World::new();
+    let mut pair = Pair::open(&mut world);
+    let mut rng = Rng(3);
+    while pair.known.len() < 300 {
+        pair.grow(&world, &mut rng, 30);
+    }
+    // Events must be looked at to know whether it holds.
+    let condition = from_parameters(&[("filter", "not (action eq \"no.such\")")]).unwrap();
+    let asked = Asked {
+        scope: FeedScope::All,
+        matcher: Arc::new(Matcher::new(condition)),
+        order: Order::occurred(Direction::Falling),
+        sent_only: true,
+        limit: 10,
+        context: "a page far behind",
+    };
+    let far = Start::Skip(200);
+    let hurried = |pair: &Pair, size| {
+        // Nobody waits for more than a record, but for a page that has begun.
+        asked.ask(&pair.ledger, &far, size, 0)
+    };
+    let size = asked.page(&pair.ledger, &Start::Skip(0), None).size;
+    assert_eq!(hurried(&pair, Some(size)).unwrap_err(), SearchError::Busy);
+    asked.page(&pair.ledger, &Start::Skip(190), Some(size));
+    let page = hurried(&pair, Some(size)).unwrap();
+    assert_eq!(page.records.len(), 1);
+    pair.grow(&world, &mut rng, 5);
+    let again = asked.ask(&pair.ledger, &far, Some(size), 0).unwrap();
+    assert_eq!(numbers(&again), numbers(&page), "as of the size of before");
+    pair.ledger.stop();
+}
