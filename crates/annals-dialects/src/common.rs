@@ -81,6 +81,13 @@ impl Common {
         if let Some(key) = open("page_size_max") {
             common.page_size_max = given.page_size(key)?;
         }
+        if let (Some(size), Some(max)) = (common.page_size, common.page_size_max)
+            && size > max
+        {
+            let key = format!("dialects.{}.page_size", vendor.name);
+            let problem = format!("must be no more than `page_size_max`, which is {max}");
+            return Err(Wrong::new(&key, &size.to_string(), problem));
+        }
         if let Some(key) = open("page_size_beyond") {
             common.refuses_sizes = given.one_of(key, &[("brought_within", false), ("refused", true)])?;
         }
@@ -100,7 +107,7 @@ impl Common {
         vec![(self.time.sort_key(), self.order)]
     }
 
-    /// The sizes of a list's pages, as they were set. A default beyond the largest is lowered to it.
+    /// The sizes of a list's pages, as they were set. A default beyond the largest that the list itself has is lowered to it.
     #[must_use]
     pub fn sizes(&self, of: PageSize) -> PageSize {
         let max = self.page_size_max.unwrap_or(of.max);
@@ -236,7 +243,10 @@ mod tests {
         let size = |default, max| PageSize { default, min: 1, max };
         assert_eq!(sizes(&[]), size(20, 1000));
         assert_eq!(sizes(&[("page_size", "50"), ("page_size_max", "200")]), size(50, 200));
-        assert_eq!(sizes(&[("page_size", "50"), ("page_size_max", "10")]), size(10, 10));
+        assert_eq!(sizes(&[("page_size_max", "10")]), size(10, 10));
+        let beyond = panda(&[("page_size", "50"), ("page_size_max", "10")]).unwrap_err();
+        let told = "`dialects.panda.page_size`: `50` must be no more than `page_size_max`, which is 10";
+        assert_eq!(beyond.to_string(), told);
         for (name, value) in
             [("page_size", "0"), ("page_size_max", "1001"), ("first_page", "2"), ("order", "up")]
         {

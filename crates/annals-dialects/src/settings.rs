@@ -1,6 +1,8 @@
 //! What an operator may set about vendors' APIs. Each vendor lists its settings; the program reads them from its file and its
 //! environment, and hands back what was given.
 
+use std::collections::BTreeSet;
+
 use annals_event::Timestamp;
 
 use crate::list::PAGE_SIZE_MAX;
@@ -168,7 +170,7 @@ impl<'a> Given<'a> {
     ///
     /// # Errors
     ///
-    /// One of them is no such pair.
+    /// One of them is no such pair, or the second of the same text of ours.
     pub fn pairs(&self, key: &str) -> Result<Vec<(String, String)>, Wrong> {
         let pair = |text: String| match text.split_once('=') {
             Some((ours, theirs)) if !ours.trim().is_empty() && !theirs.trim().is_empty() => {
@@ -176,7 +178,14 @@ impl<'a> Given<'a> {
             }
             _ => Err(Wrong::new(key, &text, "must be our word, `=` and the vendor's")),
         };
-        self.list(key).into_iter().map(pair).collect()
+        let pairs: Vec<(String, String)> = self.list(key).into_iter().map(pair).collect::<Result<_, _>>()?;
+        let mut known = BTreeSet::new();
+        match pairs.iter().find(|(ours, _)| !known.insert(ours)) {
+            Some((ours, theirs)) => {
+                Err(Wrong::new(key, &format!("{ours}={theirs}"), format!("is the second line for `{ours}`")))
+            }
+            None => Ok(pairs),
+        }
     }
 
     /// The bounds of a vendor.

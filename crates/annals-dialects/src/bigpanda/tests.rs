@@ -145,6 +145,11 @@ fn settings_change_words_and_envelope() {
         let told = BigPanda::configured(&Given::new(&given)).unwrap_err();
         assert_eq!(told.value, wrong.1, "{told}");
     }
+    let twice = configured(&[("actor_types", "user=person"), ("actor_types", " user = people")]).unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "`dialects.bigpanda.actor_types`: `user=people` is the second line for `user`"
+    );
 }
 
 #[test]

@@ -117,13 +117,16 @@ impl Operation {
 
     fn parameters(&self) -> Vec<Value> {
         let place = |member: &Member, place: &str| {
-            let about = match self.form {
+            let mut about = match self.form {
                 Some(Form { size, sizes, .. }) if *size == member.name => format!(
                     "Entries of a page: {} by default; brought within {} to {}",
                     sizes.default, sizes.min, sizes.max
                 ),
                 _ => member.about.to_owned(),
             };
+            if self.is_open(member) {
+                about.push_str(". That may be set otherwise");
+            }
             let schema = schema(member.kind, &mut NamedSchemas::new());
             json!({"name": member.name, "in": place, "required": place == "path", "description": about, "schema": schema})
         };
@@ -138,6 +141,17 @@ impl Operation {
         let tenant = Some(TENANT).filter(|_| !names_tenant);
         let in_query = asked.into_iter().chain(key).chain(tenant);
         in_path.chain(in_query.map(|member| place(&member, "query"))).collect()
+    }
+
+    /// Whether a setting changes what is said of a parameter.
+    fn is_open(&self, member: &Member) -> bool {
+        let settings: &[&str] = match self.form {
+            Some(form) if form.size == member.name => &["page_size", "page_size_max", "page_size_beyond"],
+            Some(_) if member.name == PAGE.name => &["first_page"],
+            _ => &[],
+        };
+        let of_vendor = |name: &&str| format!("dialects.{}.{name}", self.vendor.name);
+        settings.iter().map(of_vendor).any(|key| self.vendor.common.iter().any(|setting| setting.key == key))
     }
 
     fn responses(&self, named: &mut NamedSchemas) -> Value {
