@@ -49,4 +49,5 @@ pub use render::{Extra, render, render_onto};
 pub use time::{ParsedTime, TimeError, Timestamp};
 pub use units::{
     RebuildError, Rebuilder, UNIT_NAME_BYTES_MAX, UNITS_MAX, UnitScratch, UnitsError, rebuild, units,
+    units_of_text,
 };

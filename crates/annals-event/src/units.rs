@@ -122,9 +122,23 @@ impl Parent {
 pub fn units(
     canonical: &[u8],
     scratch: &mut UnitScratch,
-    mut each: impl FnMut(&str, &[u8]),
+    each: impl FnMut(&str, &[u8]),
 ) -> Result<(), UnitsError> {
     let text = str::from_utf8(canonical).map_err(|error| UnitsError { at: error.valid_up_to() })?;
+    units_of_text(text, scratch, each)
+}
+
+/// As [`units`], of bytes that are known to be a text.
+///
+/// # Errors
+///
+/// As of [`units`].
+pub fn units_of_text(
+    text: &str,
+    scratch: &mut UnitScratch,
+    mut each: impl FnMut(&str, &[u8]),
+) -> Result<(), UnitsError> {
+    let canonical = text.as_bytes();
     scratch.units.clear();
     scratch.names.clear();
     scratch.built.clear();

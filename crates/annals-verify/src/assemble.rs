@@ -6,7 +6,7 @@
 //! alone says that units make no event.
 
 use annals_event::json::{Document, Limits};
-use annals_event::{UnitScratch, units};
+use annals_event::{UnitScratch, units_of_text};
 
 /// An object of the event. Targets follow, each by its index.
 const TOP: u32 = 0;
@@ -65,19 +65,24 @@ pub(crate) fn assemble<'a>(
         return false;
     }
     let Ok(parsed) = document.parse(event, Limits { depth_max: usize::MAX }) else { return false };
-    canonical.clear();
-    parsed.write_canonical(canonical);
-    canonical == event && splits_into(event, scratch, shown)
+    if !parsed.is_plainly_canonical() {
+        canonical.clear();
+        parsed.write_canonical(canonical);
+        if canonical != event {
+            return false;
+        }
+    }
+    splits_into(parsed.token(), scratch, shown)
 }
 
 /// Whether an event splits into just these units.
 pub(crate) fn splits_into<'a>(
-    event: &[u8],
+    event: &str,
     scratch: &mut UnitScratch,
     mut shown: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> bool {
     let mut is_same = true;
-    let split = units(event, scratch, |name, value| {
+    let split = units_of_text(event, scratch, |name, value| {
         is_same =
             is_same && shown.next().is_some_and(|(other, text)| other == name && text.as_bytes() == value);
     });

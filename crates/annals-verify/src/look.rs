@@ -149,6 +149,7 @@ impl Looker {
         }
         let values = shown.clone().map(|(name, value)| (name, value.as_bytes()));
         rebuilder.rebuild(values, event).map_err(|_| NoEvent)?;
+        let event = str::from_utf8(event).map_err(|_| NoEvent)?;
         if is_all && !splits_into(event, scratch, shown) {
             return Err(NoEvent);
         }

@@ -183,6 +183,14 @@ impl<'a> Value<'a> {
         Some(self.at(names[found].node + 1))
     }
 
+    /// Whether the [token](Self::token) is seen at once to be what [`Value::write_canonical`] writes. Of others it may be so too:
+    /// strings with escapes, and what they stand in.
+    #[inline]
+    #[must_use]
+    pub fn is_plainly_canonical(self) -> bool {
+        !self.node().loose
+    }
+
     /// Appends the value's canonical bytes: minified, members sorted and strings escaped as RFC 8785,
     /// numbers digit for digit.
     pub fn write_canonical(self, out: &mut Vec<u8>) {

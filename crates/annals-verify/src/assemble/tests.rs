@@ -37,7 +37,8 @@ fn quick(shown: &[(String, String)]) -> Option<String> {
 fn general(shown: &[(String, String)]) -> Option<String> {
     let texts = shown.iter().map(|(name, value)| (&name[..], &value[..]));
     let event = rebuild(texts.clone().map(|(name, value)| (name, value.as_bytes()))).ok()?;
-    splits_into(&event, &mut UnitScratch::default(), texts).then(|| String::from_utf8(event).unwrap())
+    let event = String::from_utf8(event).unwrap();
+    splits_into(&event, &mut UnitScratch::default(), texts).then_some(event)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The lines of a bundle's log: cut by one thread, checked by as many as there are cores, handed on in order.
 //!
 //! Pieces of whole lines go to the workers in turn, and what they made of them is taken back in the same turn, so the order needs
-//! no memory. Each worker has one piece at hand and one waiting: what is held at once is bounded by the number of workers, of
+//! no memory. Each worker has one piece at hand and [`WAITING`]: what is held at once is bounded by the number of workers, of
 //! which there are at most [`WORKERS_MAX`], and the longest line.
 
 use std::io::Read;
@@ -14,6 +14,9 @@ use annals_verify::{Content, Looker, cut};
 
 /// Most threads that check lines.
 pub(crate) const WORKERS_MAX: usize = 12;
+
+/// Pieces that wait for a worker, and pieces of which it has told and that wait to be taken.
+const WAITING: usize = 3;
 
 /// What came of a piece: what its lines show, up to one that cannot be read.
 type Piece = (Vec<Seeing>, Result<(), String>);
@@ -32,8 +35,8 @@ pub(crate) fn check(
     thread::scope(|scope| {
         let (mut pieces, mut made) = (Vec::new(), Vec::new());
         for _ in 0..workers {
-            let (piece, to_check) = sync_channel::<Vec<u8>>(1);
-            let (done, checked) = sync_channel::<Piece>(1);
+            let (piece, to_check) = sync_channel::<Vec<u8>>(WAITING);
+            let (done, checked) = sync_channel::<Piece>(WAITING);
             let thread = thread::Builder::new().name("check".to_owned());
             let spawned = thread.spawn_scoped(scope, move || {
                 let mut worker = Looker::default();
