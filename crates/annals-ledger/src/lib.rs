@@ -6,7 +6,7 @@
 //! | [`batch`] | what a journal batch holds, byte by byte |
 //! | [`state`] | applies batches, one after another: the pure state machine |
 //! | [`ledger`] | runs it: two threads, group commit, heads each second |
-//! | [`search`], [`summary`], [`cursor`] | finds records, counts them, remembers where a search goes on |
+//! | [`search`], [`summary`], [`cursor`], `landmarks` | finds records, counts them, remembers where a search or a numbered page goes on |
 //! | [`seal`], [`store`] | moves records from the tail in memory into segments, and these into larger ones |
 //! | [`archive`] | reads all of a ledger that may be running, for a backup |
 //! | [`control`], [`keys`], [`views`] | the control plane, itself an audited log |
