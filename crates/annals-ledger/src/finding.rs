@@ -7,10 +7,10 @@ use annals_event::filter::Matcher;
 use annals_segment::Damaged;
 
 use super::Ledger;
-use crate::landmarks::{Between, Landmark, Total};
+use crate::landmarks::{Between, Counted, Landmark, Total};
 use crate::read::{FeedPage, FeedScope, Sift};
 use crate::scan::Work;
-use crate::search::{Effort, Search, SearchError, SearchPage, Walk};
+use crate::search::{Effort, Place, Search, SearchError, SearchPage, Walk};
 use crate::summary::{Counts, Summary, Tally};
 
 /// Bytes of events between two looks at the clock, while they are searched.
@@ -22,8 +22,8 @@ const BYTES_OF_A_FETCH: usize = 16 << 10;
 /// What a search has found, and whether that can be trusted.
 enum Found {
     Page(SearchPage),
-    /// Records were moved or taken away since that was counted from which it began.
-    Moved,
+    /// Something was taken away since that was counted from which it began, or what is left to count cannot be told from it.
+    Changed,
 }
 
 impl Ledger {
@@ -42,7 +42,7 @@ impl Ledger {
         let left = || Effort { us_max: until.saturating_sub(self.shared.clock.monotonic_us()), ..effort };
         match self.search_from_landmarks(search, &left)? {
             Found::Page(page) => Ok(page),
-            Found::Moved => {
+            Found::Changed => {
                 let mut walk = Walk::new(&self.state(), search)?;
                 self.work(&mut walk, left())?;
                 self.with_total(search, walk.finish()?, left())
@@ -55,52 +55,66 @@ impl Ledger {
         search: &Search<'_>,
         left: &dyn Fn() -> Effort<'e>,
     ) -> Result<Found, SearchError> {
-        let (mut walk, epoch) = {
-            let state = self.state();
-            (Walk::new(&state, search)?, state.epoch)
-        };
+        let state = self.state();
+        let mut walk = Walk::new(&state, search)?;
+        let (taken, epoch, sealed_end) = (state.taken, state.epoch, state.feed_sealed_end(search.scope));
+        drop(state);
         let size = walk.size();
-        let counted = self.shared.landmarks.of(search, size, epoch);
-        if let Some(Landmark { size: then, skipped, place }) = &counted.landmark
-            && let Some(between) = self.between(search, (*then, size), Some(place), left())?
+        let Counted { landmark, total } = self.shared.landmarks.of(search, size, taken, sealed_end);
+        let mut is_trusting = total.is_some();
+        if let Some(Landmark { size: then, skipped, place }) = &landmark
+            && let Some((_, before)) = self.between(search, (*then, size), Some(place), epoch, left())?
         {
-            let skipped =
-                if *then < size { skipped + between.before } else { skipped.saturating_sub(between.before) };
-            walk.go_on_after(place, skipped);
+            let skipped = if *then < size { skipped + before } else { skipped.saturating_sub(before) };
+            is_trusting |= walk.go_on_after(place, skipped);
         }
-        if let Some(Total { size: then, records }) = counted.total
-            && let Some(between) = self.between(search, (then, size), None, left())?
-        {
-            walk.has_in_all(if then < size {
-                records + between.records
-            } else {
-                records.saturating_sub(between.records)
-            });
+        if total.is_some() {
+            walk.leave_total();
         }
         self.work(&mut walk, left())?;
-        if walk.has_moved() && counted != Default::default() {
-            return Ok(Found::Moved);
+        let (has_changed, landmarks) = (walk.has_changed(), walk.landmarks());
+        if has_changed && is_trusting {
+            return Ok(Found::Changed);
         }
-        let (has_moved, landmarks) = (walk.has_moved(), walk.landmarks());
-        let page = self.with_total(search, walk.finish()?, left())?;
-        if !has_moved {
+        let found = walk.finish();
+        if found.is_err() && !has_changed {
+            self.shared.landmarks.leave(search, taken, landmarks, None);
+            return found.map(Found::Page);
+        }
+        let mut page = found?;
+        if let Some(Total { size: then, records }) = total.filter(|_| page.total.is_none() && !page.partial) {
+            match self.between(search, (then, size), None, epoch, left())? {
+                Some((more, _)) if then < size => page.total = Some(records + more),
+                Some((fewer, _)) => page.total = Some(records.saturating_sub(fewer)),
+                // Whoever counts it otherwise leaves nothing out.
+                None if search.sent_only => return Ok(Found::Changed),
+                None => {}
+            }
+        }
+        let page = self.with_total(search, page, left())?;
+        if !has_changed {
             let total = page.total.map(|records| Total { size, records });
-            self.shared.landmarks.leave(search, epoch, landmarks, total);
+            self.shared.landmarks.leave(search, taken, landmarks, total);
         }
         Ok(Found::Page(page))
     }
 
-    /// The records of a list between two sizes; none where the effort does not last.
-    fn between<'s>(
+    /// How many records of a list there are between two sizes, and how many of these come up to the place; none where the effort does not
+    /// last, or they have been sealed meanwhile.
+    fn between(
         &self,
-        search: &Search<'s>,
+        search: &Search<'_>,
         sizes: (u64, u64),
-        place: Option<&'s crate::search::Place>,
+        place: Option<&Place>,
+        epoch: u64,
         effort: Effort<'_>,
-    ) -> Result<Option<Between<'s>>, Damaged> {
-        let mut between = Between::new(search, sizes, place);
+    ) -> Result<Option<(u64, u64)>, Damaged> {
+        if sizes.0 == sizes.1 {
+            return Ok(Some((0, 0)));
+        }
+        let mut between = Between::new(search, sizes, place, epoch);
         self.work(&mut between, effort)?;
-        Ok(Some(between).filter(Between::has_ended))
+        Ok(between.is_complete().then_some((between.records, between.before)))
     }
 
     /// The page with its total, where that is asked for and not known yet.

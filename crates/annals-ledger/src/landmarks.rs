@@ -6,8 +6,8 @@
 //! ([`Between`]) are looked at, and those that come before the place are added to the landmark, or taken from it. How many records there are
 //! in all is kept alike.
 //!
-//! What is counted holds for one arrangement of segments and tails, [`State::epoch`]: whatever takes records away makes
-//! another.
+//! What is counted holds until something is taken away of what was shown, be it in any tenant: [`State::taken`]. Sealing and
+//! merging move records, and change nothing of the lists.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ pub(crate) struct Landmarks(Mutex<Lists>);
 
 #[derive(Default)]
 struct Lists {
-    epoch: u64,
+    taken: u64,
     /// The one that was used last comes last.
     lists: Vec<List>,
 }
@@ -81,27 +81,31 @@ pub(crate) struct Counted {
 }
 
 impl Landmarks {
-    /// What is known of what a search looks through, as of a size.
-    pub(crate) fn of(&self, search: &Search<'_>, size: u64, epoch: u64) -> Counted {
+    /// What is known of what a search looks through, as of a size. Only what the records from `sealed_end` on bring to that
+    /// size is given.
+    pub(crate) fn of(&self, search: &Search<'_>, size: u64, taken: u64, sealed_end: u64) -> Counted {
         let mut lists = self.0.lock().expect("no holder of this lock panics");
-        let Some(list) = lists.of(search, epoch) else { return Counted::default() };
-        let is_near = |of: u64| of.abs_diff(size) <= BETWEEN_MAX;
-        let skip = if let Start::Skip(skip) = search.start { *skip } else { 0 };
-        let before = list.landmarks.iter().filter(|landmark| {
-            // All records that have come since may stand before it.
-            is_near(landmark.size) && landmark.skipped + size.saturating_sub(landmark.size) <= skip
-        });
-        Counted {
-            landmark: before.max_by_key(|landmark| landmark.skipped).cloned(),
-            total: list.total.filter(|total| search.count && is_near(total.size)),
-        }
+        let Some(list) = lists.of(search, taken) else { return Counted::default() };
+        let is_near =
+            |of: u64| of == size || (of.abs_diff(size) <= BETWEEN_MAX && of.min(size) >= sealed_end);
+        let landmark = match search.start {
+            Start::Skip(skip) => {
+                let before = list.landmarks.iter().filter(|landmark| {
+                    // All records that have come since may stand before it.
+                    is_near(landmark.size) && landmark.skipped + size.saturating_sub(landmark.size) <= *skip
+                });
+                before.max_by_key(|landmark| landmark.skipped).cloned()
+            }
+            _ => None,
+        };
+        Counted { landmark, total: list.total.filter(|total| search.count && is_near(total.size)) }
     }
 
     /// Remembers what a search has counted.
     pub(crate) fn leave(
         &self,
         search: &Search<'_>,
-        epoch: u64,
+        taken: u64,
         landmarks: impl IntoIterator<Item = Landmark>,
         total: Option<Total>,
     ) {
@@ -110,7 +114,7 @@ impl Landmarks {
             return;
         }
         let mut lists = self.0.lock().expect("no holder of this lock panics");
-        let Some(list) = lists.of_or_new(search, epoch) else { return };
+        let Some(list) = lists.of_or_new(search, taken) else { return };
         list.total = total.or(list.total);
         for landmark in landmarks {
             if list.landmarks.contains(&landmark) {
@@ -126,25 +130,21 @@ impl Landmarks {
 
 impl Lists {
     /// The list that a search looks through, which comes last from then on.
-    fn of(&mut self, search: &Search<'_>, epoch: u64) -> Option<&mut List> {
-        if self.epoch != epoch {
-            // Whoever asks about an older arrangement has to ask again anyway.
-            if self.epoch < epoch {
-                *self = Self { epoch, lists: Vec::new() };
-            }
-            return None;
+    fn of(&mut self, search: &Search<'_>, taken: u64) -> Option<&mut List> {
+        if self.taken < taken {
+            *self = Self { taken, lists: Vec::new() };
         }
-        let index = self.lists.iter().position(|list| list.is_of(search))?;
+        let index = self.lists.iter().position(|list| self.taken == taken && list.is_of(search))?;
         let list = self.lists.remove(index);
         self.lists.push(list);
         self.lists.last_mut()
     }
 
-    /// As [`Lists::of`]; one that is new takes the place of the one that was not used for longest. None for an arrangement that is
-    /// no more.
-    fn of_or_new(&mut self, search: &Search<'_>, epoch: u64) -> Option<&mut List> {
-        let is_known = self.of(search, epoch).is_some();
-        if self.epoch != epoch {
+    /// As [`Lists::of`]; one that is new takes the place of the one that was not used for longest. None where something was taken away
+    /// since.
+    fn of_or_new(&mut self, search: &Search<'_>, taken: u64) -> Option<&mut List> {
+        let is_known = self.of(search, taken).is_some();
+        if self.taken != taken {
             return None;
         }
         if !is_known {
@@ -177,13 +177,16 @@ impl List {
     }
 }
 
-/// Counts the records of a list between two sizes.
+/// Counts the records of a list between two sizes, which are in tails.
 pub(crate) struct Between<'a> {
     order: &'a Order,
     scan: Scan,
     place: Option<&'a Place>,
     document: Document,
     readers: Readers,
+    /// The arrangement of segments and tails in which they are, and whether it has become another.
+    epoch: u64,
+    has_moved: bool,
     /// How many there are.
     pub(crate) records: u64,
     /// How many of them come up to the place, if one was given.
@@ -191,9 +194,10 @@ pub(crate) struct Between<'a> {
 }
 
 impl<'a> Between<'a> {
-    pub(crate) fn new(search: &Search<'a>, sizes: (u64, u64), place: Option<&'a Place>) -> Self {
+    pub(crate) fn new(search: &Search<'a>, sizes: (u64, u64), place: Option<&'a Place>, epoch: u64) -> Self {
         let (small, large) = (sizes.0.min(sizes.1), sizes.0.max(sizes.1));
-        let mut scan = Scan::by_number(search.scope, search.matcher, search.sent_only, false, large);
+        let scan = Scan::by_number(search.scope, search.matcher, search.sent_only, false, large);
+        let mut scan = scan.of_tail();
         if let Some(last) = small.checked_sub(1) {
             scan.after((0, last));
         }
@@ -203,14 +207,16 @@ impl<'a> Between<'a> {
             place,
             document: Document::default(),
             readers: Readers::default(),
+            epoch,
+            has_moved: false,
             records: 0,
             before: 0,
         }
     }
 
     /// Whether all were looked at.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.scan.has_ended()
+    pub(crate) fn is_complete(&self) -> bool {
+        self.scan.has_ended() && !self.has_moved
     }
 }
 
@@ -220,10 +226,11 @@ impl Work for Between<'_> {
     }
 
     fn fetch(&mut self, state: &State) -> Result<bool, Damaged> {
-        if !self.scan.has_ended() {
+        self.has_moved |= state.epoch != self.epoch;
+        if !self.has_moved && !self.scan.has_ended() {
             self.scan.fetch(state);
         }
-        Ok(!self.scan.has_ended())
+        Ok(!self.has_moved && !self.scan.has_ended())
     }
 
     fn look(&mut self) -> Result<Option<usize>, Damaged> {

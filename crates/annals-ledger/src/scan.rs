@@ -472,11 +472,11 @@ impl Scan {
         if self.tail_ended || !self.fetched.is_empty() {
             return 0;
         }
-        let passed = if max > 0 && self.is_known { self.pass_over_tails(state, max) } else { 0 };
-        if passed == 0 {
+        let passed = if max > 0 && self.is_known { self.pass_over_tails(state, max) } else { None };
+        passed.unwrap_or_else(|| {
             self.fetch_of_tails(state);
-        }
-        passed
+            0
+        })
     }
 
     fn begin(&mut self, state: &State) {

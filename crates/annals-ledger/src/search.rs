@@ -291,11 +291,11 @@ pub(crate) struct Walk<'a> {
     singly: u32,
     counted: u64,
     total: Option<u64>,
-    /// How many match in all, if that was known before.
-    known_total: Option<u64>,
-    /// The arrangement of segments and tails that it began on, and whether there was another one since.
-    epoch: u64,
-    has_moved: bool,
+    /// Does not count, as somebody else knows how many match in all.
+    leaves_total: bool,
+    /// What was taken away when it began, and whether there was more since.
+    taken: u64,
+    has_changed: bool,
     /// The last place before the page, once it is reached.
     page_after: Option<Place>,
 }
@@ -355,9 +355,9 @@ impl<'a> Walk<'a> {
             singly: 0,
             counted: 0,
             total: None,
-            known_total: None,
-            epoch: state.epoch,
-            has_moved: false,
+            leaves_total: false,
+            taken: state.taken,
+            has_changed: false,
             page_after: None,
         };
         if stage == Stage::Best && walk.skip > SKIPPED_MAX {
@@ -377,23 +377,25 @@ impl<'a> Walk<'a> {
         self.size
     }
 
-    /// Goes on behind this place, up to which there are so many records, no more than are to be skipped.
-    pub(crate) fn go_on_after(&mut self, place: &Place, skipped: u64) {
-        if let Some(left) = self.skip.checked_sub(skipped).filter(|_| self.stage == Stage::Page) {
+    /// Goes on behind this place, up to which there are so many records, if these are no more than are to be skipped. Whether it does.
+    pub(crate) fn go_on_after(&mut self, place: &Place, skipped: u64) -> bool {
+        let left = self.skip.checked_sub(skipped).filter(|_| self.stage == Stage::Page);
+        if let Some(left) = left {
             self.scan.after(moment(place));
             self.skip = left;
             self.note_skipped(Some(place));
         }
+        left.is_some()
     }
 
-    /// So many match in all.
-    pub(crate) fn has_in_all(&mut self, total: u64) {
-        self.known_total = Some(total);
+    /// Somebody else knows how many match in all.
+    pub(crate) fn leave_total(&mut self) {
+        self.leaves_total = true;
     }
 
-    /// Whether segments and tails were arranged anew since it began.
-    pub(crate) fn has_moved(&self) -> bool {
-        self.has_moved
+    /// Whether something was taken away of what was shown since it began.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
     /// Places of which it is known by now how many records come up to them, for a page that begins behind so many.
@@ -404,17 +406,32 @@ impl<'a> Walk<'a> {
             skipped: skip + records as u64,
             place: place.clone(),
         };
+        if self.skip > 0 {
+            // Whoever asks again gets ahead.
+            let passed = |place| Landmark { size: self.size, skipped: skip - self.skip, place };
+            return self
+                .place_reached()
+                .filter(|_| self.stage == Stage::Page)
+                .map(passed)
+                .into_iter()
+                .collect();
+        }
         let begin = self.page_after.as_ref().map(|place| of(place, 0));
         let shown = self.hits.len().min(self.search.limit);
-        let end = self.hits[..shown].last().map(|(place, _)| of(place, shown));
-        begin.into_iter().chain(end.filter(|_| matches!(self.order.keys(), [_]))).collect()
+        // In another order than one of these two the place says nothing of what a walk has seen.
+        let is_walked = matches!(self.order.keys(), [(SortKey::OccurredAt | SortKey::Received, _)]);
+        let end = self.hits[..shown].last().filter(|_| is_walked).map(|(place, _)| of(place, shown));
+        begin.into_iter().chain(end).collect()
+    }
+
+    fn place_reached(&self) -> Option<Place> {
+        self.scan.reached().map(|(time, number)| Place { keys: vec![time], number })
     }
 
     /// Notes where the page begins, if all before it is skipped.
     fn note_skipped(&mut self, place: Option<&Place>) {
         if self.skip == 0 && self.stage == Stage::Page {
-            let reached = || self.scan.reached().map(|(time, number)| Place { keys: vec![time], number });
-            self.page_after = place.cloned().or_else(reached);
+            self.page_after = place.cloned().or_else(|| self.place_reached());
         }
     }
 
@@ -455,10 +472,10 @@ impl<'a> Walk<'a> {
             Start::After(_) | Start::Before(_) => None,
         };
         let skipped = skipped.filter(|_| self.hits.len() <= self.search.limit);
-        self.total = skipped.map(|skipped| skipped + self.hits.len() as u64).or(self.known_total);
+        self.total = skipped.map(|skipped| skipped + self.hits.len() as u64);
         let is_all = self.total.is_some();
         // All records are counted by whoever does nothing else, which is quicker; see `Ledger::search`.
-        self.stage = if self.search.count && !is_all && self.search.sent_only {
+        self.stage = if self.search.count && !is_all && self.search.sent_only && !self.leaves_total {
             let Search { scope, matcher, sent_only, .. } = *self.search;
             // Segments follow each other by number, so each is counted at once. By time less is to be looked at, where times are bounded.
             self.scan = match times_of(matcher.condition(), &Field::OccurredAt) {
@@ -502,7 +519,7 @@ impl<'a> Walk<'a> {
         self.hits.truncate(self.search.limit);
         let beyond = match self.stage {
             // The next page begins after what was looked at, whether or not it matched.
-            Stage::Page => self.scan.reached().map(|(time, number)| Place { keys: vec![time], number }),
+            Stage::Page => self.place_reached(),
             _ => self.hits.last().filter(|_| more).map(|(place, _)| place.clone()),
         };
         // The way back begins at what was met first. A page without any has none, as there is no place between two records.
@@ -546,7 +563,7 @@ impl Work for Walk<'_> {
                 Stage::Done => {}
             }
         }
-        self.has_moved |= state.epoch != self.epoch;
+        self.has_changed |= state.taken != self.taken;
         if self.stage != Stage::Done {
             let passed = self.scan.fetch_or_pass(state, self.counts());
             self.has_passed(passed);

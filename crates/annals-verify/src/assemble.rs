@@ -72,6 +72,8 @@ pub(crate) fn assemble<'a>(
             return false;
         }
     }
+    // It was written with both its braces, so there is nothing around it.
+    debug_assert_eq!(parsed.token().len(), event.len(), "an event is all that was written");
     splits_into(parsed.token(), scratch, shown)
 }
 

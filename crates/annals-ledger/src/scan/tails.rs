@@ -27,7 +27,7 @@ const FETCHED_RECORDS: usize = 512;
 const PASSED_MOMENTS: usize = 1 << 14;
 
 /// Moments of which is told at once whether their records are counted.
-const COUNTED_MOMENTS: usize = 1 << 12;
+const COUNTED_MOMENTS: usize = 1 << 11;
 
 /// Records that are listed, for which a moment each is sorted while the state is held, and records among which they are found.
 const LISTED_RECORDS: usize = 1 << 12;
@@ -57,19 +57,11 @@ struct At<'a> {
 impl Scan {
     /// Fetches the next records of the tails.
     pub(super) fn fetch_of_tails(&mut self, state: &State) {
-        let log = match &self.scope {
-            FeedScope::All => None,
-            FeedScope::Log(name) => match state.log_index(name) {
-                Some(log) => Some(log),
-                None => {
-                    self.tail_ended = true;
-                    return;
-                }
-            },
+        let Some(log) = self.log(state) else {
+            self.tail_ended = true;
+            return;
         };
-        if self.tail_fetched.is_none() && matches!(self.sifted, Sifted::Not) {
-            self.sifted = self.sift(state, log);
-        }
+        self.sift_once(state, log);
         let records = self.fetched_next;
         self.fetched_next = (records * 2).min(FETCHED_RECORDS);
         if let Sifted::Listed(listed) = &mut self.sifted {
@@ -113,28 +105,41 @@ impl Scan {
         }
     }
 
+    /// The log that is walked over, by its index; none inside for all of them, none at all for one that is not there.
+    #[expect(clippy::option_option, reason = "the two are not the same")]
+    fn log(&self, state: &State) -> Option<Option<u32>> {
+        match &self.scope {
+            FeedScope::All => Some(None),
+            FeedScope::Log(name) => state.log_index(name).map(Some),
+        }
+    }
+
+    fn sift_once(&mut self, state: &State, log: Option<u32>) {
+        if self.tail_fetched.is_none() && matches!(self.sifted, Sifted::Not) {
+            self.sifted = self.sift(state, log);
+        }
+    }
+
     /// Passes over the next records of the tails that satisfy a condition which looks at nothing of events, at most `max`, and only those
-    /// that surely come before what the segments have next. Says how many they are.
-    pub(super) fn pass_over_tails(&mut self, state: &State, max: u64) -> u64 {
-        let log = match &self.scope {
-            FeedScope::All => None,
-            FeedScope::Log(name) => match state.log_index(name) {
-                Some(log) => Some(log),
-                None => return 0,
-            },
-        };
+    /// that surely come before what the segments have next. Says how many they are; none where the next must be fetched.
+    pub(super) fn pass_over_tails(&mut self, state: &State, max: u64) -> Option<u64> {
+        let log = self.log(state)?;
+        self.sift_once(state, log);
+        if matches!(self.sifted, Sifted::Listed(_)) {
+            // They are few, and the next of them are those of the list.
+            return None;
+        }
         let until = match (self.lane, self.first_walk()) {
             (_, None) => None,
             (Lane::Number, Some(_)) if self.falling => None,
-            (Lane::Number, Some(_)) | (Lane::Time, Some((_, None))) => return 0,
+            (Lane::Number, Some(_)) | (Lane::Time, Some((_, None))) => return None,
             (Lane::Time, Some((_, until))) => until,
         };
         let comes_first =
             |moment: Moment| until.is_none_or(|until| moment == until || self.comes_before(moment, until));
-        let mut passed = 0;
+        let (mut passed, mut looked_at) = (0, 0);
         let mut last = None;
         let mut moments = self.moments(state, log);
-        let mut looked_at = 0;
         let has_ended = loop {
             if passed == max || looked_at == COUNTED_MOMENTS {
                 break false;
@@ -151,7 +156,7 @@ impl Scan {
         self.tail_ended = has_ended;
         self.tail_fetched = last.or(self.tail_fetched);
         self.reached = last.or(self.reached);
-        passed
+        (looked_at > 0 || has_ended).then_some(passed)
     }
 
     fn is_counted(&self, state: &State, log: Option<u32>, moment: Moment) -> bool {

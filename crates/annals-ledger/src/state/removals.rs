@@ -11,7 +11,7 @@ use annals_tree::EntryKind;
 use super::{Refusal, State};
 use crate::bits::Bits;
 use crate::erasure::{CaseError, Erasures, Taken};
-use crate::read::{Located, TenantLog};
+use crate::read::{FeedScope, Located, TenantLog};
 use crate::removal::{Removal, RemovalAt, change_of};
 use crate::sealed::{Part, Parts};
 
@@ -32,6 +32,7 @@ impl State {
         }
         drop(keys);
         self.removals.push(Arc::new(removal));
+        self.taken += 1;
         true
     }
 
@@ -71,6 +72,7 @@ impl State {
         self.sealed = Arc::new(parts);
         // Whoever walks over these segments begins anew behind what he has seen.
         self.epoch += 1;
+        self.taken += 1;
     }
 
     /// Tries again what could not be told of segments.
@@ -83,6 +85,17 @@ impl State {
         let Some(index) = self.log_index(log) else { return 0 };
         let in_tails = self.tails().filter_map(|tail| Some(tail.stretches.get(&index)?.first())).min();
         in_tails.unwrap_or_else(|| self.logs()[index as usize].size())
+    }
+
+    /// One more than the last number of a feed that is in a segment.
+    pub(crate) fn feed_sealed_end(&self, scope: &FeedScope) -> u64 {
+        match scope {
+            FeedScope::Log(log) => self.sealed_end(log),
+            FeedScope::All => {
+                let in_tails = self.tails().map(|tail| tail.order.first()).min();
+                in_tails.unwrap_or(u64::MAX)
+            }
+        }
     }
 
     /// Puts segments in the place of those there are. They were those of `epoch`, but for the one with this number, which is new.

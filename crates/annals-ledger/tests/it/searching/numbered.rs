@@ -100,6 +100,73 @@ fn pages_by_number_are_right_whatever_came_since_the_one_before() {
 }
 
 #[test]
+fn a_page_far_down_a_long_tail_is_right_beside_segments_before_and_between_it() {
+    let mut world = World::new();
+    let mut pair = Pair::open(&mut world);
+    let mut rng = Rng(11);
+    while pair.known.len() < 250 {
+        pair.grow(&world, &mut rng, 30);
+    }
+    pair.ledger.seal_now().unwrap();
+    // More than is fetched of a tail at once.
+    while pair.known.len() < 1_400 {
+        pair.grow(&world, &mut rng, 30);
+    }
+    let scopes = [FeedScope::All, FeedScope::Log(events_of(TENANTS[0]))];
+    let known = Question::with_operation("delete");
+    for (index, question) in [Question::everything(), known].into_iter().enumerate() {
+        for scope in &scopes {
+            for (key, direction) in [
+                (SortKey::Received, Direction::Rising),
+                (SortKey::Received, Direction::Falling),
+                (SortKey::OccurredAt, Direction::Rising),
+                (SortKey::OccurredAt, Direction::Falling),
+            ] {
+                let asked = Asked {
+                    scope: scope.clone(),
+                    matcher: Arc::new(Matcher::new(from_parameters(&question.parameters()).unwrap())),
+                    order: Order::new(vec![(key, direction)]),
+                    sent_only: index == 1,
+                    limit: 7,
+                    context: "a page far down",
+                };
+                let list = List { asked, question: question.clone() };
+                let pages = list.expected(&pair, u64::MAX).len() as u64 / 7;
+                assert!(pages > 5, "{pages} pages");
+                // From the end on, so that no landmark is of use.
+                for page in (0..pages + 2).rev().step_by(5) {
+                    list.ask(&pair, page, None, &format!("{key:?}, {direction:?}"));
+                }
+            }
+        }
+    }
+    pair.ledger.stop();
+}
+
+#[test]
+fn who_is_told_to_come_back_gets_ahead() {
+    let mut world = World::new();
+    let mut pair = Pair::open(&mut world);
+    let mut rng = Rng(5);
+    while pair.known.len() < 60 {
+        pair.grow(&world, &mut rng, 30);
+    }
+    let asked = Asked {
+        scope: FeedScope::All,
+        matcher: Arc::new(Matcher::new(
+            from_parameters(&[("filter", "not (action eq \"no.such\")")]).unwrap(),
+        )),
+        order: Order::occurred(Direction::Rising),
+        sent_only: true,
+        limit: 3,
+        context: "a page of which all before it are looked at",
+    };
+    let tries = (1..100).find(|_| asked.ask(&pair.ledger, &Start::Skip(20), None, 0).is_ok());
+    assert!(tries.is_some_and(|tries| tries > 10), "{tries:?} tries");
+    pair.ledger.stop();
+}
+
+#[test]
 fn a_page_after_one_that_was_read_costs_a_page_and_after_some_records_more_not_more() {
     let mut world = World::new();
     let mut pair = Pair::open(&mut world);

@@ -22,6 +22,7 @@ pub(super) enum Part {
 }
 
 /// A question: parameters, and what they mean together.
+#[derive(Clone)]
 pub(super) struct Question {
     parameters: Vec<(String, String)>,
     meaning: Vec<Part>,
@@ -33,6 +34,13 @@ const OPERATORS: [&str; 14] =
 impl Question {
     pub(super) fn everything() -> Self {
         Self { parameters: Vec::new(), meaning: Vec::new() }
+    }
+
+    /// All with this operation.
+    pub(super) fn with_operation(operation: &str) -> Self {
+        let mut question = Self::everything();
+        question.add("operation", vec![operation.to_owned()], leaf("operation", "eq", json(operation)));
+        question
     }
 
     pub(super) fn any(rng: &mut Rng) -> Self {
