@@ -1,7 +1,7 @@
 //! Searching the ledger as it runs: the state is held while records are fetched, and let go while they are looked at.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_event::filter::Matcher;
 use annals_segment::Damaged;
@@ -18,6 +18,15 @@ const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
 
 /// What fetching records costs, as if it were so many bytes to look at.
 const BYTES_OF_A_FETCH: usize = 16 << 10;
+
+/// When work ends at the latest.
+#[derive(Clone, Copy)]
+struct Deadline<'a> {
+    /// On the clock that only rises.
+    until_us: u64,
+    /// See [`Effort::abandoned`].
+    abandoned: Option<&'a AtomicBool>,
+}
 
 /// What a search has found, and whether that can be trusted.
 enum Found {
@@ -37,23 +46,21 @@ impl Ledger {
         search: &Search<'_>,
         effort: impl Into<Effort<'e>>,
     ) -> Result<SearchPage, SearchError> {
-        let effort = effort.into();
-        let until = self.shared.clock.monotonic_us().saturating_add(effort.us_max);
-        let left = || Effort { us_max: until.saturating_sub(self.shared.clock.monotonic_us()), ..effort };
-        match self.search_from_landmarks(search, &left)? {
+        let deadline = self.deadline(effort.into());
+        match self.search_from_landmarks(search, deadline)? {
             Found::Page(page) => Ok(page),
             Found::Changed => {
                 let mut walk = Walk::new(&self.state(), search)?;
-                self.work(&mut walk, left())?;
-                self.with_total(search, walk.finish()?, left())
+                self.work_until(&mut walk, deadline)?;
+                self.with_total(search, walk.finish()?, deadline)
             }
         }
     }
 
-    fn search_from_landmarks<'e>(
+    fn search_from_landmarks(
         &self,
         search: &Search<'_>,
-        left: &dyn Fn() -> Effort<'e>,
+        deadline: Deadline<'_>,
     ) -> Result<Found, SearchError> {
         let state = self.state();
         let mut walk = Walk::new(&state, search)?;
@@ -63,7 +70,7 @@ impl Ledger {
         let Counted { landmark, total } = self.shared.landmarks.of(search, size, taken, sealed_end);
         let mut is_trusting = total.is_some();
         if let Some(Landmark { size: then, skipped, place }) = &landmark
-            && let Some((_, before)) = self.between(search, (*then, size), Some(place), epoch, left())?
+            && let Some((_, before)) = self.between(search, (*then, size), Some(place), epoch, deadline)?
         {
             let skipped = if *then < size { skipped + before } else { skipped.saturating_sub(before) };
             is_trusting |= walk.go_on_after(place, skipped);
@@ -71,7 +78,7 @@ impl Ledger {
         if total.is_some() {
             walk.leave_total();
         }
-        self.work(&mut walk, left())?;
+        self.work_until(&mut walk, deadline)?;
         let (has_changed, landmarks) = (walk.has_changed(), walk.landmarks());
         if has_changed && is_trusting {
             return Ok(Found::Changed);
@@ -83,7 +90,7 @@ impl Ledger {
         }
         let mut page = found?;
         if let Some(Total { size: then, records }) = total.filter(|_| page.total.is_none() && !page.partial) {
-            match self.between(search, (then, size), None, epoch, left())? {
+            match self.between(search, (then, size), None, epoch, deadline)? {
                 Some((more, _)) if then < size => page.total = Some(records + more),
                 Some((fewer, _)) => page.total = Some(records.saturating_sub(fewer)),
                 // Whoever counts it otherwise leaves nothing out.
@@ -91,7 +98,7 @@ impl Ledger {
                 None => {}
             }
         }
-        let page = self.with_total(search, page, left())?;
+        let page = self.with_total(search, page, deadline)?;
         if !has_changed {
             let total = page.total.map(|records| Total { size, records });
             self.shared.landmarks.leave(search, taken, landmarks, total);
@@ -107,13 +114,13 @@ impl Ledger {
         sizes: (u64, u64),
         place: Option<&Place>,
         epoch: u64,
-        effort: Effort<'_>,
+        deadline: Deadline<'_>,
     ) -> Result<Option<(u64, u64)>, Damaged> {
         if sizes.0 == sizes.1 {
             return Ok(Some((0, 0)));
         }
         let mut between = Between::new(search, sizes, place, epoch);
-        self.work(&mut between, effort)?;
+        self.work_until(&mut between, deadline)?;
         Ok(between.is_complete().then_some((between.records, between.before)))
     }
 
@@ -122,13 +129,14 @@ impl Ledger {
         &self,
         search: &Search<'_>,
         mut page: SearchPage,
-        effort: Effort<'_>,
+        Deadline { until_us, abandoned }: Deadline<'_>,
     ) -> Result<SearchPage, SearchError> {
         if search.count && page.total.is_none() && !page.partial {
             let Search { scope, matcher, .. } = *search;
             let size = Some(page.size);
             let all = Summary { scope, matcher, by: &[], values_max: 0, histogram: None, size };
-            match self.summarise(&all, effort) {
+            let us_max = until_us.saturating_sub(self.shared.clock.monotonic_us());
+            match self.summarise(&all, Effort { us_max, abandoned }) {
                 Ok(counts) => page.total = Some(counts.total),
                 Err(SearchError::Busy) => page.partial = true,
                 Err(error) => return Err(error),
@@ -173,16 +181,27 @@ impl Ledger {
 
     /// Works until all is done or the effort is spent, but looks at one record at least.
     pub(super) fn work(&self, work: &mut dyn Work, effort: Effort<'_>) -> Result<(), Damaged> {
+        self.work_until(work, self.deadline(effort))
+    }
+
+    fn deadline<'e>(&self, Effort { us_max, abandoned }: Effort<'e>) -> Deadline<'e> {
+        Deadline { until_us: self.shared.clock.monotonic_us().saturating_add(us_max), abandoned }
+    }
+
+    fn work_until(
+        &self,
+        work: &mut dyn Work,
+        Deadline { until_us, abandoned }: Deadline<'_>,
+    ) -> Result<(), Damaged> {
         let clock = &self.shared.clock;
-        let until = clock.monotonic_us().saturating_add(effort.us_max);
         let mut bytes = BYTES_BETWEEN_LOOKS;
         let mut is_over = false;
         let mut is_spent = |work: &dyn Work, more: usize| {
             bytes += more;
             if bytes >= BYTES_BETWEEN_LOOKS {
                 bytes = 0;
-                is_over = clock.monotonic_us() >= until;
-                if effort.abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
+                is_over = clock.monotonic_us() >= until_us;
+                if abandoned.is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
                     return true;
                 }
             }
