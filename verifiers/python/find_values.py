@@ -3,7 +3,7 @@
 
 VALUES is a file with a value a line, each a single word of ASCII letters and digits. Every file is looked through as it is, in every
 spelling below; beside that, sealed segments are decoded by read_segment.py (every list of values, whether a record uses a value or
-not, every shape, every payload, every event), their indexes are asked for the hash of each value, and journals are taken apart into
+not, every shape, every payload, every event), their indexes are asked for the hash of each value (one that another value's entry has by chance does not count), and journals are taken apart into
 frames and batches. Prints one JSON object: `found` has for each value that is anywhere its places, `secrets` says which secrets can
 be had of what was erased. Exit code 1 when something cannot be read.
 
@@ -14,6 +14,7 @@ secrets, `cryptography`.
 import base64
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -50,18 +51,52 @@ class Search:
             if any(spelling in data for spelling in spellings):
                 self.note(value, place)
 
-    def ask(self, file, index, seed, place):
-        """Whether an index of hashes has that of a value: 16 bits beside those of a bucket."""
+    def ask(self, file, index, seed, place, held):
+        """Whether an index of hashes has that of a value: 16 bits beside those of a bucket. Another value may have the same; one of
+        those that the entry stands for, which `held` gives, must have them then."""
         if index is None:
             return
         bits, starts, ordinals = index["bits"], file.numbers(index["starts"]), file.numbers(index["ordinals"])
         sums = [little(file.bytes(index["at"] + 2 * i, 2)) for i in range(len(ordinals))]
+
+        def short(text):
+            hashed = xxhash.xxh3_64_intdigest(text, seed=seed)
+            return hashed >> (64 - bits), (hashed >> (48 - bits)) & 0xFFFF
+
         for value, _ in self.spellings:
             for spelling in {value, value.lower(), value.upper()}:
-                hashed = xxhash.xxh3_64_intdigest(spelling.encode(), seed=seed)
-                bucket = hashed >> (64 - bits)
-                if (hashed >> (48 - bits)) & 0xFFFF in sums[starts[bucket] : starts[bucket + 1]]:
-                    self.note(value, place)
+                wanted = short(spelling.encode())
+                for entry in range(starts[wanted[0]], starts[wanted[0] + 1]):
+                    if sums[entry] != wanted[1]:
+                        continue
+                    same = [text for text in held(ordinals[entry]) if short(text) == wanted]
+                    if not same or any(text.lower() == value.lower().encode() for text in same):
+                        self.note(value, place)
+
+
+def held_by(file, footer):
+    """What entries of a column's index stand for, by the column's place, and what those of the index of words do."""
+    read, numbered = {}, []
+    for at, table in enumerate(footer["tables"]):
+        for column_at, column in enumerate(table["columns"]):
+            read[at, column_at] = None
+            if column["words"] is not None:
+                numbered.append((column["words"], (at, column_at)))
+
+    def values(place):
+        if read[place] is None:
+            read[place] = file.values(footer["tables"][place[0]]["columns"][place[1]]["values"])
+        return read[place]
+
+    def words(number):
+        index = footer["words"]
+        starts, lists = file.numbers(index["starts"]), file.numbers(index["lists"])
+        for of in lists[starts[number] : starts[number + 1]]:
+            first, place = max(one for one in numbered if one[0] <= of)
+            text = values(place)[of - first].decode(errors="replace").casefold()
+            yield from (word.encode() for word in re.findall(r"\w+", text))
+
+    return lambda place: lambda ordinal: [values(place)[ordinal]], words
 
 
 def lists_of(coded, path=""):
@@ -88,11 +123,13 @@ def read_segment(search, name, data, roots):
             search.look(file.bytes(symbol["at"], symbol["len"]), f"{name}: symbols {path}")
     for row, payload in segment_payloads(segment):
         search.look(payload, f"{name}: payload of row {row}")
-    search.ask(file, file.footer["words"]["index"], file.footer["seed"], f"{name}: index of words")
-    for table in file.footer["tables"]:
-        for column in table["columns"]:
+    of_column, of_words = held_by(file, file.footer)
+    seed = file.footer["seed"]
+    search.ask(file, file.footer["words"]["index"], seed, f"{name}: index of words", of_words)
+    for at, table in enumerate(file.footer["tables"]):
+        for column_at, column in enumerate(table["columns"]):
             where = "/".join(table["path"] + column["path"])
-            search.ask(file, column["index"], file.footer["seed"], f"{name}: index of {where}")
+            search.ask(file, column["index"], seed, f"{name}: index of {where}", of_column((at, column_at)))
     known = read_roots(segment, require)
     names = file.region(segment.known["roots"], ROOT)
     punctured = set(file.numbers(segment.known["punctured"]["roots"])) if segment.known.get("punctured") else set()
