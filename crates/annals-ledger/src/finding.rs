@@ -31,7 +31,7 @@ struct Deadline<'a> {
 /// What a search has found, and whether that can be trusted.
 enum Found {
     Page(SearchPage),
-    /// Something was taken away since that was counted from which it began, or what is left to count cannot be told from it.
+    /// Something was taken away since that was counted from which it began, or its total cannot be told from what was counted.
     Changed,
 }
 
@@ -93,13 +93,18 @@ impl Ledger {
             match self.between(search, (then, size), None, epoch, deadline)? {
                 Some((more, _)) if then < size => page.total = Some(records + more),
                 Some((fewer, _)) => page.total = Some(records.saturating_sub(fewer)),
-                // Whoever counts it otherwise leaves nothing out.
-                None if search.sent_only => return Ok(Found::Changed),
+                // It is counted otherwise, if there is time left.
+                None if search.sent_only && self.is_past(deadline) => page.partial = true,
+                None if search.sent_only => {
+                    self.shared.landmarks.leave(search, taken, landmarks, None);
+                    return Ok(Found::Changed);
+                }
                 None => {}
             }
         }
         let page = self.with_total(search, page, deadline)?;
-        if !has_changed {
+        // It may have been counted after something was taken away.
+        if !has_changed && self.state().taken == taken {
             let total = page.total.map(|records| Total { size, records });
             self.shared.landmarks.leave(search, taken, landmarks, total);
         }
@@ -186,6 +191,10 @@ impl Ledger {
 
     fn deadline<'e>(&self, Effort { us_max, abandoned }: Effort<'e>) -> Deadline<'e> {
         Deadline { until_us: self.shared.clock.monotonic_us().saturating_add(us_max), abandoned }
+    }
+
+    fn is_past(&self, Deadline { until_us, .. }: Deadline<'_>) -> bool {
+        self.shared.clock.monotonic_us() >= until_us
     }
 
     fn work_until(

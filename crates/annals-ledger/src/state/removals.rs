@@ -104,6 +104,8 @@ impl State {
         let all = self.epoch != epoch;
         if !self.removals.is_empty() {
             parts.change(|part| (all || part.number == number).then(|| self.veiled(part)));
+            // What stood in a tail until now may be gone with it.
+            self.taken += 1;
         }
         self.sealed = Arc::new(parts);
         self.epoch += 1;
