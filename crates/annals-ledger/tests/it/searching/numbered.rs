@@ -10,6 +10,16 @@ use super::questions::Question;
 use super::{Asked, Pair, in_order, numbers};
 use crate::support::{World, events_of};
 
+/// Events must be looked at to know whether it holds, which it always does.
+const ANY_ACTION: &str = "not (action eq \"no.such\")";
+
+/// Grows until there are so many records.
+fn grow_to(records: usize, pair: &mut Pair, world: &World, rng: &mut Rng) {
+    while pair.known.len() < records {
+        pair.grow(world, rng, 30);
+    }
+}
+
 /// A list, and what is in it.
 struct List {
     asked: Asked<'static>,
@@ -104,14 +114,10 @@ fn a_page_far_down_a_long_tail_is_right_beside_segments_before_and_between_it() 
     let mut world = World::new();
     let mut pair = Pair::open(&mut world);
     let mut rng = Rng(11);
-    while pair.known.len() < 250 {
-        pair.grow(&world, &mut rng, 30);
-    }
+    grow_to(250, &mut pair, &world, &mut rng);
     pair.ledger.seal_now().unwrap();
     // More than is fetched of a tail at once.
-    while pair.known.len() < 1_400 {
-        pair.grow(&world, &mut rng, 30);
-    }
+    grow_to(1_400, &mut pair, &world, &mut rng);
     let scopes = [FeedScope::All, FeedScope::Log(events_of(TENANTS[0]))];
     let known = Question::with_operation("delete");
     for (index, question) in [Question::everything(), known].into_iter().enumerate() {
@@ -148,14 +154,10 @@ fn who_is_told_to_come_back_gets_ahead() {
     let mut world = World::new();
     let mut pair = Pair::open(&mut world);
     let mut rng = Rng(5);
-    while pair.known.len() < 60 {
-        pair.grow(&world, &mut rng, 30);
-    }
+    grow_to(60, &mut pair, &world, &mut rng);
     let asked = Asked {
         scope: FeedScope::All,
-        matcher: Arc::new(Matcher::new(
-            from_parameters(&[("filter", "not (action eq \"no.such\")")]).unwrap(),
-        )),
+        matcher: Arc::new(Matcher::new(from_parameters(&[("filter", ANY_ACTION)]).unwrap())),
         order: Order::occurred(Direction::Rising),
         sent_only: true,
         limit: 3,
@@ -167,15 +169,12 @@ fn who_is_told_to_come_back_gets_ahead() {
 }
 
 #[test]
-fn a_page_after_one_that_was_read_costs_a_page_and_after_some_records_more_not_more() {
+fn a_page_after_one_that_was_read_costs_a_page_and_does_so_when_the_log_has_grown() {
     let mut world = World::new();
     let mut pair = Pair::open(&mut world);
     let mut rng = Rng(3);
-    while pair.known.len() < 300 {
-        pair.grow(&world, &mut rng, 30);
-    }
-    // Events must be looked at to know whether it holds.
-    let condition = from_parameters(&[("filter", "not (action eq \"no.such\")")]).unwrap();
+    grow_to(300, &mut pair, &world, &mut rng);
+    let condition = from_parameters(&[("filter", ANY_ACTION)]).unwrap();
     let asked = Asked {
         scope: FeedScope::All,
         matcher: Arc::new(Matcher::new(condition)),
